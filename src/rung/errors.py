@@ -1,0 +1,35 @@
+"""What Rung raises and what it cautions of: each message says what is wrong, where, and what to do."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """Something a user should know about a result, with a stable code for programs."""
+
+    code: str
+    text: str
+
+
+class RungError(Exception):
+    """The data or the wish cannot be served; the base of every error below."""
+
+
+class FormulaError(RungError):
+    """A formula or a law of the book cannot be read."""
+
+
+class RunsError(RungError):
+    """A table of runs cannot be read, or a row of it cannot be used."""
+
+
+class FitError(RungError):
+    """A law cannot be fitted to these runs."""
+
+
+class ForecastError(RungError):
+    """A forecast or an inversion cannot be made from this fit."""
+
+
+class ReportError(RungError):
+    """A figure, a page or a result file cannot be written."""

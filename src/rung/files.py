@@ -1,0 +1,47 @@
+"""Writing files so that an interruption loses nothing: beside the old one, then in its place."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from rung.errors import ReportError
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write text to a file; see write_bytes."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write a file whole or not at all: the old one stays until the new one is complete.
+
+    Raises:
+        ReportError: The folder is not there or cannot be written.
+    """
+    file = Path(path)
+    beside = file.with_name(f".{file.name}.{os.getpid()}.part")
+    try:
+        beside.write_bytes(content)
+        beside.replace(file)
+    except OSError as error:
+        raise ReportError(f"{path} cannot be written: {error.strerror}. Choose another place with -o.") from None
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
+def require_writable(path: str | Path) -> None:
+    """Find out before the work that its result could not be kept.
+
+    Raises:
+        ReportError: The folder is not there or cannot be written.
+    """
+    folder = Path(path).parent
+    if not folder.is_dir():
+        raise ReportError(f"{path} cannot be written: there is no folder {str(folder)!r}. Make it, or choose another place with -o.")
+    if Path(path).is_dir():
+        raise ReportError(f"{path} cannot be written: it is a folder. Name a file with -o.")
+    if not os.access(folder, os.W_OK):
+        raise ReportError(f"{path} cannot be written: the folder {str(folder)!r} is read-only. Choose another place with -o.")

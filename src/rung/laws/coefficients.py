@@ -1,0 +1,88 @@
+"""Coefficients: their ranges, and the unbounded numbers that the solver works on."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from rung.laws.tree import Array
+
+
+class Scale(Enum):
+    """How a range maps to the whole real line."""
+
+    REAL = "real"
+    ABOVE = "above"
+    BELOW = "below"
+    BETWEEN = "between"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coefficient:
+    """One coefficient of a law.
+
+    Attributes:
+        name: As it stands in the formula.
+        low: Open lower end of its range; 0 unless the law says otherwise.
+        high: Open upper end of its range.
+        fixed: Its value where it is not estimated.
+        group: The column whose levels each have their own value; None where one value serves all runs.
+    """
+
+    name: str
+    low: float = 0.0
+    high: float = math.inf
+    fixed: float | None = None
+    group: str | None = None
+
+    @property
+    def scale(self) -> Scale:
+        if math.isinf(self.low):
+            return Scale.REAL if math.isinf(self.high) else Scale.BELOW
+        return Scale.ABOVE if math.isinf(self.high) else Scale.BETWEEN
+
+    def to_internal(self, value: Array | float) -> Array:
+        """The unbounded number u of a value inside the range."""
+        x = np.asarray(value, dtype=np.float64)
+        with np.errstate(all="ignore"):
+            match self.scale:
+                case Scale.REAL:
+                    return x
+                case Scale.ABOVE:
+                    return np.asarray(np.log(x - self.low))
+                case Scale.BELOW:
+                    return np.asarray(np.log(self.high - x))
+                case Scale.BETWEEN:
+                    return np.asarray(np.log(x - self.low) - np.log(self.high - x))
+
+    def to_value(self, internal: Array | float) -> Array:
+        """The value of an unbounded number u."""
+        u = np.asarray(internal, dtype=np.float64)
+        with np.errstate(all="ignore"):
+            match self.scale:
+                case Scale.REAL:
+                    return u
+                case Scale.ABOVE:
+                    return np.asarray(self.low + np.exp(u))
+                case Scale.BELOW:
+                    return np.asarray(self.high - np.exp(u))
+                case Scale.BETWEEN:
+                    return np.asarray(self.low + (self.high - self.low) * np.exp(-np.logaddexp(0.0, -u)))
+
+    def slope(self, internal: Array | float) -> Array:
+        """d value / d u."""
+        u = np.asarray(internal, dtype=np.float64)
+        with np.errstate(all="ignore"):
+            match self.scale:
+                case Scale.REAL:
+                    return np.ones_like(u)
+                case Scale.ABOVE:
+                    return np.asarray(np.exp(u))
+                case Scale.BELOW:
+                    return np.asarray(-np.exp(u))
+                case Scale.BETWEEN:
+                    inside = np.exp(-np.logaddexp(0.0, -u) - np.logaddexp(0.0, u))
+                    return np.asarray((self.high - self.low) * inside)

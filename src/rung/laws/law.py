@@ -1,0 +1,208 @@
+"""A law: a functional form with its coefficients, variables and ranges."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rung.errors import FormulaError
+from rung.laws.coefficients import Coefficient, Scale
+from rung.laws.syntax import Clause, parse_law
+from rung.laws.tape import Workspace, compile_tape
+from rung.laws.tree import Array, Binary, Call, Expression, Name, Negative, Number, evaluate, names, number_text
+from rung.laws.tree import to_latex, to_text
+
+SYMBOLS: dict[str, str] = {
+    "N": "params",
+    "D": "tokens",
+    "C": "flops",
+    "S": "step",
+    "U": "unique_tokens",
+    "L": "loss",
+}
+"""Symbols that stand for columns of the table of runs. B is a coefficient: see docs/adr/0002."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Law:
+    """A functional form.
+
+    Attributes:
+        name: Its name in the law book, or "custom".
+        tree: The formula.
+        variables: Names that stand for columns, in the order of the text.
+        coefficients: The others, in the order of the text, with ranges and fixed values.
+    """
+
+    name: str
+    tree: Expression
+    variables: tuple[str, ...]
+    coefficients: tuple[Coefficient, ...]
+
+    @staticmethod
+    def parse(
+        text: str, *, columns: Collection[str] = (), variables: Sequence[str] | None = None, name: str = "custom"
+    ) -> Law:
+        """Read a law from text.
+
+        Args:
+            text: A formula, with a `with` clause where ranges differ from the default (0, inf).
+            columns: Columns of the table; their names in the formula are variables.
+            variables: The variables, where they are known; otherwise columns and symbols.
+            name: The law's name.
+
+        Raises:
+            FormulaError: The text is not a law; the message says where and why.
+        """
+        tree, clauses = parse_law(text)
+        known = set(variables) if variables is not None else {*SYMBOLS, *columns}
+        ordered = list(dict.fromkeys(names(tree)))
+        found = tuple(dict.fromkeys(node.name for node in ordered if node.name in known))
+        coefficients = _coefficients(ordered, known, text)
+        law = Law(name=name, tree=tree, variables=found, coefficients=coefficients)
+        if not found:
+            hint = f"columns here: {', '.join(columns)}" if columns else "symbols: N, D, C, S, U, L"
+            raise FormulaError(f'"{text}" has no variable, only constants. Use a column of the table ({hint}).')
+        if not coefficients:
+            raise FormulaError(f'"{text}" has no coefficient: there is nothing to fit.')
+        return law.restrict(clauses)
+
+    def restrict(self, clauses: Sequence[Clause]) -> Law:
+        """The law with other ranges, or with coefficients fixed."""
+        changed = {c.name: c for c in self.coefficients}
+        for clause in clauses:
+            if clause.name not in changed:
+                near = difflib.get_close_matches(clause.name, changed, 1)
+                hint = f" Did you mean {near[0]}?" if near else ""
+                raise FormulaError(f"{clause.name!r} is no coefficient of {self.formula!r}; they are {', '.join(changed)}.{hint}")
+            changed[clause.name] = replace(
+                changed[clause.name], low=clause.low, high=clause.high, fixed=clause.fixed
+            )
+        return replace(self, coefficients=tuple(changed.values()))
+
+    @property
+    def formula(self) -> str:
+        """The formula as canonical text, without ranges."""
+        return to_text(self.tree)
+
+    @property
+    def text(self) -> str:
+        """The whole law as text; `Law.parse` of it gives this law back."""
+        clauses = [clause for c in self.coefficients if (clause := _clause_text(c))]
+        return f"{self.formula} with {', '.join(clauses)}" if clauses else self.formula
+
+    @property
+    def latex(self) -> str:
+        """The formula in LaTeX mathematics, without the dollar signs."""
+        return to_latex(self.tree)
+
+    @property
+    def coefficient_names(self) -> tuple[str, ...]:
+        return tuple(c.name for c in self.coefficients)
+
+    @property
+    def free(self) -> tuple[Coefficient, ...]:
+        """The coefficients that are estimated."""
+        return tuple(c for c in self.coefficients if c.fixed is None)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The grouping columns that coefficients depend on."""
+        return tuple(dict.fromkeys(c.group for c in self.coefficients if c.group))
+
+    @property
+    def linear(self) -> tuple[str, ...]:
+        """Free coefficients in which the law is linear with the others held fixed, all of them jointly."""
+        chosen: list[str] = []
+        for coefficient in self.free:
+            if _degree(self.tree, {*chosen, coefficient.name}) <= 1:
+                chosen.append(coefficient.name)
+        return tuple(chosen)
+
+    def value(self, coefficients: Mapping[str, Array | float], variables: Mapping[str, Array | float]) -> Array:
+        """The law's prediction.
+
+        Args:
+            coefficients: A value for each free coefficient; for one with a group, the value of the group
+                that each point belongs to. Arrays broadcast against the variables.
+            variables: A value for each variable.
+        """
+        fixed = {c.name: c.fixed for c in self.coefficients if c.fixed is not None}
+        return evaluate(self.tree, {**fixed, **coefficients, **variables})
+
+    def gradient(self, coefficients: Mapping[str, float], variables: Mapping[str, Array]) -> dict[str, Array]:
+        """Exact derivatives of the prediction by each free coefficient, at each point (n,).
+
+        Laws with coefficients per group are differentiated by the solver alone.
+        """
+        columns = {name: np.asarray(variables[name], dtype=np.float64) for name in self.variables}
+        rows = max(column.size for column in columns.values())
+        columns = {name: np.broadcast_to(column, (rows,)) for name, column in columns.items()}
+        positive = {name: bool(np.all(column > 0)) for name, column in columns.items()}
+        tape = compile_tape(self.tree, self.coefficients, positive=positive, levels={}, residual="plain")
+        internal = np.array([[float(c.to_internal(coefficients[c.name])) for c in self.free]])
+        with np.errstate(all="ignore"):
+            _, jacobian = Workspace(tape, columns, {}, rows, 1).evaluate(internal)
+        slopes = [float(c.slope(u)) for c, u in zip(self.free, internal[0], strict=True)]
+        return {c.name: jacobian[k, 0] / slopes[k] for k, c in enumerate(self.free)}
+
+
+def _coefficients(ordered: Sequence[Name], variables: Collection[str], text: str) -> tuple[Coefficient, ...]:
+    found: dict[str, Coefficient] = {}
+    for node in ordered:
+        if node.name in variables:
+            if node.group:
+                raise FormulaError(f'"{text}": {node.name!r} is a variable; only coefficients take [{node.group}].')
+            continue
+        known = found.setdefault(node.name, Coefficient(name=node.name, group=node.group))
+        if known.group != node.group:
+            raise FormulaError(f'"{text}": {node.name!r} stands both with and without a group. Write it the same everywhere.')
+    for name in found:
+        for other in found:
+            if name < other and len(name) > 3 and sorted(name) == sorted(other):
+                raise FormulaError(f'"{text}": {name!r} and {other!r} are both coefficients. Is one a slip of the other?')
+    return tuple(found.values())
+
+
+def _clause_text(coefficient: Coefficient) -> str | None:
+    name, low, high = coefficient.name, _bound_text(coefficient.low), _bound_text(coefficient.high)
+    if coefficient.fixed is not None:
+        return f"{name} = {_bound_text(coefficient.fixed)}"
+    match coefficient.scale:
+        case Scale.ABOVE:
+            return f"{name} >= {low}" if coefficient.low else None
+        case Scale.BELOW:
+            return f"{name} <= {high}"
+        case _:
+            return f"{name} in ({low}, {high})"
+
+
+def _bound_text(value: float) -> str:
+    if math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    return ("-" if value < 0 else "") + number_text(abs(value))
+
+
+def _degree(node: Expression, of: Collection[str]) -> float:
+    """Degree of a formula as a polynomial in some names; inf where it is none."""
+    match node:
+        case Number():
+            return 0
+        case Name(name, _):
+            return float(name in of)
+        case Negative(operand):
+            return _degree(operand, of)
+        case Binary("+" | "-", left, right):
+            return max(_degree(left, of), _degree(right, of))
+        case Binary("*", left, right):
+            return _degree(left, of) + _degree(right, of)
+        case Binary("/", left, right):
+            return _degree(left, of) if _degree(right, of) == 0 else math.inf
+        case Binary(_, left, right):
+            return 0 if _degree(left, of) == 0 and _degree(right, of) == 0 else math.inf
+        case Call(_, arguments):
+            return 0 if all(_degree(argument, of) == 0 for argument in arguments) else math.inf

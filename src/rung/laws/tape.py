@@ -1,0 +1,368 @@
+"""From graph to tape: one list of NumPy calls that fills value and derivatives for many lanes at once.
+
+Shapes: `L` lanes (coefficient vectors evaluated together), `n` rows of data, `K` internal numbers.
+Constants and data-only nodes are computed once, coefficient-only nodes as (L, 1), the rest as (L, n) in
+buffers that are reused as soon as their value is no longer needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rung.laws.coefficients import Coefficient
+from rung.laws.graph import COEFFICIENT, DATA, Graph, Node, Translator
+from rung.laws.tree import Array, Expression
+
+ELEMENTS_PER_PASS = 16384
+"""Lanes times rows evaluated together: large enough to hide call overhead, small enough for the cache."""
+
+_UFUNCS: dict[str, Callable[..., Any]] = {
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "div": np.divide,
+    "neg": np.negative,
+    "exp": np.exp,
+    "log": np.log,
+    "max": np.maximum,
+    "ge": np.greater_equal,
+    "power": np.power,
+    "copy": np.positive,
+}
+
+Index: TypeAlias = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    operation: str
+    out: int
+    operands: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tape:
+    """A law compiled for one kind of residual.
+
+    Attributes:
+        instructions: In order; operands and results are value numbers.
+        depends: For each value number, what it depends on.
+        constants: Value number to constant.
+        sources: Value number to the column, coefficient or group that it reads.
+        root: Value number of the prediction.
+        jacobian: For each internal number, the value number of the derivative and, for a level of a
+            group, (column, level).
+    """
+
+    instructions: tuple[Instruction, ...]
+    depends: tuple[int, ...]
+    constants: Mapping[int, float]
+    sources: Mapping[int, tuple[str | int, ...]]
+    root: int
+    jacobian: tuple[tuple[int, tuple[str, int] | None], ...]
+
+    @property
+    def size(self) -> int:
+        """K, the count of internal numbers."""
+        return len(self.jacobian)
+
+
+def compile_tape(
+    tree: Expression,
+    coefficients: Sequence[Coefficient],
+    *,
+    positive: Mapping[str, bool],
+    levels: Mapping[str, int],
+    residual: str,
+) -> Tape:
+    """Compile a formula.
+
+    Args:
+        tree: The formula.
+        coefficients: Its coefficients; fixed ones become constants.
+        positive: For each variable, whether all its values are positive.
+        levels: For each grouping column, how many levels it has.
+        residual: "log", "plain" or "logit": on which scale the prediction is wanted.
+    """
+    graph = Graph()
+    free = [c for c in coefficients if c.fixed is None]
+    places: dict[str, int] = {}
+    size = 0
+    for coefficient in free:
+        places[coefficient.name] = size
+        size += levels[coefficient.group] if coefficient.group else 1
+    translator = Translator(graph, positive, {c.name: c for c in coefficients}, places)
+    root = {"log": translator.log, "plain": translator.value, "logit": translator.logit}[residual](tree)
+    scalar_jacobian, group_jacobian = _jacobian(graph, root, free, places)
+    lowering = _Lowering(graph)
+    jacobian: list[tuple[int, tuple[str, int] | None]] = []
+    for coefficient in free:
+        if coefficient.group:
+            derivative = lowering.value(group_jacobian[coefficient.name])
+            jacobian += [(derivative, (coefficient.group, level)) for level in range(levels[coefficient.group])]
+        else:
+            jacobian.append((lowering.value(scalar_jacobian[coefficient.name]), None))
+    return Tape(
+        instructions=tuple(lowering.instructions),
+        depends=tuple(lowering.depends),
+        constants=lowering.constants,
+        sources=lowering.sources,
+        root=lowering.value(root),
+        jacobian=tuple(jacobian),
+    )
+
+
+def _jacobian(
+    graph: Graph, root: Node, free: Sequence[Coefficient], places: Mapping[str, int]
+) -> tuple[dict[str, Node], dict[str, Node]]:
+    """Derivatives of the root by each free coefficient's internal number; groups apart.
+
+    The pass over rows stops at the coefficient-only frontier; from there the chain rule runs on scalars.
+    """
+    scalars = {c.name: graph.node("coef", places[c.name]) for c in free if not c.group}
+    groups = {c.name: graph.node("group", places[c.name], c.group) for c in free if c.group}
+    frontier = graph.frontier(root)
+    by_node = graph.derivatives(root, [*frontier, *groups.values()])
+    result = dict.fromkeys(scalars, graph.const(0))
+    for node, outer in zip(frontier, by_node, strict=False):
+        inner = graph.derivatives(node, list(scalars.values()))
+        for name, factor in zip(scalars, inner, strict=True):
+            result[name] = graph.add(result[name], graph.mul(outer, factor))
+    return result, dict(zip(groups, by_node[len(frontier) :], strict=True))
+
+
+class _Lowering:
+    """Writes the wanted nodes of a graph as instructions, operands first."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.instructions: list[Instruction] = []
+        self.depends: list[int] = []
+        self.constants: dict[int, float] = {}
+        self.sources: dict[int, tuple[str | int, ...]] = {}
+        self.values: dict[Node, int] = {}
+        self.parts: dict[Node, tuple[list[int], int]] = {}
+
+    def value(self, node: Node) -> int:
+        """The value number of a node, written on first use."""
+        pending = [node]
+        while pending:
+            current = pending[-1]
+            missing = [operand for operand in self.graph.operands(current) if operand not in self.values]
+            if missing:
+                pending.extend(missing)
+                continue
+            pending.pop()
+            if current not in self.values:
+                self.values[current] = self._write(current)
+        return self.values[node]
+
+    def _new(self, depends: int) -> int:
+        self.depends.append(depends)
+        return len(self.depends) - 1
+
+    def _emit(self, operation: str, *operands: int) -> int:
+        combined = 0
+        for operand in operands:
+            combined |= self.depends[operand]
+        out = self._new(combined)
+        self.instructions.append(Instruction(operation, out, operands))
+        return out
+
+    def _write(self, node: Node) -> int:
+        key = self.graph.keys[node]
+        kind = str(key[0])
+        operands = [self.values[operand] for operand in self.graph.operands(node)]
+        if kind == "const":
+            return self._constant(float(key[1]))
+        if kind in {"coef", "group", "data", "logdata"}:
+            out = self._new(self.graph.depends[node])
+            self.sources[out] = tuple(part if isinstance(part, str) else int(part) for part in key)
+            return out
+        if kind == "lse":
+            return self._log_sum_exp(node, operands)
+        if kind == "soft":
+            exponentials, inverse = self.parts[int(key[1])]
+            return self._emit("mul", exponentials[int(key[2])], inverse)
+        if kind == "power":
+            return self._emit("power", operands[0], self._constant(float(key[2])))
+        if kind == "add" and self.graph.keys[int(key[2])][0] == "neg":
+            return self._emit("sub", operands[0], self.value(int(self.graph.keys[int(key[2])][1])))
+        return self._emit(kind, *operands)
+
+    def _constant(self, value: float) -> int:
+        out = self._new(0)
+        self.constants[out] = value
+        return out
+
+    def _log_sum_exp(self, node: Node, operands: list[int]) -> int:
+        top = operands[0]
+        for operand in operands[1:]:
+            top = self._emit("max", top, operand)
+        exponentials = [self._emit("exp", self._emit("sub", operand, top)) for operand in operands]
+        total = exponentials[0]
+        for exponential in exponentials[1:]:
+            total = self._emit("add", total, exponential)
+        out = self._emit("add", self._emit("log", total), top)
+        self.parts[node] = (exponentials, self._emit("div", self._constant(1.0), total))
+        return out
+
+
+@dataclass(slots=True)
+class Workspace:
+    """Buffers of one tape over one table, and its evaluation.
+
+    Args:
+        tape: The compiled law.
+        columns: Values of each variable (n,).
+        groups: For each grouping column, the level of each row (n,).
+        lanes: The most coefficient vectors evaluated together; None chooses by the cache.
+    """
+
+    tape: Tape
+    columns: Mapping[str, Array]
+    groups: Mapping[str, Index]
+    rows: int
+    lanes: int
+    _internal: Array = field(init=False)
+    _jacobian: Array = field(init=False)
+    _fixed: dict[int, Any] = field(init=False)
+    _scalars: dict[int, Array] = field(init=False)
+    _slots: list[Array] = field(init=False)
+    _slot_of: dict[int, int] = field(init=False)
+    _live: list[Instruction] = field(init=False)
+    _bound: dict[int, Any] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        tape = self.tape
+        self._internal = np.empty((self.lanes, tape.size))
+        self._jacobian = np.zeros((tape.size, self.lanes, self.rows))
+        self._fixed = dict(tape.constants)
+        for value, source in tape.sources.items():
+            if source[0] == "data":
+                self._fixed[value] = self.columns[str(source[1])][None, :]
+            elif source[0] == "logdata":
+                self._fixed[value] = np.log(self.columns[str(source[1])])[None, :]
+        needed = self._needed()
+        self._scalars = {}
+        self._live = []
+        with np.errstate(all="ignore"):
+            for instruction in tape.instructions:
+                if instruction.out not in needed:
+                    continue
+                if tape.depends[instruction.out] & COEFFICIENT:
+                    self._live.append(instruction)
+                    if tape.depends[instruction.out] == COEFFICIENT:
+                        self._scalars[instruction.out] = np.empty((self.lanes, 1))
+                else:
+                    operands = [self._fixed[operand] for operand in instruction.operands]
+                    self._fixed[instruction.out] = np.asarray(_UFUNCS[instruction.operation](*operands), dtype=float)
+        self._assign_slots()
+
+    def _needed(self) -> set[int]:
+        needed = {self.tape.root, *(value for value, _ in self.tape.jacobian)}
+        for instruction in reversed(self.tape.instructions):
+            if instruction.out in needed:
+                needed.update(instruction.operands)
+        return needed
+
+    def _assign_slots(self) -> None:
+        """Give each (L, n) value a buffer; derivatives go straight into the Jacobian."""
+        self._slot_of = {}
+        direct: dict[int, int] = {}
+        for place, (value, level) in enumerate(self.tape.jacobian):
+            written = self.tape.depends[value] == COEFFICIENT | DATA and value not in self.tape.sources
+            if level is None and written and value not in direct and value != self.tape.root:
+                direct[value] = place
+        last: dict[int, int] = {}
+        for at, instruction in enumerate(self._live):
+            for operand in instruction.operands:
+                last[operand] = at
+        for value in (self.tape.root, *(value for value, _ in self.tape.jacobian)):
+            last[value] = len(self._live)
+        free: list[int] = []
+        count = 0
+        sources = [v for v, source in self.tape.sources.items() if source[0] == "group"]
+        for value in sources:
+            self._slot_of[value] = count
+            count += 1
+        self._direct = direct
+        for at, instruction in enumerate(self._live):
+            out = instruction.out
+            if self.tape.depends[out] == COEFFICIENT | DATA and out not in direct:
+                if not free:
+                    free.append(count)
+                    count += 1
+                self._slot_of[out] = free.pop()
+            # An operand's buffer is free once this instruction has read it.
+            free.extend(
+                self._slot_of[operand]
+                for operand in set(instruction.operands)
+                if last.get(operand) == at and operand in self._slot_of and operand not in sources
+            )
+        self._slots = [np.empty((self.lanes, self.rows)) for _ in range(count)]
+
+    _direct: dict[int, int] = field(init=False)
+
+    def _array(self, value: int, lanes: int) -> Any:
+        if value in self._fixed:
+            return self._fixed[value]
+        source = self.tape.sources.get(value)
+        if source is not None and source[0] == "coef":
+            place = int(source[1])
+            return self._internal[:lanes, place : place + 1]
+        if value in self._scalars:
+            return self._scalars[value][:lanes]
+        if value in self._direct:
+            return self._jacobian[self._direct[value], :lanes]
+        return self._slots[self._slot_of[value]][:lanes]
+
+    def _bind(self, lanes: int) -> list[tuple[Callable[..., Any], tuple[Any, ...], Any]]:
+        calls: list[tuple[Callable[..., Any], tuple[Any, ...], Any]] = []
+        for value, source in self.tape.sources.items():
+            if source[0] == "group":
+                index = self.groups[str(source[2])] + int(source[1])
+                calls.append((_gather, (self._internal[:lanes], index), self._array(value, lanes)))
+        for instruction in self._live:
+            operands = tuple(self._array(operand, lanes) for operand in instruction.operands)
+            calls.append((_UFUNCS[instruction.operation], operands, self._array(instruction.out, lanes)))
+        for place, (value, level) in enumerate(self.tape.jacobian):
+            out = self._jacobian[place, :lanes]
+            if level is not None:
+                mask = (self.groups[level[0]] == level[1]).astype(np.float64)[None, :]
+                calls.append((np.multiply, (self._array(value, lanes), mask), out))
+            elif self._direct.get(value) != place:
+                calls.append((np.positive, (np.asarray(self._array(value, lanes), dtype=float),), out))
+        return calls
+
+    def evaluate(self, internal_LK: Array) -> tuple[Array, Array]:
+        """Prediction (L, n) and derivatives by the internal numbers (K, L, n).
+
+        Both are views that the next call overwrites.
+        """
+        lanes = len(internal_LK)
+        calls = self._bound.get(lanes)
+        if calls is None:
+            calls = self._bound[lanes] = self._bind(lanes)
+        self._internal[:lanes] = internal_LK
+        for function, operands, out in calls:
+            function(*operands, out=out)
+        root = self._array(self.tape.root, lanes)
+        return np.broadcast_to(root, (lanes, self.rows)), self._jacobian[:, :lanes]
+
+
+def _gather(internal_LK: Array, index: Index, *, out: Array) -> None:
+    np.take(internal_LK, index, axis=1, out=out, mode="clip")
+
+
+def workspace(
+    tape: Tape, columns: Mapping[str, Array], groups: Mapping[str, Index], rows: int, jobs: int
+) -> Workspace:
+    """A workspace as wide as the cache allows and the jobs need."""
+    lanes = max(1, min(jobs, ELEMENTS_PER_PASS // max(rows, 1)))
+    return Workspace(tape, columns, groups, rows, lanes)

@@ -1,0 +1,217 @@
+"""Expression trees: what a formula means, how it prints, and its value on arrays."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A variable or a coefficient; a coefficient with a group has one value per level of that column."""
+
+    name: str
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Negative:
+    operand: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    operator: str
+    left: Expression
+    right: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    function: str
+    arguments: tuple[Expression, ...]
+
+
+Expression: TypeAlias = Number | Name | Negative | Binary | Call
+
+FUNCTIONS: dict[str, int] = {
+    "log": 1,
+    "exp": 1,
+    "sqrt": 1,
+    "sigmoid": 1,
+    "softplus": 1,
+    "min": 2,
+    "max": 2,
+}
+"""The functions of the language and how many arguments each takes."""
+
+_SUM, _PRODUCT, _SIGN, _POWER, _ATOM = 1, 2, 3, 4, 5
+_PRECEDENCE = {"+": _SUM, "-": _SUM, "*": _PRODUCT, "/": _PRODUCT, "^": _POWER}
+
+
+def children(node: Expression) -> tuple[Expression, ...]:
+    match node:
+        case Negative(operand):
+            return (operand,)
+        case Binary(_, left, right):
+            return (left, right)
+        case Call(_, arguments):
+            return arguments
+        case _:
+            return ()
+
+
+def names(node: Expression) -> Iterator[Name]:
+    """Every name in the order of the text, repeats included."""
+    if isinstance(node, Name):
+        yield node
+    for child in children(node):
+        yield from names(child)
+
+
+def to_text(node: Expression) -> str:
+    """The formula as canonical text, with the fewest parentheses that keep the tree."""
+    match node:
+        case Number(value):
+            return number_text(value)
+        case Name(name, group):
+            return f"{name}[{group}]" if group else name
+        case Negative(operand):
+            return "-" + _wrapped(operand, _SIGN)
+        case Call(function, arguments):
+            return f"{function}({', '.join(map(to_text, arguments))})"
+        case Binary("^", left, right):
+            return f"{_wrapped(left, _ATOM)}^{_wrapped(right, _SIGN)}"
+        case Binary(operator, left, right):
+            own = _PRECEDENCE[operator]
+            return f"{_wrapped(left, own)} {operator} {_wrapped(right, own + 1)}"
+
+
+def number_text(value: float) -> str:
+    if value == int(value) and abs(value) < 1e6:
+        return str(int(value))
+    mantissa, _, exponent = repr(value).partition("e")
+    return f"{mantissa}e{int(exponent)}" if exponent else mantissa
+
+
+def _precedence(node: Expression) -> int:
+    match node:
+        case Binary(operator, _, _):
+            return _PRECEDENCE[operator]
+        case Negative():
+            return _SIGN
+        case _:
+            return _ATOM
+
+
+def _wrapped(node: Expression, least: int) -> str:
+    text = to_text(node)
+    return text if _precedence(node) >= least else f"({text})"
+
+
+_GREEK = frozenset("alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu rho sigma tau phi omega".split())
+
+
+def to_latex(node: Expression) -> str:
+    """The formula in LaTeX mathematics, without the dollar signs."""
+    match node:
+        case Number(value):
+            mantissa, _, exponent = number_text(value).partition("e")
+            return rf"{mantissa} \times 10^{{{exponent}}}" if exponent else mantissa
+        case Name(name, group):
+            return _latex_name(name, group)
+        case Negative(operand):
+            return "-" + _latex_wrapped(operand, _SIGN)
+        case Call("sqrt", (argument,)):
+            return rf"\sqrt{{{to_latex(argument)}}}"
+        case Call(function, arguments):
+            word = rf"\{function}" if function in {"log", "exp", "min", "max"} else rf"\operatorname{{{function}}}"
+            return rf"{word}\left({', '.join(map(to_latex, arguments))}\right)"
+        case Binary("/", left, right):
+            return rf"\frac{{{to_latex(left)}}}{{{to_latex(right)}}}"
+        case Binary("^", left, right):
+            return f"{_latex_wrapped(left, _ATOM)}^{{{to_latex(right)}}}"
+        case Binary(operator, left, right):
+            own = _PRECEDENCE[operator]
+            sign = r"\," if operator == "*" else f" {operator} "
+            return f"{_latex_wrapped(left, own)}{sign}{_latex_wrapped(right, own + 1)}"
+
+
+def _latex_wrapped(node: Expression, least: int) -> str:
+    text = to_latex(node)
+    fraction = isinstance(node, Binary) and node.operator == "/" and least < _ATOM
+    return text if fraction or _precedence(node) >= least else rf"\left({text}\right)"
+
+
+def _latex_name(name: str, group: str | None) -> str:
+    split = re.fullmatch(r"([A-Za-z]+?)_?(\d+)", name)
+    stem, index = (split[1], split[2]) if split else (name, "")
+    head, _, rest = stem.partition("_")
+    symbol = rf"\{head}" if head in _GREEK else head if len(head) == 1 else rf"\mathrm{{{head}}}"
+    below = [part.replace("_", r"\_") for part in (rest, index, group or "") if part]
+    return f"{symbol}_{{{','.join(below)}}}" if below else symbol
+
+
+def sigmoid(x: Array) -> Array:
+    return np.asarray(np.exp(-np.logaddexp(0.0, -x)))
+
+
+def softplus(x: Array) -> Array:
+    return np.asarray(np.logaddexp(0.0, x))
+
+
+_BINARY: dict[str, Callable[..., Any]] = {
+    "+": np.add,
+    "-": np.subtract,
+    "*": np.multiply,
+    "/": np.divide,
+    "^": np.power,
+}
+_CALL: dict[str, Callable[..., Any]] = {
+    "log": np.log,
+    "exp": np.exp,
+    "sqrt": np.sqrt,
+    "sigmoid": sigmoid,
+    "softplus": softplus,
+    "min": np.minimum,
+    "max": np.maximum,
+}
+
+
+def evaluate(node: Expression, values: Mapping[str, Any]) -> Array:
+    """The value of a formula; the names' values broadcast against each other.
+
+    A point where the formula has no value is nan or inf, without a warning.
+    """
+    with np.errstate(all="ignore"):
+        return np.asarray(_value(node, values), dtype=np.float64)
+
+
+def _value(node: Expression, values: Mapping[str, Any]) -> Any:
+    match node:
+        case Number(value):
+            return value
+        case Name(name, _):
+            return values[name]
+        case Negative(operand):
+            return np.negative(_value(operand, values))
+        case Binary(operator, left, right):
+            return _BINARY[operator](_real(_value(left, values)), _value(right, values))
+        case Call(function, arguments):
+            return _CALL[function](*(_real(_value(argument, values)) for argument in arguments))
+
+
+def _real(value: Any) -> Any:
+    return np.float64(value) if isinstance(value, int | float) else value

@@ -1,0 +1,115 @@
+"""Plausibility: what looks wrong in a table is named with its remedy, never guessed away."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from rung.errors import Caution, RunsError
+from rung.runs.columns import COUNTS
+from rung.runs.table import Runs
+from rung.units import flops_6nd, format_count
+
+_LARGEST_LOSS = 25.0
+"""Nats per token; a uniform guess over a million words has 13.8."""
+
+
+def plausibility(runs: Runs, target: str = "loss") -> tuple[Caution, ...]:
+    """What in a table is hard to believe: units, and checkpoint rows that are not named as such."""
+    found = [*_loss(runs, target), *_counts(runs), *_compute(runs), *_checkpoints(runs)]
+    return tuple(Caution(code, text) for code, text in found)
+
+
+def require_usable(runs: Runs, columns: list[str]) -> None:
+    """Refuse rows that no law can use.
+
+    Raises:
+        RunsError: A count is zero or negative, or two rows describe the same run.
+    """
+    for column in columns:
+        if column in COUNTS:
+            values = runs.numbers(column)
+            bad = np.flatnonzero(values <= 0)
+            if len(bad):
+                raise RunsError(
+                    f"{runs.row_name(int(bad[0]))}: {column} is {values[bad[0]]:g}, and a count must be positive "
+                    f"({len(bad)} such row{'s' if len(bad) > 1 else ''}). Leave them out: --where \"{column} > 0\"."
+                )
+    identity = runs.identity()
+    repeated = runs.frame.select(pl.struct(identity).is_duplicated()).to_series().arg_true()
+    if len(repeated):
+        first = int(repeated[0])
+        same = runs.frame.select(identity)
+        second = next(int(place) for place in repeated[1:] if same.row(int(place)) == same.row(first))
+        what = " and ".join(identity) if runs.has("run") else "every column"
+        raise RunsError(
+            f"{runs.row_name(second)} repeats row {runs.frame['#row'][first]} ({what} the same; {len(repeated)} rows "
+            "take part in repeats). Remove the repeats or pass --drop-duplicates."
+        )
+
+
+def _loss(runs: Runs, target: str) -> list[tuple[str, str]]:
+    if target != "loss" or not runs.has("loss"):
+        return []
+    values = runs.numbers("loss")
+    high = np.flatnonzero(values > _LARGEST_LOSS)
+    if not len(high):
+        return []
+    return [
+        (
+            "implausible_loss",
+            f"{runs.row_name(int(high[0]))}: loss is {values[high[0]]:g}, beyond any loss in nats per token "
+            f"({len(high)} such row{'s' if len(high) > 1 else ''}). Is it a perplexity? Then pass --map 'loss=log(COLUMN)'.",
+        )
+    ]
+
+
+def _counts(runs: Runs) -> list[tuple[str, str]]:
+    found = []
+    for column, name, unit in (("tokens", "D", "1e9"), ("params", "N", "1e6")):
+        if runs.has(column):
+            values = runs.numbers(column)
+            values = values[np.isfinite(values) & (values > 0)]
+            if len(values) and np.max(values) < 1e4:
+                source = runs.mapping.get(column, column)
+                found.append(
+                    (
+                        "implausible_units",
+                        f"{runs.source}: the largest {column} is {np.max(values):g}; is {source} in millions or billions? "
+                        f"Rung counts single {'tokens' if column == 'tokens' else 'parameters'}: --map '{name}={source}*{unit}'.",
+                    )
+                )
+    return found
+
+
+def _compute(runs: Runs) -> list[tuple[str, str]]:
+    if not all(map(runs.has, ("params", "tokens", "flops"))):
+        return []
+    with np.errstate(all="ignore"):
+        ratio = runs.numbers("flops") / flops_6nd(runs.numbers("params"), runs.numbers("tokens"))
+    ratio = ratio[np.isfinite(ratio) & (ratio > 0)]
+    if not len(ratio) or 0.01 <= float(np.median(ratio)) <= 100:
+        return []
+    return [
+        (
+            "implausible_flops",
+            f"{runs.source}: flops is {format_count(float(np.median(ratio)))} times 6 x params x tokens in the median row. "
+            "Check the units of all three.",
+        )
+    ]
+
+
+def _checkpoints(runs: Runs) -> list[tuple[str, str]]:
+    if runs.has("run") or not (runs.has("params") and (runs.has("tokens") or runs.has("step"))) or len(runs) < 20:
+        return []
+    along = "step" if runs.has("step") else "tokens"
+    sizes = runs.frame["params"].n_unique()
+    if runs.has("step") and runs.frame[along].n_unique() > 3 and len(runs) >= 8 * sizes:
+        return [
+            (
+                "unnamed_runs",
+                f"{runs.source}: {len(runs)} rows over {sizes} sizes with a column {along} look like checkpoints of few runs, "
+                "and are treated as independent. Name the run of each row: --map run=COLUMN.",
+            )
+        ]
+    return []

@@ -1,0 +1,137 @@
+"""Names of columns: which of a user's columns is which quantity, and by what conversion."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rung.errors import FormulaError, RunsError
+from rung.laws import SYMBOLS, parse_formula
+from rung.laws.tree import Expression, Name, names, to_text
+
+ALIASES: dict[str, tuple[str, ...]] = {
+    "run": ("run_name", "run_id", "hyper_id"),
+    "family": (),
+    "params": (
+        *("n", "n_params", "num_params", "num_parameters", "parameters", "parameter_count", "params_total"),
+        *("model_params", "total_params", "n_parameters", "model_size_params"),
+    ),
+    "tokens": (
+        *("d", "num_tokens", "n_tokens", "train_tokens", "training_tokens", "tokens_seen", "total_tokens"),
+        *("num_token", "dataset_tokens", "training_dataset_size"),
+    ),
+    "flops": ("c", "flop", "compute", "training_flop", "training_flops", "total_flops", "train_flops", "flops_budget"),
+    "loss": ("val_loss", "valid_loss", "validation_loss", "eval_loss", "test_loss", "nll", "ce_loss", "cross_entropy"),
+    "step": ("steps", "s", "current_steps", "global_step"),
+    "batch_tokens": ("tokens_per_batch", "batch_size_tokens"),
+    "lr": ("learning_rate", "peak_lr", "max_lr"),
+    "unique_tokens": ("u",),
+    "params_non_embedding": ("params_no_embed", "non_embedding_params", "n_non_embedding"),
+    "params_active": ("active_params",),
+    "seed": ("random_seed",),
+    "time_s": ("train_time_s",),
+}
+"""Canonical columns, and the names by which each is recognised where it is absent."""
+
+COUNTS = ("params", "tokens", "flops", "step", "batch_tokens", "unique_tokens", "params_non_embedding", "params_active")
+"""Columns that count something, and so must be positive where a law uses them."""
+
+_CONVERSIONS: dict[str, tuple[tuple[str, str], ...]] = {
+    "loss": (
+        ("perplexity", "log({})"),
+        ("ppl", "log({})"),
+        ("val_perplexity", "log({})"),
+        ("val_ppl", "log({})"),
+        ("bpb", "{} * log(2)"),
+        ("bits_per_byte", "{} * log(2)"),
+    ),
+    "params": (("log10_params", "10^{}"), ("log10_n", "10^{}"), ("params_billion", "{} * 1e9"), ("params_million", "{} * 1e6")),
+    "tokens": (("log10_tokens", "10^{}"), ("log10_d", "10^{}"), ("tokens_billion", "{} * 1e9"), ("tokens_trillion", "{} * 1e12")),
+    "flops": (("log10_flops", "10^{}"), ("log10_c", "10^{}")),
+}
+"""Conversions that a column's name states; each one used is printed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where a canonical column comes from.
+
+    Attributes:
+        column: The canonical column.
+        text: A column of the file, several joined by commas, or a formula of them.
+        formula: The formula's tree, where there is one.
+        parts: The columns of the file that are read.
+        declared: Whether the user said so, rather than the name.
+    """
+
+    column: str
+    text: str
+    formula: Expression | None
+    parts: tuple[str, ...]
+    declared: bool
+
+
+def plain(name: str) -> str:
+    """A column's name as it is compared: lower case, words joined by underscores."""
+    return re.sub(r"[^a-z0-9]+", "_", name.strip().lower()).strip("_")
+
+
+def find_sources(found: Sequence[str], declared: Mapping[str, str], where: str) -> list[Source]:
+    """Which columns of a file give which canonical columns.
+
+    Args:
+        found: The file's columns.
+        declared: What the user maps: a symbol or a name, to a column, a comma list or a formula.
+        where: The table's name, for messages.
+
+    Raises:
+        RunsError: A declared source names a column that is not there.
+    """
+    sources = {SYMBOLS.get(key, key): _declared(SYMBOLS.get(key, key), text, found, where) for key, text in declared.items()}
+    by_plain: dict[str, str] = {}
+    for name in found:
+        by_plain.setdefault(plain(name), name)
+    for column, aliases in ALIASES.items():
+        if column in sources:
+            continue
+        match = column if column in found else next((by_plain[a] for a in (column, *aliases) if a in by_plain), None)
+        if match is not None:
+            sources[column] = Source(column=column, text=match, formula=None, parts=(match,), declared=False)
+            continue
+        for alias, conversion in _CONVERSIONS.get(column, ()):
+            if alias in by_plain:
+                text = conversion.format(by_plain[alias])
+                sources[column] = Source(
+                    column=column, text=text, formula=parse_formula(text), parts=(by_plain[alias],), declared=False
+                )
+                break
+    return list(sources.values())
+
+
+def _declared(column: str, text: str, found: Sequence[str], where: str) -> Source:
+    if text in found:
+        return Source(column=column, text=text, formula=None, parts=(text,), declared=True)
+    listed = tuple(part.strip() for part in text.split(","))
+    if len(listed) > 1 and all(part in found for part in listed):
+        return Source(column=column, text=",".join(listed), formula=None, parts=listed, declared=True)
+    try:
+        formula = parse_formula(text)
+    except FormulaError as error:
+        raise RunsError(f"--map {column}={text}: neither a column of {where} nor a formula ({error})") from None
+    parts = tuple(dict.fromkeys(name.name for name in names(formula)))
+    missing = [part for part in parts if part not in found]
+    if missing or not parts or isinstance(formula, Name):
+        raise no_column(missing[0] if missing else text, found, where, f"--map {column}={text}: ")
+    return Source(column=column, text=to_text(formula), formula=formula, parts=parts, declared=True)
+
+
+def no_column(column: str, found: Sequence[str], where: str, before: str = "") -> RunsError:
+    """The error for a column that a table does not have."""
+    shown = ", ".join(found[:12]) + (f" and {len(found) - 12} more" if len(found) > 12 else "")
+    near = difflib.get_close_matches(plain(column), [plain(name) for name in found], 1)
+    hint = f' Did you mean "{next(name for name in found if plain(name) == near[0])}"?' if near else ""
+    symbol = next((symbol for symbol, name in SYMBOLS.items() if name == column), column)
+    remedy = "" if before else f" Map it: --map {symbol}=COLUMN."
+    return RunsError(f'{before}{where}: no column "{column}"; found {shown}.{hint}{remedy}')

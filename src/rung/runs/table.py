@@ -1,0 +1,195 @@
+"""The table of runs: named columns, where they came from, and selections of rows."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from rung.errors import RunsError
+from rung.laws import SYMBOLS
+from rung.runs.columns import no_column
+
+if TYPE_CHECKING:
+    from rung.laws.tree import Array
+
+ROW = "#row"
+"""Column that keeps each row's number in its file, from 1, for messages."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runs:
+    """A table of training runs: one row per run, or per checkpoint of a run.
+
+    Attributes:
+        frame: The columns of the file, and the canonical ones that were recognised or mapped.
+        source: The table's name, for messages.
+        mapping: Each canonical column, and the column or formula that it was read from.
+        note: What a selection left out, as sentences.
+    """
+
+    frame: pl.DataFrame
+    source: str
+    mapping: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return self.frame.height
+
+    @property
+    def columns(self) -> list[str]:
+        return [name for name in self.frame.columns if name != ROW]
+
+    def has(self, column: str) -> bool:
+        return column in self.frame.columns
+
+    def numbers(self, column: str, what: str | None = None) -> Array:
+        """A column as float64 (n,); missing values are nan.
+
+        Raises:
+            RunsError: There is no such column, or it holds text; the message names the row.
+        """
+        series = self._series(column, what)
+        if not (series.dtype.is_numeric() or series.dtype == pl.Boolean or series.dtype == pl.Null):
+            series = self._parsed(series)
+        return series.cast(pl.Float64).fill_null(np.nan).to_numpy()
+
+    def texts(self, column: str) -> NDArray[np.str_]:
+        """A column as text (n,), for grouping."""
+        return self._series(column, None).cast(pl.String).fill_null("").to_numpy().astype(str)
+
+    def _series(self, column: str, what: str | None) -> pl.Series:
+        if not self.has(column):
+            error = no_column(column, self.columns, self.source)
+            raise RunsError(f"{error} ({what} needs it.)" if what else str(error))
+        return self.frame[column]
+
+    def _parsed(self, series: pl.Series) -> pl.Series:
+        """Text as numbers, or an error that names the first row where it is none."""
+        text = series.cast(pl.String).str.strip_chars()
+        numbers = text.cast(pl.Float64, strict=False)
+        bad = (numbers.is_null() & text.is_not_null()).arg_true()
+        if len(bad):
+            first = int(bad[0])
+            raise RunsError(
+                f"{self.row_name(first)}: {series.name} is {series[first]!r}, not a number "
+                f"({len(bad)} such row{'s' if len(bad) > 1 else ''}). Mend the file, or leave such rows out with --where."
+            )
+        return numbers
+
+    def row_name(self, place: int) -> str:
+        """How a message names a row: file, row number, run."""
+        run = self.frame["run"][place] if self.has("run") else None
+        label = f" ({str(run)!r})" if run is not None else ""
+        return f"{self.source}, row {self.frame[ROW][place]}{label}"
+
+    def run_index(self) -> NDArray[np.intp]:
+        """The run of each row as a number from 0; without a run column each row is its own run."""
+        if not self.has("run"):
+            return np.arange(len(self), dtype=np.intp)
+        ranks = self.frame["run"].cast(pl.String).fill_null("").rank("dense")
+        return ranks.to_numpy().astype(np.intp) - 1
+
+    def where(self, condition: str) -> Runs:
+        """The rows for which an SQL condition holds: "corpus = 'c4' and params > 1e7".
+
+        The text is parsed as an expression, never run; symbols (N, D, ...) may stand for columns.
+
+        Raises:
+            RunsError: The condition cannot be read, names no column, or leaves no row.
+        """
+        try:
+            expression = pl.sql_expr(condition)
+            roots = expression.meta.root_names()
+        except Exception as error:  # the parser's own errors have several unrelated classes
+            raise RunsError(f"--where {condition!r}: {_first_line(error)}") from None
+        renamed = {root: SYMBOLS[root] for root in roots if root not in self.frame.columns and root in SYMBOLS}
+        for root in roots:
+            if renamed.get(root, root) not in self.columns:
+                raise no_column(root, self.columns, self.source, f"--where {condition!r}: ")
+        try:
+            frame = self.frame
+            for symbol, column in renamed.items():
+                frame = frame.with_columns(pl.col(column).alias(symbol))
+            kept = frame.filter(expression).drop(list(renamed))
+        except pl.exceptions.PolarsError as error:
+            raise RunsError(f"--where {condition!r}: {_first_line(error)}") from None
+        if kept.height == 0:
+            raise RunsError(f"--where {condition!r} leaves none of the {len(self)} rows of {self.source}.")
+        return self._selected(kept, f"{len(self) - kept.height} of {len(self)} rows left out by --where {condition!r}")
+
+    def last(self) -> Runs:
+        """The last row of each run, by step, or by tokens where there is no step.
+
+        Raises:
+            RunsError: There is no run column, or nothing to order its rows by.
+        """
+        self._series("run", "--last")
+        order = next((column for column in ("step", "tokens", "flops") if self.has(column)), None)
+        if order is None:
+            raise RunsError(f"{self.source}: --last needs a column step, tokens or flops to order rows by.")
+        kept = self.frame.sort(order, maintain_order=True).group_by("run", maintain_order=True).last().sort(ROW)
+        return self._selected(
+            kept.select(self.frame.columns), f"{len(self) - kept.height} of {len(self)} rows left out by --last"
+        )
+
+    def drop_tokens(self, least: float) -> Runs:
+        """The rows with more than `least` training tokens."""
+        kept = self.frame.filter(pl.Series(self.numbers("tokens", "--drop-tokens") > least))
+        if kept.height == 0:
+            raise RunsError(f"--drop-tokens {least:g} leaves none of the {len(self)} rows of {self.source}.")
+        return self._selected(kept, f"{len(self) - kept.height} of {len(self)} rows left out by --drop-tokens {least:g}")
+
+    def drop_nonfinite(self, columns: Sequence[str]) -> Runs:
+        """The rows where every one of the columns has a finite number."""
+        usable = np.ones(len(self), dtype=bool)
+        for column in columns:
+            usable &= np.isfinite(self.numbers(column))
+        if usable.all():
+            return self
+        if not usable.any():
+            raise RunsError(f"--drop-nonfinite leaves none of the {len(self)} rows of {self.source}.")
+        kept = self.frame.filter(pl.Series(usable))
+        return self._selected(kept, f"{len(self) - kept.height} of {len(self)} rows without a finite number left out by --drop-nonfinite")
+
+    def drop_duplicates(self) -> Runs:
+        """The first of each set of rows that describe the same run, or the same step of it."""
+        kept = self.frame.unique(self.identity(), keep="first", maintain_order=True)
+        if kept.height == len(self):
+            return self
+        return self._selected(kept, f"{len(self) - kept.height} of {len(self)} rows left out by --drop-duplicates")
+
+    def identity(self) -> list[str]:
+        """The columns that tell one row from another: run and step, or all of them."""
+        if not self.has("run"):
+            return self.columns
+        return ["run", *(column for column in ("step", "tokens") if self.has(column))][:2]
+
+    def take(self, mask: NDArray[np.bool_]) -> Runs:
+        """The rows where a mask (n,) is true."""
+        return replace(self, frame=self.frame.filter(pl.Series(mask)))
+
+    def digest(self, columns: Sequence[str]) -> str:
+        """A fingerprint of these columns' values, the same for the same numbers in the same order."""
+        sha = hashlib.sha256()
+        for column in columns:
+            sha.update(column.encode() + b"\0")
+            series = self.frame[column]
+            if series.dtype.is_numeric():
+                sha.update(np.ascontiguousarray(self.numbers(column)).tobytes())
+            else:
+                sha.update("\0".join(self.texts(column)).encode())
+        return f"sha256:{sha.hexdigest()}"
+
+    def _selected(self, frame: pl.DataFrame, note: str) -> Runs:
+        notes = self.notes if frame.height == len(self) else (*self.notes, note)
+        return replace(self, frame=frame, notes=notes)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or ["cannot be read"])[0].rstrip(".") + "."

@@ -1,0 +1,56 @@
+"""Numbers as people write them: `70B`, `1.4T`, `1e21`."""
+
+import math
+import re
+
+from rung.errors import RungError
+
+_SUFFIXES = {"": 1.0, "K": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12, "P": 1e15}
+_NUMBER = re.compile(r"\s*([+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([KkMmBbGgTtPp]?)\s*")
+
+
+def parse_number(text: str) -> float:
+    """The number that a person wrote.
+
+    >>> parse_number("70B"), parse_number("1.4T"), parse_number("1e21")
+    (70000000000.0, 1400000000000.0, 1e+21)
+
+    Raises:
+        RungError: The text is not a finite number with an optional suffix K, M, B (or G), T, P.
+    """
+    match = _NUMBER.fullmatch(text)
+    value = float(match[1].replace("_", "")) * _SUFFIXES[match[2].upper()] if match else math.nan
+    if not math.isfinite(value):
+        raise RungError(f"{text!r} is not a number. Write it like 7e9, 7B, 1.4T or 0.35.")
+    return value
+
+
+def format_count(value: float) -> str:
+    """A count in three figures with a suffix, as people say it.
+
+    >>> format_count(70e9), format_count(1.4e12), format_count(5.88e23), format_count(512)
+    ('70B', '1.4T', '5.88e23', '512')
+    """
+    magnitude = abs(value)
+    if math.isfinite(value) and 1 <= magnitude < 1e15:
+        for suffix, unit in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("K", 1e3), ("", 1.0)):
+            if magnitude >= unit * 0.9995:
+                return f"{value / unit:.3g}{suffix}"
+    return f"{value:.3g}".replace("e+", "e")
+
+
+def format_value(value: float | None, digits: int = 5) -> str:
+    """A number for a table: significant digits, a dash where there is none.
+
+    >>> format_value(1.8172168), format_value(2143.4195), format_value(None), format_value(8.8e13)
+    ('1.8172', '2143.4', '-', '8.8e13')
+    """
+    if value is None or math.isnan(value):
+        return "-"
+    if math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    if value != 0 and not 1e-4 <= abs(value) < 1e6:
+        mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+        short = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+        return f"{short}e{int(exponent)}"
+    return f"{value:#.{digits}g}".rstrip(".")

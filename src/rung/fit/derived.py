@@ -1,0 +1,62 @@
+"""Quantities that follow from a law's coefficients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from rung.fit.result import Estimate
+from rung.laws import Law
+from rung.laws.tree import Array, Binary, Expression, Name
+
+
+def derived_quantities(
+    law: Law, estimates: Mapping[str, Estimate], values_BK: Array, level: float
+) -> dict[str, Estimate]:
+    """How the compute-optimal params and tokens grow with flops, for laws with c / N^a and c / D^b.
+
+    With C proportional to N D, params grow as C^(b / (a + b)) and tokens as C^(a / (a + b)).
+    Source: Hoffmann et al. 2022, arXiv:2203.15556, equation 4.
+    """
+    exponents = _exponents(law)
+    if exponents is None:
+        return {}
+    fixed = {c.name: c.fixed for c in law.coefficients if c.fixed is not None}
+    places = {name: place for place, name in enumerate(estimates)}
+
+    def both(name: str) -> tuple[float, Array]:
+        if name in fixed:
+            value = float(fixed[name] or 0.0)
+            return value, np.full(len(values_BK), value)
+        return estimates[name].value, values_BK[:, places[name]]
+
+    (a, a_B), (b, b_B) = both(exponents[0]), both(exponents[1])
+    return {
+        "params_exponent": _summary(b / (a + b), b_B / (a_B + b_B), level),
+        "tokens_exponent": _summary(a / (a + b), a_B / (a_B + b_B), level),
+    }
+
+
+def _summary(value: float, draws: Array, level: float) -> Estimate:
+    if not len(draws):
+        return Estimate(value=value)
+    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    return Estimate(value=value, low=float(low), high=float(high), std_error=float(np.std(draws, ddof=1)))
+
+
+def _exponents(law: Law) -> tuple[str, str] | None:
+    """The exponents of N and D where the law is a sum with one term c / N^a and one c / D^b."""
+    found: dict[str, str] = {}
+    for term in _sum_terms(law.tree):
+        match term:
+            case Binary("/", Name(), Binary("^", Name(variable, None), Name(exponent, None))):
+                if variable in law.variables and exponent in law.coefficient_names:
+                    found[variable] = exponent
+    return (found["N"], found["D"]) if {"N", "D"} <= set(found) else None
+
+
+def _sum_terms(node: Expression) -> list[Expression]:
+    if isinstance(node, Binary) and node.operator == "+":
+        return [*_sum_terms(node.left), *_sum_terms(node.right)]
+    return [node]

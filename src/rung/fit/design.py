@@ -1,0 +1,161 @@
+"""What the solver sees of a table: arrays, groups and clusters, checked once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rung.errors import FitError
+from rung.fit.objective import Objective
+from rung.laws import SYMBOLS, Law
+from rung.laws.tape import Tape, Workspace, compile_tape, workspace
+from rung.laws.tree import Array
+from rung.runs import Runs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Design:
+    """A law's arrays over a table of runs, n rows.
+
+    Attributes:
+        columns: Each variable's values (n,).
+        target: What is fitted (n,).
+        weights: Weight of each row in the objective (n,).
+        groups: Each grouping column's level per row (n,).
+        levels: Each grouping column's count of levels.
+        level_names: Each grouping column's levels, as text.
+        run: The run that each row belongs to, as a number from 0 (n,).
+        size: Count of internal numbers that the law has on this table.
+    """
+
+    columns: Mapping[str, Array]
+    target: Array
+    weights: Array
+    groups: Mapping[str, NDArray[np.intp]]
+    levels: Mapping[str, int]
+    level_names: Mapping[str, tuple[str, ...]]
+    run: NDArray[np.intp]
+    size: int
+
+    @property
+    def rows(self) -> int:
+        return len(self.target)
+
+    @property
+    def runs(self) -> int:
+        return int(self.run.max()) + 1
+
+    def take(self, rows: NDArray[np.intp]) -> Design:
+        """The design of some of the rows."""
+        return replace(
+            self,
+            columns={name: column[rows] for name, column in self.columns.items()},
+            target=self.target[rows],
+            weights=self.weights[rows],
+            groups={name: index[rows] for name, index in self.groups.items()},
+            run=self.run[rows],
+        )
+
+    def tape(self, law: Law, residual: str) -> Tape:
+        positive = {name: bool(np.all(column > 0)) for name, column in self.columns.items()}
+        return compile_tape(law.tree, law.coefficients, positive=positive, levels=self.levels, residual=residual)
+
+    def workspace(self, law: Law, residual: str, jobs: int) -> Workspace:
+        return workspace(self.tape(law, residual), self.columns, self.groups, self.rows, jobs)
+
+
+def column_of(variable: str) -> str:
+    """The column of the table that a variable of a formula stands for."""
+    return SYMBOLS.get(variable, variable)
+
+
+def make_design(
+    runs: Runs, law: Law, objective: Objective, *, target: str = "loss", weights: str | None = None
+) -> Design:
+    """Take what a law needs out of a table.
+
+    Raises:
+        FitError: A column is missing, or a row cannot be used on this objective's scale.
+    """
+    variables = {name: _numbers(runs, column_of(name), f"{name!r} in the formula") for name in law.variables}
+    values = _numbers(runs, target, "the target")
+    row_weights = _numbers(runs, weights, "--weights") if weights else np.ones(len(values))
+    _check_target(runs, values, objective, target)
+    if np.any(row_weights < 0) or not np.any(row_weights > 0):
+        raise FitError(f"{runs.source}: weights in {weights!r} must be zero or more, and not all zero.")
+    groups, names = _groups(runs, law.groups)
+    levels = {group: len(found) for group, found in names.items()}
+    size = sum(levels[c.group] if c.group else 1 for c in law.free)
+    if not law.free:
+        raise FitError(f"every coefficient of {law.formula!r} is fixed; leave one free.")
+    if len(values) < size:
+        raise FitError(
+            f"{size} coefficients cannot be fitted to {len(values)} {'run' if len(values) == 1 else 'rows'} "
+            f"({runs.source}). Add runs, or fix some: --fix {law.free[0].name}=VALUE."
+        )
+    _check_value(law, variables)
+    return Design(
+        columns=variables,
+        target=values,
+        weights=row_weights,
+        groups=groups,
+        levels=levels,
+        level_names=names,
+        run=runs.run_index(),
+        size=size,
+    )
+
+
+def _numbers(runs: Runs, column: str, what: str) -> Array:
+    values = runs.numbers(column, what)
+    bad = np.flatnonzero(~np.isfinite(values))
+    if len(bad):
+        raise FitError(
+            f"{runs.row_name(int(bad[0]))}: {column} is {values[bad[0]]}"
+            f"{f', and {len(bad) - 1} more rows' if len(bad) > 1 else ''}. "
+            "Remove the rows or pass --drop-nonfinite; no row is dropped silently."
+        )
+    return values
+
+
+def _check_target(runs: Runs, values: Array, objective: Objective, target: str) -> None:
+    if objective.residual == "log":
+        bad = np.flatnonzero(values <= 0)
+        wish, remedy = "positive for residuals of the logarithm", "--objective squares"
+    elif objective.residual == "logit":
+        bad = np.flatnonzero((values <= 0) | (values >= 1))
+        wish, remedy = "inside (0, 1) for logit residuals", "--objective squares"
+    else:
+        return
+    if len(bad):
+        raise FitError(
+            f"{runs.row_name(int(bad[0]))}: {target} is {values[bad[0]]:g}, and must be {wish} "
+            f"({len(bad)} such row{'s' if len(bad) > 1 else ''}). Pass {remedy}, or remove them: --where \"{target} > 0\"."
+        )
+
+
+def _check_value(law: Law, variables: Mapping[str, Array]) -> None:
+    """Refuse a formula that has no value at any row, whatever the coefficients."""
+    rng = np.random.default_rng(0)
+    names = [c.name for c in law.free]
+    for scale in (0.1, 0.5, 1.0, 2.0):
+        trial = {name: float(value) for name, value in zip(names, scale * rng.uniform(0.5, 1.5, len(names)), strict=True)}
+        if np.any(np.isfinite(law.value(trial, variables))):
+            return
+    raise FitError(
+        f"{law.formula!r} has no finite value at any row (a division by zero, or the logarithm of a number "
+        "that is not positive). Check the formula and the columns it uses."
+    )
+
+
+def _groups(runs: Runs, wanted: Sequence[str]) -> tuple[dict[str, NDArray[np.intp]], dict[str, tuple[str, ...]]]:
+    index: dict[str, NDArray[np.intp]] = {}
+    names: dict[str, tuple[str, ...]] = {}
+    for group in wanted:
+        levels, codes = np.unique(runs.texts(group), return_inverse=True)
+        index[group] = codes.astype(np.intp)
+        names[group] = tuple(str(level) for level in levels)
+    return index, names

@@ -1,0 +1,212 @@
+"""What a fit has to say against itself."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rung.errors import Caution
+from rung.fit.covariance import Curvature
+from rung.fit.search import SAFE_SHARE, Optimum, Problem
+from rung.laws.tree import Array
+from rung.runs import Runs
+from rung.units import format_value
+
+EXACT = 1e-9
+"""Spread of the residuals, relative to that of the target, under which the data were computed by a law."""
+
+_INFLUENCE = 5.0
+"""Cook's distance above which a run is named; on the Chinchilla table it names the five rows that the
+replication by Besiroglu et al. (2024) left out (the next row has 4.4)."""
+
+_NEGLIGIBLE = 1e-6
+_WIDE = 1e3
+
+
+def names_of(problem: Problem) -> list[str]:
+    """The name of each internal number: a coefficient, or A[level] for one level of a group."""
+    names = []
+    for coefficient in problem.law.free:
+        if coefficient.group:
+            names += [f"{coefficient.name}[{level}]" for level in problem.design.level_names[coefficient.group]]
+        else:
+            names.append(coefficient.name)
+    return names
+
+
+def is_exact(problem: Problem, optimum: Optimum) -> bool:
+    spread = float(np.std(problem.target))
+    return float(np.sqrt(np.mean(optimum.residuals**2))) <= EXACT * (spread or 1.0)
+
+
+def undetermined_places(curvature: Curvature, problem: Problem, draws_BK: Array) -> set[int]:
+    """Places of coefficients that the data do not determine: no effect, or draws over three decades."""
+    places = {place for direction in curvature.undetermined for place in direction}
+    if len(draws_BK):
+        scales = [c for c in problem.law.free for _ in range(problem.design.levels[c.group] if c.group else 1)]
+        spread = np.quantile(draws_BK, 0.95, axis=0) - np.quantile(draws_BK, 0.05, axis=0)
+        for place, coefficient in enumerate(scales):
+            if np.isinf(coefficient.high) and np.isfinite(coefficient.low) and spread[place] > np.log(_WIDE):
+                places.add(place)
+    return places
+
+
+def search_cautions(optimum: Optimum) -> list[Caution]:
+    found = []
+    if not optimum.converged:
+        found.append(
+            Caution(
+                "not_converged",
+                "the solver stopped before its steps became negligible; the coefficients are the best found, not an optimum. "
+                "Fix a coefficient, or try a simpler law.",
+            )
+        )
+    if optimum.agreed < SAFE_SHARE * optimum.tried:
+        found.append(
+            Caution(
+                "few_starts_agree",
+                f"only {optimum.agreed} of {optimum.tried} starts reached the best optimum; a better one may exist. "
+                "Compare with other seeds (--seed), or fix a coefficient.",
+            )
+        )
+    return found
+
+
+def determination_cautions(
+    problem: Problem, optimum: Optimum, curvature: Curvature, undetermined: set[int]
+) -> list[Caution]:
+    names = names_of(problem)
+    design = problem.design
+    found = []
+    if curvature.degrees <= 0:
+        found.append(
+            Caution(
+                "saturated",
+                f"{design.size} coefficients and {design.runs} runs: the law passes through the data whether it is true or not, "
+                "so no interval can be given and no coefficient is tested. Add runs, or fix coefficients (--fix).",
+            )
+        )
+    if is_exact(problem, optimum) and curvature.degrees > 0:
+        found.append(
+            Caution(
+                "exact_data",
+                "the law meets every row to rounding: these data were computed, not measured, so there is no noise to make "
+                "intervals from.",
+            )
+        )
+    edge = _on_edge(problem, optimum)
+    for place in sorted(edge):
+        found.append(
+            Caution(
+                "on_bound",
+                f"{names[place]} ran to the end of its range and has no effect on the fit: the data do not show that term. "
+                f"Fix it, or use a law without it.",
+            )
+        )
+    rest = sorted(undetermined - edge)
+    if rest:
+        found.append(
+            Caution(
+                "undetermined",
+                f"the data do not determine {_listed([names[place] for place in rest])}: other values fit as well, and no "
+                "interval is given for them. Vary the columns they belong to independently, or fix coefficients (--fix).",
+            )
+        )
+    return found
+
+
+def column_cautions(problem: Problem) -> list[Caution]:
+    """Variables that cannot tell coefficients apart: constant ones, and ones in fixed proportion."""
+    columns = problem.design.columns
+    found = [
+        Caution("constant_column", f"{name} has the same value in every row: coefficients of its term cannot be told from a constant.")
+        for name, column in columns.items()
+        if np.ptp(column) <= 1e-12 * np.max(np.abs(column))
+    ]
+    positive = [name for name, column in columns.items() if np.all(column > 0) and np.ptp(column) > 0]
+    for place, first in enumerate(positive):
+        for second in positive[place + 1 :]:
+            ratio = np.log(columns[second] / columns[first])
+            if np.ptp(ratio) <= 1e-3:
+                found.append(
+                    Caution(
+                        "fixed_proportion",
+                        f"{second} is {format_value(float(np.exp(np.mean(ratio))), 4)} times {first} in every row: their terms "
+                        "can trade against each other, and forecasts hold only along this proportion.",
+                    )
+                )
+    return found
+
+
+def _on_edge(problem: Problem, optimum: Optimum) -> set[int]:
+    """Places of coefficients whose whole effect on every row is negligible."""
+    effect = np.max(np.abs(optimum.jacobian_Kn), axis=1)
+    return {int(place) for place in np.flatnonzero(effect <= _NEGLIGIBLE * float(np.std(problem.target)))}
+
+
+def influence_caution(problem: Problem, optimum: Optimum, runs: Runs) -> Caution | None:
+    """The rows that pull the law away from the rest, found together and not one by one.
+
+    Rows with a large Cook's distance are left out, the law is refitted, and the distances are taken again
+    from that fit, until no more rows come: a group of odd rows hides its members from each other.
+    """
+    design = problem.design
+    if design.rows < design.size + 4 or is_exact(problem, optimum):
+        return None
+    space = problem.workspace(1)
+    kept = np.ones(design.rows, dtype=bool)
+    point = optimum.internal[None, :]
+    for _ in range(10):
+        far = kept & (_cook(problem, space.evaluate(point), kept) > _INFLUENCE)
+        if not far.any() or (~kept | far).sum() > 0.1 * design.rows:
+            break
+        kept &= ~far
+        point = problem.solve(
+            optimum.internal[None, :], (design.weights * kept)[None, :], scale=optimum.scale, warm=True, space=space
+        ).internal_JK
+    odd = np.flatnonzero(~kept)
+    if not len(odd):
+        return None
+    shifts = np.abs(point[0] - optimum.internal)
+    place = int(np.argmax(shifts))
+    before, after = _values(problem, optimum.internal)[place], _values(problem, point[0])[place]
+    rows = [str(runs.frame["#row"][int(row)]) for row in odd[:10]]
+    more = f" and {len(odd) - 10} more" if len(odd) > 10 else ""
+    return Caution(
+        "influential_runs",
+        f"{len(odd)} run{'s' if len(odd) > 1 else ''} of {runs.source} pull{'' if len(odd) > 1 else 's'} the law away from "
+        f"the rest: row{'s' if len(odd) > 1 else ''} {_listed(rows)}{more}. Without them {names_of(problem)[place]} is "
+        f"{format_value(after)} instead of {format_value(before)}. Check them; --where leaves rows out.",
+    )
+
+
+def _cook(problem: Problem, evaluated: tuple[Array, Array], kept: np.ndarray) -> Array:
+    """Cook's distance of every row from the fit to the kept ones, with a robust noise scale."""
+    prediction, jacobian = evaluated
+    J = jacobian[:, 0] * np.sqrt(problem.design.weights)
+    norms = np.sqrt(np.sum(J[:, kept] ** 2, axis=1))
+    J = J[norms > 0] / norms[norms > 0, None]
+    residual = problem.target - prediction[0]
+    noise = float(np.median(np.abs(residual[kept]))) / 0.6745
+    if noise == 0:
+        return np.zeros(len(residual))
+    leverage = np.einsum("kn,kn->n", J, np.linalg.pinv(J[:, kept] @ J[:, kept].T, rcond=1e-14, hermitian=True) @ J)
+    inside = np.where(kept, (1 - np.minimum(leverage, 0.999)) ** 2, 1.0)
+    return np.asarray(residual**2 * leverage / (len(J) * noise**2 * inside))
+
+
+def _values(problem: Problem, internal: Array) -> Array:
+    return internal_to_values(problem, internal[None, :])[0]
+
+
+def internal_to_values(problem: Problem, internal_BK: Array) -> Array:
+    """Coefficients from internal numbers, one column each, groups by level."""
+    blocks, place = [], 0
+    for coefficient in problem.law.free:
+        width = problem.design.levels[coefficient.group] if coefficient.group else 1
+        blocks.append(coefficient.to_value(internal_BK[:, place : place + width]))
+        place += width
+    return np.concatenate(blocks, axis=1)
+
+
+def _listed(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -1,0 +1,215 @@
+"""The verb: a law fitted to a table of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+import rung
+from rung.errors import Caution, FitError
+from rung.fit.covariance import Curvature, curvature
+from rung.fit.derived import derived_quantities
+from rung.fit.design import Design, column_of, make_design
+from rung.fit.diagnosis import (
+    column_cautions,
+    determination_cautions,
+    influence_caution,
+    internal_to_values,
+    is_exact,
+    names_of,
+    search_cautions,
+    undetermined_places,
+)
+from rung.fit.objective import objective_named
+from rung.fit.resample import bootstrap
+from rung.fit.result import Estimate, Fit
+from rung.fit.search import Optimum, Problem, make_problem, search
+from rung.laws import Law
+from rung.laws.book import find_law
+from rung.laws.syntax import Clause
+from rung.laws.tree import Array
+from rung.runs import Runs, plausibility, read_runs, require_usable
+
+DRAWS = 1000
+_NOISE_POINTS = 199
+_FEW_RUNS = 8
+
+
+def fit(
+    runs: Any,
+    law: str | Law = "chinchilla",
+    *,
+    objective: str = "log-huber",
+    delta: float | None = None,
+    target: str = "loss",
+    weights: str | None = None,
+    fix: Mapping[str, float] | None = None,
+    level: float = 0.9,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Fit:
+    """Fit a law to a table of runs.
+
+    Args:
+        runs: A table from `read_runs`, or a path or frame that it reads.
+        law: A formula, the name of a law of the book, or a law.
+        objective: What is minimised, by its name in OBJECTIVES.
+        delta: Huber's threshold on the residual's scale, where the objective has one.
+        target: The column that the law predicts.
+        weights: A column of row weights.
+        fix: Coefficients that are not estimated, and their values.
+        level: Coverage that the intervals aim at.
+        draws: Resamples of the bootstrap over runs; 0 takes intervals from the curvature instead.
+        seed: Seed of starts and resamples.
+
+    Raises:
+        RunsError: The table cannot be read or used.
+        FormulaError: The formula cannot be read.
+        FitError: The law cannot be fitted to this table.
+    """
+    table = runs if isinstance(runs, Runs) else read_runs(runs)
+    if not 0 < level < 1:
+        raise FitError(f"level {level} must lie between 0 and 1, as in --level 0.9.")
+    if draws < 0 or draws == 1:
+        raise FitError(f"draws {draws} must be 0 or at least 2.")
+    chosen = find_law(law, table.columns) if isinstance(law, str) else law
+    chosen = chosen.restrict([Clause(name, -np.inf, np.inf, value) for name, value in (fix or {}).items()])
+    measure = objective_named(objective, delta)
+    used = [*dict.fromkeys(map(column_of, chosen.variables)), *chosen.groups, target, *([weights] if weights else [])]
+    design = make_design(table, chosen, measure, target=target, weights=weights)
+    require_usable(table, used)
+    problem = make_problem(chosen, design, measure)
+    rng = np.random.default_rng(seed)
+    with np.errstate(all="ignore"):
+        optimum = search(problem, rng)
+        shape = curvature(problem, optimum)
+        exact = is_exact(problem, optimum)
+        draws_BK = _draws(problem, optimum, shape, draws if shape.degrees > 0 and not exact else None, rng)
+        loose = undetermined_places(shape, problem, draws_BK)
+        values_BK = internal_to_values(problem, draws_BK)
+        estimates = _estimates(problem, optimum, shape, values_BK, loose, level, bootstrapped=draws > 0)
+        cautions = [
+            *plausibility(table, target),
+            *column_cautions(problem),
+            *search_cautions(optimum),
+            *determination_cautions(problem, optimum, shape, loose),
+            *_row_cautions(design),
+        ]
+        influence = influence_caution(problem, optimum, table)
+    values_BK.setflags(write=False)
+    return Fit(
+        law=chosen,
+        coefficients=estimates,
+        objective=measure,
+        objective_value=measure.total(optimum.residuals, design.weights, optimum.scale),
+        starts_tried=optimum.tried,
+        starts_agreed=optimum.agreed,
+        status=_status([c.code for c in cautions]),
+        level=level,
+        interval="bootstrap" if draws else "curvature",
+        rows=design.rows,
+        runs=design.runs,
+        target=target,
+        mapping={column: table.mapping.get(column, column) for column in used},
+        derived=derived_quantities(chosen, estimates, values_BK, level),
+        cautions=(*cautions, *([influence] if influence else [])),
+        ranges={name: (float(column.min()), float(column.max())) for name, column in design.columns.items()},
+        groups=design.level_names,
+        draws=values_BK,
+        noise=_noise(optimum, shape),
+        data_digest=table.digest(used),
+        seed=seed,
+        version=rung.__version__,
+    )
+
+
+def _draws(
+    problem: Problem, optimum: Optimum, shape: Curvature, draws: int | None, rng: np.random.Generator
+) -> Array:
+    """Resampled internal numbers (B, K): none without noise, normal ones where no bootstrap is wanted."""
+    if draws is None:
+        return np.empty((0, problem.design.size))
+    if draws:
+        return bootstrap(problem, optimum, draws, rng)
+    known = np.flatnonzero(np.isfinite(np.diag(shape.covariance_KK)))
+    if not len(known):
+        return np.empty((0, problem.design.size))
+    sampled = np.tile(optimum.internal, (DRAWS, 1))
+    covariance = shape.covariance_KK[np.ix_(known, known)]
+    sampled[:, known] = rng.multivariate_normal(optimum.internal[known], covariance, DRAWS, method="eigh")
+    return sampled
+
+
+def _estimates(
+    problem: Problem,
+    optimum: Optimum,
+    shape: Curvature,
+    values_BK: Array,
+    loose: set[int],
+    level: float,
+    *,
+    bootstrapped: bool,
+) -> dict[str, Estimate]:
+    values = internal_to_values(problem, optimum.internal[None, :])[0]
+    names = names_of(problem)
+    scales = [c for c in problem.law.free for _ in range(problem.design.levels[c.group] if c.group else 1)]
+    found = {}
+    for place, name in enumerate(names):
+        estimate = Estimate(value=float(values[place]))
+        error = float(np.sqrt(shape.covariance_KK[place, place]))
+        if place not in loose and len(values_BK):
+            if bootstrapped:
+                low, high = np.quantile(values_BK[:, place], [(1 - level) / 2, (1 + level) / 2])
+                spread = float(np.std(values_BK[:, place], ddof=1))
+            else:
+                half = error * _student_quantile((1 + level) / 2, shape.degrees)
+                ends = scales[place].to_value(optimum.internal[place] + half * np.array([-1.0, 1.0]))
+                low, high = np.sort(ends)
+                spread = error * abs(float(scales[place].slope(optimum.internal[place])))
+            estimate = Estimate(value=float(values[place]), low=float(low), high=float(high), std_error=spread)
+        found[name] = estimate
+    return found
+
+
+def _student_quantile(probability: float, degrees: int) -> float:
+    from scipy.special import stdtrit
+
+    return float(stdtrit(degrees, probability))
+
+
+def _noise(optimum: Optimum, shape: Curvature) -> Array:
+    """Quantiles of the residuals, widened for the degrees of freedom that the fit used up."""
+    count = len(optimum.residuals)
+    if shape.degrees <= 0:
+        return np.empty(0)
+    points = (np.arange(_NOISE_POINTS) + 0.5) / _NOISE_POINTS
+    size = len(optimum.internal)
+    return np.asarray(np.quantile(optimum.residuals, points) * np.sqrt(count / max(count - size, 1)))
+
+
+def _row_cautions(design: Design) -> list[Caution]:
+    if design.runs < design.rows and design.runs < _FEW_RUNS:
+        return [
+            Caution(
+                "few_runs",
+                f"{design.rows} rows belong to only {design.runs} runs, and runs are what is resampled: intervals from so few "
+                "are rough. Add runs.",
+            )
+        ]
+    return []
+
+
+def _status(codes: list[str]) -> str:
+    for code, status in (
+        ("not_converged", "not_converged"),
+        ("saturated", "saturated"),
+        ("exact_data", "exact"),
+        ("undetermined", "undetermined"),
+        ("on_bound", "undetermined"),
+        ("few_starts_agree", "few_starts_agree"),
+    ):
+        if code in codes:
+            return status
+    return "converged"

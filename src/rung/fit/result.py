@@ -1,0 +1,220 @@
+"""A fit as a value, and as a file that a person can read."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rung.errors import Caution, FitError, RungError
+from rung.files import write_text
+from rung.fit.objective import Objective, objective_named
+from rung.laws import Law
+from rung.laws.tree import Array
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """One number with its uncertainty.
+
+    Attributes:
+        value: The estimate.
+        low: Lower end of its interval; None where the data do not determine it.
+        high: Upper end.
+        std_error: Standard error.
+    """
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    std_error: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """A law fitted to a table of runs, with the whole story of the fit.
+
+    Attributes:
+        law: The law.
+        coefficients: Each free coefficient, those of groups as A[level].
+        objective: What was minimised.
+        objective_value: Its value, summed over rows.
+        starts_tried: How many starts the search ran.
+        starts_agreed: How many of them reached the optimum.
+        status: "converged", "few_starts_agree", "not_converged", "undetermined", "saturated" or "exact".
+        level: Coverage that the intervals aim at.
+        interval: "bootstrap" over runs, or "curvature" of the objective.
+        rows: Rows fitted.
+        runs: Runs that they belong to.
+        target: The column fitted.
+        mapping: Each column used, and what it was read from.
+        derived: Quantities that follow from the coefficients, such as params_exponent.
+        cautions: What a user should know.
+        ranges: Smallest and largest value of each variable among the rows fitted.
+        groups: Levels of each grouping column.
+        draws: Coefficients of each resample (B, K), in the order of `coefficients`.
+        noise: Quantiles of a new run's deviation from the law, on the residual's scale.
+        data_digest: Fingerprint of the columns used.
+        seed: Seed of starts and resamples.
+        version: Version of Rung.
+    """
+
+    law: Law
+    coefficients: Mapping[str, Estimate]
+    objective: Objective
+    objective_value: float
+    starts_tried: int
+    starts_agreed: int
+    status: str
+    level: float
+    interval: str
+    rows: int
+    runs: int
+    target: str
+    mapping: Mapping[str, str]
+    derived: Mapping[str, Estimate]
+    cautions: tuple[Caution, ...]
+    ranges: Mapping[str, tuple[float, float]]
+    groups: Mapping[str, tuple[str, ...]]
+    draws: Array
+    noise: Array
+    data_digest: str
+    seed: int
+    version: str
+
+    @property
+    def values(self) -> dict[str, float]:
+        """The coefficients' values by name."""
+        return {name: estimate.value for name, estimate in self.coefficients.items()}
+
+    def vectors(self, levels: Mapping[str, str]) -> tuple[dict[str, float], dict[str, Array]]:
+        """Coefficients of the law for one level of each group: the estimate, and the draws (B,).
+
+        Raises:
+            FitError: A level is missing or unknown.
+        """
+        estimate: dict[str, float] = {}
+        draws: dict[str, Array] = {}
+        places = {name: place for place, name in enumerate(self.coefficients)}
+        for coefficient in self.law.free:
+            name = coefficient.name
+            if coefficient.group:
+                known = self.groups[coefficient.group]
+                level = levels.get(coefficient.group)
+                if level not in known:
+                    raise FitError(
+                        f"the law has its own {name} for each {coefficient.group}; give one of them: "
+                        f"{coefficient.group}={'|'.join(known[:8])}."
+                    )
+                name = f"{name}[{level}]"
+            estimate[coefficient.name] = self.coefficients[name].value
+            draws[coefficient.name] = self.draws[:, places[name]]
+        return estimate, draws
+
+    def to_json(self) -> str:
+        """The fit as one JSON object."""
+        return json.dumps(self.to_dict(), allow_nan=False) + "\n"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fit as plain values; numbers that are not finite are null."""
+        return {
+            "schema_version": SCHEMA,
+            "law": {
+                "name": self.law.name,
+                "formula": self.law.formula,
+                "text": self.law.text,
+                "variables": list(self.law.variables),
+            },
+            "coefficients": {name: _estimate(e) for name, e in self.coefficients.items()},
+            "objective": {"name": self.objective.name, "delta": self.objective.delta, "value": self.objective_value},
+            "starts": {"tried": self.starts_tried, "agreed": self.starts_agreed},
+            "status": self.status,
+            "rows": self.rows,
+            "runs": self.runs,
+            "target": self.target,
+            "mapping": dict(self.mapping),
+            "derived": {name: _estimate(e) for name, e in self.derived.items()},
+            "warnings": [{"code": c.code, "text": c.text} for c in self.cautions],
+            "data_digest": self.data_digest,
+            "seed": self.seed,
+            "version": self.version,
+            "level": self.level,
+            "interval": self.interval,
+            "ranges": {name: list(ends) for name, ends in self.ranges.items()},
+            "groups": {name: list(levels) for name, levels in self.groups.items()},
+            "noise": self.noise.tolist(),
+            "draws": np.where(np.isfinite(self.draws), self.draws, None).tolist(),
+        }
+
+    def write(self, path: str | Path) -> None:
+        """Write the fit as JSON, beside the old file and then in its place."""
+        write_text(path, self.to_json())
+
+
+def read_fit(path: str | Path) -> Fit:
+    """Read a fit that `Fit.write` or `rung fit -o` wrote.
+
+    Raises:
+        FitError: The file is not there, not JSON, or not a fit of this version of the format.
+    """
+    file = Path(path)
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FitError(f"{path}: there is no such file. Make one: rung fit RUNS -o {file.name}.") from None
+    except (OSError, ValueError) as error:
+        raise FitError(f"{path} is not a fit in JSON: {error}. Make one: rung fit RUNS -o fit.json.") from None
+    if not isinstance(content, dict) or content.get("schema_version") != SCHEMA:
+        found = content.get("schema_version") if isinstance(content, dict) else type(content).__name__
+        raise FitError(f"{path} is not a fit with schema_version {SCHEMA} (found {found!r}). Make it again with rung fit.")
+    try:
+        return _from_dict(content)
+    except (KeyError, TypeError, ValueError, RungError) as error:
+        raise FitError(f"{path} is damaged ({type(error).__name__}: {error}). Make it again with rung fit.") from None
+
+
+def _from_dict(content: Mapping[str, Any]) -> Fit:
+    law = content["law"]
+    objective = content["objective"]
+    names = list(content["coefficients"])
+    draws = np.array(content["draws"], dtype=np.float64).reshape(-1, len(names))
+    draws.setflags(write=False)
+    return Fit(
+        law=Law.parse(law["text"], variables=law["variables"], name=law["name"]),
+        coefficients={name: Estimate(**value) for name, value in content["coefficients"].items()},
+        objective=objective_named(objective["name"], objective["delta"]),
+        objective_value=objective["value"],
+        starts_tried=content["starts"]["tried"],
+        starts_agreed=content["starts"]["agreed"],
+        status=content["status"],
+        level=content["level"],
+        interval=content["interval"],
+        rows=content["rows"],
+        runs=content["runs"],
+        target=content["target"],
+        mapping=content["mapping"],
+        derived={name: Estimate(**value) for name, value in content["derived"].items()},
+        cautions=tuple(Caution(w["code"], w["text"]) for w in content["warnings"]),
+        ranges={name: (ends[0], ends[1]) for name, ends in content["ranges"].items()},
+        groups={name: tuple(levels) for name, levels in content["groups"].items()},
+        draws=draws,
+        noise=np.array(content["noise"], dtype=np.float64),
+        data_digest=content["data_digest"],
+        seed=content["seed"],
+        version=content["version"],
+    )
+
+
+def _estimate(estimate: Estimate) -> dict[str, float | None]:
+    return {name: _finite(getattr(estimate, name)) for name in ("value", "low", "high", "std_error")}
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

@@ -1,0 +1,210 @@
+"""The search for the optimum: many starts, more of them where too few agree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rung.errors import FitError
+from rung.fit.design import Design
+from rung.fit.objective import STUDENT_DEGREES, Objective
+from rung.fit.solver import RowLoss, Solutions, solve
+from rung.fit.starts import balanced_starts, projected_starts
+from rung.laws import Law
+from rung.laws.tape import Workspace
+from rung.laws.tree import Array
+
+FIRST_STARTS = 48
+PROJECTED_STARTS = 16
+PROJECTED_CANDIDATES = 256
+ROUNDS = ((2048, 128), (8192, 256))
+"""Further rounds where starts disagree: candidates screened by their objective, and starts kept."""
+
+SAFE_SHARE = 0.1
+AGREEMENT = 1e-6
+"""Relative difference of the objective within which two starts count as the same optimum."""
+
+_ANNEAL = 5.0
+_SCREEN_ROWS = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """A law over a design with an objective: everything that the solver is called with.
+
+    Attributes:
+        law: The law.
+        design: Its arrays.
+        objective: What is minimised.
+        target: The target on the residual's scale (n,).
+        deltas: Huber thresholds, largest first, that end at the objective's own: each stage starts from
+            the last one's solution. A single inf for squares and Student's loss.
+    """
+
+    law: Law
+    design: Design
+    objective: Objective
+    target: Array
+    deltas: tuple[float, ...]
+
+    def workspace(self, jobs: int) -> Workspace:
+        return self.design.workspace(self.law, self.objective.residual, jobs)
+
+    def loss(self, delta: float, scale: float) -> RowLoss:
+        if self.objective.loss == "student-t":
+            return RowLoss(student_scale=scale)
+        return RowLoss(delta=delta)
+
+    def solve(
+        self, starts_JK: Array, weights: Array, *, scale: float = 1.0, warm: bool = False, space: Workspace | None = None
+    ) -> Solutions:
+        """Solve through every stage of delta."""
+        space = space or self.workspace(len(starts_JK))
+        found = solve(space, starts_JK, self.target, weights, self.loss(self.deltas[0], scale), warm=warm)
+        for delta in self.deltas[1:]:
+            found = solve(space, found.internal_JK, self.target, weights, self.loss(delta, scale), warm=True)
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Optimum:
+    """The best point found.
+
+    Attributes:
+        internal: Internal numbers (K,).
+        residuals: Target minus prediction on the residual's scale (n,).
+        jacobian_Kn: Derivatives of the prediction by the internal numbers.
+        scale: Student's scale; 1 for other losses.
+        tried: How many starts were run.
+        agreed: How many of them reached this optimum.
+        converged: Whether the solver's last step there was negligible.
+    """
+
+    internal: Array
+    residuals: Array
+    jacobian_Kn: Array
+    scale: float
+    tried: int
+    agreed: int
+    converged: bool
+
+
+def make_problem(law: Law, design: Design, objective: Objective) -> Problem:
+    target = objective.transform(design.target)
+    spread = float(np.std(target)) or 1.0
+    unit = 1.0 if objective.residual != "plain" else spread
+    last = objective.solver_delta * (unit if objective.loss == "absolute" else 1.0)
+    # Under about a thousandth of the spread, few rows are in the square zone: come from above.
+    first = min(1e-3 * unit, 1e-2 * spread)
+    deltas = [last]
+    if np.isfinite(last) and last < 0.2 * first:
+        while deltas[0] < first / _ANNEAL:
+            deltas.insert(0, deltas[0] * _ANNEAL)
+    return Problem(law=law, design=design, objective=objective, target=target, deltas=tuple(deltas))
+
+
+def search(problem: Problem, rng: np.random.Generator) -> Optimum:
+    """Minimise from share-balanced and projected starts until enough of them agree.
+
+    Raises:
+        FitError: No start reached a finite objective.
+    """
+    law, design = problem.law, problem.design
+    weights = design.weights[None, :]
+    scale = 1.0
+    if problem.objective.loss == "student-t":
+        scale = float(np.std(problem.target)) or 1.0
+    starts = np.concatenate(
+        [
+            projected_starts(law, design, PROJECTED_STARTS, PROJECTED_CANDIDATES, rng),
+            balanced_starts(law, design, FIRST_STARTS, rng),
+        ]
+    )
+    space = problem.workspace(len(starts))
+    rounds = [_solve_first(problem, space, starts, weights, scale)]
+    for candidates, kept in ROUNDS:
+        if _agreed(rounds, problem) >= SAFE_SHARE * sum(len(r.objective_J) for r in rounds):
+            break
+        starts = _screened(problem, candidates, kept, rng)
+        rounds.append(_solve_first(problem, space, starts, weights, scale))
+    points = np.concatenate([r.internal_JK for r in rounds])
+    values = np.concatenate([r.objective_J for r in rounds])
+    if not np.isfinite(values).any():
+        raise FitError(
+            f"no start gave {law.formula!r} a finite value on all {design.rows} rows. "
+            "Check its ranges (`with alpha in (0, 2)`) and the columns it uses."
+        )
+    best = int(np.argmin(values))
+    converged = bool(np.concatenate([r.converged_J for r in rounds])[best])
+    point, scale = points[best], scale
+    if len(problem.deltas) > 1:
+        order = np.argsort(values)[:8]
+        last = problem.solve(points[order], weights, warm=True, space=space)
+        winner = int(np.argmin(last.objective_J))
+        point, converged = last.internal_JK[winner], bool(last.converged_J[winner])
+    elif problem.objective.loss == "student-t":
+        point, scale, converged = _student(problem, space, points[np.argsort(values)[:8]], scale)
+    prediction, jacobian = space.evaluate(point[None, :])
+    return Optimum(
+        internal=point,
+        residuals=problem.target - prediction[0],
+        jacobian_Kn=jacobian[:, 0].copy(),
+        scale=scale,
+        tried=len(values),
+        agreed=_agreed(rounds, problem),
+        converged=converged,
+    )
+
+
+def _solve_first(problem: Problem, space: Workspace, starts: Array, weights: Array, scale: float) -> Solutions:
+    return solve(space, starts, problem.target, weights, problem.loss(problem.deltas[0], scale))
+
+
+def _agreed(rounds: list[Solutions], problem: Problem) -> int:
+    values = np.concatenate([r.objective_J for r in rounds])
+    best = np.min(values)
+    if not np.isfinite(best):
+        return 0
+    return int(np.sum(values <= best * (1 + AGREEMENT) + 1e-20 * problem.design.rows))
+
+
+def _screened(problem: Problem, candidates: int, kept: int, rng: np.random.Generator) -> Array:
+    """The best of many share-balanced candidates by their objective on at most 512 rows."""
+    design = problem.design
+    points = balanced_starts(problem.law, design, candidates, rng)
+    rows = rng.permutation(design.rows)[:_SCREEN_ROWS]
+    part = design.take(rows)
+    space = part.workspace(problem.law, problem.objective.residual, candidates)
+    target, weights = problem.target[rows], design.weights[rows]
+    values = np.empty(candidates)
+    with np.errstate(all="ignore"):
+        for first in range(0, candidates, space.lanes):
+            block = points[first : first + space.lanes]
+            residual = np.abs(target - space.evaluate(block)[0])
+            values[first : first + space.lanes] = np.einsum("ln,n->l", np.minimum(residual, 1e6), weights)
+    order = np.argsort(np.where(np.isfinite(values), values, np.inf))
+    return points[order[:kept]]
+
+
+def _student(problem: Problem, space: Workspace, starts: Array, scale: float) -> tuple[Array, float, bool]:
+    """Alternate the coefficients and Student's scale until neither moves (maximum likelihood of both)."""
+    weights = problem.design.weights
+    points = starts
+    converged = False
+    for _ in range(60):
+        found = solve(space, points, problem.target, weights[None, :], problem.loss(np.inf, scale), warm=True)
+        best = int(np.argmin(found.objective_J))
+        points = found.internal_JK[best : best + 1]
+        residual = problem.target - space.evaluate(points)[0][0]
+        before = scale
+        for _ in range(200):
+            pull = (STUDENT_DEGREES + 1) / (STUDENT_DEGREES + (residual / scale) ** 2)
+            updated = float(np.sqrt(np.sum(weights * pull * residual**2) / np.sum(weights)))
+            if updated <= 1e-150 or abs(updated - scale) <= 1e-13 * scale:
+                break
+            scale = updated
+        converged = bool(found.converged_J[best])
+        if abs(scale - before) <= 1e-11 * before:
+            break
+    return points[0], scale, converged

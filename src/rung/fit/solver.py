@@ -1,0 +1,271 @@
+"""The solver: Levenberg-Marquardt for robust losses, many problems of one shape at once.
+
+Each lane is one problem: a start, or a set of weights. A lane begins with iteratively reweighted least
+squares, whose far steps are safe, and turns into semismooth Newton as its steps get small: `tau` blends the
+two curvatures. Marquardt's scaling makes the path independent of units. A lane that is done makes room for
+the next problem of the queue. Everything is in internal numbers (laws.coefficients).
+
+Shapes: `J` jobs, `L` lanes, `K` internal numbers, `n` rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rung.fit.objective import STUDENT_DEGREES
+from rung.laws.tape import Workspace
+from rung.laws.tree import Array
+
+TOLERANCE = 1e-11
+MAX_ITERATIONS = 400
+_FIRST_DAMPING = 1e-2
+_LARGEST_DAMPING = 1e14
+_EXACT = 1e-26
+"""Mean squared residual under which data count as exact: relative tests mean nothing there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solutions:
+    """Where each job ended.
+
+    Attributes:
+        internal_JK: Internal numbers.
+        objective_J: Value of the loss, inf where no finite point was found.
+        converged_J: Whether the last step was negligible before the iterations ran out.
+    """
+
+    internal_JK: Array
+    objective_J: Array
+    converged_J: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowLoss:
+    """Loss per residual: Huber's with threshold delta (inf is half squares), or Student's at a scale."""
+
+    delta: float = np.inf
+    student_scale: float | None = None
+
+    def terms(self, r: Array, weights: Array, tau: Array) -> tuple[Array, Array, Array, Array]:
+        """Objective (L,), psi, curvature and scaling weights (L, n), each with the row weights in."""
+        if self.student_scale is not None:
+            square = STUDENT_DEGREES * self.student_scale**2
+            curve = (STUDENT_DEGREES + 1) / (square + r * r)
+            curve *= weights
+            loss = ((STUDENT_DEGREES + 1) / 2) * np.einsum("ln,ln->l", np.log1p(r * r / square), _wide(weights, r))
+            return loss, curve * r, curve, curve
+        if np.isinf(self.delta):
+            psi = weights * r
+            wide = _wide(weights, r)
+            return np.einsum("ln,ln->l", psi, r) / 2, psi, wide, wide
+        size = np.abs(r)
+        inside = np.minimum(size, self.delta)
+        part = 0.5 * inside
+        np.subtract(size, part, out=part)
+        part *= inside
+        loss = np.einsum("ln,ln->l", part, _wide(weights, r))
+        np.clip(r, -self.delta, self.delta, out=part)
+        part *= weights
+        # w = min(1, delta / |r|); where |r| <= delta it is exactly 1, also at r = 0.
+        np.maximum(size, self.delta, out=size)
+        scaling = np.divide(self.delta, size, out=size)
+        curve = np.where(scaling < 1, tau[:, None] * scaling, 1.0)
+        curve *= weights
+        scaling *= weights
+        return loss, part, curve, scaling
+
+
+def _wide(weights: Array, like: Array) -> Array:
+    return np.broadcast_to(weights, like.shape)
+
+
+def solve(
+    space: Workspace,
+    starts_JK: Array,
+    target: Array,
+    weights: Array,
+    loss: RowLoss,
+    *,
+    warm: bool = False,
+    max_iterations: int = MAX_ITERATIONS,
+) -> Solutions:
+    """Minimise the loss from every start.
+
+    Args:
+        space: The compiled law over the table.
+        starts_JK: First points.
+        target: The target on the residual's scale (n,).
+        weights: Row weights, (1, n) for all jobs or (J, n) for each its own.
+        loss: The loss per residual.
+        warm: Whether the starts are near their optima, so that Newton steps come at once.
+        max_iterations: Steps per job.
+    """
+    run = _Run(space, starts_JK, target, weights, loss, warm=warm, max_iterations=max_iterations)
+    with np.errstate(all="ignore"):
+        while run.step():
+            pass
+    return Solutions(internal_JK=run.best_JK, objective_J=run.objective_J, converged_J=run.converged_J)
+
+
+class _Run:
+    """State of the lanes of one call of `solve`."""
+
+    def __init__(
+        self,
+        space: Workspace,
+        starts_JK: Array,
+        target: Array,
+        weights: Array,
+        loss: RowLoss,
+        *,
+        warm: bool,
+        max_iterations: int,
+    ) -> None:
+        jobs, size = starts_JK.shape
+        self.space, self.target, self.loss = space, target, loss
+        self.starts_JK, self.all_weights = starts_JK, weights
+        self.shared = len(weights) == 1
+        self.max_iterations = max_iterations
+        robust = not np.isinf(loss.delta)
+        self.first_tau = 1.0 if (robust and not warm) else 0.0
+        self.floor = _EXACT * space.rows
+        self.best_JK = starts_JK.copy()
+        self.objective_J = np.full(jobs, np.inf)
+        self.converged_J = np.zeros(jobs, dtype=bool)
+        lanes = min(space.lanes, jobs)
+        self.queue = lanes
+        self.job = np.arange(lanes)
+        self.point = starts_JK[:lanes].copy()
+        self.trial = self.point.copy()
+        self.weights = weights if self.shared else weights[:lanes].copy()
+        self.objective = np.full(lanes, np.inf)
+        self.predicted = np.full(lanes, np.inf)
+        self.damping = np.full(lanes, _FIRST_DAMPING)
+        self.growth = np.full(lanes, 2.0)
+        self.tau = np.full(lanes, self.first_tau)
+        self.steps = np.zeros(lanes, dtype=np.int64)
+        self.curvature = np.zeros((lanes, size, size))
+        self.gradient = np.zeros((lanes, size))
+        self.scale = np.ones((lanes, size))
+
+    def step(self) -> bool:
+        """Try one step in every lane; False when all jobs are done."""
+        if not len(self.job):
+            return False
+        prediction, jacobian = self.space.evaluate(self.trial)
+        residual = self.target - prediction
+        loss, psi, curve, scaling = self.loss.terms(residual, self.weights, self.tau)
+        better = (loss < self.objective) & np.isfinite(loss)
+        self._accept(better, loss)
+        if better.any():
+            self._linearise(better, jacobian, psi, curve, scaling)
+        self._reject(~better)
+        done = self._done()
+        if done.any():
+            self._retire(done)
+            if not len(self.job):
+                return False
+        self._propose()
+        return True
+
+    def _accept(self, better: NDArray[np.bool_], loss: Array) -> None:
+        first = np.isinf(self.objective)
+        ratio = (self.objective - loss) / self.predicted
+        shrink = np.maximum(0.1, 1 - (2 * ratio - 1) ** 3)
+        moved = better & ~first
+        self.damping = np.where(moved, np.maximum(self.damping * shrink, 1e-15), self.damping)
+        self.growth = np.where(better, 2.0, self.growth)
+        near = moved & (self.predicted <= 0.05 * self.objective)
+        self.tau = np.where(near, np.where(self.tau < 1e-3, 0.0, 0.1 * self.tau), self.tau)
+        self.objective = np.where(better, loss, self.objective)
+        self.point[better] = self.trial[better]
+        self.steps += 1
+
+    def _linearise(
+        self, better: NDArray[np.bool_], jacobian: Array, psi: Array, curve: Array, scaling: Array
+    ) -> None:
+        by_lane = jacobian.transpose(1, 0, 2)
+        gradient = np.matmul(by_lane, psi[:, :, None])[:, :, 0]
+        weighted = by_lane * curve[:, None, :]
+        curvature = np.matmul(weighted, by_lane.transpose(0, 2, 1))
+        if curve is scaling:
+            scale = np.einsum("lkk->lk", curvature)
+        else:
+            np.multiply(by_lane, by_lane, out=weighted)
+            scale = np.matmul(weighted, scaling[:, :, None])[:, :, 0]
+        if better.all():
+            self.gradient, self.curvature, self.scale = gradient, curvature, scale.copy()
+        else:
+            self.gradient[better] = gradient[better]
+            self.curvature[better] = curvature[better]
+            self.scale[better] = scale[better]
+
+    def _reject(self, worse: NDArray[np.bool_]) -> None:
+        self.damping = np.where(worse, self.damping * self.growth, self.damping)
+        self.growth = np.where(worse, self.growth * 2, self.growth)
+
+    def _done(self) -> NDArray[np.bool_]:
+        settled = (self.predicted <= TOLERANCE * self.objective + self.floor) & (self.tau == 0)
+        settled |= self.objective <= self.floor
+        stuck = (self.damping > _LARGEST_DAMPING) | (np.isinf(self.objective) & (self.steps > 0))
+        # A lane whose curvature is one-sided may stall at a kink: it stands at an optimum to rounding.
+        stalled = stuck & np.isfinite(self.objective) & (self.predicted <= 1e-7 * self.objective)
+        self.settled = (settled & np.isfinite(self.objective)) | stalled
+        return self.settled | stuck | (self.steps >= self.max_iterations)
+
+    def _retire(self, done: NDArray[np.bool_]) -> None:
+        jobs = self.job[done]
+        self.best_JK[jobs] = self.point[done]
+        self.objective_J[jobs] = self.objective[done]
+        self.converged_J[jobs] = self.settled[done]
+        lanes = np.flatnonzero(done)
+        refill = min(len(lanes), len(self.starts_JK) - self.queue)
+        fresh, idle = lanes[:refill], lanes[refill:]
+        if refill:
+            jobs = np.arange(self.queue, self.queue + refill)
+            self.queue += refill
+            self.job[fresh] = jobs
+            self.point[fresh] = self.trial[fresh] = self.starts_JK[jobs]
+            if not self.shared:
+                self.weights[fresh] = self.all_weights[jobs]
+            self.objective[fresh] = self.predicted[fresh] = np.inf
+            self.damping[fresh], self.growth[fresh] = _FIRST_DAMPING, 2.0
+            self.tau[fresh], self.steps[fresh] = self.first_tau, 0
+        if len(idle):
+            keep = np.ones(len(self.job), dtype=bool)
+            keep[idle] = False
+            self._compact(keep)
+
+    def _compact(self, keep: NDArray[np.bool_]) -> None:
+        for name in ("job", "point", "trial", "objective", "predicted", "damping", "growth", "tau", "steps"):
+            setattr(self, name, getattr(self, name)[keep])
+        for name in ("curvature", "gradient", "scale"):
+            setattr(self, name, getattr(self, name)[keep])
+        if not self.shared:
+            self.weights = self.weights[keep]
+
+    def _propose(self) -> None:
+        """Solve (H + damping D) step = gradient in scaled numbers; the step is a trial."""
+        waiting = np.isinf(self.objective)
+        root = np.sqrt(np.maximum(self.scale, 1e-280))
+        scaled = self.curvature / (root[:, :, None] * root[:, None, :])
+        size = scaled.shape[1]
+        scaled[:, range(size), range(size)] += self.damping[:, None]
+        right = self.gradient / root
+        step = _solve_each(scaled, right)
+        predicted = 0.5 * np.einsum("lk,lk->l", step, right + self.damping[:, None] * step)
+        self.predicted = np.where(waiting, np.inf, predicted)
+        moved = self.point + step / root
+        self.trial = np.where(waiting[:, None], self.starts_JK[self.job], moved)
+
+
+def _solve_each(matrices: Array, right: Array) -> Array:
+    try:
+        return np.asarray(np.linalg.solve(matrices, right[:, :, None])[:, :, 0])
+    except np.linalg.LinAlgError:
+        # One lane is exactly singular: a trace of ridge is far below the damping that it gets next.
+        size = matrices.shape[1]
+        return np.asarray(np.linalg.solve(matrices + 1e-10 * np.eye(size), right[:, :, None])[:, :, 0])

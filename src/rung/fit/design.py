@@ -72,6 +72,12 @@ def column_of(variable: str) -> str:
     return SYMBOLS.get(variable, variable)
 
 
+def columns_used(law: Law, target: str, weights: str | None = None) -> list[str]:
+    """The columns of the table that fitting a law to a target reads."""
+    variables = dict.fromkeys(map(column_of, law.variables))
+    return [*variables, *law.groups, target, *([weights] if weights else [])]
+
+
 def make_design(
     runs: Runs, law: Law, objective: Objective, *, target: str = "loss", weights: str | None = None
 ) -> Design:

@@ -169,7 +169,7 @@ def influence_caution(problem: Problem, optimum: Optimum, runs: Runs) -> Caution
     shifts = np.abs(point[0] - optimum.internal)
     place = int(np.argmax(shifts))
     before, after = _values(problem, optimum.internal)[place], _values(problem, point[0])[place]
-    rows = [str(runs.frame["#row"][int(row)]) for row in odd[:10]]
+    rows = [str(runs.row_numbers()[int(row)]) for row in odd[:10]]
     more = f" and {len(odd) - 10} more" if len(odd) > 10 else ""
     return Caution(
         "influential_runs",

@@ -11,7 +11,7 @@ import rung
 from rung.errors import Caution, FitError
 from rung.fit.covariance import Curvature, curvature
 from rung.fit.derived import derived_quantities
-from rung.fit.design import Design, column_of, make_design
+from rung.fit.design import Design, columns_used, make_design
 from rung.fit.diagnosis import (
     column_cautions,
     determination_cautions,
@@ -26,11 +26,11 @@ from rung.fit.objective import objective_named
 from rung.fit.resample import bootstrap
 from rung.fit.result import Estimate, Fit
 from rung.fit.search import Optimum, Problem, make_problem, search
-from rung.laws import Law
-from rung.laws.book import find_law
+from rung.laws import Law, find_law, law_book
 from rung.laws.syntax import Clause
 from rung.laws.tree import Array
 from rung.runs import Runs, plausibility, read_runs, require_usable
+from rung.units import flops_6nd
 
 DRAWS = 1000
 _NOISE_POINTS = 199
@@ -41,9 +41,9 @@ def fit(
     runs: Any,
     law: str | Law = "chinchilla",
     *,
-    objective: str = "log-huber",
+    objective: str | None = None,
     delta: float | None = None,
-    target: str = "loss",
+    target: str | None = None,
     weights: str | None = None,
     fix: Mapping[str, float] | None = None,
     level: float = 0.9,
@@ -55,9 +55,10 @@ def fit(
     Args:
         runs: A table from `read_runs`, or a path or frame that it reads.
         law: A formula, the name of a law of the book, or a law.
-        objective: What is minimised, by its name in OBJECTIVES.
+        objective: What is minimised, by its name in OBJECTIVES; the law book's word for this law, else
+            log-huber.
         delta: Huber's threshold on the residual's scale, where the objective has one.
-        target: The column that the law predicts.
+        target: The column that the law predicts; the law book's word for this law, else loss.
         weights: A column of row weights.
         fix: Coefficients that are not estimated, and their values.
         level: Coverage that the intervals aim at.
@@ -75,9 +76,12 @@ def fit(
     if draws < 0 or draws == 1:
         raise FitError(f"draws {draws} must be 0 or at least 2.")
     chosen = find_law(law, table.columns) if isinstance(law, str) else law
+    entry = law_book().get(chosen.name)
+    target = target or (entry.target if entry else "loss")
+    objective = objective or (entry.objective if entry else "log-huber")
     chosen = chosen.restrict([Clause(name, -np.inf, np.inf, value) for name, value in (fix or {}).items()])
     measure = objective_named(objective, delta)
-    used = [*dict.fromkeys(map(column_of, chosen.variables)), *chosen.groups, target, *([weights] if weights else [])]
+    used = columns_used(chosen, target, weights)
     design = make_design(table, chosen, measure, target=target, weights=weights)
     require_usable(table, used)
     problem = make_problem(chosen, design, measure)
@@ -115,7 +119,7 @@ def fit(
         mapping={column: table.mapping.get(column, column) for column in used},
         derived=derived_quantities(chosen, estimates, values_BK, level),
         cautions=(*cautions, *([influence] if influence else [])),
-        ranges={name: (float(column.min()), float(column.max())) for name, column in design.columns.items()},
+        ranges=_ranges(design),
         groups=design.level_names,
         draws=values_BK,
         noise=_noise(optimum, shape),
@@ -187,6 +191,14 @@ def _noise(optimum: Optimum, shape: Curvature) -> Array:
     points = (np.arange(_NOISE_POINTS) + 0.5) / _NOISE_POINTS
     size = len(optimum.internal)
     return np.asarray(np.quantile(optimum.residuals, points) * np.sqrt(count / max(count - size, 1)))
+
+
+def _ranges(design: Design) -> dict[str, tuple[float, float]]:
+    """Smallest and largest value of each variable, and of C = 6 N D where the law has both."""
+    columns = dict(design.columns)
+    if {"N", "D"} <= set(columns):
+        columns.setdefault("C", flops_6nd(columns["N"], columns["D"]))
+    return {name: (float(column.min()), float(column.max())) for name, column in columns.items()}
 
 
 def _row_cautions(design: Design) -> list[Caution]:

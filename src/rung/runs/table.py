@@ -30,7 +30,7 @@ class Runs:
         frame: The columns of the file, and the canonical ones that were recognised or mapped.
         source: The table's name, for messages.
         mapping: Each canonical column, and the column or formula that it was read from.
-        note: What a selection left out, as sentences.
+        notes: What selections left out, as sentences.
     """
 
     frame: pl.DataFrame
@@ -87,6 +87,15 @@ class Runs:
         run = self.frame["run"][place] if self.has("run") else None
         label = f" ({str(run)!r})" if run is not None else ""
         return f"{self.source}, row {self.frame[ROW][place]}{label}"
+
+    def short_name(self, place: int) -> str:
+        """How a table names a row: its run, or its number in the file."""
+        run = self.frame["run"][place] if self.has("run") else None
+        return str(run) if run is not None else f"row {self.frame[ROW][place]}"
+
+    def row_numbers(self) -> NDArray[np.int64]:
+        """Each row's number in its file, from 1 (n,)."""
+        return self.frame[ROW].cast(pl.Int64).to_numpy()
 
     def run_index(self) -> NDArray[np.intp]:
         """The run of each row as a number from 0; without a run column each row is its own run."""

@@ -1,0 +1,200 @@
+"""`rung fit`: a law from a table of runs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Group, Parameter
+
+from rung.cli.selection import Selection, pairs, read_selected, say
+from rung.cli.text import interval, table
+from rung.errors import ReportError
+
+if TYPE_CHECKING:
+    from rung.fit import Fit
+    from rung.forecast import HeldOut
+    from rung.laws import Law
+    from rung.runs import Runs
+
+LAW = Group("Law and objective", sort_key=0)
+RESULT = Group("Result", sort_key=2)
+
+
+def fit(
+    runs: Annotated[str, Parameter(name="RUNS")],
+    /,
+    *,
+    law: Annotated[str, Parameter(group=LAW)] = "chinchilla",
+    fix: Annotated[tuple[str, ...], Parameter(group=LAW, negative="", consume_multiple=False)] = (),
+    target: Annotated[str | None, Parameter(group=LAW)] = None,
+    objective: Annotated[str | None, Parameter(group=LAW)] = None,
+    delta: Annotated[float | None, Parameter(group=LAW)] = None,
+    weights: Annotated[str | None, Parameter(group=LAW)] = None,
+    laws: Annotated[str | None, Parameter(group=LAW)] = None,
+    selection: Selection = Selection(),  # noqa: B008  # frozen
+    hold_out: Annotated[str | None, Parameter(group=RESULT)] = None,
+    level: Annotated[float, Parameter(group=RESULT)] = 0.9,
+    draws: Annotated[int, Parameter(group=RESULT)] = 1000,
+    seed: Annotated[int, Parameter(group=RESULT)] = 0,
+    output: Annotated[tuple[str, ...], Parameter(name=["-o", "--output"], group=RESULT, negative="", consume_multiple=False)] = (),
+    figure: Annotated[str | None, Parameter(group=RESULT)] = None,
+    json: Annotated[bool, Parameter(group=RESULT, negative="")] = False,
+) -> None:
+    """Fit a law to a table of runs.
+
+    Parameters
+    ----------
+    runs
+        A table of runs: CSV, TSV, Parquet or JSONL; - for CSV on standard input.
+    law
+        A law of the book (`rung laws`), or a formula: "E + A / N^alpha + B / D^beta with alpha in (0, 2)".
+    fix
+        Hold a coefficient at a value: E=1.69. Repeatable.
+    target
+        The column that the law predicts; loss unless the law says otherwise.
+    objective
+        log-huber (the default), log-absolute, log-squares, log-student-t, squares, huber, absolute,
+        logit-huber or logit-squares.
+    delta
+        Where Huber's loss turns from square to absolute; 0.001 for log-huber.
+    weights
+        A column of row weights.
+    laws
+        A TOML file of your own laws that join the book.
+    hold_out
+        Leave these rows out of the fit and forecast them instead: "params > 1e9".
+    level
+        Coverage that the intervals aim at.
+    draws
+        Resamples of the bootstrap over runs; 0 takes intervals from the curvature.
+    seed
+        Seed of starts and resamples.
+    output
+        Keep the result: fit.json for `rung forecast`, or page.html to look at. Repeatable.
+    figure
+        Draw data, law and residuals: a .png or .svg file.
+    json
+        Print one JSON object instead of tables.
+    """
+    import rung
+    from rung.files import require_writable
+    from rung.forecast import compare_held_out, split
+    from rung.laws import find_law
+    from rung.units import parse_number
+
+    kinds = {path: _kind(path) for path in output}
+    for path in (*output, *([figure] if figure else [])):
+        require_writable(path)
+    table_of_runs = read_selected(runs, selection)
+    fitted_on, held = split(table_of_runs, hold_out)
+    chosen = find_law(law, table_of_runs.columns, laws)
+    if selection.drop_nonfinite:
+        fitted_on, held = _finite(fitted_on, held, chosen, target, weights)
+    result = rung.fit(
+        fitted_on,
+        chosen,
+        objective=objective,
+        delta=delta,
+        target=target,
+        weights=weights,
+        fix={name: parse_number(value) for name, value in pairs(fix, "--fix").items()},
+        level=level,
+        draws=draws,
+        seed=seed,
+    )
+    comparison = compare_held_out(result, held) if held is not None else None
+    for path, kind in kinds.items():
+        if kind == "json":
+            result.write(path)
+        else:
+            rung.write_page(path, result, fitted_on, comparison)
+    if figure:
+        rung.draw_figure(figure, result, fitted_on, comparison)
+    if json:
+        print(_json(result, comparison))
+    else:
+        print(describe(result, fitted_on, comparison))
+    say(*(f"warning: {caution.text}" for caution in result.cautions))
+
+
+def _finite(
+    fitted_on: Runs, held: Runs | None, law: Law, target: str | None, weights: str | None
+) -> tuple[Runs, Runs | None]:
+    from rung.fit import columns_used
+    from rung.laws import law_book
+
+    entry = law_book().get(law.name)
+    columns = columns_used(law, target or (entry.target if entry else "loss"), weights)
+    numbers = [column for column in columns if column not in law.groups]
+    return fitted_on.drop_nonfinite(numbers), held.drop_nonfinite(numbers) if held is not None else None
+
+
+def _kind(path: str) -> str:
+    suffix = path.rpartition(".")[2].lower()
+    if suffix not in {"json", "html"}:
+        raise ReportError(f"-o {path}: the ending says what is written; use .json for the fit or .html for the page.")
+    return suffix
+
+
+def _json(result: Fit, comparison: HeldOut | None) -> str:
+    content = result.to_dict()
+    if comparison is not None:
+        content["held_out"] = comparison.to_dict()
+    return json.dumps(content, allow_nan=False)
+
+
+def describe(result: Fit, runs: Runs, comparison: HeldOut | None) -> str:
+    """A fit as text for people."""
+    from rung.units import format_count, format_value
+
+    law = result.law
+    mapping = ", ".join(f"{name} = {source}" for name, source in result.mapping.items())
+    counted = f"{result.rows} rows" if result.rows == result.runs else f"{result.rows} rows of {result.runs} runs"
+    value = f"{result.objective.name}{f' (delta {result.objective.delta:g})' if result.objective.delta else ''}"
+    lines = [
+        f"law        {law.name}: {law.text}",
+        f"read       {runs.source}: {mapping}",
+        f"fitted     {counted}" + "".join(f"; {note}" for note in runs.notes),
+        f"objective  {value}: {result.objective_value:.7g}; {result.starts_agreed} of {result.starts_tried} starts agree; "
+        f"{result.status}",
+        "range      " + ", ".join(f"{name} {format_count(low)} to {format_count(high)}" for name, (low, high) in result.ranges.items()),
+        "",
+    ]
+    percent = f"{100 * result.level:g} % interval"
+    rows = [
+        [name, format_value(e.value), interval(e.low, e.high), format_value(e.std_error, 3)]
+        for name, e in (*result.coefficients.items(), *result.derived.items())
+    ]
+    lines.append(table(["coefficient", "value", percent, "std. error"], rows))
+    if comparison is not None:
+        lines += ["", describe_held_out(comparison, result)]
+    return "\n".join(lines)
+
+
+def describe_held_out(comparison: HeldOut, result: Fit) -> str:
+    """Forecasts of held-out rows beside their measurements."""
+    from rung.units import format_count, format_value
+
+    rows = [
+        [
+            point.name,
+            *(format_count(number) for number in point.inputs.values()),
+            format_value(point.measured),
+            format_value(point.forecast),
+            f"{100 * (point.forecast / point.measured - 1):+.2f} %",
+            interval(point.low, point.high),
+            "yes" if point.inside else "no",
+        ]
+        for point in comparison.points[:20]
+    ]
+    names = list(comparison.points[0].inputs)
+    header = ["held out", *names, "measured", "forecast", "error", f"{100 * result.level:g} % for a new run", "inside"]
+    more = len(comparison.points) - len(rows)
+    return "\n".join(
+        [
+            table(header, rows),
+            *([f"and {more} more"] if more > 0 else []),
+            f"{comparison.inside} of {len(comparison.points)} inside; mean absolute error {100 * comparison.mean_error:.2f} %",
+        ]
+    )

@@ -1,0 +1,121 @@
+"""`rung forecast`: what a fit says about runs not made."""
+
+from __future__ import annotations
+
+import json as json_module
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from rung.cli.selection import pairs, say
+from rung.cli.text import interval, table
+from rung.errors import ForecastError, RungError
+
+if TYPE_CHECKING:
+    from rung.fit import Fit
+    from rung.forecast import Forecast
+
+
+def forecast(
+    fit: Annotated[str, Parameter(name="FIT")],
+    /,
+    *inputs: Annotated[str, Parameter(name="NAME=VALUE")],
+    loss: float | None = None,
+    tokens_per_param: float | None = None,
+    output: Annotated[str | None, Parameter(name=["-o", "--output"])] = None,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Forecast a run, or find the size, data or compute that a loss needs.
+
+    Parameters
+    ----------
+    fit
+        A fit that `rung fit RUNS -o fit.json` wrote.
+    inputs
+        The law's variables: N=70B D=1.4T (two of N, D, C give the third). A range N=1e8:1e11:20 makes a
+        grid of 20 values, evenly spaced in the logarithm, printed as CSV.
+    loss
+        A wished value of the target; the variable that is open is solved for.
+    tokens_per_param
+        With --loss: tie D to N, where both are open.
+    output
+        Write the grid to this CSV file.
+    json
+        Print one JSON object instead of text.
+    """
+    import rung
+    from rung.files import require_writable
+
+    if output:
+        require_writable(output)
+    fitted = rung.read_fit(fit)
+    given = {name: _value(name, text, fitted) for name, text in pairs(inputs, "input").items()}
+    if any(not isinstance(value, str | float) for value in given.values()) or output:
+        if loss is not None:
+            raise ForecastError("--loss solves for one number; a range of inputs does not go with it.")
+        _print_grid(fitted, given, output)
+        return
+    if loss is not None:
+        answer = rung.invert(fitted, loss, tokens_per_param=tokens_per_param, **given)
+    elif tokens_per_param is not None:
+        raise ForecastError("--tokens-per-param goes with --loss; for a forecast give N and D.")
+    else:
+        answer = rung.forecast(fitted, **given)
+    print(json_module.dumps(answer.to_dict(), allow_nan=False) if json else describe(answer, fitted))
+    say(*(f"warning: {caution.text}" for caution in answer.cautions))
+
+
+def _value(name: str, text: str, fitted: Fit) -> Any:
+    from rung.units import parse_number
+
+    if name in fitted.groups:
+        return text
+    parts = text.split(":")
+    if len(parts) == 1:
+        return parse_number(text)
+    import numpy as np
+
+    try:
+        low, high, count = parse_number(parts[0]), parse_number(parts[1]), int(parts[2])
+        if not (0 < low < high and 2 <= count <= 10_000 and len(parts) == 3):
+            raise ValueError
+    except (ValueError, IndexError, RungError):
+        raise ForecastError(f"{name}={text}: write a range as LOW:HIGH:COUNT, such as {name}=1e8:1e11:20.") from None
+    return np.geomspace(low, high, count)
+
+
+def _print_grid(fitted: Fit, given: dict[str, Any], output: str | None) -> None:
+    import rung
+    from rung.files import write_text
+
+    text = rung.forecast_grid(fitted, **given).write_csv()
+    if output:
+        write_text(output, text)
+    else:
+        print(text, end="")
+
+
+def describe(answer: Forecast, fitted: Fit) -> str:
+    """A forecast as text for people."""
+    from rung.units import format_count, format_value
+
+    inputs = ", ".join(
+        f"{name} {number if isinstance(number, str) else format_value(number) if name == fitted.target else format_count(number)}"
+        for name, number in answer.inputs.items()
+    )
+    wanted = answer.solved_for or fitted.target
+    percent = f"{100 * fitted.level:g} %"
+    lines = [f"asked      {inputs}", f"{wanted:<10} {format_value(answer.value)}"]
+    if answer.solution is not None:
+        lines.append("that is    " + ", ".join(f"{name} {format_count(value)}" for name, value in answer.solution.items()))
+    lines += [
+        "",
+        table(
+            [f"{percent} interval", wanted],
+            [["of the law", interval(*answer.law_interval)], ["of a new run", interval(*answer.run_interval)]],
+        ),
+        "",
+        f"extrapolation factor {answer.extrapolation_factor:.3g}"
+        + ("" if answer.extrapolation_factor > 1 else " (inside the range of the runs)"),
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,74 @@
+"""Options that say which table, and which rows of it; every verb that reads runs has them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Group, Parameter
+
+from rung.errors import RungError
+
+if TYPE_CHECKING:
+    from rung.runs import Runs
+
+ROWS = Group("Columns and rows", sort_key=1)
+
+
+@Parameter(name="*", group=ROWS)
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Which columns and rows of a table are used."""
+
+    map: Annotated[tuple[str, ...], Parameter(name="--map", negative="", consume_multiple=False)] = ()
+    """Name a column: N=my_column, D='10^log10_tokens', run=width,depth. Repeatable."""
+    where: str | None = None
+    """Keep the rows where an SQL condition holds: "corpus = 'c4' and params > 1e7"."""
+    last: Annotated[bool, Parameter(negative="")] = False
+    """Keep the last row of each run."""
+    drop_tokens: str | None = None
+    """Leave out rows up to this many training tokens, such as 10e9: the start of each run."""
+    drop_nonfinite: Annotated[bool, Parameter(negative="")] = False
+    """Leave out rows in which a number that the law uses is missing or not finite."""
+    drop_duplicates: Annotated[bool, Parameter(negative="")] = False
+    """Keep the first of rows that describe the same run, or the same step of it."""
+
+
+def read_selected(path: str, selection: Selection) -> Runs:
+    """Read a table and apply the selection, in the order of the options above."""
+    from rung.runs import read_runs
+    from rung.units import parse_number
+
+    runs = read_runs(path, pairs(selection.map, "--map"))
+    if selection.where is not None:
+        runs = runs.where(selection.where)
+    if selection.last:
+        runs = runs.last()
+    if selection.drop_tokens is not None:
+        runs = runs.drop_tokens(parse_number(selection.drop_tokens))
+    if selection.drop_duplicates:
+        runs = runs.drop_duplicates()
+    return runs
+
+
+def pairs(texts: Sequence[str], option: str) -> dict[str, str]:
+    """NAME=VALUE texts as a dictionary.
+
+    Raises:
+        RungError: A text has no equals sign.
+    """
+    found = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not (name.strip() and sign and value.strip()):
+            raise RungError(f"{option} {text!r}: write NAME=VALUE.")
+        found[name.strip()] = value.strip()
+    return found
+
+
+def say(*lines: str) -> None:
+    """Print lines for people on standard error."""
+    for line in lines:
+        print(line, file=sys.stderr)

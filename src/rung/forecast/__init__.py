@@ -1,0 +1,19 @@
+"""Forecast: what a fit says about models not trained."""
+
+from rung.forecast.forecast import Forecast, forecast, forecast_grid, predict
+from rung.forecast.held_out import HeldOut, HeldOutPoint, compare_held_out, split
+from rung.forecast.inputs import Question
+from rung.forecast.invert import invert
+
+__all__ = [
+    "Forecast",
+    "HeldOut",
+    "HeldOutPoint",
+    "Question",
+    "compare_held_out",
+    "forecast",
+    "forecast_grid",
+    "invert",
+    "predict",
+    "split",
+]

@@ -1,0 +1,115 @@
+"""What a user asks about: variables by symbol or column, completed by C = 6 N D."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from rung.errors import Caution, ForecastError
+from rung.fit import Fit
+from rung.laws import SYMBOLS
+from rung.laws.tree import Array
+from rung.units import flops_6nd, format_count
+
+FAR = 100.0
+"""Extrapolation factor beyond which a forecast is cautioned."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Points at which a law is asked.
+
+    Attributes:
+        variables: Each known variable of the law, and any of N, D, C beside (m,).
+        levels: The level of each grouping column.
+    """
+
+    variables: dict[str, Array]
+    levels: dict[str, str]
+
+
+def ask(fit: Fit, given: Mapping[str, object]) -> Question:
+    """Read a user's inputs: numbers for variables, text for groups.
+
+    Raises:
+        ForecastError: A name is unknown, or a value is not a positive number.
+    """
+    columns = {SYMBOLS.get(name, name): name for name in (*fit.law.variables, "N", "D", "C")}
+    variables: dict[str, Array] = {}
+    levels: dict[str, str] = {}
+    for name, value in given.items():
+        if name in fit.groups:
+            levels[name] = str(value)
+            continue
+        variable = columns.get(SYMBOLS.get(name, name))
+        if variable is None:
+            known = [*fit.law.variables, *fit.groups]
+            near = difflib.get_close_matches(name, [*known, *columns], 1, 0.5)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise ForecastError(f"{name!r} is no variable of {fit.law.formula!r}; they are {', '.join(known)}.{hint}")
+        values = np.atleast_1d(np.asarray(value, dtype=np.float64))
+        if not np.all(np.isfinite(values)):
+            raise ForecastError(f"{name}={value!r} is not a finite number.")
+        if variable in {"N", "D", "C"} and np.any(values <= 0):
+            raise ForecastError(f"{name}={values.min():g} must be positive.")
+        variables[variable] = values
+    return Question(variables=_completed(variables), levels=levels)
+
+
+def _completed(variables: dict[str, Array]) -> dict[str, Array]:
+    """N, D or C from the other two by the 6ND rule."""
+    known = {name for name in "NDC" if name in variables}
+    if known == {"N", "D"}:
+        return {**variables, "C": flops_6nd(variables["N"], variables["D"])}
+    if known == {"C", "N"}:
+        return {**variables, "D": variables["C"] / (6 * variables["N"])}
+    if known == {"C", "D"}:
+        return {**variables, "N": variables["C"] / (6 * variables["D"])}
+    return variables
+
+
+def missing(fit: Fit, variables: Mapping[str, Array]) -> list[str]:
+    """The law's variables that are not known yet."""
+    return [name for name in fit.law.variables if name not in variables]
+
+
+def named(variables: Mapping[str, Array | float]) -> dict[str, float]:
+    """Variables of one point, by column."""
+    return {SYMBOLS.get(name, name): float(np.asarray(value).ravel()[0]) for name, value in variables.items()}
+
+
+def extrapolation(fit: Fit, variables: Mapping[str, Array]) -> tuple[Array, str]:
+    """How far beyond the runs each point lies (m,), and the variable in which the farthest one does.
+
+    The factor is the largest ratio, over the law's variables and C = 6 N D, of the point to the nearest end
+    of the range fitted on; 1 inside.
+    """
+    worst = np.ones(1)
+    farthest = ""
+    for name, (low, high) in fit.ranges.items():
+        if low > 0 and name in variables and np.all(variables[name] > 0):
+            ratio = np.maximum(np.maximum(variables[name] / high, low / variables[name]), 1.0)
+            if np.max(ratio) > np.max(worst):
+                farthest = name
+            worst = np.maximum(worst, ratio)
+    return worst, farthest
+
+
+def far_caution(fit: Fit, variables: Mapping[str, Array]) -> tuple[Caution, ...]:
+    """The caution of a forecast far from the runs, if it is one."""
+    factor, name = extrapolation(fit, variables)
+    if np.max(factor) <= FAR:
+        return ()
+    low, high = fit.ranges[name]
+    value = float(np.asarray(variables[name])[int(np.argmax(np.broadcast_to(factor, np.shape(variables[name]))))])
+    end, side = (high, "largest") if value > high else (low, "smallest")
+    return (
+        Caution(
+            "far_extrapolation",
+            f"forecast at {name}={format_count(value)} is {np.max(factor):.0f}x beyond the {side} run ({name}={format_count(end)}); "
+            "the interval assumes that the law still holds there.",
+        ),
+    )

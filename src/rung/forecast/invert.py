@@ -1,0 +1,134 @@
+"""Laws read backwards: the size, data or compute that a wished loss needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from rung.errors import ForecastError
+from rung.fit import Fit
+from rung.forecast.forecast import Forecast, Interval, no_interval
+from rung.forecast.inputs import Question, ask, extrapolation, far_caution, missing, named
+from rung.laws import SYMBOLS
+from rung.laws.tree import Array
+from rung.units import flops_6nd
+
+_GRID = 257
+_BISECTIONS = 60
+_BELOW, _BEYOND = 1e-6, 1e12
+"""How far below the smallest and beyond the largest run a solution is looked for."""
+
+
+def invert(fit: Fit, loss: float, *, tokens_per_param: float | None = None, **given: float | str) -> Forecast:
+    """The smallest size, data or compute at which the law reaches a wished value of its target.
+
+    Args:
+        fit: The fitted law.
+        loss: The wished value, in the unit of the fit's target.
+        tokens_per_param: D / N, where both are open.
+        **given: The variables that are known; all but one, or all but N and D with tokens_per_param.
+
+    Raises:
+        ForecastError: Not exactly one variable is open, or no value of it reaches the wish.
+    """
+    question = ask(fit, given)
+    open_variables = missing(fit, question.variables)
+    if tokens_per_param is not None:
+        if set(open_variables) != {"N", "D"}:
+            raise ForecastError("--tokens-per-param ties D to N, so a law in N and D with both open is needed.")
+        if not (np.isfinite(tokens_per_param) and tokens_per_param > 0):
+            raise ForecastError(f"--tokens-per-param {tokens_per_param:g} must be positive.")
+        open_variables = ["N"]
+    if len(open_variables) != 1:
+        known = " and ".join(open_variables) or "nothing"
+        raise ForecastError(
+            f"a wished loss is solved for one variable; {known} is open. Give all of {', '.join(fit.law.variables)} "
+            "but one, or --tokens-per-param 20 for N and D together."
+        )
+    variable = open_variables[0]
+
+    def point(x: Array) -> dict[str, Array]:
+        if tokens_per_param is not None:
+            return {**question.variables, "N": x, "D": tokens_per_param * x}
+        return {**question.variables, variable: x}
+
+    value, law_draws, run_draws = _solutions(fit, question, variable, point, loss)
+    solved = {name: np.atleast_1d(np.asarray(part)) for name, part in point(np.array([value])).items()}
+    if {"N", "D"} <= set(solved):
+        solved["C"] = flops_6nd(solved["N"], solved["D"])
+    factor, _ = extrapolation(fit, solved)
+    asked = {**named(question.variables), **question.levels, fit.target: loss}
+    if tokens_per_param is not None:
+        asked["tokens_per_param"] = tokens_per_param
+    return Forecast(
+        inputs=asked,
+        value=value,
+        law_interval=_open_interval(law_draws, fit.level),
+        run_interval=_open_interval(run_draws, fit.level),
+        extrapolation_factor=float(np.max(factor)),
+        cautions=(*far_caution(fit, solved), *no_interval(fit)),
+        solved_for=SYMBOLS.get(variable, variable),
+        solution=named(solved),
+    )
+
+
+def _solutions(
+    fit: Fit, question: Question, variable: str, point: Callable[[Array], dict[str, Array]], wish: float
+) -> tuple[float, Array, Array]:
+    """The solution for the estimate, and for each draw without and with a new run's noise."""
+    low, high = fit.ranges[variable]
+    if low <= 0:
+        raise ForecastError(f"{variable} is not positive in the runs, so the law cannot be solved for it.")
+    grid = np.geomspace(low * _BELOW, high * _BEYOND, _GRID)
+    estimate, draws = fit.vectors(question.levels)
+
+    def gap(coefficients: dict[str, Array], target: Array, x: Array) -> Array:
+        with np.errstate(all="ignore"):
+            return fit.objective.transform(fit.law.value(coefficients, point(x))) - target
+
+    scaled = float(fit.objective.transform(np.array(wish)))
+    single = {name: np.array([[value]]) for name, value in estimate.items()}
+    value = float(_first_crossing(lambda x: gap(single, np.array([[scaled]]), x), grid)[0])
+    if not np.isfinite(value):
+        reach = fit.law.value(estimate, point(grid))
+        best = float(np.nanmin(reach))
+        if np.isfinite(scaled) and wish > best:
+            raise ForecastError(f"no {variable} gives a {fit.target} as high as {wish:g}: the law starts at {float(np.nanmax(reach)):.5g}.")
+        raise ForecastError(
+            f"{fit.target} {wish:g} is not reached at any {variable}: the law's limit there is {best:.5g}"
+            f"{' (its irreducible loss with what is given)' if fit.target == 'loss' else ''}. Wish for more, or change what is given."
+        )
+    if not len(fit.draws):
+        return value, np.empty(0), np.empty(0)
+    columns = {name: values[:, None] for name, values in draws.items()}
+    targets = np.full((len(fit.draws), 1), scaled)
+    order = np.random.default_rng(fit.seed).permutation(len(fit.draws))
+    noise = np.quantile(fit.noise, (order + 0.5) / len(order)) if len(fit.noise) else np.zeros(len(order))
+    law = _first_crossing(lambda x: gap(columns, targets, x), grid)
+    run = _first_crossing(lambda x: gap(columns, targets - noise[:, None], x), grid)
+    return value, law, run
+
+
+def _first_crossing(gap: Callable[[Array], Array], grid: Array) -> Array:
+    """For each row of `gap`, the smallest x where it crosses zero; inf where it never does."""
+    signs = gap(grid[None, :])
+    crossing = (signs[:, :-1] * signs[:, 1:] <= 0) & np.isfinite(signs[:, :-1]) & np.isfinite(signs[:, 1:])
+    found = crossing.any(axis=1)
+    place = np.argmax(crossing, axis=1)
+    low, high = np.log(grid[place]), np.log(grid[place + 1])
+    start = np.sign(np.take_along_axis(signs, place[:, None], axis=1)[:, 0])
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        same = np.sign(gap(np.exp(middle)[:, None])[:, 0]) == start
+        low, high = np.where(same, middle, low), np.where(same, high, middle)
+    return np.where(found, np.exp((low + high) / 2), np.inf)
+
+
+def _open_interval(draws: Array, level: float) -> Interval:
+    """Quantiles of draws some of which have no solution: an end that lies among those is open (None)."""
+    if not len(draws):
+        return (None, None)
+    ends = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], method="inverted_cdf")
+    low, high = (float(end) if np.isfinite(end) else None for end in ends)
+    return (low, high)

@@ -1,0 +1,41 @@
+"""One page about a fit, in a single file that needs no network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rung.files import write_text
+from rung.fit import Fit
+from rung.report.figure import render
+from rung.units import format_count, format_value
+
+if TYPE_CHECKING:
+    from rung.forecast import HeldOut
+    from rung.runs import Runs
+
+
+def write_page(path: str | Path, fit: Fit, runs: Runs, held_out: HeldOut | None = None) -> None:
+    """Write a page: the figure, coefficients, what was read, held-out rows and warnings.
+
+    Args:
+        path: The .html file.
+        fit: The fit.
+        runs: The rows that it was fitted on.
+        held_out: Rows that it was not.
+
+    Raises:
+        ReportError: The file cannot be written.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("rung.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["number"] = format_value
+    environment.filters["count"] = format_count
+    svg = render(fit, runs, held_out, "svg").decode()
+    page = environment.get_template("page.html").render(
+        fit=fit, runs=runs, held_out=held_out, figure=svg[svg.index("<svg") :], percent=f"{100 * fit.level:g}"
+    )
+    write_text(path, page)

@@ -7,6 +7,7 @@ import numpy as np
 from rung.errors import Caution
 from rung.fit.covariance import Curvature
 from rung.fit.search import SAFE_SHARE, Optimum, Problem
+from rung.laws.coefficients import Scale
 from rung.laws.tree import Array
 from rung.runs import Runs
 from rung.units import format_value
@@ -19,7 +20,8 @@ _INFLUENCE = 5.0
 replication by Besiroglu et al. (2024) left out (the next row has 4.4)."""
 
 _NEGLIGIBLE = 1e-6
-_WIDE = 1e3
+_WIDE = 100.0
+"""How far above the estimate, as a factor, the upper end of an interval may lie before it says nothing."""
 
 
 def names_of(problem: Problem) -> list[str]:
@@ -38,14 +40,18 @@ def is_exact(problem: Problem, optimum: Optimum) -> bool:
     return float(np.sqrt(np.mean(optimum.residuals**2))) <= EXACT * (spread or 1.0)
 
 
-def undetermined_places(curvature: Curvature, problem: Problem, draws_BK: Array) -> set[int]:
-    """Places of coefficients that the data do not determine: no effect, or draws over three decades."""
+def undetermined_places(curvature: Curvature, problem: Problem, optimum: Optimum, draws_BK: Array) -> set[int]:
+    """Places of coefficients that the data do not determine.
+
+    Either a direction has no effect on the fit, or the draws of a positive coefficient run far above the
+    estimate. Draws that run towards zero alone leave an informative interval: the term is small.
+    """
     places = {place for direction in curvature.undetermined for place in direction}
     if len(draws_BK):
         scales = [c for c in problem.law.free for _ in range(problem.design.levels[c.group] if c.group else 1)]
-        spread = np.quantile(draws_BK, 0.95, axis=0) - np.quantile(draws_BK, 0.05, axis=0)
+        above = np.quantile(draws_BK, 0.95, axis=0) - optimum.internal
         for place, coefficient in enumerate(scales):
-            if np.isinf(coefficient.high) and np.isfinite(coefficient.low) and spread[place] > np.log(_WIDE):
+            if coefficient.scale is Scale.ABOVE and above[place] > np.log(_WIDE):
                 places.add(place)
     return places
 

@@ -46,6 +46,7 @@ def fit(
     target: str | None = None,
     weights: str | None = None,
     fix: Mapping[str, float] | None = None,
+    start: Mapping[str, float] | None = None,
     level: float = 0.9,
     draws: int = DRAWS,
     seed: int = 0,
@@ -61,6 +62,7 @@ def fit(
         target: The column that the law predicts; the law book's word for this law, else loss.
         weights: A column of row weights.
         fix: Coefficients that are not estimated, and their values.
+        start: Coefficients from which alone the solver starts; by default it draws its own starts.
         level: Coverage that the intervals aim at.
         draws: Resamples of the bootstrap over runs; 0 takes intervals from the curvature instead.
         seed: Seed of starts and resamples.
@@ -87,11 +89,11 @@ def fit(
     problem = make_problem(chosen, design, measure)
     rng = np.random.default_rng(seed)
     with np.errstate(all="ignore"):
-        optimum = search(problem, rng)
+        optimum = search(problem, rng, start)
         shape = curvature(problem, optimum)
         exact = is_exact(problem, optimum)
         draws_BK = _draws(problem, optimum, shape, draws if shape.degrees > 0 and not exact else None, rng)
-        loose = undetermined_places(shape, problem, draws_BK)
+        loose = undetermined_places(shape, problem, optimum, draws_BK)
         values_BK = internal_to_values(problem, draws_BK)
         estimates = _estimates(problem, optimum, shape, values_BK, loose, level, bootstrapped=draws > 0)
         cautions = [

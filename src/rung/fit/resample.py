@@ -1,7 +1,7 @@
 """The bootstrap: the law refitted to the runs drawn again, by weights and never by copies.
 
 Whole runs are drawn, so the checkpoint rows of one run stay together. Each refit starts at the optimum;
-small tables get a few fresh starts per draw as well, since there the best optimum of a draw is more often
+small tables get a fresh start per draw as well, since there the best optimum of a draw is more often
 another one.
 """
 
@@ -15,7 +15,6 @@ from rung.laws.tree import Array
 
 _BLOCK_ELEMENTS = 4_000_000
 _SMALL = 100
-_FRESH_STARTS = 2
 
 
 def bootstrap(problem: Problem, optimum: Optimum, draws: int, rng: np.random.Generator) -> Array:
@@ -29,15 +28,12 @@ def bootstrap(problem: Problem, optimum: Optimum, draws: int, rng: np.random.Gen
         weights = run_counts(design.runs, count, rng)[:, design.run] * design.weights
         warm = np.tile(optimum.internal, (count, 1))
         best = problem.solve(warm, weights, scale=optimum.scale, warm=True, space=space)
-        internal, value = best.internal_JK, best.objective_J
+        internal = best.internal_JK
         if design.runs < _SMALL:
-            for _ in range(_FRESH_STARTS):
-                fresh = problem.solve(
-                    balanced_starts(problem.law, design, count, rng), weights, scale=optimum.scale, space=space
-                )
-                better = fresh.objective_J < value * (1 - 1e-9)
-                internal = np.where(better[:, None], fresh.internal_JK, internal)
-                value = np.where(better, fresh.objective_J, value)
+            starts = balanced_starts(problem.law, design, count, rng)
+            fresh = problem.solve(starts, weights, scale=optimum.scale, space=space)
+            better = fresh.objective_J < best.objective_J * (1 - 1e-9)
+            internal = np.where(better[:, None], fresh.internal_JK, internal)
         found.append(internal)
     return np.concatenate(found) if found else np.empty((0, design.size))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,7 @@ SAFE_SHARE = 0.1
 AGREEMENT = 1e-6
 """Relative difference of the objective within which two starts count as the same optimum."""
 
+_POLISH = 1e-18
 _ANNEAL = 5.0
 _SCREEN_ROWS = 512
 
@@ -104,8 +106,13 @@ def make_problem(law: Law, design: Design, objective: Objective) -> Problem:
     return Problem(law=law, design=design, objective=objective, target=target, deltas=tuple(deltas))
 
 
-def search(problem: Problem, rng: np.random.Generator) -> Optimum:
+def search(problem: Problem, rng: np.random.Generator, start: Mapping[str, float] | None = None) -> Optimum:
     """Minimise from share-balanced and projected starts until enough of them agree.
+
+    Args:
+        problem: What is fitted.
+        rng: Source of the starts.
+        start: The one start, where it is given.
 
     Raises:
         FitError: No start reached a finite objective.
@@ -115,15 +122,14 @@ def search(problem: Problem, rng: np.random.Generator) -> Optimum:
     scale = 1.0
     if problem.objective.loss == "student-t":
         scale = float(np.std(problem.target)) or 1.0
-    starts = np.concatenate(
-        [
-            projected_starts(law, design, PROJECTED_STARTS, PROJECTED_CANDIDATES, rng),
-            balanced_starts(law, design, FIRST_STARTS, rng),
-        ]
-    )
+    if start is not None:
+        starts = _given_start(problem, start)
+    else:
+        projected = projected_starts(law, design, PROJECTED_STARTS, PROJECTED_CANDIDATES, rng)
+        starts = np.concatenate([projected, balanced_starts(law, design, FIRST_STARTS, rng)])
     space = problem.workspace(len(starts))
     rounds = [_solve_first(problem, space, starts, weights, scale)]
-    for candidates, kept in ROUNDS:
+    for candidates, kept in ROUNDS if start is None else ():
         if _agreed(rounds, problem) >= SAFE_SHARE * sum(len(r.objective_J) for r in rounds):
             break
         starts = _screened(problem, candidates, kept, rng)
@@ -137,7 +143,7 @@ def search(problem: Problem, rng: np.random.Generator) -> Optimum:
         )
     best = int(np.argmin(values))
     converged = bool(np.concatenate([r.converged_J for r in rounds])[best])
-    point, scale = points[best], scale
+    point = points[best]
     if len(problem.deltas) > 1:
         order = np.argsort(values)[:8]
         last = problem.solve(points[order], weights, warm=True, space=space)
@@ -145,6 +151,7 @@ def search(problem: Problem, rng: np.random.Generator) -> Optimum:
         point, converged = last.internal_JK[winner], bool(last.converged_J[winner])
     elif problem.objective.loss == "student-t":
         point, scale, converged = _student(problem, space, points[np.argsort(values)[:8]], scale)
+    point = _polished(problem, space, point, scale)
     prediction, jacobian = space.evaluate(point[None, :])
     return Optimum(
         internal=point,
@@ -157,8 +164,28 @@ def search(problem: Problem, rng: np.random.Generator) -> Optimum:
     )
 
 
+def _given_start(problem: Problem, start: Mapping[str, float]) -> Array:
+    blocks = []
+    for coefficient in problem.law.free:
+        if coefficient.name not in start:
+            raise FitError(f"the start has no value for {coefficient.name}.")
+        inner = float(coefficient.to_internal(start[coefficient.name]))
+        if not np.isfinite(inner):
+            raise FitError(f"the start {coefficient.name}={start[coefficient.name]:g} is outside its range.")
+        blocks += [inner] * (problem.design.levels[coefficient.group] if coefficient.group else 1)
+    return np.array([blocks])
+
+
 def _solve_first(problem: Problem, space: Workspace, starts: Array, weights: Array, scale: float) -> Solutions:
     return solve(space, starts, problem.target, weights, problem.loss(problem.deltas[0], scale))
+
+
+def _polished(problem: Problem, space: Workspace, point: Array, scale: float) -> Array:
+    """The optimum to rounding, where the many starts stop as soon as they agree."""
+    loss = problem.loss(problem.deltas[-1], scale)
+    weights = problem.design.weights[None, :]
+    final = solve(space, point[None, :], problem.target, weights, loss, warm=True, tolerance=_POLISH)
+    return final.internal_JK[0] if np.isfinite(final.objective_J[0]) else point
 
 
 def _agreed(rounds: list[Solutions], problem: Problem) -> int:

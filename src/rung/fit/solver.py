@@ -90,6 +90,7 @@ def solve(
     loss: RowLoss,
     *,
     warm: bool = False,
+    tolerance: float = TOLERANCE,
     max_iterations: int = MAX_ITERATIONS,
 ) -> Solutions:
     """Minimise the loss from every start.
@@ -101,9 +102,10 @@ def solve(
         weights: Row weights, (1, n) for all jobs or (J, n) for each its own.
         loss: The loss per residual.
         warm: Whether the starts are near their optima, so that Newton steps come at once.
+        tolerance: Predicted relative decrease of the loss under which a step is negligible.
         max_iterations: Steps per job.
     """
-    run = _Run(space, starts_JK, target, weights, loss, warm=warm, max_iterations=max_iterations)
+    run = _Run(space, starts_JK, target, weights, loss, warm=warm, tolerance=tolerance, max_iterations=max_iterations)
     with np.errstate(all="ignore"):
         while run.step():
             pass
@@ -122,13 +124,14 @@ class _Run:
         loss: RowLoss,
         *,
         warm: bool,
+        tolerance: float,
         max_iterations: int,
     ) -> None:
         jobs, size = starts_JK.shape
         self.space, self.target, self.loss = space, target, loss
         self.starts_JK, self.all_weights = starts_JK, weights
         self.shared = len(weights) == 1
-        self.max_iterations = max_iterations
+        self.tolerance, self.max_iterations = tolerance, max_iterations
         robust = not np.isinf(loss.delta)
         self.first_tau = 1.0 if (robust and not warm) else 0.0
         self.floor = _EXACT * space.rows
@@ -208,7 +211,7 @@ class _Run:
         self.growth = np.where(worse, self.growth * 2, self.growth)
 
     def _done(self) -> NDArray[np.bool_]:
-        settled = (self.predicted <= TOLERANCE * self.objective + self.floor) & (self.tau == 0)
+        settled = (self.predicted <= self.tolerance * self.objective + self.floor) & (self.tau == 0)
         settled |= self.objective <= self.floor
         stuck = (self.damping > _LARGEST_DAMPING) | (np.isinf(self.objective) & (self.steps > 0))
         # A lane whose curvature is one-sided may stall at a kink: it stands at an optimum to rounding.

@@ -96,10 +96,10 @@ class Graph:
             # (s x) q is written s (x q) where x q is already there: one pass over the data less.
             key = self.keys[outer]
             if key[0] == "mul" and self.depends[factor] <= COEFFICIENT:
-                for kept, inner in ((key[1], key[2]), (key[2], key[1])):
-                    known = self._index.get(("mul", *sorted((int(inner), factor))))
-                    if known is not None:
-                        return self.mul(int(kept), known)
+                for kept, inner in ((int(key[1]), int(key[2])), (int(key[2]), int(key[1]))):
+                    known = self._index.get(("mul", *sorted((inner, factor))))
+                    if known is not None and self.depends[kept] & self.depends[inner] & DATA:
+                        return self.node("mul", *sorted((kept, known)))
         return self.node("mul", *sorted((a, b)))
 
     def div(self, a: Node, b: Node) -> Node:
@@ -233,10 +233,14 @@ def _depends(key: Key, known: list[int]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Positive:
-    """exp(log): a value that is positive whatever the coefficients; its terms, where it is a sum."""
+    """exp(log): a value that is positive whatever the coefficients.
+
+    Its terms where it is a sum, and the value itself where it is a number, which exp(log) would round.
+    """
 
     log: Node
     terms: tuple[Node, ...]
+    exact: Node | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +282,9 @@ class Translator:
         return self.graph.sub(self._log(value), self.graph.log(self.graph.sub(self.graph.const(1), plain)))
 
     def _plain(self, value: _Value) -> Node:
-        return self.graph.exp(value.log) if isinstance(value, _Positive) else value.node
+        if isinstance(value, _Real):
+            return value.node
+        return self.graph.exp(value.log) if value.exact is None else value.exact
 
     def _log(self, value: _Value) -> Node:
         return value.log if isinstance(value, _Positive) else self.graph.log(value.node)
@@ -289,7 +295,11 @@ class Translator:
     def _translate(self, node: Expression) -> _Value:
         match node:
             case Number(value):
-                return self._positive(self.graph.const(math.log(value))) if value > 0 else _Real(self.graph.const(value))
+                exact = self.graph.const(value)
+                if value <= 0:
+                    return _Real(exact)
+                log = self.graph.const(math.log(value))
+                return _Positive(log, (log,), exact)
             case Name(name, group):
                 return self._name(name, group)
             case Negative(operand):

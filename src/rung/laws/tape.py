@@ -100,6 +100,7 @@ def compile_tape(
     root = {"log": translator.log, "plain": translator.value, "logit": translator.logit}[residual](tree)
     scalar_jacobian, group_jacobian = _jacobian(graph, root, free, places)
     lowering = _Lowering(graph)
+    prediction = lowering.value(root)
     jacobian: list[tuple[int, tuple[str, int] | None]] = []
     for coefficient in free:
         if coefficient.group:
@@ -112,7 +113,7 @@ def compile_tape(
         depends=tuple(lowering.depends),
         constants=lowering.constants,
         sources=lowering.sources,
-        root=lowering.value(root),
+        root=prediction,
         jacobian=tuple(jacobian),
     )
 

@@ -174,10 +174,9 @@ class Runs:
         return self._selected(kept, f"{len(self) - kept.height} of {len(self)} rows left out by --drop-duplicates")
 
     def identity(self) -> list[str]:
-        """The columns that tell one row from another: run and step, or all of them."""
-        if not self.has("run"):
-            return self.columns
-        return ["run", *(column for column in ("step", "tokens") if self.has(column))][:2]
+        """The columns that tell one row from another: the run and how far it is, or all of them."""
+        along = next((column for column in ("step", "tokens", "flops") if self.has(column)), None)
+        return ["run", along] if along and self.has("run") else self.columns
 
     def take(self, mask: NDArray[np.bool_]) -> Runs:
         """The rows where a mask (n,) is true."""

@@ -49,7 +49,9 @@ def format_value(value: float | None, digits: int = 5) -> str:
         return "-"
     if math.isinf(value):
         return "inf" if value > 0 else "-inf"
-    if value != 0 and not 1e-4 <= abs(value) < 1e6:
+    if value == 0:
+        return "0"
+    if not 1e-4 <= abs(value) < 1e6:
         mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
         short = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
         return f"{short}e{int(exponent)}"

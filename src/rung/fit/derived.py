@@ -24,18 +24,22 @@ def derived_quantities(
         return {}
     fixed = {c.name: c.fixed for c in law.coefficients if c.fixed is not None}
     places = {name: place for place, name in enumerate(estimates)}
-
-    def both(name: str) -> tuple[float, Array]:
+    values, columns = [], []
+    determined = True
+    for name in exponents:
         if name in fixed:
-            value = float(fixed[name] or 0.0)
-            return value, np.full(len(values_BK), value)
-        return estimates[name].value, values_BK[:, places[name]]
-
-    (a, a_B), (b, b_B) = both(exponents[0]), both(exponents[1])
-    return {
-        "params_exponent": _summary(b / (a + b), b_B / (a_B + b_B), level),
-        "tokens_exponent": _summary(a / (a + b), a_B / (a_B + b_B), level),
-    }
+            values.append(float(fixed[name] or 0.0))
+            columns.append(np.full(len(values_BK), values[-1]))
+        else:
+            values.append(estimates[name].value)
+            columns.append(values_BK[:, places[name]])
+            determined &= estimates[name].low is not None
+    shares = {"params_exponent": values[1] / sum(values), "tokens_exponent": values[0] / sum(values)}
+    if not determined:
+        return {name: Estimate(value=share) for name, share in shares.items()}
+    total = columns[0] + columns[1]
+    draws = {"params_exponent": columns[1] / total, "tokens_exponent": columns[0] / total}
+    return {name: _summary(share, draws[name], level) for name, share in shares.items()}
 
 
 def _summary(value: float, draws: Array, level: float) -> Estimate:

@@ -151,7 +151,7 @@ def search(problem: Problem, rng: np.random.Generator, start: Mapping[str, float
         point, converged = last.internal_JK[winner], bool(last.converged_J[winner])
     elif problem.objective.loss == "student-t":
         point, scale, converged = _student(problem, space, points[np.argsort(values)[:8]], scale)
-    point = _polished(problem, space, point, scale)
+    point, settled = _polished(problem, space, point, scale)
     prediction, jacobian = space.evaluate(point[None, :])
     return Optimum(
         internal=point,
@@ -160,7 +160,7 @@ def search(problem: Problem, rng: np.random.Generator, start: Mapping[str, float
         scale=scale,
         tried=len(values),
         agreed=_agreed(rounds, problem),
-        converged=converged,
+        converged=converged or settled,
     )
 
 
@@ -180,12 +180,14 @@ def _solve_first(problem: Problem, space: Workspace, starts: Array, weights: Arr
     return solve(space, starts, problem.target, weights, problem.loss(problem.deltas[0], scale))
 
 
-def _polished(problem: Problem, space: Workspace, point: Array, scale: float) -> Array:
+def _polished(problem: Problem, space: Workspace, point: Array, scale: float) -> tuple[Array, bool]:
     """The optimum to rounding, where the many starts stop as soon as they agree."""
     loss = problem.loss(problem.deltas[-1], scale)
     weights = problem.design.weights[None, :]
     final = solve(space, point[None, :], problem.target, weights, loss, warm=True, tolerance=_POLISH)
-    return final.internal_JK[0] if np.isfinite(final.objective_J[0]) else point
+    if not np.isfinite(final.objective_J[0]):
+        return point, False
+    return final.internal_JK[0], bool(final.converged_J[0])
 
 
 def _agreed(rounds: list[Solutions], problem: Problem) -> int:

@@ -100,10 +100,10 @@ def to_text(node: Expression) -> str:
 
 
 def number_text(value: float) -> str:
-    if value == int(value) and abs(value) < 1e6:
-        return str(int(value))
-    mantissa, _, exponent = repr(value).partition("e")
-    return f"{mantissa}e{int(exponent)}" if exponent else mantissa
+    """The shortest text that reads back as the same number."""
+    if value == 0 or 1e-4 <= abs(value) < 1e6:
+        return np.format_float_positional(value, trim="-")
+    return np.format_float_scientific(value, trim="-", exp_digits=1).replace("e+", "e")
 
 
 def _precedence(node: Expression) -> int:

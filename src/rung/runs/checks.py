@@ -88,7 +88,7 @@ def _compute(runs: Runs) -> list[tuple[str, str]]:
     with np.errstate(all="ignore"):
         ratio = runs.numbers("flops") / flops_6nd(runs.numbers("params"), runs.numbers("tokens"))
     ratio = ratio[np.isfinite(ratio) & (ratio > 0)]
-    if not len(ratio) or 0.01 <= float(np.median(ratio)) <= 100:
+    if not len(ratio) or 0.0101 < float(np.median(ratio)) < 99:
         return []
     return [
         (

@@ -1,0 +1,117 @@
+"""Forecasts and inversions."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+import rung
+from rung.errors import RungError
+from rung.forecast import compare_held_out, split
+from test_fit import noisy
+
+
+@pytest.fixture(scope="module")
+def fit():
+    return rung.fit(noisy(120), draws=300)
+
+
+def test_a_forecast_is_the_law_at_that_point(fit):
+    ahead = rung.forecast(fit, N=7e9, D=2e11)
+    expected = fit.values["E"] + fit.values["A"] / 7e9 ** fit.values["alpha"] + fit.values["B"] / 2e11 ** fit.values["beta"]
+    assert ahead.value == pytest.approx(expected, rel=1e-12)
+    assert ahead.inputs == {"params": 7e9, "tokens": 2e11, "flops": 6 * 7e9 * 2e11}
+
+
+def test_symbols_and_columns_mean_the_same_and_two_of_three_give_the_third(fit):
+    one = rung.forecast(fit, N=7e9, D=2e11)
+    assert rung.forecast(fit, params=7e9, tokens=2e11).value == one.value
+    assert rung.forecast(fit, N=7e9, C=6 * 7e9 * 2e11).value == pytest.approx(one.value, rel=1e-12)
+
+
+def test_the_interval_of_a_new_run_holds_that_of_the_law(fit):
+    ahead = rung.forecast(fit, N=7e9, D=2e11)
+    assert ahead.run_interval[0] < ahead.law_interval[0] < ahead.value < ahead.law_interval[1] < ahead.run_interval[1]
+
+
+def test_the_extrapolation_factor_is_the_largest_ratio_to_the_range(fit):
+    low, high = fit.ranges["C"]
+    inside = rung.forecast(fit, N=1e8, D=1e10)
+    assert inside.extrapolation_factor == 1
+    tokens = 20 * fit.ranges["N"][1]
+    beyond = rung.forecast(fit, N=1e3 * high / (6 * tokens), D=tokens)
+    assert beyond.extrapolation_factor == pytest.approx(max(1e3, 1e3 * high / (6 * tokens) / fit.ranges["N"][1]), rel=1e-9)
+    assert [c.code for c in beyond.cautions] == ["far_extrapolation"]
+    assert "beyond the largest run" in beyond.cautions[0].text
+
+
+@pytest.mark.parametrize("given", [{"N": 7e9}, {"D": 1e12}])
+def test_an_inversion_is_undone_by_a_forecast(fit, given):
+    there = rung.invert(fit, 2.05, **given)
+    assert rung.forecast(fit, **given, **{there.solved_for: there.value}).value == pytest.approx(2.05, rel=1e-9)
+    assert there.law_interval[0] < there.value < (there.law_interval[1] or np.inf)
+
+
+def test_tokens_per_parameter_tie_size_and_data(fit):
+    there = rung.invert(fit, 2.05, tokens_per_param=20)
+    assert there.solution["tokens"] == pytest.approx(20 * there.solution["params"])
+    assert there.solution["flops"] == pytest.approx(120 * there.solution["params"] ** 2)
+    assert rung.forecast(fit, N=there.value, D=20 * there.value).value == pytest.approx(2.05, rel=1e-9)
+
+
+def test_an_end_that_some_draws_never_reach_is_open(fit):
+    limit = fit.values["E"] + fit.values["A"] / 7e9 ** fit.values["alpha"]
+    assert rung.invert(fit, limit + 1e-4, N=7e9).law_interval[1] is None
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda fit: rung.invert(fit, 1.0, N=7e9), "its irreducible loss with what is given"),
+        (lambda fit: rung.invert(fit, 1e6, N=7e9), "as high as"),
+        (lambda fit: rung.invert(fit, 2.0), "--tokens-per-param 20"),
+        (lambda fit: rung.invert(fit, 2.0, N=1e9, D=1e10), "nothing is open"),
+        (lambda fit: rung.invert(fit, 2.0, tokens_per_param=20, N=1e9), "both open"),
+        (lambda fit: rung.invert(fit, 2.0, tokens_per_param=-1), "must be positive"),
+        (lambda fit: rung.forecast(fit, N=1e9), "D is missing"),
+        (lambda fit: rung.forecast(fit, N=1e9, D=-1e10), "must be positive"),
+        (lambda fit: rung.forecast(fit, N=1e9, D=float("nan")), "not a finite number"),
+        (lambda fit: rung.forecast(fit, N=1e9, token=1e10), "Did you mean tokens"),
+    ],
+)
+def test_what_cannot_be_asked_is_said(fit, ask, message):
+    with pytest.raises(RungError) as error:
+        ask(fit)
+    assert message in str(error.value)
+
+
+def test_a_grid_is_every_combination(fit):
+    grid = rung.forecast_grid(fit, N=[1e9, 2e9], D=np.array([1e10, 1e11, 1e12]))
+    assert grid.height == 6
+    row = grid.row(4, named=True)
+    alone = rung.forecast(fit, N=row["params"], D=row["tokens"])
+    assert row["value"] == pytest.approx(alone.value)
+    assert (row["law_low"], row["law_high"]) == pytest.approx(alone.law_interval)
+
+
+def test_a_law_with_groups_asks_for_the_level():
+    runs = pl.concat([noisy(60, seed=s).with_columns(corpus=pl.lit(c)) for s, c in ((1, "a"), (2, "b"))])
+    fit = rung.fit(runs, "E[corpus] + A / N^alpha + B / D^beta", draws=50)
+    assert rung.forecast(fit, N=1e9, D=1e10, corpus="a").value != rung.forecast(fit, N=1e9, D=1e10, corpus="b").value
+    with pytest.raises(RungError, match=r"corpus=a\|b"):
+        rung.forecast(fit, N=1e9, D=1e10)
+
+
+def test_held_out_rows_are_forecast_and_not_fitted():
+    runs = rung.read_runs(noisy(120))
+    rest, held = split(runs, "N > 3e9")
+    assert len(rest) + len(held) == 120
+    compared = compare_held_out(rung.fit(rest, draws=300), held)
+    assert len(compared.points) == len(held)
+    assert compared.mean_error < 0.03
+    assert compared.inside >= 0.6 * len(held)
+
+
+def test_a_saturated_fit_forecasts_without_an_interval():
+    ahead = rung.forecast(rung.fit(noisy(5)), N=1e9, D=1e10)
+    assert ahead.law_interval == (None, None)
+    assert "no_interval" in [c.code for c in ahead.cautions]

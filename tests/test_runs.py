@@ -1,0 +1,202 @@
+"""The table of runs: reading, naming, converting, selecting, and what is refused."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+import rung
+from rung.errors import RunsError
+from rung.runs import plausibility, read_runs, require_usable
+
+FRAME = pl.DataFrame(
+    {
+        "run": ["a", "a", "b", "b", "c"],
+        "step": [10, 20, 10, 20, 10],
+        "params": [1e7, 1e7, 2e7, 2e7, 4e7],
+        "tokens": [1e9, 2e9, 1e9, 2e9, 1e9],
+        "loss": [3.5, 3.2, 3.3, 3.0, 3.1],
+        "corpus": ["c4", "c4", "c4", "pile", "pile"],
+    }
+)
+
+
+def written(folder, kind):
+    file = folder / f"runs.{kind}"
+    {"csv": FRAME.write_csv, "parquet": FRAME.write_parquet, "jsonl": FRAME.write_ndjson}[kind](file)
+    return file
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "jsonl"])
+def test_every_format_gives_the_same_table(tmp_path, kind):
+    runs = read_runs(written(tmp_path, kind))
+    assert runs.columns == FRAME.columns
+    np.testing.assert_array_equal(runs.numbers("loss"), FRAME["loss"].to_numpy())
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [FRAME, FRAME.lazy(), FRAME.to_arrow(), pd.DataFrame(FRAME.to_dict(as_series=False)), pa.table(FRAME.to_dict(as_series=False))],
+    ids=["polars", "lazy", "arrow", "pandas", "pyarrow"],
+)
+def test_every_frame_gives_the_same_table(frame):
+    runs = read_runs(frame)
+    np.testing.assert_array_equal(runs.numbers("loss"), FRAME["loss"].to_numpy())
+    assert list(runs.texts("corpus")) == FRAME["corpus"].to_list()
+
+
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [
+        *[("N", "params"), ("n_params", "params"), ("num_params", "params"), ("Parameters", "params")],
+        *[("D", "tokens"), ("num_tokens", "tokens"), ("Train Tokens", "tokens")],
+        *[("C", "flops"), ("Training FLOP", "flops"), ("compute", "flops")],
+        *[("val_loss", "loss"), ("nll", "loss"), ("Eval Loss", "loss"), ("learning_rate", "lr"), ("run_name", "run")],
+    ],
+)
+def test_usual_names_are_recognised(name, column):
+    assert read_runs(pl.DataFrame({name: [1.0, 2.0]})).mapping == {column: name}
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "value", "expected", "said"),
+    [
+        ("perplexity", "loss", 20.0, math.log(20.0), "log(perplexity)"),
+        ("bits_per_byte", "loss", 1.0, math.log(2), "bits_per_byte * log(2)"),
+        ("log10_tokens", "tokens", 9.0, 1e9, "10^log10_tokens"),
+        ("params_billion", "params", 7.0, 7e9, "params_billion * 1e9"),
+    ],
+)
+def test_conversions_that_a_name_states_are_made_and_said(name, column, value, expected, said):
+    runs = read_runs(pl.DataFrame({name: [value]}))
+    assert runs.numbers(column)[0] == pytest.approx(expected)
+    assert runs.mapping == {column: said}
+
+
+def test_a_users_names_and_formulas_win():
+    frame = pl.DataFrame({"tokens": [1.0], "big": [2.0], "lgN": [7.0], "w": [3], "d": [4]})
+    runs = read_runs(frame, {"D": "big*1e9", "N": "10^lgN", "run": "w,d"})
+    assert runs.numbers("tokens")[0] == 2e9
+    assert runs.numbers("params")[0] == 1e7
+    assert runs.texts("run")[0] == "3/4"
+    assert runs.mapping["tokens"] == "big * 1e9"
+
+
+def test_selections_keep_the_rows_they_say_and_note_it():
+    runs = read_runs(FRAME)
+    assert list(runs.where("corpus = 'c4' and N > 1e7").numbers("loss")) == [3.3]
+    last = runs.last()
+    assert list(last.texts("run")) == ["a", "b", "c"]
+    assert list(last.numbers("loss")) == [3.2, 3.0, 3.1]
+    assert last.notes == ("2 of 5 rows left out by --last",)
+    assert len(runs.drop_tokens(1e9)) == 2
+
+
+def test_rows_keep_their_number_through_selections():
+    assert read_runs(FRAME).where("corpus = 'pile'").row_name(1) == "the frame, row 5 ('c')"
+
+
+def test_nonfinite_rows_go_only_when_asked():
+    runs = read_runs(FRAME.with_columns(loss=pl.Series([3.5, None, float("nan"), 3.0, float("inf")])))
+    kept = runs.drop_nonfinite(["loss"])
+    assert list(kept.numbers("loss")) == [3.5, 3.0]
+    assert kept.notes == ("3 of 5 rows without a finite number left out by --drop-nonfinite",)
+
+
+def test_duplicates_go_only_when_asked():
+    runs = read_runs(pl.concat([FRAME, FRAME.head(1)]))
+    with pytest.raises(RunsError, match=r"row 6 \('a'\) repeats row 1 \(run and step the same"):
+        require_usable(runs, ["params"])
+    assert len(runs.drop_duplicates()) == 5
+
+
+@pytest.mark.parametrize(
+    ("columns", "code", "word"),
+    [
+        ({"loss": [3e9, 2.0]}, "implausible_loss", "Is it a perplexity?"),
+        ({"tokens": [20.0, 300.0]}, "implausible_units", "billions"),
+        ({"params": [7.0, 70.0]}, "implausible_units", "billions"),
+        ({"params": [1e9], "tokens": [2e10], "flops": [1.2e18]}, "implausible_flops", "0.01 times 6 x params x tokens"),
+        ({"params": [1e9], "tokens": [2e10], "flops": [1.2e23]}, "implausible_flops", "1K times"),
+        ({"params": [1e7, 2e7] * 20, "step": list(range(40))}, "unnamed_runs", "--map run=COLUMN"),
+    ],
+)
+def test_what_is_hard_to_believe_is_named(columns, code, word):
+    (caution,) = plausibility(read_runs(pl.DataFrame(columns)))
+    assert caution.code == code
+    assert word in caution.text
+
+
+def test_a_plain_table_raises_no_caution():
+    assert plausibility(read_runs(FRAME.with_columns(flops=6 * pl.col("params") * pl.col("tokens")))) == ()
+
+
+HOSTILE = {
+    "empty.csv": (b"", "is empty"),
+    "blank.csv": (b"\n \n", "is empty"),
+    "header.csv": (b"params,tokens,loss\n", "holds no rows"),
+    "binary.csv": (b"\x89PNG\r\n\x1a\n\0\0\0" * 40, "is not text"),
+    "latin.csv": ("params,loss,ort\n1e7,3.0,M\u00fcnchen\n".encode("latin-1"), "cannot be read as CSV"),
+    "ragged.csv": (b"params,loss\n1e7,3\n1e8,2,9,9\n", "cannot be read as CSV"),
+    "empty.parquet": (b"", "cannot be read as Parquet"),
+    "text.parquet": (b"params,loss\n1e7,3\n", "cannot be read as Parquet"),
+    "empty.jsonl": (b"", "is empty"),
+    "broken.jsonl": (b'{"params": 1e7, "loss"', "cannot be read as JSONL"),
+    "table.xlsx": (b"PK", "files of type '.xlsx' are not read"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_file_that_is_no_table_is_refused(tmp_path, name):
+    content, message = HOSTILE[name]
+    file = tmp_path / name
+    file.write_bytes(content)
+    with pytest.raises(RunsError) as error:
+        read_runs(file)
+    assert message in str(error.value)
+    assert name in str(error.value)
+
+
+def test_a_parquet_file_cut_in_half_is_refused(tmp_path):
+    file = written(tmp_path, "parquet")
+    content = file.read_bytes()
+    file.write_bytes(content[: len(content) // 2])
+    with pytest.raises(RunsError, match="Is the file whole"):
+        read_runs(file)
+
+
+@pytest.mark.parametrize(
+    ("use", "message"),
+    [
+        (lambda r: read_runs("nowhere.csv"), "there is no such file"),
+        (lambda r: read_runs("."), "is a folder"),
+        (lambda r: read_runs(42), "cannot be read from a int"),
+        (lambda r: read_runs(FRAME, {"D": "tokn"}), 'Did you mean "tokens"'),
+        (lambda r: read_runs(FRAME, {"D": "tokens *"}), "neither a column of the frame nor a formula"),
+        (lambda r: r.numbers("corpus"), "row 1 ('a'): corpus is 'c4', not a number (5 such rows)"),
+        (lambda r: r.numbers("flops", "'C' in the formula"), "Map it: --map C=COLUMN"),
+        (lambda r: r.where("corpus = "), "--where 'corpus = '"),
+        (lambda r: r.where("corpse = 'c4'"), 'Did you mean "corpus"'),
+        (lambda r: r.where("loss > 100"), "leaves none of the 5 rows"),
+        (lambda r: r.where("loss + 1"), "--where 'loss + 1'"),
+        (lambda r: r.drop_tokens(1e20), "leaves none"),
+        (lambda r: read_runs(FRAME.drop("run")).last(), 'no column "run"'),
+    ],
+)
+def test_what_a_table_cannot_do_is_said(use, message):
+    with pytest.raises(RunsError) as error:
+        use(read_runs(FRAME))
+    assert message in str(error.value)
+
+
+def test_a_digest_follows_the_values_and_nothing_else():
+    runs = read_runs(FRAME)
+    assert runs.digest(["loss"]) == read_runs(FRAME.with_columns(other=pl.lit(1))).digest(["loss"])
+    assert runs.digest(["loss"]) != runs.where("loss > 3.1").digest(["loss"])
+
+
+def test_the_plural_of_the_verbs_is_one_word():
+    assert rung.read_runs is read_runs

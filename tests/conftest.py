@@ -22,7 +22,9 @@ def study():
     def path(name):
         file = data_folder() / name
         if not file.exists():
-            pytest.skip(f"the published table {name} is not in {data_folder()}; set RUNG_DATA to the folder that holds it")
+            pytest.skip(
+                f"the published table {name} is not in {data_folder()}; set RUNG_DATA to the folder that holds it"
+            )
         return file
 
     return path
@@ -63,5 +65,7 @@ def runs_csv(tmp_path):
     tokens = params * np.exp(rng.uniform(np.log(5), np.log(100), 40))
     loss = (1.8 + 400 / params**0.34 + 900 / tokens**0.31) * np.exp(0.005 * rng.standard_normal(40))
     file = tmp_path / "runs.csv"
-    pl.DataFrame({"model": [f"m{i}" for i in range(40)], "n_params": params, "num_tokens": tokens, "val_loss": loss}).write_csv(file)
+    pl.DataFrame(
+        {"model": [f"m{i}" for i in range(40)], "n_params": params, "num_tokens": tokens, "val_loss": loss}
+    ).write_csv(file)
     return file

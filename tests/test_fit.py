@@ -114,7 +114,7 @@ def test_coefficients_per_group_are_those_of_each_group_alone():
     assert set(shared.coefficients) == {"E[a]", "E[b]", "A", "alpha", "B", "beta"}
 
 
-def test_the_same_seed_gives_the_same_numbers(tmp_path):
+def test_the_same_seed_gives_the_same_numbers():
     runs = noisy()
     one, other = rung.fit(runs, draws=50, seed=7), rung.fit(runs, draws=50, seed=7)
     assert one.to_json() == other.to_json()
@@ -145,7 +145,9 @@ def test_student_t_is_maximum_likelihood():
     noise = stats.t.rvs(4, scale=0.01, size=120, random_state=5)
     runs = runs.with_columns(loss=pl.Series(runs["loss"].to_numpy() * np.exp(noise)))
     fit = rung.fit(runs, objective="log-student-t", draws=0)
-    residual = np.log(runs["loss"]) - np.log(fit.law.value(fit.values, {"N": runs["params"].to_numpy(), "D": runs["tokens"].to_numpy()}))
+    residual = np.log(runs["loss"]) - np.log(
+        fit.law.value(fit.values, {"N": runs["params"].to_numpy(), "D": runs["tokens"].to_numpy()})
+    )
     _, _, scale = stats.t.fit(residual, f0=4, floc=0)
     direct = -stats.t.logpdf(residual, 4, scale=scale).sum()
     # The objective leaves out the density's constant, which depends on neither coefficients nor scale.
@@ -199,10 +201,22 @@ class TestDoubt:
         (lambda r: r.drop("tokens"), {}, 'no column "tokens"'),
         (lambda r: r.head(1), {}, "5 coefficients cannot be fitted to 1 run "),
         (lambda r: r.head(3), {}, "5 coefficients cannot be fitted to 3 rows"),
-        (lambda r: r.with_columns(loss=pl.when(pl.int_range(pl.len()) == 4).then(float("nan")).otherwise("loss")), {}, "row 5: loss is nan"),
-        (lambda r: r.with_columns(loss=-pl.col("loss")), {}, "must be positive for residuals of the logarithm"),
+        (
+            lambda r: r.with_columns(loss=pl.when(pl.int_range(pl.len()) == 4).then(float("nan")).otherwise("loss")),
+            {},
+            "row 5: loss is nan",
+        ),
+        (
+            lambda r: r.with_columns(loss=-pl.col("loss")),
+            {},
+            "must be positive for residuals of the logarithm",
+        ),
         (lambda r: r.with_columns(loss=pl.col("loss") * 0), {}, "--objective squares"),
-        (lambda r: r.with_columns(params=pl.when(pl.int_range(pl.len()) == 2).then(0.0).otherwise("params")), {}, "row 3: params is 0, and a count must be positive"),
+        (
+            lambda r: r.with_columns(params=pl.when(pl.int_range(pl.len()) == 2).then(0.0).otherwise("params")),
+            {},
+            "row 3: params is 0, and a count must be positive",
+        ),
         (lambda r: pl.concat([r, r.head(2)]), {}, "repeats row 1"),
         (lambda r: r.with_columns(params=pl.col("params").cast(pl.String) + "x"), {}, "not a number"),
         (lambda r: r, {"law": "E + A / (N - N)"}, "no finite value at any row"),

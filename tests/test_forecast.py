@@ -17,7 +17,9 @@ def fit():
 
 def test_a_forecast_is_the_law_at_that_point(fit):
     ahead = rung.forecast(fit, N=7e9, D=2e11)
-    expected = fit.values["E"] + fit.values["A"] / 7e9 ** fit.values["alpha"] + fit.values["B"] / 2e11 ** fit.values["beta"]
+    expected = (
+        fit.values["E"] + fit.values["A"] / 7e9 ** fit.values["alpha"] + fit.values["B"] / 2e11 ** fit.values["beta"]
+    )
     assert ahead.value == pytest.approx(expected, rel=1e-12)
     assert ahead.inputs == {"params": 7e9, "tokens": 2e11, "flops": 6 * 7e9 * 2e11}
 
@@ -34,12 +36,14 @@ def test_the_interval_of_a_new_run_holds_that_of_the_law(fit):
 
 
 def test_the_extrapolation_factor_is_the_largest_ratio_to_the_range(fit):
-    low, high = fit.ranges["C"]
+    _, high = fit.ranges["C"]
     inside = rung.forecast(fit, N=1e8, D=1e10)
     assert inside.extrapolation_factor == 1
     tokens = 20 * fit.ranges["N"][1]
     beyond = rung.forecast(fit, N=1e3 * high / (6 * tokens), D=tokens)
-    assert beyond.extrapolation_factor == pytest.approx(max(1e3, 1e3 * high / (6 * tokens) / fit.ranges["N"][1]), rel=1e-9)
+    assert beyond.extrapolation_factor == pytest.approx(
+        max(1e3, 1e3 * high / (6 * tokens) / fit.ranges["N"][1]), rel=1e-9
+    )
     assert [c.code for c in beyond.cautions] == ["far_extrapolation"]
     assert "beyond the largest run" in beyond.cautions[0].text
 

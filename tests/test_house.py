@@ -49,7 +49,15 @@ def loaded_by(statement):
 
 
 def test_importing_the_package_loads_nothing_heavy():
-    assert not loaded_by("import rung") & {"numpy", "polars", "scipy", "torch", "matplotlib", "jinja2", "starlette"}
+    assert not loaded_by("import rung") & {
+        "numpy",
+        "polars",
+        "scipy",
+        "torch",
+        "matplotlib",
+        "jinja2",
+        "starlette",
+    }
 
 
 def test_a_fit_loads_neither_figures_nor_torch():

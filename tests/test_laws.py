@@ -170,7 +170,10 @@ def test_a_users_own_laws_join_the_book(tmp_path):
         ("[mine]\nformula = 'a * N'\nvariables = ['N']\ntitel = 'x'", "Did you mean 'title'"),
         ("[mine]\nformula = 'a * N'", "needs formula"),
         ("[mine", "cannot be read as a law book"),
-        ("[mine]\nformula = 'a * N'\nvariables = ['N']\nconstants = { b = 1 }", "constants and coefficients differ"),
+        (
+            "[mine]\nformula = 'a * N'\nvariables = ['N']\nconstants = { b = 1 }",
+            "constants and coefficients differ",
+        ),
     ],
 )
 def test_a_wrong_book_is_refused_with_its_place(tmp_path, content, message):

@@ -39,7 +39,13 @@ def test_every_format_gives_the_same_table(tmp_path, kind):
 
 @pytest.mark.parametrize(
     "frame",
-    [FRAME, FRAME.lazy(), FRAME.to_arrow(), pd.DataFrame(FRAME.to_dict(as_series=False)), pa.table(FRAME.to_dict(as_series=False))],
+    [
+        FRAME,
+        FRAME.lazy(),
+        FRAME.to_arrow(),
+        pd.DataFrame(FRAME.to_dict(as_series=False)),
+        pa.table(FRAME.to_dict(as_series=False)),
+    ],
     ids=["polars", "lazy", "arrow", "pandas", "pyarrow"],
 )
 def test_every_frame_gives_the_same_table(frame):
@@ -54,7 +60,13 @@ def test_every_frame_gives_the_same_table(frame):
         *[("N", "params"), ("n_params", "params"), ("num_params", "params"), ("Parameters", "params")],
         *[("D", "tokens"), ("num_tokens", "tokens"), ("Train Tokens", "tokens")],
         *[("C", "flops"), ("Training FLOP", "flops"), ("compute", "flops")],
-        *[("val_loss", "loss"), ("nll", "loss"), ("Eval Loss", "loss"), ("learning_rate", "lr"), ("run_name", "run")],
+        *[
+            ("val_loss", "loss"),
+            ("nll", "loss"),
+            ("Eval Loss", "loss"),
+            ("learning_rate", "lr"),
+            ("run_name", "run"),
+        ],
     ],
 )
 def test_usual_names_are_recognised(name, column):
@@ -119,7 +131,11 @@ def test_duplicates_go_only_when_asked():
         ({"loss": [3e9, 2.0]}, "implausible_loss", "Is it a perplexity?"),
         ({"tokens": [20.0, 300.0]}, "implausible_units", "billions"),
         ({"params": [7.0, 70.0]}, "implausible_units", "billions"),
-        ({"params": [1e9], "tokens": [2e10], "flops": [1.2e18]}, "implausible_flops", "0.01 times 6 x params x tokens"),
+        (
+            {"params": [1e9], "tokens": [2e10], "flops": [1.2e18]},
+            "implausible_flops",
+            "0.01 times 6 x params x tokens",
+        ),
         ({"params": [1e9], "tokens": [2e10], "flops": [1.2e23]}, "implausible_flops", "1K times"),
         ({"params": [1e7, 2e7] * 20, "step": list(range(40))}, "unnamed_runs", "--map run=COLUMN"),
     ],

@@ -8,7 +8,16 @@ from rung.units import BITS_PER_NAT, flops_6nd, format_count, parse_number
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("7B", 7e9), ("1.4T", 1.4e12), ("1e21", 1e21), ("  350 M ", 3.5e8), ("10_000", 1e4), ("-2.5", -2.5), (".5", 0.5), ("3k", 3e3)],
+    [
+        ("7B", 7e9),
+        ("1.4T", 1.4e12),
+        ("1e21", 1e21),
+        ("  350 M ", 3.5e8),
+        ("10_000", 1e4),
+        ("-2.5", -2.5),
+        (".5", 0.5),
+        ("3k", 3e3),
+    ],
 )
 def test_numbers_are_read_as_people_write_them(text, value):
     assert parse_number(text) == value

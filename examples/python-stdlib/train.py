@@ -263,7 +263,10 @@ def sweep(text: np.ndarray, held: np.ndarray) -> None:
     for depth, width, ratio in ((2, 16, 20), (3, 32, 20), (4, 56, 5), (5, 72, 5)):
         for base in (0.0025, 0.005, 0.01, 0.02, 0.04):
             plan = Plan(depth=depth, width=width, tokens_per_param=ratio, seed=0, lr=base * 32 / width)
-            print(f"{plan.name}  lr at width 32 {base:<7} loss {train(plan, text, held)[-1]['loss']}", flush=True)
+            print(
+                f"{plan.name}  lr at width 32 {base:<7} loss {train(plan, text, held)[-1]['loss']}",
+                flush=True,
+            )
 
 
 def main() -> None:
@@ -279,7 +282,9 @@ def main() -> None:
     plans = ladder()[index::count]
     if arguments.list:
         for plan in plans:
-            print(f"{plan.name:<18} params {plan.params:>9,}  tokens {plan.steps * plan.batch * CONTEXT:>11,}  steps {plan.steps}")
+            print(
+                f"{plan.name:<18} params {plan.params:>9,}  tokens {plan.steps * plan.batch * CONTEXT:>11,}  steps {plan.steps}"
+            )
         return
     text, held = read_text()
     if arguments.sweep:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rung.errors import FitError, ForecastError, FormulaError, ReportError, RungError, RunsError
-    from rung.fit import Fit, Objective, fit, read_fit
-    from rung.forecast import Forecast, forecast, forecast_grid, invert
+    from rung.fit import Fit, Objective, fit, read_fit  # type: ignore[no-redef]
+    from rung.forecast import Forecast, forecast, forecast_grid, invert  # type: ignore[no-redef]
     from rung.laws import Law, law_book
     from rung.report import draw_figure, write_page
     from rung.runs import Runs, read_runs

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from rung.errors import ReportError
 
+STANDARD_INPUT = "<standard input>"
+"""What stands for a table that comes through a pipe."""
+
 
 def write_text(path: str | Path, text: str) -> None:
     """Write text to a file; see write_bytes."""
@@ -40,8 +43,12 @@ def require_writable(path: str | Path) -> None:
     """
     folder = Path(path).parent
     if not folder.is_dir():
-        raise ReportError(f"{path} cannot be written: there is no folder {str(folder)!r}. Make it, or choose another place with -o.")
+        raise ReportError(
+            f"{path} cannot be written: there is no folder {str(folder)!r}. Make it, or choose another place with -o."
+        )
     if Path(path).is_dir():
         raise ReportError(f"{path} cannot be written: it is a folder. Name a file with -o.")
     if not os.access(folder, os.W_OK):
-        raise ReportError(f"{path} cannot be written: the folder {str(folder)!r} is read-only. Choose another place with -o.")
+        raise ReportError(
+            f"{path} cannot be written: the folder {str(folder)!r} is read-only. Choose another place with -o."
+        )

@@ -6,14 +6,18 @@ import os
 import sys
 from typing import NoReturn
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 import rung
 from rung.errors import RungError
+from rung.files import STANDARD_INPUT
 
 VERBS: dict[str, tuple[str, str]] = {
     "fit": ("rung.cli.fit:fit", "Fit a law to a table of runs: which law, how sure."),
-    "forecast": ("rung.cli.forecast:forecast", "Ask a fit about runs not made: loss, or the size a loss needs."),
+    "forecast": (
+        "rung.cli.forecast:forecast",
+        "Ask a fit about runs not made: loss, or the size a loss needs.",
+    ),
     "laws": ("rung.cli.laws:laws", "The law book: published laws with source, convention and constants."),
 }
 """Each verb's function, imported when the verb is used, and its line in the help."""
@@ -22,11 +26,12 @@ app = App(
     name="rung",
     version=rung.__version__,
     help="From a table of training runs to a scaling law, a forecast and its uncertainty.",
-    help_epilogue="Exit status: 0 done, 1 the data or the wish cannot be served, 2 usage. --debug shows tracebacks.",
+    help_epilogue="Exit status: 0 done, 1 data or wish cannot be served, 2 usage.\n--debug shows tracebacks.",
     help_formatter="plain",
+    default_parameter=Parameter(show_default=False),
 )
 for _name, (_target, _help) in VERBS.items():
-    app.command(_target, name=_name, help=_help)
+    app.command(_target, name=_name, help=_help, help_formatter="default")
 
 
 def main() -> NoReturn:
@@ -34,7 +39,8 @@ def main() -> NoReturn:
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
     try:
-        app([argument for argument in arguments if argument != "--debug"])
+        # A lone hyphen is a file, not an option, to people and to the reader, but not to the parser.
+        app([STANDARD_INPUT if text == "-" else text for text in arguments if text != "--debug"])
     except RungError as error:
         if debug:
             raise

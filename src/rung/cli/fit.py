@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
 
@@ -37,7 +37,9 @@ def fit(
     level: Annotated[float, Parameter(group=RESULT)] = 0.9,
     draws: Annotated[int, Parameter(group=RESULT)] = 1000,
     seed: Annotated[int, Parameter(group=RESULT)] = 0,
-    output: Annotated[tuple[str, ...], Parameter(name=["-o", "--output"], group=RESULT, negative="", consume_multiple=False)] = (),
+    output: Annotated[
+        tuple[str, ...], Parameter(name=["-o", "--output"], group=RESULT, negative="", consume_multiple=False)
+    ] = (),
     figure: Annotated[str | None, Parameter(group=RESULT)] = None,
     json: Annotated[bool, Parameter(group=RESULT, negative="")] = False,
 ) -> None:
@@ -48,7 +50,8 @@ def fit(
     runs
         A table of runs: CSV, TSV, Parquet or JSONL; - for CSV on standard input.
     law
-        A law of the book (`rung laws`), or a formula: "E + A / N^alpha + B / D^beta with alpha in (0, 2)".
+        A law of the book (rung laws), or a formula: "E + A / N^alpha + B / D^beta with alpha in (0, 2)".
+        Chinchilla's by default.
     fix
         Hold a coefficient at a value: E=1.69. Repeatable.
     target
@@ -65,20 +68,20 @@ def fit(
     hold_out
         Leave these rows out of the fit and forecast them instead: "params > 1e9".
     level
-        Coverage that the intervals aim at.
+        Coverage that the intervals aim at; 0.9 by default.
     draws
-        Resamples of the bootstrap over runs; 0 takes intervals from the curvature.
+        Resamples of the bootstrap over runs, 1000 by default; 0 takes intervals from the curvature.
     seed
-        Seed of starts and resamples.
+        Seed of starts and resamples; 0 by default.
     output
-        Keep the result: fit.json for `rung forecast`, or page.html to look at. Repeatable.
+        Keep the result: fit.json for rung forecast, or page.html to look at. Repeatable.
     figure
         Draw data, law and residuals: a .png or .svg file.
     json
         Print one JSON object instead of tables.
     """
-    import rung
     from rung.files import require_writable
+    from rung.fit import fit as fit_law
     from rung.forecast import compare_held_out, split
     from rung.laws import find_law
     from rung.units import parse_number
@@ -91,7 +94,7 @@ def fit(
     chosen = find_law(law, table_of_runs.columns, laws)
     if selection.drop_nonfinite:
         fitted_on, held = _finite(fitted_on, held, chosen, target, weights)
-    result = rung.fit(
+    result = fit_law(
         fitted_on,
         chosen,
         objective=objective,
@@ -108,9 +111,13 @@ def fit(
         if kind == "json":
             result.write(path)
         else:
-            rung.write_page(path, result, fitted_on, comparison)
+            from rung.report import write_page
+
+            write_page(path, result, fitted_on, comparison)
     if figure:
-        rung.draw_figure(figure, result, fitted_on, comparison)
+        from rung.report import draw_figure
+
+        draw_figure(figure, result, fitted_on, comparison)
     if json:
         print(_json(result, comparison))
     else:
@@ -158,7 +165,10 @@ def describe(result: Fit, runs: Runs, comparison: HeldOut | None) -> str:
         f"fitted     {counted}" + "".join(f"; {note}" for note in runs.notes),
         f"objective  {value}: {result.objective_value:.7g}; {result.starts_agreed} of {result.starts_tried} starts agree; "
         f"{result.status}",
-        "range      " + ", ".join(f"{name} {format_count(low)} to {format_count(high)}" for name, (low, high) in result.ranges.items()),
+        "range      "
+        + ", ".join(
+            f"{name} {format_count(low)} to {format_count(high)}" for name, (low, high) in result.ranges.items()
+        ),
         "",
     ]
     percent = f"{100 * result.level:g} % interval"
@@ -189,7 +199,15 @@ def describe_held_out(comparison: HeldOut, result: Fit) -> str:
         for point in comparison.points[:20]
     ]
     names = list(comparison.points[0].inputs)
-    header = ["held out", *names, "measured", "forecast", "error", f"{100 * result.level:g} % for a new run", "inside"]
+    header = [
+        "held out",
+        *names,
+        "measured",
+        "forecast",
+        "error",
+        f"{100 * result.level:g} % for a new run",
+        "inside",
+    ]
     more = len(comparison.points) - len(rows)
     return "\n".join(
         [

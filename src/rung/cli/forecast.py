@@ -9,11 +9,13 @@ from cyclopts import Parameter
 
 from rung.cli.selection import pairs, say
 from rung.cli.text import interval, table
-from rung.errors import ForecastError, RungError
+from rung.errors import ForecastError
 
 if TYPE_CHECKING:
     from rung.fit import Fit
     from rung.forecast import Forecast
+
+_LARGEST_GRID = 10_000
 
 
 def forecast(
@@ -43,12 +45,14 @@ def forecast(
     json
         Print one JSON object instead of text.
     """
-    import rung
     from rung.files import require_writable
+    from rung.fit import read_fit
+    from rung.forecast import forecast as forecast_run
+    from rung.forecast import invert
 
     if output:
         require_writable(output)
-    fitted = rung.read_fit(fit)
+    fitted = read_fit(fit)
     given = {name: _value(name, text, fitted) for name, text in pairs(inputs, "input").items()}
     if any(not isinstance(value, str | float) for value in given.values()) or output:
         if loss is not None:
@@ -56,11 +60,11 @@ def forecast(
         _print_grid(fitted, given, output)
         return
     if loss is not None:
-        answer = rung.invert(fitted, loss, tokens_per_param=tokens_per_param, **given)
+        answer = invert(fitted, loss, tokens_per_param=tokens_per_param, **given)
     elif tokens_per_param is not None:
         raise ForecastError("--tokens-per-param goes with --loss; for a forecast give N and D.")
     else:
-        answer = rung.forecast(fitted, **given)
+        answer = forecast_run(fitted, **given)
     print(json_module.dumps(answer.to_dict(), allow_nan=False) if json else describe(answer, fitted))
     say(*(f"warning: {caution.text}" for caution in answer.cautions))
 
@@ -75,20 +79,18 @@ def _value(name: str, text: str, fitted: Fit) -> Any:
         return parse_number(text)
     import numpy as np
 
-    try:
-        low, high, count = parse_number(parts[0]), parse_number(parts[1]), int(parts[2])
-        if not (0 < low < high and 2 <= count <= 10_000 and len(parts) == 3):
-            raise ValueError
-    except (ValueError, IndexError, RungError):
-        raise ForecastError(f"{name}={text}: write a range as LOW:HIGH:COUNT, such as {name}=1e8:1e11:20.") from None
+    low, high = (parse_number(part) for part in parts[:2])
+    count = int(parts[2]) if len(parts) == 3 and parts[2].isdigit() else 0
+    if not (0 < low < high and 2 <= count <= _LARGEST_GRID):
+        raise ForecastError(f"{name}={text}: write a range as LOW:HIGH:COUNT, such as {name}=1e8:1e11:20.")
     return np.geomspace(low, high, count)
 
 
 def _print_grid(fitted: Fit, given: dict[str, Any], output: str | None) -> None:
-    import rung
     from rung.files import write_text
+    from rung.forecast import forecast_grid
 
-    text = rung.forecast_grid(fitted, **given).write_csv()
+    text = forecast_grid(fitted, **given).write_csv()
     if output:
         write_text(output, text)
     else:
@@ -107,12 +109,17 @@ def describe(answer: Forecast, fitted: Fit) -> str:
     percent = f"{100 * fitted.level:g} %"
     lines = [f"asked      {inputs}", f"{wanted:<10} {format_value(answer.value)}"]
     if answer.solution is not None:
-        lines.append("that is    " + ", ".join(f"{name} {format_count(value)}" for name, value in answer.solution.items()))
+        lines.append(
+            "that is    " + ", ".join(f"{name} {format_count(value)}" for name, value in answer.solution.items())
+        )
     lines += [
         "",
         table(
             [f"{percent} interval", wanted],
-            [["of the law", interval(*answer.law_interval)], ["of a new run", interval(*answer.run_interval)]],
+            [
+                ["of the law", interval(*answer.law_interval)],
+                ["of a new run", interval(*answer.run_interval)],
+            ],
         ),
         "",
         f"extrapolation factor {answer.extrapolation_factor:.3g}"

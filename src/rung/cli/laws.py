@@ -72,7 +72,9 @@ def describe(entry: Entry) -> str:
 
     law = entry.law
     variables = ", ".join(f"{name} ({SYMBOLS[name]})" if name in SYMBOLS else name for name in law.variables)
-    constants = ", ".join(f"{name} = {format_value(value).rstrip('0').rstrip('.')}" for name, value in entry.constants.items())
+    constants = ", ".join(
+        f"{name} = {format_value(value).rstrip('0').rstrip('.')}" for name, value in entry.constants.items()
+    )
     rows = [
         ("law", law.name),
         ("says", entry.title),
@@ -81,8 +83,14 @@ def describe(entry: Entry) -> str:
         ("variables", variables),
         ("coefficients", ", ".join(law.coefficient_names)),
         ("linear in", ", ".join(law.linear) or "none"),
-        ("predicts", entry.target + (f", with --objective {entry.objective}" if entry.objective != "log-huber" else "")),
-        ("constants", f"{constants} ({entry.constants_source})" if constants else "none verified: the form alone"),
+        (
+            "predicts",
+            entry.target + (f", with --objective {entry.objective}" if entry.objective != "log-huber" else ""),
+        ),
+        (
+            "constants",
+            f"{constants} ({entry.constants_source})" if constants else "none verified: the form alone",
+        ),
         ("convention", entry.convention),
         ("fitted on", entry.range),
         ("source", entry.source),

@@ -85,7 +85,7 @@ def _directions(weighted_Kn: Array) -> tuple[list[int], tuple[tuple[int, ...], .
     norms = np.sqrt(np.sum(weighted_Kn**2, axis=1))
     dead = norms <= 1e-9 * np.max(norms)
     alive = np.flatnonzero(~dead)
-    undetermined = [(int(place),) for place in np.flatnonzero(dead)]
+    undetermined: list[tuple[int, ...]] = [(int(place),) for place in np.flatnonzero(dead)]
     loose: set[int] = set()
     if len(alive):
         left, singular, _ = np.linalg.svd(weighted_Kn[alive] / norms[alive, None], full_matrices=True)

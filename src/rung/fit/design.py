@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from rung.errors import FitError
 from rung.fit.objective import Objective
 from rung.laws import SYMBOLS, Law
+from rung.laws.coefficients import Coefficient
 from rung.laws.tape import Tape, Workspace, compile_tape, workspace
 from rung.laws.tree import Array
-from rung.runs import Runs
+from rung.runs import Runs, require_usable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,19 @@ class Design:
     @property
     def rows(self) -> int:
         return len(self.target)
+
+    def width(self, coefficient: Coefficient) -> int:
+        """How many internal numbers a coefficient has: one, or one per level of its group."""
+        return self.levels[coefficient.group] if coefficient.group else 1
+
+    def numbers(self, law: Law) -> list[Coefficient]:
+        """The coefficient of each internal number."""
+        return [coefficient for coefficient in law.free for _ in range(self.width(coefficient))]
+
+    def values(self, law: Law, internal_BK: Array) -> Array:
+        """Coefficients from internal numbers, one column each."""
+        columns = [c.to_value(internal_BK[:, place]) for place, c in enumerate(self.numbers(law))]
+        return np.stack(columns, axis=1)
 
     @property
     def runs(self) -> int:
@@ -84,7 +98,8 @@ def make_design(
     """Take what a law needs out of a table.
 
     Raises:
-        FitError: A column is missing, or a row cannot be used on this objective's scale.
+        RunsError: A column is missing, or a row of it cannot be used.
+        FitError: A row cannot be used on this objective's scale, or there are too few.
     """
     variables = {name: _numbers(runs, column_of(name), f"{name!r} in the formula") for name in law.variables}
     values = _numbers(runs, target, "the target")
@@ -102,6 +117,7 @@ def make_design(
             f"{size} coefficients cannot be fitted to {len(values)} {'run' if len(values) == 1 else 'rows'} "
             f"({runs.source}). Add runs, or fix some: --fix {law.free[0].name}=VALUE."
         )
+    require_usable(runs, columns_used(law, target, weights))
     _check_value(law, variables)
     return Design(
         columns=variables,
@@ -139,7 +155,7 @@ def _check_target(runs: Runs, values: Array, objective: Objective, target: str) 
     if len(bad):
         raise FitError(
             f"{runs.row_name(int(bad[0]))}: {target} is {values[bad[0]]:g}, and must be {wish} "
-            f"({len(bad)} such row{'s' if len(bad) > 1 else ''}). Pass {remedy}, or remove them: --where \"{target} > 0\"."
+            f'({len(bad)} such row{"s" if len(bad) > 1 else ""}). Pass {remedy}, or remove them: --where "{target} > 0".'
         )
 
 
@@ -148,7 +164,9 @@ def _check_value(law: Law, variables: Mapping[str, Array]) -> None:
     rng = np.random.default_rng(0)
     names = [c.name for c in law.free]
     for scale in (0.1, 0.5, 1.0, 2.0):
-        trial = {name: float(value) for name, value in zip(names, scale * rng.uniform(0.5, 1.5, len(names)), strict=True)}
+        trial = {
+            name: float(value) for name, value in zip(names, scale * rng.uniform(0.5, 1.5, len(names)), strict=True)
+        }
         if np.any(np.isfinite(law.value(trial, variables))):
             return
     raise FitError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rung.errors import Caution
 from rung.fit.covariance import Curvature
@@ -48,9 +49,8 @@ def undetermined_places(curvature: Curvature, problem: Problem, optimum: Optimum
     """
     places = {place for direction in curvature.undetermined for place in direction}
     if len(draws_BK):
-        scales = [c for c in problem.law.free for _ in range(problem.design.levels[c.group] if c.group else 1)]
         above = np.quantile(draws_BK, 0.95, axis=0) - optimum.internal
-        for place, coefficient in enumerate(scales):
+        for place, coefficient in enumerate(problem.design.numbers(problem.law)):
             if coefficient.scale is Scale.ABOVE and above[place] > np.log(_WIDE):
                 places.add(place)
     return places
@@ -100,14 +100,14 @@ def determination_cautions(
             )
         )
     edge = _on_edge(problem, optimum)
-    for place in sorted(edge):
-        found.append(
-            Caution(
-                "on_bound",
-                f"{names[place]} ran to the end of its range and has no effect on the fit: the data do not show that term. "
-                f"Fix it, or use a law without it.",
-            )
+    found += [
+        Caution(
+            "on_bound",
+            f"{names[place]} ran to the end of its range and has no effect on the fit: the data do not show that term. "
+            f"Fix it, or use a law without it.",
         )
+        for place in sorted(edge)
+    ]
     rest = sorted(undetermined - edge)
     if rest:
         found.append(
@@ -124,7 +124,10 @@ def column_cautions(problem: Problem) -> list[Caution]:
     """Variables that cannot tell coefficients apart: constant ones, and ones in fixed proportion."""
     columns = problem.design.columns
     found = [
-        Caution("constant_column", f"{name} has the same value in every row: coefficients of its term cannot be told from a constant.")
+        Caution(
+            "constant_column",
+            f"{name} has the same value in every row: coefficients of its term cannot be told from a constant.",
+        )
         for name, column in columns.items()
         if np.ptp(column) <= 1e-12 * np.max(np.abs(column))
     ]
@@ -167,14 +170,18 @@ def influence_caution(problem: Problem, optimum: Optimum, runs: Runs) -> Caution
             break
         kept &= ~far
         point = problem.solve(
-            optimum.internal[None, :], (design.weights * kept)[None, :], scale=optimum.scale, warm=True, space=space
+            optimum.internal[None, :],
+            (design.weights * kept)[None, :],
+            scale=optimum.scale,
+            warm=True,
+            space=space,
         ).internal_JK
     odd = np.flatnonzero(~kept)
     if not len(odd):
         return None
     shifts = np.abs(point[0] - optimum.internal)
     place = int(np.argmax(shifts))
-    before, after = _values(problem, optimum.internal)[place], _values(problem, point[0])[place]
+    before, after = design.values(problem.law, np.stack([optimum.internal, point[0]]))[:, place]
     rows = [str(runs.row_numbers()[int(row)]) for row in odd[:10]]
     more = f" and {len(odd) - 10} more" if len(odd) > 10 else ""
     return Caution(
@@ -185,7 +192,7 @@ def influence_caution(problem: Problem, optimum: Optimum, runs: Runs) -> Caution
     )
 
 
-def _cook(problem: Problem, evaluated: tuple[Array, Array], kept: np.ndarray) -> Array:
+def _cook(problem: Problem, evaluated: tuple[Array, Array], kept: NDArray[np.bool_]) -> Array:
     """Cook's distance of every row from the fit to the kept ones, with a robust noise scale."""
     prediction, jacobian = evaluated
     J = jacobian[:, 0] * np.sqrt(problem.design.weights)
@@ -194,24 +201,10 @@ def _cook(problem: Problem, evaluated: tuple[Array, Array], kept: np.ndarray) ->
     residual = problem.target - prediction[0]
     noise = float(np.median(np.abs(residual[kept]))) / 0.6745
     if noise == 0:
-        return np.zeros(len(residual))
+        return np.zeros_like(residual)
     leverage = np.einsum("kn,kn->n", J, np.linalg.pinv(J[:, kept] @ J[:, kept].T, rcond=1e-14, hermitian=True) @ J)
     inside = np.where(kept, (1 - np.minimum(leverage, 0.999)) ** 2, 1.0)
     return np.asarray(residual**2 * leverage / (len(J) * noise**2 * inside))
-
-
-def _values(problem: Problem, internal: Array) -> Array:
-    return internal_to_values(problem, internal[None, :])[0]
-
-
-def internal_to_values(problem: Problem, internal_BK: Array) -> Array:
-    """Coefficients from internal numbers, one column each, groups by level."""
-    blocks, place = [], 0
-    for coefficient in problem.law.free:
-        width = problem.design.levels[coefficient.group] if coefficient.group else 1
-        blocks.append(coefficient.to_value(internal_BK[:, place : place + width]))
-        place += width
-    return np.concatenate(blocks, axis=1)
 
 
 def _listed(words: list[str]) -> str:

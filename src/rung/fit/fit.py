@@ -16,7 +16,6 @@ from rung.fit.diagnosis import (
     column_cautions,
     determination_cautions,
     influence_caution,
-    internal_to_values,
     is_exact,
     names_of,
     search_cautions,
@@ -29,7 +28,7 @@ from rung.fit.search import Optimum, Problem, make_problem, search
 from rung.laws import Law, find_law, law_book
 from rung.laws.syntax import Clause
 from rung.laws.tree import Array
-from rung.runs import Runs, plausibility, read_runs, require_usable
+from rung.runs import Runs, plausibility, read_runs
 from rung.units import flops_6nd
 
 DRAWS = 1000
@@ -85,7 +84,6 @@ def fit(
     measure = objective_named(objective, delta)
     used = columns_used(chosen, target, weights)
     design = make_design(table, chosen, measure, target=target, weights=weights)
-    require_usable(table, used)
     problem = make_problem(chosen, design, measure)
     rng = np.random.default_rng(seed)
     with np.errstate(all="ignore"):
@@ -94,7 +92,7 @@ def fit(
         exact = is_exact(problem, optimum)
         draws_BK = _draws(problem, optimum, shape, draws if shape.degrees > 0 and not exact else None, rng)
         loose = undetermined_places(shape, problem, optimum, draws_BK)
-        values_BK = internal_to_values(problem, draws_BK)
+        values_BK = design.values(chosen, draws_BK)
         estimates = _estimates(problem, optimum, shape, values_BK, loose, level, bootstrapped=draws > 0)
         cautions = [
             *plausibility(table, target),
@@ -131,9 +129,7 @@ def fit(
     )
 
 
-def _draws(
-    problem: Problem, optimum: Optimum, shape: Curvature, draws: int | None, rng: np.random.Generator
-) -> Array:
+def _draws(problem: Problem, optimum: Optimum, shape: Curvature, draws: int | None, rng: np.random.Generator) -> Array:
     """Resampled internal numbers (B, K): none without noise, normal ones where no bootstrap is wanted."""
     if draws is None:
         return np.empty((0, problem.design.size))
@@ -158,9 +154,9 @@ def _estimates(
     *,
     bootstrapped: bool,
 ) -> dict[str, Estimate]:
-    values = internal_to_values(problem, optimum.internal[None, :])[0]
+    values = problem.design.values(problem.law, optimum.internal[None, :])[0]
     names = names_of(problem)
-    scales = [c for c in problem.law.free for _ in range(problem.design.levels[c.group] if c.group else 1)]
+    scales = problem.design.numbers(problem.law)
     found = {}
     for place, name in enumerate(names):
         estimate = Estimate(value=float(values[place]))

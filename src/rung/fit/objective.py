@@ -103,5 +103,7 @@ def objective_named(name: str, delta: float | None = None) -> Objective:
     if delta is None:
         return found
     if found.loss != "huber" or not 0 < delta < np.inf:
-        raise FitError(f"--delta {delta:g} with objective {name!r}: delta is a positive number for the huber objectives.")
+        raise FitError(
+            f"--delta {delta:g} with objective {name!r}: delta is a positive number for the huber objectives."
+        )
     return Objective(name=name, residual=found.residual, loss="huber", delta=delta)

@@ -133,7 +133,11 @@ class Fit:
                 "variables": list(self.law.variables),
             },
             "coefficients": {name: _estimate(e) for name, e in self.coefficients.items()},
-            "objective": {"name": self.objective.name, "delta": self.objective.delta, "value": self.objective_value},
+            "objective": {
+                "name": self.objective.name,
+                "delta": self.objective.delta,
+                "value": self.objective_value,
+            },
             "starts": {"tried": self.starts_tried, "agreed": self.starts_agreed},
             "status": self.status,
             "rows": self.rows,
@@ -150,7 +154,7 @@ class Fit:
             "ranges": {name: list(ends) for name, ends in self.ranges.items()},
             "groups": {name: list(levels) for name, levels in self.groups.items()},
             "noise": self.noise.tolist(),
-            "draws": np.where(np.isfinite(self.draws), self.draws, None).tolist(),
+            "draws": [[_finite(value) for value in row] for row in self.draws.tolist()],
         }
 
     def write(self, path: str | Path) -> None:
@@ -173,7 +177,9 @@ def read_fit(path: str | Path) -> Fit:
         raise FitError(f"{path} is not a fit in JSON: {error}. Make one: rung fit RUNS -o fit.json.") from None
     if not isinstance(content, dict) or content.get("schema_version") != SCHEMA:
         found = content.get("schema_version") if isinstance(content, dict) else type(content).__name__
-        raise FitError(f"{path} is not a fit with schema_version {SCHEMA} (found {found!r}). Make it again with rung fit.")
+        raise FitError(
+            f"{path} is not a fit with schema_version {SCHEMA} (found {found!r}). Make it again with rung fit."
+        )
     try:
         return _from_dict(content)
     except (KeyError, TypeError, ValueError, RungError) as error:

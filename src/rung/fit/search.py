@@ -10,9 +10,10 @@ import numpy as np
 from rung.errors import FitError
 from rung.fit.design import Design
 from rung.fit.objective import STUDENT_DEGREES, Objective
-from rung.fit.solver import RowLoss, Solutions, solve
+from rung.fit.solver import TOLERANCE, RowLoss, Solutions, solve
 from rung.fit.starts import balanced_starts, projected_starts
 from rung.laws import Law
+from rung.laws.coefficients import Scale
 from rung.laws.tape import Workspace
 from rung.laws.tree import Array
 
@@ -27,6 +28,9 @@ AGREEMENT = 1e-6
 """Relative difference of the objective within which two starts count as the same optimum."""
 
 _POLISH = 1e-18
+_REACH = 1.0
+"""Steps in ranges are in logarithms: one step changes a coefficient by a factor of e at most."""
+
 _ANNEAL = 5.0
 _SCREEN_ROWS = 512
 
@@ -58,15 +62,42 @@ class Problem:
             return RowLoss(student_scale=scale)
         return RowLoss(delta=delta)
 
+    @property
+    def reach(self) -> Array:
+        """The most that each internal number may move in one step: a factor for ranges, no limit for reals."""
+        numbers = self.design.numbers(self.law)
+        return np.array([np.inf if c.scale is Scale.REAL else _REACH for c in numbers])
+
     def solve(
-        self, starts_JK: Array, weights: Array, *, scale: float = 1.0, warm: bool = False, space: Workspace | None = None
+        self,
+        starts_JK: Array,
+        weights: Array,
+        *,
+        scale: float = 1.0,
+        warm: bool = False,
+        space: Workspace | None = None,
     ) -> Solutions:
         """Solve through every stage of delta."""
         space = space or self.workspace(len(starts_JK))
-        found = solve(space, starts_JK, self.target, weights, self.loss(self.deltas[0], scale), warm=warm)
+        found = self.stage(space, starts_JK, weights, self.deltas[0], scale, warm=warm)
         for delta in self.deltas[1:]:
-            found = solve(space, found.internal_JK, self.target, weights, self.loss(delta, scale), warm=True)
+            found = self.stage(space, found.internal_JK, weights, delta, scale, warm=True)
         return found
+
+    def stage(
+        self,
+        space: Workspace,
+        starts_JK: Array,
+        weights: Array,
+        delta: float,
+        scale: float,
+        *,
+        warm: bool,
+        tolerance: float = TOLERANCE,
+    ) -> Solutions:
+        """Solve at one delta."""
+        loss = self.loss(delta, scale)
+        return solve(space, starts_JK, self.target, weights, loss, reach=self.reach, warm=warm, tolerance=tolerance)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,26 +196,24 @@ def search(problem: Problem, rng: np.random.Generator, start: Mapping[str, float
 
 
 def _given_start(problem: Problem, start: Mapping[str, float]) -> Array:
-    blocks = []
-    for coefficient in problem.law.free:
+    numbers = []
+    for coefficient in problem.design.numbers(problem.law):
         if coefficient.name not in start:
             raise FitError(f"the start has no value for {coefficient.name}.")
-        inner = float(coefficient.to_internal(start[coefficient.name]))
-        if not np.isfinite(inner):
+        numbers.append(float(coefficient.to_internal(start[coefficient.name])))
+        if not np.isfinite(numbers[-1]):
             raise FitError(f"the start {coefficient.name}={start[coefficient.name]:g} is outside its range.")
-        blocks += [inner] * (problem.design.levels[coefficient.group] if coefficient.group else 1)
-    return np.array([blocks])
+    return np.array([numbers])
 
 
 def _solve_first(problem: Problem, space: Workspace, starts: Array, weights: Array, scale: float) -> Solutions:
-    return solve(space, starts, problem.target, weights, problem.loss(problem.deltas[0], scale))
+    return problem.stage(space, starts, weights, problem.deltas[0], scale, warm=False)
 
 
 def _polished(problem: Problem, space: Workspace, point: Array, scale: float) -> tuple[Array, bool]:
     """The optimum to rounding, where the many starts stop as soon as they agree."""
-    loss = problem.loss(problem.deltas[-1], scale)
     weights = problem.design.weights[None, :]
-    final = solve(space, point[None, :], problem.target, weights, loss, warm=True, tolerance=_POLISH)
+    final = problem.stage(space, point[None, :], weights, problem.deltas[-1], scale, warm=True, tolerance=_POLISH)
     if not np.isfinite(final.objective_J[0]):
         return point, False
     return final.internal_JK[0], bool(final.converged_J[0])
@@ -222,7 +251,7 @@ def _student(problem: Problem, space: Workspace, starts: Array, scale: float) ->
     points = starts
     converged = False
     for _ in range(60):
-        found = solve(space, points, problem.target, weights[None, :], problem.loss(np.inf, scale), warm=True)
+        found = problem.stage(space, points, weights[None, :], np.inf, scale, warm=True)
         best = int(np.argmin(found.objective_J))
         points = found.internal_JK[best : best + 1]
         residual = problem.target - space.evaluate(points)[0][0]

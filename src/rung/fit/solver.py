@@ -89,6 +89,7 @@ def solve(
     weights: Array,
     loss: RowLoss,
     *,
+    reach: Array | None = None,
     warm: bool = False,
     tolerance: float = TOLERANCE,
     max_iterations: int = MAX_ITERATIONS,
@@ -101,11 +102,23 @@ def solve(
         target: The target on the residual's scale (n,).
         weights: Row weights, (1, n) for all jobs or (J, n) for each its own.
         loss: The loss per residual.
+        reach: The most that each internal number may move in one step (K,); without limit by default.
         warm: Whether the starts are near their optima, so that Newton steps come at once.
         tolerance: Predicted relative decrease of the loss under which a step is negligible.
         max_iterations: Steps per job.
     """
-    run = _Run(space, starts_JK, target, weights, loss, warm=warm, tolerance=tolerance, max_iterations=max_iterations)
+    limits = np.full(starts_JK.shape[1], np.inf) if reach is None else reach
+    run = _Run(
+        space,
+        starts_JK,
+        target,
+        weights,
+        loss,
+        limits,
+        warm=warm,
+        tolerance=tolerance,
+        max_iterations=max_iterations,
+    )
     with np.errstate(all="ignore"):
         while run.step():
             pass
@@ -122,13 +135,14 @@ class _Run:
         target: Array,
         weights: Array,
         loss: RowLoss,
+        reach: Array,
         *,
         warm: bool,
         tolerance: float,
         max_iterations: int,
     ) -> None:
         jobs, size = starts_JK.shape
-        self.space, self.target, self.loss = space, target, loss
+        self.space, self.target, self.loss, self.reach = space, target, loss, reach
         self.starts_JK, self.all_weights = starts_JK, weights
         self.shared = len(weights) == 1
         self.tolerance, self.max_iterations = tolerance, max_iterations
@@ -187,9 +201,7 @@ class _Run:
         self.point[better] = self.trial[better]
         self.steps += 1
 
-    def _linearise(
-        self, better: NDArray[np.bool_], jacobian: Array, psi: Array, curve: Array, scaling: Array
-    ) -> None:
+    def _linearise(self, better: NDArray[np.bool_], jacobian: Array, psi: Array, curve: Array, scaling: Array) -> None:
         by_lane = jacobian.transpose(1, 0, 2)
         gradient = np.matmul(by_lane, psi[:, :, None])[:, :, 0]
         weighted = by_lane * curve[:, None, :]
@@ -217,7 +229,7 @@ class _Run:
         # A lane whose curvature is one-sided may stall at a kink: it stands at an optimum to rounding.
         stalled = stuck & np.isfinite(self.objective) & (self.predicted <= 1e-7 * self.objective)
         self.settled = (settled & np.isfinite(self.objective)) | stalled
-        return self.settled | stuck | (self.steps >= self.max_iterations)
+        return np.asarray(self.settled | stuck | (self.steps >= self.max_iterations))
 
     def _retire(self, done: NDArray[np.bool_]) -> None:
         jobs = self.job[done]
@@ -259,9 +271,13 @@ class _Run:
         scaled[:, range(size), range(size)] += self.damping[:, None]
         right = self.gradient / root
         step = _solve_each(scaled, right)
-        predicted = 0.5 * np.einsum("lk,lk->l", step, right + self.damping[:, None] * step)
-        self.predicted = np.where(waiting, np.inf, predicted)
-        moved = self.point + step / root
+        # A step is cut, whole, where a number would move beyond its reach: far steps in flat directions run to
+        # where the law has lost a term and its derivatives are zero.
+        cut = np.minimum(1.0, np.min(self.reach / np.abs(step / root), axis=1))
+        slope = np.einsum("lk,lk->l", step, right)
+        bend = slope - self.damping * np.einsum("lk,lk->l", step, step)
+        self.predicted = np.where(waiting, np.inf, cut * slope - 0.5 * cut**2 * bend)
+        moved = self.point + cut[:, None] * step / root
         self.trial = np.where(waiting[:, None], self.starts_JK[self.job], moved)
 
 

@@ -67,7 +67,11 @@ def projected_starts(law: Law, design: Design, count: int, candidates: int, rng:
     zero = {c.name: np.zeros((candidates, 1)) for c in linear}
     base = _broadcast(law.value({**shape, **zero}, columns), candidates, len(rows))
     basis = [
-        _broadcast(law.value({**shape, **zero, c.name: np.ones((candidates, 1))}, columns) - base, candidates, len(rows))
+        _broadcast(
+            law.value({**shape, **zero, c.name: np.ones((candidates, 1))}, columns) - base,
+            candidates,
+            len(rows),
+        )
         for c in linear
     ]
     basis_MPn = np.stack(basis, axis=1) / target
@@ -77,7 +81,11 @@ def projected_starts(law: Law, design: Design, count: int, candidates: int, rng:
     values = {name: value[order] for name, value in drawn.values.items()}
     for place, coefficient in enumerate(linear):
         # Zero is on the edge of the range: a small share instead, so that the solver can move away.
-        least = 1e-3 * np.mean(np.abs(target)) / np.maximum(np.mean(np.abs(basis_MPn[order, place] * target), axis=1), 1e-300)
+        least = (
+            1e-3
+            * np.mean(np.abs(target))
+            / np.maximum(np.mean(np.abs(basis_MPn[order, place] * target), axis=1), 1e-300)
+        )
         values[coefficient.name] = np.maximum(solution_MP[order, place], least)
     return _internal(law, design, values)
 
@@ -119,12 +127,10 @@ def _middle(column: Array) -> float:
 
 
 def _internal(law: Law, design: Design, values: Mapping[str, Array]) -> Array:
-    blocks = []
-    for coefficient in law.free:
-        inner = np.clip(np.nan_to_num(coefficient.to_internal(_inside(coefficient, values[coefficient.name]))), -300, 300)
-        width = design.levels[coefficient.group] if coefficient.group else 1
-        blocks.append(np.repeat(inner[:, None], width, axis=1))
-    return np.concatenate(blocks, axis=1)
+    inner = [
+        coefficient.to_internal(_inside(coefficient, values[coefficient.name])) for coefficient in design.numbers(law)
+    ]
+    return np.clip(np.nan_to_num(np.stack(inner, axis=1)), -300, 300)
 
 
 def _inside(coefficient: Coefficient, value: Array) -> Array:

@@ -124,7 +124,10 @@ def predict(fit: Fit, question: Question) -> dict[str, Array]:
     estimate, draws = fit.vectors(question.levels)
     value = np.atleast_1d(fit.law.value(estimate, question.variables))
     ends = [(1 - fit.level) / 2, (1 + fit.level) / 2]
-    result = {"value": value, **{name: np.full(len(value), np.nan) for name in ("law_low", "law_high", "run_low", "run_high")}}
+    result = {
+        "value": value,
+        **{name: np.full(len(value), np.nan) for name in ("law_low", "law_high", "run_low", "run_high")},
+    }
     if not len(fit.draws):
         return result
     noise = np.quantile(fit.noise, (np.arange(_NOISE_POINTS) + 0.5) / _NOISE_POINTS) if len(fit.noise) else np.zeros(1)

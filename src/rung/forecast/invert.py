@@ -58,7 +58,7 @@ def invert(fit: Fit, loss: float, *, tokens_per_param: float | None = None, **gi
     if {"N", "D"} <= set(solved):
         solved["C"] = flops_6nd(solved["N"], solved["D"])
     factor, _ = extrapolation(fit, solved)
-    asked = {**named(question.variables), **question.levels, fit.target: loss}
+    asked: dict[str, float | str] = {**named(question.variables), **question.levels, fit.target: loss}
     if tokens_per_param is not None:
         asked["tokens_per_param"] = tokens_per_param
     return Forecast(
@@ -94,7 +94,9 @@ def _solutions(
         reach = fit.law.value(estimate, point(grid))
         best = float(np.nanmin(reach))
         if np.isfinite(scaled) and wish > best:
-            raise ForecastError(f"no {variable} gives a {fit.target} as high as {wish:g}: the law starts at {float(np.nanmax(reach)):.5g}.")
+            raise ForecastError(
+                f"no {variable} gives a {fit.target} as high as {wish:g}: the law starts at {float(np.nanmax(reach)):.5g}."
+            )
         raise ForecastError(
             f"{fit.target} {wish:g} is not reached at any {variable}: the law's limit there is {best:.5g}"
             f"{' (its irreducible loss with what is given)' if fit.target == 'loss' else ''}. Wish for more, or change what is given."

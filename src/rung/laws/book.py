@@ -21,7 +21,19 @@ from rung.errors import FormulaError
 from rung.laws.law import Law
 
 _KEYS = frozenset(
-    "title formula variables target objective source convention constants constants_source range note".split()
+    [
+        "title",
+        "formula",
+        "variables",
+        "target",
+        "objective",
+        "source",
+        "convention",
+        "constants",
+        "constants_source",
+        "range",
+        "note",
+    ]
 )
 
 

@@ -73,7 +73,7 @@ class Coefficient:
                     return np.asarray(self.low + (self.high - self.low) * np.exp(-np.logaddexp(0.0, -u)))
 
     def slope(self, internal: Array | float) -> Array:
-        """d value / d u."""
+        """D value / d u."""
         u = np.asarray(internal, dtype=np.float64)
         with np.errstate(all="ignore"):
             match self.scale:

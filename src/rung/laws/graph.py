@@ -38,7 +38,7 @@ class Graph:
     depends: list[int] = field(default_factory=list)
     _index: dict[Key, Node] = field(default_factory=dict)
 
-    def node(self, *key: str | float | int) -> Node:
+    def node(self, *key: str | float) -> Node:
         found = self._index.get(key)
         if found is None:
             found = self._index[key] = len(self.keys)
@@ -268,7 +268,7 @@ class Translator:
     places: Mapping[str, int]
 
     def log(self, node: Expression) -> Node:
-        """log of the formula."""
+        """Log of the formula."""
         return self._log(self._translate(node))
 
     def value(self, node: Expression) -> Node:
@@ -320,6 +320,11 @@ class Translator:
             return self._translate(Number(coefficient.fixed))
         place = self.places[name]
         inner = graph.node("group", place, group) if group else graph.node("coef", place)
+        return self._in_range(coefficient, inner)
+
+    def _in_range(self, coefficient: Coefficient, inner: Node) -> _Value:
+        """A coefficient's value from its internal number."""
+        graph = self.graph
         low, high = coefficient.low, coefficient.high
         match coefficient.scale:
             case Scale.REAL:

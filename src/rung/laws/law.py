@@ -13,8 +13,20 @@ from rung.errors import FormulaError
 from rung.laws.coefficients import Coefficient, Scale
 from rung.laws.syntax import Clause, parse_law
 from rung.laws.tape import Workspace, compile_tape
-from rung.laws.tree import Array, Binary, Call, Expression, Name, Negative, Number, evaluate, names, number_text
-from rung.laws.tree import to_latex, to_text
+from rung.laws.tree import (
+    Array,
+    Binary,
+    Call,
+    Expression,
+    Name,
+    Negative,
+    Number,
+    evaluate,
+    names,
+    number_text,
+    to_latex,
+    to_text,
+)
 
 SYMBOLS: dict[str, str] = {
     "N": "params",
@@ -45,7 +57,11 @@ class Law:
 
     @staticmethod
     def parse(
-        text: str, *, columns: Collection[str] = (), variables: Sequence[str] | None = None, name: str = "custom"
+        text: str,
+        *,
+        columns: Collection[str] = (),
+        variables: Sequence[str] | None = None,
+        name: str = "custom",
     ) -> Law:
         """Read a law from text.
 
@@ -78,10 +94,10 @@ class Law:
             if clause.name not in changed:
                 near = difflib.get_close_matches(clause.name, changed, 1)
                 hint = f" Did you mean {near[0]}?" if near else ""
-                raise FormulaError(f"{clause.name!r} is no coefficient of {self.formula!r}; they are {', '.join(changed)}.{hint}")
-            changed[clause.name] = replace(
-                changed[clause.name], low=clause.low, high=clause.high, fixed=clause.fixed
-            )
+                raise FormulaError(
+                    f"{clause.name!r} is no coefficient of {self.formula!r}; they are {', '.join(changed)}.{hint}"
+                )
+            changed[clause.name] = replace(changed[clause.name], low=clause.low, high=clause.high, fixed=clause.fixed)
         return replace(self, coefficients=tuple(changed.values()))
 
     @property
@@ -160,11 +176,15 @@ def _coefficients(ordered: Sequence[Name], variables: Collection[str], text: str
             continue
         known = found.setdefault(node.name, Coefficient(name=node.name, group=node.group))
         if known.group != node.group:
-            raise FormulaError(f'"{text}": {node.name!r} stands both with and without a group. Write it the same everywhere.')
+            raise FormulaError(
+                f'"{text}": {node.name!r} stands both with and without a group. Write it the same everywhere.'
+            )
     for name in found:
         for other in found:
             if name < other and len(name) > 3 and sorted(name) == sorted(other):
-                raise FormulaError(f'"{text}": {name!r} and {other!r} are both coefficients. Is one a slip of the other?')
+                raise FormulaError(
+                    f'"{text}": {name!r} and {other!r} are both coefficients. Is one a slip of the other?'
+                )
     return tuple(found.values())
 
 

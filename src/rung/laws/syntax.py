@@ -1,13 +1,13 @@
 """From text to expression tree: our own small grammar, never `eval`.
 
-    law      := sum [ "with" clause { "," clause } ]
-    clause   := NAME "in" "(" bound "," bound ")" | NAME ( ">=" | "<=" | "=" ) bound
-    bound    := [ "-" ] ( NUMBER | "inf" )
-    sum      := product { ( "+" | "-" ) product }
-    product  := signed { ( "*" | "/" ) signed }
-    signed   := "-" signed | power
-    power    := atom [ ( "^" | "**" ) signed ]
-    atom     := NUMBER | FUNCTION "(" sum { "," sum } ")" | NAME [ "[" NAME "]" ] | "(" sum ")"
+law      := sum [ "with" clause { "," clause } ]
+clause   := NAME "in" "(" bound "," bound ")" | NAME ( ">=" | "<=" | "=" ) bound
+bound    := [ "-" ] ( NUMBER | "inf" )
+sum      := product { ( "+" | "-" ) product }
+product  := signed { ( "*" | "/" ) signed }
+signed   := "-" signed | power
+power    := atom [ ( "^" | "**" ) signed ]
+atom     := NUMBER | FUNCTION "(" sum { "," sum } ")" | NAME [ "[" NAME "]" ] | "(" sum ")"
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import difflib
 import math
 import re
 from dataclasses import dataclass
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 from rung.errors import FormulaError
 from rung.laws.tree import FUNCTIONS, Binary, Call, Expression, Name, Negative, Number
@@ -78,9 +78,7 @@ class _Parser:
     def __init__(self, text: str) -> None:
         self.text = text
         if len(text) > MAX_LENGTH:
-            raise FormulaError(
-                f"the formula has {len(text):,} characters; a law fits in {MAX_LENGTH:,}. Shorten it."
-            )
+            raise FormulaError(f"the formula has {len(text):,} characters; a law fits in {MAX_LENGTH:,}. Shorten it.")
         self.tokens = self._tokens()
         self.position = 0
         self.depth = 0
@@ -92,15 +90,18 @@ class _Parser:
             match = _TOKEN.match(self.text, at)
             if match is None:
                 column = at + len(self.text[at:]) - len(self.text[at:].lstrip())
-                self.fail(column, f"{self.text[column]!r} does not belong in a formula. Use names, numbers, + - * / ^ and ()")
+                raise self.error(
+                    column,
+                    f"{self.text[column]!r} does not belong in a formula. Use names, numbers, + - * / ^ and ()",
+                )
             kind = str(match.lastgroup)
             tokens.append(_Token(kind, match[kind], match.start(kind)))
             at = match.end()
         return [*tokens, _Token("end", "", len(self.text))]
 
-    def fail(self, column: int, problem: str) -> NoReturn:
+    def error(self, column: int, problem: str) -> FormulaError:
         shown = self.text if len(self.text) <= 120 else self.text[:117] + "..."
-        raise FormulaError(f'"{shown}", column {column + 1}: {problem}.')
+        return FormulaError(f'"{shown}", column {column + 1}: {problem}.')
 
     @property
     def token(self) -> _Token:
@@ -120,22 +121,24 @@ class _Parser:
     def expect(self, text: str) -> None:
         if self.accept(text) is None:
             found = repr(self.token.text) if self.token.text else "the end"
-            self.fail(self.token.column, f"expected {text!r}, found {found}")
+            raise self.error(self.token.column, f"expected {text!r}, found {found}")
 
     def expect_end(self) -> None:
         if self.token.kind != "end":
-            self.fail(self.token.column, f"expected an operator or the end, found {self.token.text!r}")
+            raise self.error(self.token.column, f"expected an operator or the end, found {self.token.text!r}")
 
     def expect_name(self, what: str) -> str:
         if self.token.kind != "name":
-            self.fail(self.token.column, f"expected {what}")
+            raise self.error(self.token.column, f"expected {what}")
         self.position += 1
         return self.tokens[self.position - 1].text
 
     def sum(self) -> Expression:
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            self.fail(self.token.column, f"parentheses are nested more than {MAX_DEPTH} deep. Simplify the formula")
+            raise self.error(
+                self.token.column, f"parentheses are nested more than {MAX_DEPTH} deep. Simplify the formula"
+            )
         left = self.product()
         while operator := self.accept("+", "-"):
             left = Binary(operator, left, self.product())
@@ -153,7 +156,7 @@ class _Parser:
         while self.accept("-"):
             minuses += 1
             if minuses > MAX_DEPTH:
-                self.fail(self.token.column, "too many minus signs in a row")
+                raise self.error(self.token.column, "too many minus signs in a row")
         node = self.power()
         for _ in range(minuses):
             node = Negative(node)
@@ -165,7 +168,7 @@ class _Parser:
             return base
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            self.fail(self.token.column, f"powers are nested more than {MAX_DEPTH} deep. Simplify the formula")
+            raise self.error(self.token.column, f"powers are nested more than {MAX_DEPTH} deep. Simplify the formula")
         exponent = self.signed()
         self.depth -= 1
         return Binary("^", base, exponent)
@@ -176,7 +179,7 @@ class _Parser:
             self.position += 1
             value = float(token.text)
             if not math.isfinite(value):
-                self.fail(token.column, f"{token.text} is beyond the range of numbers")
+                raise self.error(token.column, f"{token.text} is beyond the range of numbers")
             return Number(value)
         if token.kind == "name":
             self.position += 1
@@ -186,24 +189,24 @@ class _Parser:
             self.expect(")")
             return inner
         found = repr(token.text) if token.text else "the end"
-        self.fail(token.column, f"expected a name, a number or '(', found {found}")
+        raise self.error(token.column, f"expected a name, a number or '(', found {found}")
 
     def _name_or_call(self, token: _Token) -> Expression:
         if self.accept("("):
             if token.text not in FUNCTIONS:
                 near = difflib.get_close_matches(token.text, FUNCTIONS, 1)
                 hint = f"Did you mean {near[0]}" if near else f"The functions are {', '.join(FUNCTIONS)}"
-                self.fail(token.column, f"unknown function {token.text!r}. {hint}")
+                raise self.error(token.column, f"unknown function {token.text!r}. {hint}")
             arguments = [self.sum()]
             while self.accept(","):
                 arguments.append(self.sum())
             self.expect(")")
             wanted = FUNCTIONS[token.text]
             if len(arguments) != wanted:
-                self.fail(token.column, f"{token.text} takes {wanted} argument(s), found {len(arguments)}")
+                raise self.error(token.column, f"{token.text} takes {wanted} argument(s), found {len(arguments)}")
             return Call(token.text, tuple(arguments))
         if token.text in FUNCTIONS or token.text in {"with", "in", "inf"}:
-            self.fail(token.column, f"{token.text!r} is a word of the language and cannot be a name")
+            raise self.error(token.column, f"{token.text!r} is a word of the language and cannot be a name")
         if self.accept("["):
             group = self.expect_name("the name of a grouping column")
             self.expect("]")
@@ -220,7 +223,7 @@ class _Parser:
             high = self.bound()
             self.expect(")")
             if not low < high:
-                self.fail(column, f"the range of {name!r} is empty")
+                raise self.error(column, f"the range of {name!r} is empty")
             return Clause(name, low, high)
         if self.accept(">="):
             return Clause(name, self.bound(), math.inf)
@@ -228,13 +231,13 @@ class _Parser:
             return Clause(name, -math.inf, self.bound())
         if self.accept("="):
             return Clause(name, -math.inf, math.inf, self.bound())
-        self.fail(self.token.column, f"expected in (low, high), >=, <= or = after {name!r}")
+        raise self.error(self.token.column, f"expected in (low, high), >=, <= or = after {name!r}")
 
     def bound(self) -> float:
         sign = -1.0 if self.accept("-") else 1.0
         if self.accept_word("inf"):
             return sign * math.inf
         if self.token.kind != "number":
-            self.fail(self.token.column, "expected a number or inf")
+            raise self.error(self.token.column, "expected a number or inf")
         self.position += 1
         return sign * float(self.tokens[self.position - 1].text)

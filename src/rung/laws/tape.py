@@ -361,9 +361,7 @@ def _gather(internal_LK: Array, index: Index, *, out: Array) -> None:
     np.take(internal_LK, index, axis=1, out=out, mode="clip")
 
 
-def workspace(
-    tape: Tape, columns: Mapping[str, Array], groups: Mapping[str, Index], rows: int, jobs: int
-) -> Workspace:
+def workspace(tape: Tape, columns: Mapping[str, Array], groups: Mapping[str, Index], rows: int, jobs: int) -> Workspace:
     """A workspace as wide as the cache allows and the jobs need."""
     lanes = max(1, min(jobs, ELEMENTS_PER_PASS // max(rows, 1)))
     return Workspace(tape, columns, groups, rows, lanes)

@@ -121,7 +121,27 @@ def _wrapped(node: Expression, least: int) -> str:
     return text if _precedence(node) >= least else f"({text})"
 
 
-_GREEK = frozenset("alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu rho sigma tau phi omega".split())
+_GREEK = frozenset(
+    [
+        "alpha",
+        "beta",
+        "gamma",
+        "delta",
+        "epsilon",
+        "zeta",
+        "eta",
+        "theta",
+        "kappa",
+        "lambda",
+        "mu",
+        "nu",
+        "rho",
+        "sigma",
+        "tau",
+        "phi",
+        "omega",
+    ]
+)
 
 
 def to_latex(node: Expression) -> str:

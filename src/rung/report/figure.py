@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rung.errors import ReportError
 from rung.files import write_bytes
@@ -27,7 +28,7 @@ _CURVES = 7
 _CURVE_POINTS = 80
 _MANY = 3000
 _HELD = "#c2410c"
-_STYLE = {
+_STYLE: Any = {
     "font.size": 9.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -77,9 +78,9 @@ class _Scene:
 
     fit: Fit
     variables: dict[str, Array]
-    levels: dict[str, Array]
+    levels: dict[str, NDArray[np.str_]]
     target: Array
-    held: Array
+    held: NDArray[np.bool_]
     held_out: HeldOut | None
     along: str
     colour: str | None
@@ -126,7 +127,10 @@ class _Scene:
     def parts(self) -> Iterator[tuple[Array, dict[str, str]]]:
         """Rows by combination of group levels."""
         if not self.levels:
-            yield np.ones(len(self.target), dtype=bool), {group: known[0] for group, known in self.fit.groups.items()}
+            yield (
+                np.ones(len(self.target), dtype=bool),
+                {group: known[0] for group, known in self.fit.groups.items()},
+            )
             return
         stacked = np.stack(list(self.levels.values()), axis=1)
         for combination in np.unique(stacked, axis=0):
@@ -192,7 +196,12 @@ def _draw(figure: Figure, scene: _Scene) -> None:
     residual, unit = _residuals(scene)
     order = np.flatnonzero(~scene.held)
     colours = [colour_of(value) for value in shade[order]]
-    style: dict[str, Any] = {"s": 16 if len(order) < _MANY else 4, "linewidths": 0, "alpha": 0.85, "rasterized": len(order) > _MANY}
+    style: dict[str, Any] = {
+        "s": 16 if len(order) < _MANY else 4,
+        "linewidths": 0,
+        "alpha": 0.85,
+        "rasterized": len(order) > _MANY,
+    }
     above.scatter(x[order], y[order], c=colours, **style)
     below.scatter(x[order], residual[order], c=colours, **style)
     for line_x, line_y, value in scene.curves():
@@ -207,15 +216,29 @@ def _draw(figure: Figure, scene: _Scene) -> None:
 def _draw_held_out(above: Axes, below: Axes, scene: _Scene, residual: Array) -> None:
     assert scene.held_out is not None
     x, y = scene.variables[scene.along][scene.held], scene.target[scene.held]
-    marks: dict[str, Any] = {"facecolors": "none", "edgecolors": _HELD, "linewidths": 1.3, "s": 38, "zorder": 4}
+    marks: dict[str, Any] = {
+        "facecolors": "none",
+        "edgecolors": _HELD,
+        "linewidths": 1.3,
+        "s": 38,
+        "zorder": 4,
+    }
     above.scatter(x, y, label="held out, measured", **marks)
     below.scatter(x, residual[scene.held], **marks)
     points = scene.held_out.points
-    bounded = [(at, point) for at, point in zip(x, points, strict=True) if point.low is not None]
+    bounded = [(at, p.low, p.high) for at, p in zip(x, points, strict=True) if p.low is not None and p.high is not None]
     label = f"forecast, {100 * scene.fit.level:g} % for a new run"
     above.scatter(x, [point.forecast for point in points], marker="_", s=60, color=_HELD, zorder=3)
-    for at, point in bounded:
-        above.plot([at, at], [point.low, point.high], color=_HELD, linewidth=2.2, alpha=0.45, label=label, solid_capstyle="butt")
+    for at, low, high in bounded:
+        above.plot(
+            [at, at],
+            [low, high],
+            color=_HELD,
+            linewidth=2.2,
+            alpha=0.45,
+            label=label,
+            solid_capstyle="butt",
+        )
         label = "_"
     above.legend(frameon=False, fontsize=8.5, loc="best")
 

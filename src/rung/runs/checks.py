@@ -33,7 +33,7 @@ def require_usable(runs: Runs, columns: list[str]) -> None:
             if len(bad):
                 raise RunsError(
                     f"{runs.row_name(int(bad[0]))}: {column} is {values[bad[0]]:g}, and a count must be positive "
-                    f"({len(bad)} such row{'s' if len(bad) > 1 else ''}). Leave them out: --where \"{column} > 0\"."
+                    f'({len(bad)} such row{"s" if len(bad) > 1 else ""}). Leave them out: --where "{column} > 0".'
                 )
     identity = runs.identity()
     repeated = runs.frame.select(pl.struct(identity).is_duplicated()).to_series().arg_true()

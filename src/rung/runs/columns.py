@@ -22,8 +22,26 @@ ALIASES: dict[str, tuple[str, ...]] = {
         *("d", "num_tokens", "n_tokens", "train_tokens", "training_tokens", "tokens_seen", "total_tokens"),
         *("num_token", "dataset_tokens", "training_dataset_size"),
     ),
-    "flops": ("c", "flop", "compute", "training_flop", "training_flops", "total_flops", "train_flops", "flops_budget"),
-    "loss": ("val_loss", "valid_loss", "validation_loss", "eval_loss", "test_loss", "nll", "ce_loss", "cross_entropy"),
+    "flops": (
+        "c",
+        "flop",
+        "compute",
+        "training_flop",
+        "training_flops",
+        "total_flops",
+        "train_flops",
+        "flops_budget",
+    ),
+    "loss": (
+        "val_loss",
+        "valid_loss",
+        "validation_loss",
+        "eval_loss",
+        "test_loss",
+        "nll",
+        "ce_loss",
+        "cross_entropy",
+    ),
     "step": ("steps", "s", "current_steps", "global_step"),
     "batch_tokens": ("tokens_per_batch", "batch_size_tokens"),
     "lr": ("learning_rate", "peak_lr", "max_lr"),
@@ -35,7 +53,16 @@ ALIASES: dict[str, tuple[str, ...]] = {
 }
 """Canonical columns, and the names by which each is recognised where it is absent."""
 
-COUNTS = ("params", "tokens", "flops", "step", "batch_tokens", "unique_tokens", "params_non_embedding", "params_active")
+COUNTS = (
+    "params",
+    "tokens",
+    "flops",
+    "step",
+    "batch_tokens",
+    "unique_tokens",
+    "params_non_embedding",
+    "params_active",
+)
 """Columns that count something, and so must be positive where a law uses them."""
 
 _CONVERSIONS: dict[str, tuple[tuple[str, str], ...]] = {
@@ -47,8 +74,18 @@ _CONVERSIONS: dict[str, tuple[tuple[str, str], ...]] = {
         ("bpb", "{} * log(2)"),
         ("bits_per_byte", "{} * log(2)"),
     ),
-    "params": (("log10_params", "10^{}"), ("log10_n", "10^{}"), ("params_billion", "{} * 1e9"), ("params_million", "{} * 1e6")),
-    "tokens": (("log10_tokens", "10^{}"), ("log10_d", "10^{}"), ("tokens_billion", "{} * 1e9"), ("tokens_trillion", "{} * 1e12")),
+    "params": (
+        ("log10_params", "10^{}"),
+        ("log10_n", "10^{}"),
+        ("params_billion", "{} * 1e9"),
+        ("params_million", "{} * 1e6"),
+    ),
+    "tokens": (
+        ("log10_tokens", "10^{}"),
+        ("log10_d", "10^{}"),
+        ("tokens_billion", "{} * 1e9"),
+        ("tokens_trillion", "{} * 1e12"),
+    ),
     "flops": (("log10_flops", "10^{}"), ("log10_c", "10^{}")),
 }
 """Conversions that a column's name states; each one used is printed."""
@@ -89,7 +126,9 @@ def find_sources(found: Sequence[str], declared: Mapping[str, str], where: str) 
     Raises:
         RunsError: A declared source names a column that is not there.
     """
-    sources = {SYMBOLS.get(key, key): _declared(SYMBOLS.get(key, key), text, found, where) for key, text in declared.items()}
+    sources = {
+        SYMBOLS.get(key, key): _declared(SYMBOLS.get(key, key), text, found, where) for key, text in declared.items()
+    }
     by_plain: dict[str, str] = {}
     for name in found:
         by_plain.setdefault(plain(name), name)
@@ -104,7 +143,11 @@ def find_sources(found: Sequence[str], declared: Mapping[str, str], where: str) 
             if alias in by_plain:
                 text = conversion.format(by_plain[alias])
                 sources[column] = Source(
-                    column=column, text=text, formula=parse_formula(text), parts=(by_plain[alias],), declared=False
+                    column=column,
+                    text=text,
+                    formula=parse_formula(text),
+                    parts=(by_plain[alias],),
+                    declared=False,
                 )
                 break
     return list(sources.values())
@@ -127,11 +170,14 @@ def _declared(column: str, text: str, found: Sequence[str], where: str) -> Sourc
     return Source(column=column, text=to_text(formula), formula=formula, parts=parts, declared=True)
 
 
-def no_column(column: str, found: Sequence[str], where: str, before: str = "") -> RunsError:
-    """The error for a column that a table does not have."""
+def no_column(
+    column: str, found: Sequence[str], where: str, before: str = "", *, also: Sequence[str] = ()
+) -> RunsError:
+    """The error for a column that a table does not have; `also` names what else it can be asked for."""
     shown = ", ".join(found[:12]) + (f" and {len(found) - 12} more" if len(found) > 12 else "")
-    near = difflib.get_close_matches(plain(column), [plain(name) for name in found], 1)
-    hint = f' Did you mean "{next(name for name in found if plain(name) == near[0])}"?' if near else ""
+    known = {plain(name): name for name in (*found, *also)}
+    near = difflib.get_close_matches(plain(column), known, 1)
+    hint = f' Did you mean "{known[near[0]]}"?' if near else ""
     symbol = next((symbol for symbol, name in SYMBOLS.items() if name == column), column)
     remedy = "" if before else f" Map it: --map {symbol}=COLUMN."
     return RunsError(f'{before}{where}: no column "{column}"; found {shown}.{hint}{remedy}')

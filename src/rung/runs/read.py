@@ -11,12 +11,21 @@ from typing import Any
 import polars as pl
 
 from rung.errors import RunsError
+from rung.files import STANDARD_INPUT
 from rung.laws.tree import evaluate
 from rung.runs.columns import Source, find_sources
 from rung.runs.table import ROW, Runs
 
 _NULLS = ["", "NA", "N/A", "n/a", "null", "None"]
-_FORMATS = {".csv": "CSV", ".tsv": "CSV", ".txt": "CSV", ".parquet": "Parquet", ".pq": "Parquet", ".jsonl": "JSONL", ".ndjson": "JSONL"}
+_FORMATS = {
+    ".csv": "CSV",
+    ".tsv": "CSV",
+    ".txt": "CSV",
+    ".parquet": "Parquet",
+    ".pq": "Parquet",
+    ".jsonl": "JSONL",
+    ".ndjson": "JSONL",
+}
 
 
 def read_runs(source: Any, mapping: Mapping[str, str] | None = None) -> Runs:
@@ -35,9 +44,7 @@ def read_runs(source: Any, mapping: Mapping[str, str] | None = None) -> Runs:
     if frame.height == 0 or frame.width == 0:
         raise RunsError(f"{name} holds no rows. Give a table with one row per run.")
     sources = find_sources(frame.columns, mapping or {}, name)
-    runs = Runs(
-        frame=frame.with_row_index(ROW, offset=1), source=name, mapping={s.column: s.text for s in sources}
-    )
+    runs = Runs(frame=frame.with_row_index(ROW, offset=1), source=name, mapping={s.column: s.text for s in sources})
     added = [_column(runs, found) for found in sources if found.text != found.column]
     return Runs(frame=runs.frame.with_columns(added), source=name, mapping=runs.mapping)
 
@@ -47,7 +54,9 @@ def _column(runs: Runs, source: Source) -> pl.Series:
         values = {part: runs.numbers(part, f"--map {source.column}={source.text}") for part in source.parts}
         return pl.Series(source.column, evaluate(source.formula, values))
     if len(source.parts) > 1:
-        joined = runs.frame.select(pl.concat_str([pl.col(part).cast(pl.String) for part in source.parts], separator="/"))
+        joined = runs.frame.select(
+            pl.concat_str([pl.col(part).cast(pl.String) for part in source.parts], separator="/")
+        )
         return joined.to_series().alias(source.column)
     return runs.frame[source.parts[0]].alias(source.column)
 
@@ -71,7 +80,7 @@ def _is_pandas(source: Any) -> bool:
 
 
 def _file(path: str) -> tuple[pl.DataFrame, str]:
-    if path == "-":
+    if path in {"-", STANDARD_INPUT}:
         return _csv(sys.stdin.buffer.read(), "standard input", ","), "standard input"
     file = Path(path)
     name = file.name
@@ -81,7 +90,9 @@ def _file(path: str) -> tuple[pl.DataFrame, str]:
         raise RunsError(f"{path} is a folder. Give a CSV, Parquet or JSONL file.")
     kind = _FORMATS.get(file.suffix.lower())
     if kind is None:
-        raise RunsError(f"{path}: files of type {file.suffix or 'none'!r} are not read. Give {', '.join(sorted(_FORMATS))}.")
+        raise RunsError(
+            f"{path}: files of type {file.suffix or 'none'!r} are not read. Give {', '.join(sorted(_FORMATS))}."
+        )
     try:
         if kind == "Parquet":
             return pl.read_parquet(file), name
@@ -91,7 +102,9 @@ def _file(path: str) -> tuple[pl.DataFrame, str]:
                 raise RunsError(f"{name} is empty. Give a table with one row per run.")
             return pl.read_ndjson(io.BytesIO(content), infer_schema_length=None), name
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise RunsError(f"{name} cannot be read as {kind}: {str(error).strip().splitlines()[0]}. Is the file whole?") from None
+        raise RunsError(
+            f"{name} cannot be read as {kind}: {str(error).strip().splitlines()[0]}. Is the file whole?"
+        ) from None
     return _csv(content, name, "\t" if file.suffix == ".tsv" else ","), name
 
 

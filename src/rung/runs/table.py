@@ -45,6 +45,11 @@ class Runs:
     def columns(self) -> list[str]:
         return [name for name in self.frame.columns if name != ROW]
 
+    @property
+    def file_columns(self) -> list[str]:
+        """The columns as the file has them, without those that were recognised or mapped under another name."""
+        return [name for name in self.columns if self.mapping.get(name, name) == name]
+
     def has(self, column: str) -> bool:
         return column in self.frame.columns
 
@@ -55,7 +60,7 @@ class Runs:
             RunsError: There is no such column, or it holds text; the message names the row.
         """
         series = self._series(column, what)
-        if not (series.dtype.is_numeric() or series.dtype == pl.Boolean or series.dtype == pl.Null):
+        if not (series.dtype.is_numeric() or series.dtype in {pl.Boolean, pl.Null}):
             series = self._parsed(series)
         return series.cast(pl.Float64).fill_null(np.nan).to_numpy()
 
@@ -65,7 +70,7 @@ class Runs:
 
     def _series(self, column: str, what: str | None) -> pl.Series:
         if not self.has(column):
-            error = no_column(column, self.columns, self.source)
+            error = no_column(column, self.file_columns, self.source, also=self.columns)
             raise RunsError(f"{error} ({what} needs it.)" if what else str(error))
         return self.frame[column]
 
@@ -115,12 +120,12 @@ class Runs:
         try:
             expression = pl.sql_expr(condition)
             roots = expression.meta.root_names()
-        except Exception as error:  # the parser's own errors have several unrelated classes
+        except (pl.exceptions.PolarsError, ValueError, TypeError) as error:
             raise RunsError(f"--where {condition!r}: {_first_line(error)}") from None
         renamed = {root: SYMBOLS[root] for root in roots if root not in self.frame.columns and root in SYMBOLS}
         for root in roots:
             if renamed.get(root, root) not in self.columns:
-                raise no_column(root, self.columns, self.source, f"--where {condition!r}: ")
+                raise no_column(root, self.file_columns, self.source, f"--where {condition!r}: ")
         try:
             frame = self.frame
             for symbol, column in renamed.items():
@@ -144,7 +149,8 @@ class Runs:
             raise RunsError(f"{self.source}: --last needs a column step, tokens or flops to order rows by.")
         kept = self.frame.sort(order, maintain_order=True).group_by("run", maintain_order=True).last().sort(ROW)
         return self._selected(
-            kept.select(self.frame.columns), f"{len(self) - kept.height} of {len(self)} rows left out by --last"
+            kept.select(self.frame.columns),
+            f"{len(self) - kept.height} of {len(self)} rows left out by --last",
         )
 
     def drop_tokens(self, least: float) -> Runs:
@@ -152,7 +158,9 @@ class Runs:
         kept = self.frame.filter(pl.Series(self.numbers("tokens", "--drop-tokens") > least))
         if kept.height == 0:
             raise RunsError(f"--drop-tokens {least:g} leaves none of the {len(self)} rows of {self.source}.")
-        return self._selected(kept, f"{len(self) - kept.height} of {len(self)} rows left out by --drop-tokens {least:g}")
+        return self._selected(
+            kept, f"{len(self) - kept.height} of {len(self)} rows left out by --drop-tokens {least:g}"
+        )
 
     def drop_nonfinite(self, columns: Sequence[str]) -> Runs:
         """The rows where every one of the columns has a finite number."""
@@ -164,7 +172,10 @@ class Runs:
         if not usable.any():
             raise RunsError(f"--drop-nonfinite leaves none of the {len(self)} rows of {self.source}.")
         kept = self.frame.filter(pl.Series(usable))
-        return self._selected(kept, f"{len(self) - kept.height} of {len(self)} rows without a finite number left out by --drop-nonfinite")
+        return self._selected(
+            kept,
+            f"{len(self) - kept.height} of {len(self)} rows without a finite number left out by --drop-nonfinite",
+        )
 
     def drop_duplicates(self) -> Runs:
         """The first of each set of rows that describe the same run, or the same step of it."""

@@ -1,0 +1,49 @@
+# Everything runs in .venv, which any target makes when it is missing or out of date.
+# With uv on the machine it is used; otherwise Python's own venv and pip.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+RUNS := examples/python-stdlib/runs.csv
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check docs bench clean
+
+help: ## Print the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+$(STAMP): pyproject.toml
+	@command -v uv >/dev/null 2>&1 && { [ -x $(BIN)/python ] || uv venv --python $(PYTHON) $(VENV); } || { [ -x $(BIN)/pip ] || $(PYTHON) -m venv $(VENV); }
+	@if [ -x $(BIN)/pip ]; then $(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'; else uv pip install --python $(BIN)/python -e '.[dev]'; fi
+	@touch $@
+
+demo: $(STAMP) ## Fit 44 real runs with the largest held out; forecast beside measurement; a page in demo/
+	@mkdir -p demo
+	$(BIN)/rung fit $(RUNS) --last --drop-tokens 2e5 --hold-out "params > 6e5" -o demo/fit.json -o demo/page.html --figure demo/fit.png
+	@echo
+	$(BIN)/rung forecast demo/fit.json N=2M D=40M
+	@echo
+	@echo "Look at demo/page.html"
+
+test: $(STAMP) ## The whole: format, lint, types, all tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+check: $(STAMP) ## The fast part of it: format, lint, types, tests without the slow ones
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -m "not slow"
+
+docs: $(STAMP) ## Run every command of README and docs and write what it prints beside it
+	$(BIN)/python tests/documents.py --write
+
+bench: $(STAMP) ## Measure against peers, in one run on this machine
+	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/commands.py
+
+clean: ## Remove what the targets made
+	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,80 @@
+"""Whole commands and reading, against the libraries they stand on: `python benchmarks/commands.py`."""
+
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from engine import table
+from measure import of_command, spread
+
+ROUNDS = 7
+RUNG = Path(sys.executable).with_name("rung")
+
+
+def pair(job, ours, theirs):
+    measured = [(of_command(ours), of_command(theirs)) for _ in range(ROUNDS)]
+    cpu = [a[0] / b[0] for a, b in measured]
+    wall = [a[1] / b[1] for a, b in measured]
+    memory = max(a[2] for a, _ in measured)
+    print(
+        f"| {job} | {spread([a[0] for a, _ in measured])} | {spread([b[0] for _, b in measured])} "
+        f"| **{statistics.median(cpu):.3g}** [{min(cpu):.3g} to {max(cpu):.3g}] | {statistics.median(wall):.3g} | {memory:.0f} |",
+        flush=True,
+    )
+
+
+def million_rows(folder):
+    rng = np.random.default_rng(0)
+    rows = 1_000_000
+    file = folder / "checkpoints.parquet"
+    pl.DataFrame(
+        {
+            "run": np.repeat([f"run-{i}" for i in range(1000)], 1000),
+            "step": np.tile(np.arange(1000), 1000) + 1,
+            "params": np.repeat(np.exp(rng.uniform(16, 23, 1000)), 1000),
+            "tokens": rng.uniform(1e8, 1e12, rows),
+            "loss": rng.uniform(2, 4, rows),
+            "lr": rng.uniform(1e-4, 1e-3, rows),
+        }
+    ).write_parquet(file)
+    return file
+
+
+def main():
+    python = sys.executable
+    print(
+        "| command | ours, CPU s | theirs, CPU s | ours / theirs, CPU | wall | our peak MB |\n|---|---|---|---|---|---|"
+    )
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        runs = folder / "runs.csv"
+        table().frame.select("params", "tokens", "loss").write_csv(runs)
+        pair("`rung --help` / `import numpy`", [RUNG, "--help"], [python, "-c", "import numpy"])
+        pair(
+            "`rung fit` 240 rows, 1000 draws / `import numpy, polars`",
+            [RUNG, "fit", runs],
+            [python, "-c", "import numpy, polars"],
+        )
+        file = million_rows(folder)
+        columns = ["run", "step", "params", "tokens", "loss", "lr"]
+        # Reading alone is compared: the import is the same on both sides and is done first.
+        reading = (
+            "import sys, time; import polars as pl; from rung.runs import read_runs, plausibility; file, columns = sys.argv[1], sys.argv[2:]; "
+            "import statistics as s; t = time.process_time; a, b = [], []\n"
+            "for _ in range(9):\n"
+            "    x = t(); pl.read_parquet(file, columns=columns); y = t(); runs = read_runs(file); plausibility(runs); z = t(); a.append(z - y); b.append(y - x)\n"
+            "r = sorted(p / q for p, q in zip(a[2:], b[2:]))\n"
+            "import resource\n"
+            "print(f'| reading 1,000,000 checkpoint rows / Polars | {s.median(a[2:]):.3g} | {s.median(b[2:]):.3g} | **{s.median(r):.3g}** [{r[0]:.3g} to {r[-1]:.3g}] | | {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} |')"
+        )
+        import subprocess
+
+        subprocess.run([python, "-c", reading, file, *columns], check=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,228 @@
+"""Fits against peers, in paired rounds of one process: `python benchmarks/engine.py [JOB ...]`.
+
+The reference procedures are so slow that each round runs a random part of their starts or resamples and
+scales its time up; --full runs them once whole.
+"""
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from scipy.optimize import minimize
+
+import peers
+import rung
+from measure import peak_memory, spread, timed
+from rung.fit.design import make_design
+from rung.fit.objective import objective_named
+from rung.fit.resample import run_counts
+from rung.fit.search import make_problem, search
+from rung.laws import find_law
+from rung.runs import read_runs
+
+BEST = 1.018274018e-3
+ROUNDS = 5
+
+
+def table():
+    folder = Path(os.environ.get("RUNG_DATA", Path(__file__).parent.parent.parent / "shared" / "data"))
+    if not (folder / "chinchilla_epoch.csv").exists():
+        raise SystemExit(f"chinchilla_epoch.csv is not in {folder}; set RUNG_DATA to the folder that holds it.")
+    return read_runs(folder / "chinchilla_epoch.csv").where("excluded_in_replication = 0")
+
+
+def problem_of(runs, law="chinchilla", objective="log-huber"):
+    chosen, measure = find_law(law), objective_named(objective)
+    return make_problem(chosen, make_design(runs, chosen, measure), measure)
+
+
+def logs(runs):
+    return tuple(np.log(runs.numbers(column)) for column in ("params", "tokens", "loss"))
+
+
+def report(job, ours, theirs, notes):
+    ratios = [b / a for a, b in zip(ours, theirs, strict=True)]
+    print(
+        f"| {job} | {spread(ours)} | {spread(theirs)} | **{statistics.median(ratios):.3g}** [{min(ratios):.3g} to {max(ratios):.3g}] | {notes} |",
+        flush=True,
+    )
+
+
+def default_fit(*, full):
+    """The default fit, own starts and compiling included, against 4500 starts of L-BFGS-B."""
+    runs = table()
+    values = [search(problem_of(runs), np.random.default_rng(seed)) for seed in range(50)]
+    problem = problem_of(runs)
+    worst = max(problem.objective.total(found.residuals, problem.design.weights) for found in values)
+    share = len(peers.GRID) if full else 60
+    ours, theirs, best = [], [], np.inf
+    for round_ in range(1 if full else ROUNDS):
+        starts = peers.GRID[np.random.default_rng(round_).permutation(len(peers.GRID))[:share]]
+        ours.append(
+            np.mean([timed(lambda s=s: search(problem_of(runs), np.random.default_rng(s)))[0] for s in range(10)])
+        )
+        seconds, (_, value) = timed(peers.published_fit, starts, *logs(runs))
+        theirs.append(seconds * len(peers.GRID) / share)
+        best = min(best, value)
+    report(
+        "default fit / 4500 starts",
+        ours,
+        theirs,
+        f"worst objective of 50 seeds {worst:.13g} (wanted {BEST:.10g}); theirs {best:.13g}",
+    )
+
+
+def same_starts(*, full):
+    """The same 4500 starts, one for one."""
+    runs = table()
+    problem = problem_of(runs)
+    a, b, e, alpha, beta = peers.GRID.T
+    # Exponents of 0 have no logarithm: a thousandth stands for them.
+    starts = np.column_stack([e, a, np.log(np.maximum(alpha, 1e-3)), b, np.log(np.maximum(beta, 1e-3))])
+    share = len(peers.GRID) if full else 60
+    ours, theirs = [], []
+    for round_ in range(1 if full else ROUNDS):
+        seconds, found = timed(problem.solve, starts, problem.design.weights[None, :])
+        ours.append(seconds)
+        part = peers.GRID[np.random.default_rng(round_).permutation(len(peers.GRID))[:share]]
+        theirs.append(timed(peers.published_fit, part, *logs(runs))[0] * len(peers.GRID) / share)
+    reached = np.mean(found.objective_J <= found.objective_J.min() * (1 + 1e-9))
+    report("4500 starts, one for one", ours, theirs, f"ours reach the best from {100 * reached:.0f} % of them")
+
+
+def bootstrap(*, full):
+    """4000 warm refits against BFGS with automatic gradients on the same resamples."""
+    runs = table()
+    problem = problem_of(runs)
+    optimum = search(problem, np.random.default_rng(0))
+    share = 4000 if full else 40
+    ours, theirs, gaps = [], [], []
+    for round_ in range(1 if full else ROUNDS):
+        weights = run_counts(240, 4000, np.random.default_rng(round_))
+        warm = np.tile(optimum.internal, (4000, 1))
+        seconds, found = timed(lambda w=weights, u=warm: problem.solve(u, w, warm=True))
+        ours.append(seconds)
+        seconds, values = timed(peers.published_bootstrap, weights[:share], *logs(runs))
+        theirs.append(seconds * 4000 / share)
+        gaps.append(np.max(found.objective_J[:share] / values - 1))
+    report("4000 bootstrap refits", ours, theirs, f"largest relative excess of our objective {max(gaps):.1e}")
+
+
+def broken_law(*, full):
+    """Two breaks, 8 coefficients, 10,000 checkpoint rows: L-BFGS-B with our own exact gradients, same starts."""
+    del full
+    rng = np.random.default_rng(0)
+    x = np.exp(rng.uniform(np.log(1e6), np.log(1e11), 10_000))
+    law = find_law("broken-2")
+    truth = {
+        "a": 0.05,
+        "b": 3.0,
+        "c0": 0.05,
+        "d1": 3e7,
+        "f1": 0.2,
+        "c1": 0.25,
+        "d2": 2e9,
+        "f2": 0.25,
+        "c2": -0.2,
+    }
+    y = law.value(truth, {"x": x}) * np.exp(0.01 * rng.standard_normal(len(x)))
+    runs = read_runs(pl.DataFrame({"x": x, "loss": y}))
+    from rung.fit.search import _screened
+    from rung.laws.syntax import Clause
+
+    law = law.restrict([Clause("a", -np.inf, np.inf, 0.05)])
+    measure = objective_named("log-huber", 0.01)
+    problem = make_problem(law, make_design(runs, law, measure), measure)
+    weights = problem.design.weights[None, :]
+    space = problem.workspace(1)
+
+    def value_and_gradient(u):
+        prediction, jacobian = space.evaluate(u[None, :])
+        residual = problem.target - prediction[0]
+        psi = np.clip(residual, -0.01, 0.01)
+        value = np.sum(psi * (residual - psi / 2))
+        return (value, -jacobian[:, 0] @ psi) if np.isfinite(value) else (1e10, np.zeros(len(u)))
+
+    def scipy_from(starts):
+        with np.errstate(all="ignore"):
+            options = {"maxiter": 5000, "maxfun": 20_000, "ftol": 1e-15, "gtol": 1e-10}
+            return min(
+                minimize(value_and_gradient, start, jac=True, method="L-BFGS-B", options=options).fun
+                for start in starts
+            )
+
+    ours, theirs, excess = [], [], []
+    for round_ in range(3):
+        starts = _screened(problem, 2048, 48, np.random.default_rng(round_))
+        seconds, found = timed(lambda s=starts: problem.solve(s, weights))
+        ours.append(seconds)
+        seconds, best = timed(scipy_from, starts)
+        theirs.append(seconds)
+        excess.append(found.objective_J.min() / best - 1)
+    shown = ", ".join(f"{value:+.1e}" for value in excess)
+    report(
+        "broken law, 10,000 rows, 48 starts",
+        ours,
+        theirs,
+        f"our best relative to theirs, each round: {shown}",
+    )
+
+
+def packages(*, full):
+    """The package `chinchilla` from 72 starts, and a grid with variable projection."""
+    del full
+    runs = table()
+    problem = problem_of(runs)
+    columns = {name: runs.numbers(name) for name in ("params", "tokens", "loss")}
+    with tempfile.TemporaryDirectory() as folder:
+        frame = {
+            "C": 6 * columns["params"] * columns["tokens"],
+            "N": columns["params"],
+            "D": columns["tokens"],
+            "loss": columns["loss"],
+        }
+        pl.DataFrame(frame).write_csv(Path(folder) / "df.csv")
+        ours = [timed(lambda: search(problem_of(runs), np.random.default_rng(0)))[0] for _ in range(3)]
+        package, grid = [], []
+        for _ in range(3):
+            seconds, theta = timed(peers.chinchilla_package, folder)
+            package.append(seconds)
+    value = peers.huber_objective(theta, *logs(runs), np.ones(240))
+    report("package chinchilla 0.2.0, 72 starts", ours, package, f"its objective {value:.10g}")
+    for _ in range(3):
+        seconds, (e, a, b, alpha, beta) = timed(peers.projected_grid, *columns.values())
+        grid.append(seconds)
+    value = peers.huber_objective(np.array([np.log(a), np.log(b), np.log(e), alpha, beta]), *logs(runs), np.ones(240))
+    squares = rung.fit(runs, objective="squares", draws=0)
+    ours = [timed(lambda: search(problem_of(runs, objective="squares"), np.random.default_rng(0)))[0] for _ in range(3)]
+    rss = float(np.sum((columns["loss"] - (e + a / columns["params"] ** alpha + b / columns["tokens"] ** beta)) ** 2))
+    report(
+        "grid 100 x 100 with variable projection, squares",
+        ours,
+        grid,
+        f"its squares {rss:.8g}, ours {squares.objective_value:.8g}; its log-Huber {value:.6g}",
+    )
+    del problem
+
+
+JOBS = {job.__name__: job for job in (default_fit, same_starts, bootstrap, broken_law, packages)}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("jobs", nargs="*", choices=[*JOBS, []], default=[])
+    parser.add_argument("--full", action="store_true", help="run the reference procedures whole, once")
+    arguments = parser.parse_args()
+    print("| job | ours, CPU s: median [min to max] | theirs | theirs / ours | |\n|---|---|---|---|---|")
+    for name in arguments.jobs or JOBS:
+        JOBS[name](full=arguments.full)
+    print(f"\npeak memory of this process {peak_memory():.0f} MB", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

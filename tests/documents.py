@@ -1,0 +1,94 @@
+"""README and docs as programs: what stands in ```console blocks is run, what stands below it is what it printed.
+
+`python tests/documents.py --write` runs every block and writes the output into the document. A block whose
+commands name a published table ($RUNG_DATA) is left alone where that folder is absent. In a document, every
+command runs in one folder of its own, in the order of the text, with the examples beside it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def data_folder() -> Path:
+    return Path(os.environ.get("RUNG_DATA", ROOT.parent / "shared" / "data")).resolve()
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command of a document and what the document says it prints."""
+
+    command: str
+    expected: str
+
+    @property
+    def needs_data(self) -> bool:
+        return "$RUNG_DATA" in self.command
+
+
+def steps(block: str) -> list[Step]:
+    found = []
+    for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+        lines = part.splitlines()
+        length = next(i for i, line in enumerate(lines) if not line.endswith("\\")) + 1
+        found.append(Step("\n".join(lines[:length]), "\n".join(lines[length:]).rstrip()))
+    return found
+
+
+def run(step: Step, folder: Path) -> str:
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "RUNG_DATA": str(data_folder()),
+        "COLUMNS": "80",
+    }
+    done = subprocess.run(
+        step.command,
+        shell=True,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    printed = done.stdout + done.stderr
+    return "\n".join(line.rstrip() for line in printed.rstrip().splitlines())
+
+
+def folder_with_examples() -> tempfile.TemporaryDirectory[str]:
+    folder = tempfile.TemporaryDirectory()
+    (Path(folder.name) / "examples").symlink_to(ROOT / "examples")
+    return folder
+
+
+def rewrite(document: Path) -> None:
+    text = document.read_text()
+    with folder_with_examples() as folder:
+
+        def fresh(match: re.Match[str]) -> str:
+            lines = []
+            for step in steps(match[1]):
+                known = not step.needs_data or data_folder().is_dir()
+                printed = run(step, Path(folder)) if known else step.expected
+                lines += [f"$ {step.command}", *([printed] if printed else [])]
+            return "```console\n" + "\n".join(lines) + "\n```"
+
+        document.write_text(BLOCK.sub(fresh, text))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] != ["--write"]:
+        raise SystemExit("usage: python tests/documents.py --write")
+    for document in DOCUMENTS:
+        rewrite(document)
+        print(document.relative_to(ROOT), file=sys.stderr)

@@ -1,0 +1,240 @@
+"""The command line: what it prints, how it fails, and that a failure or an interrupt leaves files alone."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import polars as pl
+import pytest
+
+
+def assert_refused(done, message, *, status=1):
+    assert done.returncode == status, done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) <= 3 or status == 2
+    assert done.stdout == ""
+
+
+def test_help_lists_the_verbs(command):
+    done = command("--help")
+    assert done.returncode == 0
+    assert all(verb in done.stdout for verb in ("fit", "forecast", "laws"))
+
+
+@pytest.mark.parametrize("verb", ["fit", "forecast", "laws"])
+def test_every_option_is_explained(command, verb):
+    done = command(verb, "--help")
+    assert done.returncode == 0
+    assert done.stdout.count("--") > 2
+
+
+def test_fit_prints_what_was_read_and_the_coefficients(command, runs_csv):
+    done = command("fit", runs_csv, "--draws", 50)
+    assert done.returncode == 0
+    assert "params = n_params, tokens = num_tokens, loss = val_loss" in done.stdout
+    assert "alpha" in done.stdout
+    assert "90 % interval" in done.stdout
+
+
+def test_json_and_file_are_the_same_object(command, runs_csv, tmp_path):
+    done = command("fit", runs_csv, "--draws", 50, "--json", "-o", "fit.json")
+    assert json.loads(done.stdout) == json.loads((tmp_path / "fit.json").read_text())
+
+
+def test_from_table_to_forecast(command, runs_csv, tmp_path):
+    command("fit", runs_csv, "--draws", 50, "-o", "fit.json")
+    ahead = json.loads(command("forecast", "fit.json", "N=7B", "D=1.4e11", "--json").stdout)
+    assert set(ahead) == {
+        "inputs",
+        "value",
+        "law_interval",
+        "run_interval",
+        "extrapolation_factor",
+        "warnings",
+    }
+    there = json.loads(command("forecast", "fit.json", "--loss", ahead["value"], "N=7B", "--json").stdout)
+    assert there["value"] == pytest.approx(1.4e11, rel=1e-6)
+    assert "extrapolation factor" in command("forecast", "fit.json", "N=7B", "D=1.4e11").stdout
+    command("forecast", "fit.json", "N=1e8:1e10:3", "D=1e10:1e12:2", "-o", "grid.csv")
+    assert pl.read_csv(tmp_path / "grid.csv").shape == (6, 9)
+
+
+def test_a_table_comes_through_standard_input(command, runs_csv):
+    done = command("fit", "-", "--draws", 0, input=runs_csv.read_text())
+    assert done.returncode == 0
+    assert "standard input" in done.stdout
+
+
+def test_held_out_rows_stand_beside_their_forecasts(command, runs_csv):
+    done = command("fit", runs_csv, "--draws", 50, "--hold-out", "n_params > 5e8", "--json")
+    held = json.loads(done.stdout)["held_out"]
+    assert held["points"]
+    assert held["mean_absolute_relative_error"] < 0.05
+
+
+def test_own_names_conditions_and_fixed_values(command, tmp_path, runs_csv):
+    frame = pl.read_csv(runs_csv).rename({"n_params": "size", "num_tokens": "seen", "val_loss": "y"})
+    frame.with_columns(size=pl.col("size") / 1e6).write_csv(tmp_path / "own.csv")
+    done = command(
+        *("fit", "own.csv", "--map", "N=size*1e6", "--map", "D=seen", "--target", "y"),
+        *("--where", "y > 0", "--fix", "E=1.8", "--draws", 0, "--json"),
+    )
+    content = json.loads(done.stdout)
+    assert "E" not in content["coefficients"]
+    assert content["mapping"] == {"params": "size * 1e6", "tokens": "seen", "y": "y"}
+
+
+def test_the_book_is_listed_and_shown(command):
+    assert len(command("laws").stdout.splitlines()) >= 25
+    assert "arXiv:2404.10102" in command("laws", "besiroglu-2024").stdout
+    assert json.loads(command("laws", "kaplan-n", "--json").stdout)["constants"] == {
+        "Nc": 8.8e13,
+        "alpha": 0.076,
+    }
+    assert "linear in    A" in command("laws", "A / N^alpha").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere.csv"], "RunsError: nowhere.csv: there is no such file."),
+        (["RUNS", "--map", "D=num_tokns"], 'Did you mean "num_tokens"'),
+        (["RUNS", "--map", "D=num tokens"], "neither a column"),
+        (["RUNS", "--map", "D"], "--map 'D': write NAME=VALUE."),
+        (["RUNS", "--law", "E + A / N^"], "FormulaError"),
+        (["RUNS", "--law", "__import__('os').system('x')"], "does not belong in a formula"),
+        (["RUNS", "--law", "E + sin(N)"], "unknown function 'sin'"),
+        (["RUNS", "--law", "E + A"], "has no variable, only constants"),
+        (["RUNS", "--law", "E + A / (N - N)"], "no finite value at any row"),
+        (["RUNS", "--law", "(" * 10_000 + "N" + ")" * 10_000], "Shorten it"),
+        (["RUNS", "--law", "N + " * 25_000 + "A"], "Shorten it"),
+        (["RUNS", "--law", "chinchila"], "Did you mean chinchilla"),
+        (["RUNS", "--target", "los"], 'Did you mean "loss"'),
+        (["RUNS", "--fix", "E=much"], "is not a number"),
+        (["RUNS", "--where", "loss >"], "--where"),
+        (["RUNS", "--hold-out", "loss > 0"], "leaves no row to fit on"),
+        (["RUNS", "-o", "fit.txt"], "use .json for the fit or .html"),
+        (["RUNS", "-o", "nowhere/fit.json"], "there is no folder"),
+        (["RUNS", "--figure", "fit.gif"], ".png or a .svg"),
+        (["RUNS", "--drop-tokens", "many"], "is not a number"),
+    ],
+)
+def test_what_is_wrong_with_a_fit_is_said_in_one_message(command, runs_csv, tmp_path, arguments, message):
+    before = sorted(tmp_path.iterdir())
+    assert_refused(command("fit", *(str(runs_csv) if a == "RUNS" else a for a in arguments)), message)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda f: f.drop("num_tokens"),
+            'no column "tokens"; found model, n_params, val_loss. Map it: --map D=COLUMN.',
+        ),
+        (lambda f: f.with_columns(val_loss=pl.lit("low")), "row 1: loss is 'low', not a number"),
+        (lambda f: f.with_columns(val_loss=pl.lit(0.0)), "loss is 0, and must be positive"),
+        (lambda f: f.with_columns(val_loss=pl.lit(float("nan"))), "--drop-nonfinite"),
+        (lambda f: f.with_columns(n_params=pl.lit(0)), "params is 0, and a count must be positive"),
+        (lambda f: f.head(1), "5 coefficients cannot be fitted to 1 run"),
+        (lambda f: f.head(4), "5 coefficients cannot be fitted to 4 rows"),
+        (lambda f: pl.concat([f, f]), "--drop-duplicates"),
+        (lambda f: f.head(0), "holds no rows"),
+    ],
+)
+def test_what_is_wrong_with_a_table_is_said_in_one_message(command, runs_csv, change, message, tmp_path):
+    change(pl.read_csv(runs_csv)).write_csv(runs_csv)
+    assert_refused(command("fit", runs_csv, "-o", "fit.json"), message)
+    assert not (tmp_path / "fit.json").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["fit"],
+        ["fit", "RUNS", "--lew", "x"],
+        ["fit", "RUNS", "--draws", "many"],
+        ["fitt", "RUNS"],
+        ["forecast"],
+        ["fit", "RUNS", "extra"],
+    ],
+)
+def test_wrong_usage_ends_with_two(command, runs_csv, arguments):
+    done = command(*(str(runs_csv) if a == "RUNS" else a for a in arguments))
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_a_misspelt_option_is_answered_with_the_nearest(command, runs_csv):
+    assert "--law" in command("fit", runs_csv, "--lew", "x").stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere.json", "N=1"], "rung fit RUNS -o nowhere.json"),
+        (["runs.csv", "N=1"], "is not a fit in JSON"),
+        (["fit.json", "N=7B"], "D is missing"),
+        (["fit.json", "N=7B", "D=much"], "is not a number"),
+        (["fit.json", "N=7B", "Q=1"], "'Q' is no variable"),
+        (["fit.json", "N"], "write NAME=VALUE"),
+        (["fit.json", "--loss", "0.5", "N=7B"], "irreducible loss"),
+        (["fit.json", "N=1:2", "D=1e9"], "LOW:HIGH:COUNT"),
+        (["fit.json", "N=7B", "D=1T", "--tokens-per-param", "20"], "goes with --loss"),
+    ],
+)
+def test_what_is_wrong_with_a_forecast_is_said_in_one_message(command, runs_csv, arguments, message):
+    command("fit", runs_csv, "--draws", 20, "-o", "fit.json")
+    assert_refused(command("forecast", *arguments), message)
+
+
+def test_debug_shows_the_traceback(command):
+    done = command("fit", "nowhere.csv", "--debug")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+
+
+@pytest.mark.skipif(
+    os.geteuid() == 0, reason="root may write into a read-only folder; test_files covers the check itself"
+)
+def test_a_folder_that_cannot_be_written_is_said_before_the_fit(command, runs_csv, tmp_path):
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o500)
+    assert_refused(command("fit", runs_csv, "-o", closed / "fit.json"), "is read-only")
+
+
+@pytest.mark.parametrize("output", ["fit.json", "page.html"])
+def test_an_interrupt_leaves_the_old_output_and_ends_within_a_second(runs_csv, tmp_path, output):
+    file = tmp_path / output
+    file.write_text("old")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rung.cli", "fit", str(runs_csv), "--draws", "2000000", "-o", str(file)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(1.5)
+    assert process.poll() is None, "the fit must still be running to be interrupted"
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert time.monotonic() - began < 1.0
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert file.read_text() == "old"
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(["runs.csv", output])
+
+
+def test_a_reader_that_leaves_is_no_error():
+    done = subprocess.run(
+        f"{sys.executable} -m rung.cli laws | head -1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""

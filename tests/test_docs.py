@@ -1,0 +1,64 @@
+"""What README and docs show is what happens."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import rung
+from documents import BLOCK, DOCUMENTS, ROOT, data_folder, folder_with_examples, run, steps
+from rung.cli import VERBS
+from rung.fit import OBJECTIVES
+from rung.laws import law_book
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_commands_print_what_the_document_shows(document):
+    blocks = BLOCK.findall(document.read_text())
+    skipped = 0
+    with folder_with_examples() as folder:
+        for step in (step for block in blocks for step in steps(block)):
+            if step.needs_data and not data_folder().is_dir():
+                skipped += 1
+                continue
+            assert run(step, Path(folder)) == step.expected, step.command
+    if skipped:
+        pytest.skip(f"{skipped} commands of {document.name} need published tables, which are not in {data_folder()}")
+
+
+def test_links_between_documents_lead_somewhere():
+    documents = [*DOCUMENTS, *(ROOT / "docs" / "adr").glob("*.md"), ROOT / "CHANGELOG.md"]
+    broken = [
+        (document.name, target)
+        for document in documents
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text())
+        if not (document.parent / target).exists()
+    ]
+    assert broken == []
+
+
+def test_every_room_verb_objective_and_dependency_has_its_place_in_the_docs():
+    docs = {path.stem: path.read_text() for path in (ROOT / "docs").glob("*.md")}
+    assert {
+        "units",
+        "runs",
+        "laws",
+        "fit",
+        "forecast",
+        "report",
+        "choosing",
+        "dependencies",
+        "benchmarks",
+    } <= set(docs)
+    assert all(f"rung {verb}" in "".join(docs.values()) for verb in VERBS)
+    assert all(f"`{name}`" in docs["fit"] for name in OBJECTIVES)
+    assert all(f"`{name}`" in docs["laws"] for name in law_book())
+    project = (ROOT / "pyproject.toml").read_text()
+    for name in re.findall(r'^    "([a-z][a-z0-9-]+)(?:\[|[>=])', project, flags=re.MULTILINE):
+        assert f"`{name}`" in docs["dependencies"] or name == "rung", name
+    assert rung.__version__ in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_readme_has_its_picture():
+    for name in re.findall(r"!\[[^]]*\]\(([^)]+)\)", (ROOT / "README.md").read_text()):
+        assert (ROOT / name).stat().st_size > 5000

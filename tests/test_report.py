@@ -1,0 +1,93 @@
+"""Figures and pages, and writing files whole or not at all."""
+
+import re
+from html.parser import HTMLParser
+
+import polars as pl
+import pytest
+
+import rung
+from rung.errors import ReportError
+from rung.files import require_writable, write_text
+from rung.forecast import compare_held_out, split
+from test_fit import noisy
+
+
+@pytest.fixture(scope="module")
+def made():
+    runs, held = split(rung.read_runs(noisy(60)), "N > 3e9")
+    fit = rung.fit(runs, draws=100)
+    return fit, runs, compare_held_out(fit, held)
+
+
+@pytest.mark.parametrize(("kind", "begins"), [("png", b"\x89PNG"), ("svg", b"<?xml")])
+def test_a_figure_is_the_kind_that_its_name_says(tmp_path, made, kind, begins):
+    file = tmp_path / f"fit.{kind}"
+    rung.draw_figure(file, *made)
+    assert file.read_bytes().startswith(begins)
+
+
+def test_a_figure_is_the_same_each_time(tmp_path, made):
+    rung.draw_figure(tmp_path / "one.svg", *made)
+    rung.draw_figure(tmp_path / "two.svg", *made)
+    assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
+
+
+@pytest.mark.parametrize("law", ["E + A / N^alpha", "E[corpus] + A / N^alpha + B / D^beta", "kaplan-nd", "farseer"])
+def test_every_kind_of_law_can_be_drawn(tmp_path, law):
+    runs = rung.read_runs(noisy(40).with_columns(corpus=pl.Series(["a", "b"] * 20)))
+    rung.draw_figure(tmp_path / "fit.png", rung.fit(runs, law, draws=0), runs)
+    assert (tmp_path / "fit.png").stat().st_size > 10_000
+
+
+class Links(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def handle_starttag(self, _tag, attributes):
+        self.found += [value for name, value in attributes if name in {"src", "href"} and not value.startswith("#")]
+
+
+def test_a_page_needs_no_network_and_holds_every_coefficient(tmp_path, made):
+    fit, runs, held = made
+    rung.write_page(tmp_path / "page.html", fit, runs, held)
+    text = (tmp_path / "page.html").read_text()
+    links = Links()
+    links.feed(text)
+    assert links.found == []
+    assert not re.search(r"@import|<script|url\((?!#)", text)
+    for name in fit.coefficients:
+        assert f"<td>{name}</td>" in text
+    assert fit.data_digest in text
+    assert text.count('class="inside"') + text.count('class="outside"') == len(held.points)
+
+
+def test_text_from_a_table_is_escaped(tmp_path):
+    runs = rung.read_runs(noisy(20).with_columns(run=pl.format("<script>{}", pl.int_range(pl.len()))))
+    rest, held = split(runs, "N > 3e9")
+    fit = rung.fit(rest, draws=20)
+    rung.write_page(tmp_path / "page.html", fit, rest, compare_held_out(fit, held))
+    assert "<script" not in (tmp_path / "page.html").read_text()
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path):
+    file = tmp_path / "result.json"
+    write_text(file, "one")
+    write_text(file, "two")
+    assert file.read_text() == "two"
+    assert [p.name for p in tmp_path.iterdir()] == ["result.json"]
+
+
+@pytest.mark.parametrize("place", ["nowhere/result.json", "."])
+def test_a_place_that_cannot_be_written_is_said(tmp_path, place):
+    with pytest.raises(ReportError, match="cannot be written"):
+        require_writable(tmp_path / place)
+    with pytest.raises(ReportError, match="cannot be written"):
+        write_text(tmp_path / place, "text")
+
+
+def test_a_read_only_folder_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(ReportError, match="is read-only"):
+        require_writable(tmp_path / "result.json")

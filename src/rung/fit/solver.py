@@ -271,14 +271,24 @@ class _Run:
         scaled[:, range(size), range(size)] += self.damping[:, None]
         right = self.gradient / root
         step = _solve_each(scaled, right)
-        # A step is cut, whole, where a number would move beyond its reach: far steps in flat directions run to
-        # where the law has lost a term and its derivatives are zero.
-        cut = np.minimum(1.0, np.min(self.reach / np.abs(step / root), axis=1))
-        slope = np.einsum("lk,lk->l", step, right)
-        bend = slope - self.damping * np.einsum("lk,lk->l", step, step)
-        self.predicted = np.where(waiting, np.inf, cut * slope - 0.5 * cut**2 * bend)
-        moved = self.point + cut[:, None] * step / root
+        # No number moves beyond its reach: far steps in flat directions run to where the law has lost a term and
+        # its derivatives are zero. Where cutting each alone is no descent, the step is cut as a whole.
+        full = step / root
+        near = np.clip(full, -self.reach, self.reach)
+        cut = np.min(np.minimum(1.0, self.reach / np.maximum(np.abs(full), 1e-300)), axis=1)
+        predicted = self._decrease(near)
+        whole = predicted <= 0
+        if whole.any():
+            near[whole] = cut[whole, None] * full[whole]
+            predicted[whole] = self._decrease(near)[whole]
+        self.predicted = np.where(waiting, np.inf, predicted)
+        moved = self.point + near
         self.trial = np.where(waiting[:, None], self.starts_JK[self.job], moved)
+
+    def _decrease(self, step_LK: Array) -> Array:
+        """Decrease of the loss that the quadratic picture promises for a step."""
+        bend = np.matmul(self.curvature, step_LK[:, :, None])[:, :, 0]
+        return np.asarray(np.einsum("lk,lk->l", step_LK, self.gradient - 0.5 * bend))
 
 
 def _solve_each(matrices: Array, right: Array) -> Array:

@@ -1,6 +1,7 @@
 """Fitting: published optima, planted truth, invariances, intervals, and honest doubt."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -9,7 +10,9 @@ import pytest
 import planted
 import rung
 from rung.errors import FitError, RungError
-from rung.fit.resample import run_counts
+from rung.fit.covariance import Curvature
+from rung.fit.diagnosis import run_cautions
+from rung.fit.resample import Draws, run_counts
 from rung.laws import law_book
 
 CHINCHILLA = "E + A / N^alpha + B / D^beta"
@@ -46,7 +49,7 @@ def test_the_five_odd_points_move_the_law_and_are_named(study):
     fit = rung.fit(study("chinchilla_epoch.csv"), draws=0)
     assert fit.values["B"] == pytest.approx(12830, rel=2e-3)
     (influence,) = [c.text for c in fit.cautions if c.code == "influential_runs"]
-    assert "rows 1, 2, 3, 4 and 5." in influence
+    assert "rows 1, 2, 3, 4 and 5 of" in influence
 
 
 def test_every_seed_reaches_the_optimum(chinchilla):
@@ -190,6 +193,21 @@ class TestDoubt:
         assert "on_bound" in self.codes(fit)
         assert fit.status == "undetermined"
         assert fit.coefficients["E"].low is None
+
+    @pytest.mark.parametrize(("runs", "code", "bounded"), [(1, "one_run", False), (4, "few_runs", True)])
+    def test_many_rows_of_few_runs_are_not_many_runs(self, runs, code, bounded):
+        # Rows outnumber the coefficients and runs do not: the law is tested, its interval comes from runs.
+        table = noisy(80).with_columns(run=(pl.int_range(pl.len()) % runs).cast(pl.String))
+        fit = rung.fit(table, draws=200)
+        assert self.codes(fit) & {"one_run", "few_runs", "saturated"} == {code}
+        assert any(e.low is not None for e in fit.coefficients.values()) is bounded
+
+    def test_refits_that_did_not_settle(self):
+        design = SimpleNamespace(runs=50, rows=50)
+        shape = Curvature(covariance_KK=np.eye(2), undetermined=(), spare=48, degrees=48)
+        for unsettled, said in ((4, []), (6, ["draws_not_converged"])):
+            draws = Draws(internal_BK=np.zeros((100, 2)), unsettled=unsettled)
+            assert [caution.code for caution in run_cautions(design, shape, draws)] == said
 
     def test_clean_data_raise_no_doubt(self):
         assert rung.fit(noisy(200), draws=200).cautions == ()

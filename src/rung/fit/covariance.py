@@ -24,11 +24,14 @@ class Curvature:
         covariance_KK: Covariance of the internal numbers, nan in undetermined directions; all nan where
             no degree of freedom is left for the noise.
         undetermined: For each direction that the data do not determine, the places that take part in it.
-        degrees: Rows (or runs) minus coefficients.
+        spare: Rows minus coefficients; without any, the law meets every row and shows no noise.
+        degrees: Degrees of freedom of the covariance: the spare rows, or the runs minus one where runs
+            have several rows.
     """
 
     covariance_KK: Array
     undetermined: tuple[tuple[int, ...], ...]
+    spare: int
     degrees: int
 
 
@@ -42,20 +45,22 @@ def curvature(problem: Problem, optimum: Optimum) -> Curvature:
     J = optimum.jacobian_Kn
     slope, psi = _slopes(problem, optimum)
     places, undetermined = _directions(J * np.sqrt(design.weights * slope))
-    degrees = design.runs - design.size
+    spare = design.rows - design.size
+    clustered = design.runs < design.rows
+    degrees = min(spare, design.runs - 1) if clustered else spare
     covariance = np.full((design.size, design.size), np.nan)
     if degrees > 0 and len(places):
         part = J[places]
         bread = _inverse(part * (design.weights * slope) @ part.T)
-        if problem.objective.loss == "squares" and design.runs == design.rows:
+        if problem.objective.loss == "squares" and not clustered:
             noise = float(np.sum(design.weights * optimum.residuals**2)) / degrees
             covariance[np.ix_(places, places)] = bread * noise
         else:
             scores = np.zeros((design.runs, len(places)))
             np.add.at(scores, design.run, (part * (design.weights * psi)).T)
-            meat = scores.T @ scores * design.runs / degrees
+            meat = scores.T @ scores * design.runs / (design.runs - 1 if clustered else degrees)
             covariance[np.ix_(places, places)] = bread @ meat @ bread
-    return Curvature(covariance_KK=covariance, undetermined=undetermined, degrees=degrees)
+    return Curvature(covariance_KK=covariance, undetermined=undetermined, spare=spare, degrees=degrees)
 
 
 def _slopes(problem: Problem, optimum: Optimum) -> tuple[Array, Array]:

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from rung.errors import Caution
 from rung.fit.covariance import Curvature
+from rung.fit.design import Design
+from rung.fit.resample import Draws
 from rung.fit.search import SAFE_SHARE, Optimum, Problem
 from rung.laws.coefficients import Scale
 from rung.laws.tree import Array
@@ -21,6 +23,8 @@ _INFLUENCE = 5.0
 replication by Besiroglu et al. (2024) left out (the next row has 4.4)."""
 
 _NEGLIGIBLE = 1e-6
+_FEW_RUNS = 8
+_UNSETTLED = 0.05
 _WIDE = 100.0
 """How far above the estimate, as a factor, the upper end of an interval may lie before it says nothing."""
 
@@ -77,21 +81,51 @@ def search_cautions(optimum: Optimum) -> list[Caution]:
     return found
 
 
+def run_cautions(design: Design, curvature: Curvature, draws: Draws) -> list[Caution]:
+    """What few runs with many rows, or refits that did not settle, mean for the intervals."""
+    found = []
+    if design.runs == 1 and curvature.spare > 0:
+        found.append(
+            Caution(
+                "one_run",
+                f"all {design.rows} rows belong to one run, and rows of one run share their noise, so no interval can be given. "
+                "Add runs; if the rows are runs of their own, give each its own name in the column run.",
+            )
+        )
+    elif design.runs < design.rows and design.runs < _FEW_RUNS:
+        found.append(
+            Caution(
+                "few_runs",
+                f"{design.rows} rows belong to only {design.runs} runs, and runs are what is resampled: intervals from so few "
+                "are rough. Add runs.",
+            )
+        )
+    if draws.unsettled > _UNSETTLED * len(draws.internal_BK):
+        found.append(
+            Caution(
+                "draws_not_converged",
+                f"{draws.unsettled} of {len(draws.internal_BK)} refits of the bootstrap stopped before their steps became "
+                "negligible: the intervals are rough. Fix a coefficient, or try a simpler law.",
+            )
+        )
+    return found
+
+
 def determination_cautions(
     problem: Problem, optimum: Optimum, curvature: Curvature, undetermined: set[int]
 ) -> list[Caution]:
     names = names_of(problem)
     design = problem.design
     found = []
-    if curvature.degrees <= 0:
+    if curvature.spare <= 0:
         found.append(
             Caution(
                 "saturated",
-                f"{design.size} coefficients and {design.runs} runs: the law passes through the data whether it is true or not, "
+                f"{design.size} coefficients and {design.rows} rows: the law passes through the data whether it is true or not, "
                 "so no interval can be given and no coefficient is tested. Add runs, or fix coefficients (--fix).",
             )
         )
-    if is_exact(problem, optimum) and curvature.degrees > 0:
+    if is_exact(problem, optimum) and curvature.spare > 0:
         found.append(
             Caution(
                 "exact_data",
@@ -180,15 +214,18 @@ def influence_caution(problem: Problem, optimum: Optimum, runs: Runs) -> Caution
     if not len(odd):
         return None
     shifts = np.abs(point[0] - optimum.internal)
+    shifts[sorted(_on_edge(problem, optimum))] = 0.0
     place = int(np.argmax(shifts))
     before, after = design.values(problem.law, np.stack([optimum.internal, point[0]]))[:, place]
     rows = [str(runs.row_numbers()[int(row)]) for row in odd[:10]]
-    more = f" and {len(odd) - 10} more" if len(odd) > 10 else ""
+    more = [f"{len(odd) - 10} more"] if len(odd) > 10 else []
+    who, them = (f"row {rows[0]} of {runs.source} pulls", "it")
+    if len(odd) > 1:
+        who, them = f"rows {_listed(rows + more)} of {runs.source} pull", "them"
     return Caution(
         "influential_runs",
-        f"{len(odd)} run{'s' if len(odd) > 1 else ''} of {runs.source} pull{'' if len(odd) > 1 else 's'} the law away from "
-        f"the rest: row{'s' if len(odd) > 1 else ''} {_listed(rows)}{more}. Without them {names_of(problem)[place]} is "
-        f"{format_value(after)} instead of {format_value(before)}. Check them; --where leaves rows out.",
+        f"{who} the law away from the rest. Without {them}, {names_of(problem)[place]} is {format_value(after)} instead of "
+        f"{format_value(before)}. Check {them}; --where leaves rows out.",
     )
 
 

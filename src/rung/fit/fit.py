@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import rung
-from rung.errors import Caution, FitError
+from rung.errors import FitError
 from rung.fit.covariance import Curvature, curvature
 from rung.fit.derived import derived_quantities
 from rung.fit.design import Design, columns_used, make_design
@@ -18,11 +18,12 @@ from rung.fit.diagnosis import (
     influence_caution,
     is_exact,
     names_of,
+    run_cautions,
     search_cautions,
     undetermined_places,
 )
 from rung.fit.objective import objective_named
-from rung.fit.resample import bootstrap
+from rung.fit.resample import Draws, bootstrap
 from rung.fit.result import Estimate, Fit
 from rung.fit.search import Optimum, Problem, make_problem, search
 from rung.laws import Law, find_law, law_book
@@ -33,7 +34,6 @@ from rung.units import flops_6nd
 
 DRAWS = 1000
 _NOISE_POINTS = 199
-_FEW_RUNS = 8
 
 
 def fit(
@@ -90,16 +90,16 @@ def fit(
         optimum = search(problem, rng, start)
         shape = curvature(problem, optimum)
         exact = is_exact(problem, optimum)
-        draws_BK = _draws(problem, optimum, shape, draws if shape.degrees > 0 and not exact else None, rng)
-        loose = undetermined_places(shape, problem, optimum, draws_BK)
-        values_BK = design.values(chosen, draws_BK)
+        drawn = _draws(problem, optimum, shape, draws if shape.degrees > 0 and not exact else None, rng)
+        loose = undetermined_places(shape, problem, optimum, drawn.internal_BK)
+        values_BK = design.values(chosen, drawn.internal_BK)
         estimates = _estimates(problem, optimum, shape, values_BK, loose, level, bootstrapped=draws > 0)
         cautions = [
             *plausibility(table, target),
             *column_cautions(problem),
             *search_cautions(optimum),
             *determination_cautions(problem, optimum, shape, loose),
-            *_row_cautions(design),
+            *run_cautions(design, shape, drawn),
         ]
         influence = influence_caution(problem, optimum, table)
     values_BK.setflags(write=False)
@@ -129,19 +129,20 @@ def fit(
     )
 
 
-def _draws(problem: Problem, optimum: Optimum, shape: Curvature, draws: int | None, rng: np.random.Generator) -> Array:
-    """Resampled internal numbers (B, K): none without noise, normal ones where no bootstrap is wanted."""
+def _draws(problem: Problem, optimum: Optimum, shape: Curvature, draws: int | None, rng: np.random.Generator) -> Draws:
+    """Resampled internal numbers: none without noise, normal ones where no bootstrap is wanted."""
+    nothing = Draws(internal_BK=np.empty((0, problem.design.size)))
     if draws is None:
-        return np.empty((0, problem.design.size))
+        return nothing
     if draws:
         return bootstrap(problem, optimum, draws, rng)
     known = np.flatnonzero(np.isfinite(np.diag(shape.covariance_KK)))
     if not len(known):
-        return np.empty((0, problem.design.size))
+        return nothing
     sampled = np.tile(optimum.internal, (DRAWS, 1))
     covariance = shape.covariance_KK[np.ix_(known, known)]
     sampled[:, known] = rng.multivariate_normal(optimum.internal[known], covariance, DRAWS, method="eigh")
-    return sampled
+    return Draws(internal_BK=sampled)
 
 
 def _estimates(
@@ -184,7 +185,7 @@ def _student_quantile(probability: float, degrees: int) -> float:
 def _noise(optimum: Optimum, shape: Curvature) -> Array:
     """Quantiles of the residuals, widened for the degrees of freedom that the fit used up."""
     count = len(optimum.residuals)
-    if shape.degrees <= 0:
+    if shape.spare <= 0:
         return np.empty(0)
     points = (np.arange(_NOISE_POINTS) + 0.5) / _NOISE_POINTS
     size = len(optimum.internal)
@@ -197,18 +198,6 @@ def _ranges(design: Design) -> dict[str, tuple[float, float]]:
     if {"N", "D"} <= set(columns):
         columns.setdefault("C", flops_6nd(columns["N"], columns["D"]))
     return {name: (float(column.min()), float(column.max())) for name, column in columns.items()}
-
-
-def _row_cautions(design: Design) -> list[Caution]:
-    if design.runs < design.rows and design.runs < _FEW_RUNS:
-        return [
-            Caution(
-                "few_runs",
-                f"{design.rows} rows belong to only {design.runs} runs, and runs are what is resampled: intervals from so few "
-                "are rough. Add runs.",
-            )
-        ]
-    return []
 
 
 def _status(codes: list[str]) -> str:

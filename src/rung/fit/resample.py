@@ -7,6 +7,8 @@ another one.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from rung.fit.search import Optimum, Problem
@@ -17,25 +19,41 @@ _BLOCK_ELEMENTS = 4_000_000
 _SMALL = 100
 
 
-def bootstrap(problem: Problem, optimum: Optimum, draws: int, rng: np.random.Generator) -> Array:
-    """Internal numbers of each refit (B, K)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draws:
+    """Refits, or draws of a distribution that stands for them.
+
+    Attributes:
+        internal_BK: Internal numbers of each.
+        unsettled: How many refits stopped before their steps became negligible.
+    """
+
+    internal_BK: Array
+    unsettled: int = 0
+
+
+def bootstrap(problem: Problem, optimum: Optimum, draws: int, rng: np.random.Generator) -> Draws:
+    """The law refitted to runs drawn with replacement."""
     design = problem.design
     block = max(1, min(draws, _BLOCK_ELEMENTS // design.rows))
     space = problem.workspace(block)
     found = []
+    unsettled = 0
     for first in range(0, draws, block):
         count = min(block, draws - first)
         weights = run_counts(design.runs, count, rng)[:, design.run] * design.weights
         warm = np.tile(optimum.internal, (count, 1))
         best = problem.solve(warm, weights, scale=optimum.scale, warm=True, space=space)
-        internal = best.internal_JK
+        internal, converged = best.internal_JK, best.converged_J
         if design.runs < _SMALL:
             starts = balanced_starts(problem.law, design, count, rng)
             fresh = problem.solve(starts, weights, scale=optimum.scale, space=space)
             better = fresh.objective_J < best.objective_J * (1 - 1e-9)
             internal = np.where(better[:, None], fresh.internal_JK, internal)
+            converged = np.where(better, fresh.converged_J, converged)
         found.append(internal)
-    return np.concatenate(found) if found else np.empty((0, design.size))
+        unsettled += int(np.sum(~converged))
+    return Draws(internal_BK=np.concatenate(found), unsettled=unsettled)
 
 
 def run_counts(runs: int, draws: int, rng: np.random.Generator) -> Array:

@@ -18,7 +18,7 @@ $(STAMP): pyproject.toml
 	@if [ -x $(BIN)/pip ]; then $(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'; else uv pip install --python $(BIN)/python -e '.[dev]'; fi
 	@touch $@
 
-demo: $(STAMP) ## Fit 44 real runs with the largest held out; forecast beside measurement; a page in demo/
+demo: $(STAMP) ## Fit 43 real runs with the largest held out; forecast beside measurement; a page in demo/
 	@mkdir -p demo
 	$(BIN)/rung fit $(RUNS) --last --drop-tokens 2e5 --hold-out "params > 6e5" -o demo/fit.json -o demo/page.html --figure demo/fit.png
 	@echo

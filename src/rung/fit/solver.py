@@ -270,17 +270,14 @@ class _Run:
         size = scaled.shape[1]
         scaled[:, range(size), range(size)] += self.damping[:, None]
         right = self.gradient / root
-        step = _solve_each(scaled, right)
-        # No number moves beyond its reach: far steps in flat directions run to where the law has lost a term and
-        # its derivatives are zero. Where cutting each alone is no descent, the step is cut as a whole.
-        full = step / root
-        near = np.clip(full, -self.reach, self.reach)
-        cut = np.min(np.minimum(1.0, self.reach / np.maximum(np.abs(full), 1e-300)), axis=1)
+        near = _solve_within(scaled, right, self.reach * root) / root
         predicted = self._decrease(near)
-        whole = predicted <= 0
-        if whole.any():
-            near[whole] = cut[whole, None] * full[whole]
-            predicted[whole] = self._decrease(near)[whole]
+        # Where holding numbers at their limits is no descent, the whole step is shortened instead.
+        uphill = predicted <= 0
+        if uphill.any():
+            full = _solve_each(scaled[uphill], right[uphill]) / root[uphill]
+            near[uphill] = full * np.min(np.minimum(1.0, self.reach / np.abs(full)), axis=1)[:, None]
+            predicted[uphill] = self._decrease(near)[uphill]
         self.predicted = np.where(waiting, np.inf, predicted)
         moved = self.point + near
         self.trial = np.where(waiting[:, None], self.starts_JK[self.job], moved)
@@ -289,6 +286,29 @@ class _Run:
         """Decrease of the loss that the quadratic picture promises for a step."""
         bend = np.matmul(self.curvature, step_LK[:, :, None])[:, :, 0]
         return np.asarray(np.einsum("lk,lk->l", step_LK, self.gradient - 0.5 * bend))
+
+
+def _solve_within(matrices: Array, right: Array, limits: Array) -> Array:
+    """Solve each system within |step| <= limit: numbers beyond are held there, and the others solved again.
+
+    Far steps in flat directions run to where the law has lost a term and its derivatives are zero; the
+    other numbers must not follow such a step, nor be shortened with it.
+    """
+    step = _solve_each(matrices, right)
+    held = np.zeros(step.shape, dtype=bool)
+    unit = np.eye(step.shape[1])
+    for _ in range(step.shape[1]):
+        over = np.abs(step) > limits
+        lanes = np.flatnonzero(over.any(axis=1))
+        if not len(lanes):
+            break
+        held[lanes] |= over[lanes]
+        free = ~held[lanes]
+        fixed = np.where(free, 0.0, np.clip(step[lanes], -limits[lanes], limits[lanes]))
+        rest = right[lanes] - np.matmul(matrices[lanes], fixed[:, :, None])[:, :, 0]
+        among = np.where(free[:, :, None] & free[:, None, :], matrices[lanes], unit)
+        step[lanes] = _solve_each(among, np.where(free, rest, fixed))
+    return np.clip(step, -limits, limits)
 
 
 def _solve_each(matrices: Array, right: Array) -> Array:

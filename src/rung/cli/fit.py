@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Group, Parameter
 
 from rung.cli.selection import Selection, pairs, read_selected, say
-from rung.cli.text import interval, table
+from rung.cli.text import table
 from rung.errors import ReportError
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def fit(
     from rung.files import require_writable
     from rung.fit import fit as fit_law
     from rung.forecast import compare_held_out, split
-    from rung.laws import find_law
+    from rung.laws import find_law, law_book
     from rung.units import parse_number
 
     kinds = {path: _kind(path) for path in output}
@@ -92,6 +92,9 @@ def fit(
     table_of_runs = read_selected(runs, selection)
     fitted_on, held = split(table_of_runs, hold_out)
     chosen = find_law(law, table_of_runs.columns, laws)
+    entry = law_book(laws).get(chosen.name)
+    target = target or (entry.target if entry else "loss")
+    objective = objective or (entry.objective if entry else None)
     if selection.drop_nonfinite:
         fitted_on, held = _finite(fitted_on, held, chosen, target, weights)
     result = fit_law(
@@ -125,14 +128,10 @@ def fit(
     say(*(f"warning: {caution.text}" for caution in result.cautions))
 
 
-def _finite(
-    fitted_on: Runs, held: Runs | None, law: Law, target: str | None, weights: str | None
-) -> tuple[Runs, Runs | None]:
+def _finite(fitted_on: Runs, held: Runs | None, law: Law, target: str, weights: str | None) -> tuple[Runs, Runs | None]:
     from rung.fit import columns_used
-    from rung.laws import law_book
 
-    entry = law_book().get(law.name)
-    columns = columns_used(law, target or (entry.target if entry else "loss"), weights)
+    columns = columns_used(law, target, weights)
     numbers = [column for column in columns if column not in law.groups]
     return fitted_on.drop_nonfinite(numbers), held.drop_nonfinite(numbers) if held is not None else None
 
@@ -153,7 +152,7 @@ def _json(result: Fit, comparison: HeldOut | None) -> str:
 
 def describe(result: Fit, runs: Runs, comparison: HeldOut | None) -> str:
     """A fit as text for people."""
-    from rung.units import format_count, format_value
+    from rung.units import format_count, format_error, format_interval, format_value
 
     law = result.law
     mapping = ", ".join(f"{name} = {source}" for name, source in result.mapping.items())
@@ -173,7 +172,7 @@ def describe(result: Fit, runs: Runs, comparison: HeldOut | None) -> str:
     ]
     percent = f"{100 * result.level:g} % interval"
     rows = [
-        [name, format_value(e.value), interval(e.low, e.high), format_value(e.std_error, 3)]
+        [name, format_value(e.value), format_interval(e.low, e.high), format_error(e.std_error, e.value)]
         for name, e in (*result.coefficients.items(), *result.derived.items())
     ]
     lines.append(table(["coefficient", "value", percent, "std. error"], rows))
@@ -184,7 +183,7 @@ def describe(result: Fit, runs: Runs, comparison: HeldOut | None) -> str:
 
 def describe_held_out(comparison: HeldOut, result: Fit) -> str:
     """Forecasts of held-out rows beside their measurements."""
-    from rung.units import format_count, format_value
+    from rung.units import format_count, format_interval, format_value
 
     rows = [
         [
@@ -193,7 +192,7 @@ def describe_held_out(comparison: HeldOut, result: Fit) -> str:
             format_value(point.measured),
             format_value(point.forecast),
             f"{100 * (point.forecast / point.measured - 1):+.2f} %",
-            interval(point.low, point.high),
+            format_interval(point.low, point.high),
             "yes" if point.inside else "no",
         ]
         for point in comparison.points[:20]

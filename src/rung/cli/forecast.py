@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from rung.cli.selection import pairs, say
-from rung.cli.text import interval, table
+from rung.cli.text import table
 from rung.errors import ForecastError
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _print_grid(fitted: Fit, given: dict[str, Any], output: str | None) -> None:
 
 def describe(answer: Forecast, fitted: Fit) -> str:
     """A forecast as text for people."""
-    from rung.units import format_count, format_value
+    from rung.units import format_count, format_interval, format_value
 
     inputs = ", ".join(
         f"{name} {number if isinstance(number, str) else format_value(number) if name == fitted.target else format_count(number)}"
@@ -107,18 +107,19 @@ def describe(answer: Forecast, fitted: Fit) -> str:
     )
     wanted = answer.solved_for or fitted.target
     percent = f"{100 * fitted.level:g} %"
-    lines = [f"asked      {inputs}", f"{wanted:<10} {format_value(answer.value)}"]
-    if answer.solution is not None:
-        lines.append(
-            "that is    " + ", ".join(f"{name} {format_count(value)}" for name, value in answer.solution.items())
-        )
+    show = format_count if answer.solution is not None else format_value
+    lines = [f"asked      {inputs}"]
+    if answer.solution is None:
+        lines.append(f"{wanted:<10} {show(answer.value)}")
+    else:
+        lines.append("takes      " + ", ".join(f"{name} {show(value)}" for name, value in answer.solution.items()))
     lines += [
         "",
         table(
             [f"{percent} interval", wanted],
             [
-                ["of the law", interval(*answer.law_interval)],
-                ["of a new run", interval(*answer.run_interval)],
+                ["of the law", format_interval(*answer.law_interval, show)],
+                ["of a new run", format_interval(*answer.run_interval, show)],
             ],
         ),
         "",

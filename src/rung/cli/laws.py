@@ -89,7 +89,9 @@ def describe(entry: Entry) -> str:
         ),
         (
             "constants",
-            f"{constants} ({entry.constants_source})" if constants else "none verified: the form alone",
+            f"{constants} ({entry.constants_source})"
+            if constants
+            else "none verified: the form alone" * bool(entry.source),
         ),
         ("convention", entry.convention),
         ("fitted on", entry.range),

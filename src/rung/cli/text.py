@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rung.units import format_value
-
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], indent: str = "") -> str:
     """Columns aligned by their widest cell: the first to the left, the others to the right."""
@@ -19,14 +17,3 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], indent: str = ""
         )
         lines.append((indent + "  ".join([first, *rest])).rstrip())
     return "\n".join(lines)
-
-
-def interval(low: float | None, high: float | None) -> str:
-    """An interval in words; an end that is open, or was not determined, as such."""
-    if low is None and high is None:
-        return "not determined"
-    if high is None:
-        return f"{format_value(low)} or more"
-    if low is None:
-        return f"{format_value(high)} or less"
-    return f"{format_value(low)} to {format_value(high)}"

@@ -133,22 +133,24 @@ def determination_cautions(
                 "intervals from.",
             )
         )
-    edge = _on_edge(problem, optimum)
-    found += [
-        Caution(
-            "on_bound",
-            f"{names[place]} ran to the end of its range and has no effect on the fit: the data do not show that term. "
-            f"Fix it, or use a law without it.",
+    edge = on_edge(problem, optimum)
+    if edge:
+        its, have, it = ("its", "has", "it") if len(edge) == 1 else ("their", "have", "them")
+        found.append(
+            Caution(
+                "on_bound",
+                f"{_listed([names[place] for place in sorted(edge)])} ran to the end of {its} range and {have} no effect on the "
+                f"fit: the data do not show {'that term' if len(edge) == 1 else 'those terms'}. Fix {it}, or use a law without "
+                f"{it}.",
+            )
         )
-        for place in sorted(edge)
-    ]
     rest = sorted(undetermined - edge)
     if rest:
         found.append(
             Caution(
                 "undetermined",
-                f"the data do not determine {_listed([names[place] for place in rest])}: other values fit as well, and no "
-                "interval is given for them. Vary the columns they belong to independently, or fix coefficients (--fix).",
+                f"the data do not determine {_listed([names[place] for place in rest])}: other values fit as well, so no interval "
+                "is given. Vary the columns of those terms independently, or fix coefficients (--fix).",
             )
         )
     return found
@@ -180,7 +182,7 @@ def column_cautions(problem: Problem) -> list[Caution]:
     return found
 
 
-def _on_edge(problem: Problem, optimum: Optimum) -> set[int]:
+def on_edge(problem: Problem, optimum: Optimum) -> set[int]:
     """Places of coefficients whose whole effect on every row is negligible."""
     effect = np.max(np.abs(optimum.jacobian_Kn), axis=1)
     return {int(place) for place in np.flatnonzero(effect <= _NEGLIGIBLE * float(np.std(problem.target)))}
@@ -214,7 +216,7 @@ def influence_caution(problem: Problem, optimum: Optimum, runs: Runs) -> Caution
     if not len(odd):
         return None
     shifts = np.abs(point[0] - optimum.internal)
-    shifts[sorted(_on_edge(problem, optimum))] = 0.0
+    shifts[sorted(on_edge(problem, optimum))] = 0.0
     place = int(np.argmax(shifts))
     before, after = design.values(problem.law, np.stack([optimum.internal, point[0]]))[:, place]
     rows = [str(runs.row_numbers()[int(row)]) for row in odd[:10]]

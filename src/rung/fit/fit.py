@@ -18,6 +18,7 @@ from rung.fit.diagnosis import (
     influence_caution,
     is_exact,
     names_of,
+    on_edge,
     run_cautions,
     search_cautions,
     undetermined_places,
@@ -158,6 +159,10 @@ def _estimates(
     values = problem.design.values(problem.law, optimum.internal[None, :])[0]
     names = names_of(problem)
     scales = problem.design.numbers(problem.law)
+    for place in on_edge(problem, optimum):
+        # A linear coefficient that ran down to its lower end has reached it: the term is absent.
+        if scales[place].name in problem.law.linear and np.isfinite(scales[place].low):
+            values[place] = scales[place].low
     found = {}
     for place, name in enumerate(names):
         estimate = Estimate(value=float(values[place]))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rung.files import write_text
 from rung.fit import Fit
 from rung.report.figure import render
-from rung.units import format_count, format_value
+from rung.units import format_count, format_error, format_interval, format_value
 
 if TYPE_CHECKING:
     from rung.forecast import HeldOut
@@ -37,6 +37,7 @@ def write_page(path: str | Path, fit: Fit, runs: Runs, held_out: HeldOut | None 
         lstrip_blocks=True,
     )
     environment.filters["number"] = format_value
+    environment.globals |= {"interval": format_interval, "error": format_error}
     environment.filters["count"] = format_count
     svg = render(fit, runs, held_out, "svg").decode()
     page = environment.get_template("page.html").render(

@@ -100,16 +100,19 @@ def _compute(runs: Runs) -> list[tuple[str, str]]:
 
 
 def _checkpoints(runs: Runs) -> list[tuple[str, str]]:
-    if runs.has("run") or not (runs.has("params") and (runs.has("tokens") or runs.has("step"))) or len(runs) < 20:
+    if runs.has("run") or not (runs.has("params") and runs.has("step")) or len(runs) < 20:
         return []
-    along = "step" if runs.has("step") else "tokens"
-    sizes = runs.frame["params"].n_unique()
-    if runs.has("step") and runs.frame[along].n_unique() > 3 and len(runs) >= 8 * sizes:
-        return [
-            (
-                "unnamed_runs",
-                f"{runs.source}: {len(runs)} rows over {sizes} sizes with a column {along} look like checkpoints of few runs, "
-                "and are treated as independent. Name the run of each row: --map run=COLUMN.",
-            )
-        ]
-    return []
+    # What tells runs apart where no column names them: size, recipe, and texts that are not a row's own.
+    frame = runs.frame
+    texts = [name for name in runs.columns if frame[name].dtype == pl.String and frame[name].n_unique() < len(runs)]
+    recipe = [name for name in ("params", "lr", "batch_tokens", "seed") if runs.has(name)]
+    kinds = frame.select(pl.struct([*recipe, *texts]).n_unique()).item()
+    if frame["step"].n_unique() <= 3 or len(runs) < 8 * kinds:
+        return []
+    return [
+        (
+            "unnamed_runs",
+            f"{runs.source}: {len(runs)} rows with a column step, of {kinds} kinds by {' and '.join([*recipe, *texts])}, look "
+            "like checkpoints of few runs, and are treated as independent. Name the run of each row: --map run=COLUMN.",
+        )
+    ]

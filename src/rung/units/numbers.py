@@ -2,11 +2,15 @@
 
 import math
 import re
+from collections.abc import Callable
 
 from rung.errors import RungError
 
 _SUFFIXES = {"": 1.0, "K": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12, "P": 1e15}
 _NUMBER = re.compile(r"\s*([+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([KkMmBbGgTtPp]?)\s*")
+
+_VANISHING = 1e-7
+_MEANINGLESS = 1e3
 
 
 def parse_number(text: str) -> float:
@@ -42,8 +46,8 @@ def format_count(value: float) -> str:
 def format_value(value: float | None, digits: int = 5) -> str:
     """A number for a table: significant digits, a dash where there is none.
 
-    >>> format_value(1.8172168), format_value(2143.4195), format_value(None), format_value(8.8e13)
-    ('1.8172', '2143.4', '-', '8.8e13')
+    >>> format_value(1.8172168), format_value(2143.4195), format_value(2143.4195, 3), format_value(8.8e13)
+    ('1.8172', '2143.4', '2140', '8.8e13')
     """
     if value is None or math.isnan(value):
         return "-"
@@ -55,4 +59,24 @@ def format_value(value: float | None, digits: int = 5) -> str:
         mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
         short = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
         return f"{short}e{int(exponent)}"
+    if abs(value) >= 10**digits:
+        return f"{float(f'{value:.{digits}g}'):.0f}"
     return f"{value:#.{digits}g}".rstrip(".")
+
+
+def format_interval(low: float | None, high: float | None, show: Callable[[float], str] = format_value) -> str:
+    """An interval in words; an end that is open, or was not determined, as such.
+
+    An end that is vanishingly small beside the other is shown as 0.
+    """
+    if low is None:
+        return "not determined" if high is None else f"{show(high)} or less"
+    if high is None:
+        return f"{show(low)} or more"
+    low, high = (0.0 if abs(end) < _VANISHING * max(abs(low), abs(high)) else end for end in (low, high))
+    return f"{show(low)} to {show(high)}"
+
+
+def format_error(error: float | None, value: float) -> str:
+    """A standard error, or a dash where it is so far above its value that it says nothing."""
+    return format_value(None if error is None or error > _MEANINGLESS * abs(value) else error, 3)

@@ -1,6 +1,7 @@
 """Whole commands and reading, against the libraries they stand on: `python benchmarks/commands.py`."""
 
 import statistics
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -62,18 +63,8 @@ def main():
         file = million_rows(folder)
         columns = ["run", "step", "params", "tokens", "loss", "lr"]
         # Reading alone is compared: the import is the same on both sides and is done first.
-        reading = (
-            "import sys, time; import polars as pl; from rung.runs import read_runs, plausibility; file, columns = sys.argv[1], sys.argv[2:]; "
-            "import statistics as s; t = time.process_time; a, b = [], []\n"
-            "for _ in range(9):\n"
-            "    x = t(); pl.read_parquet(file, columns=columns); y = t(); runs = read_runs(file); plausibility(runs); z = t(); a.append(z - y); b.append(y - x)\n"
-            "r = sorted(p / q for p, q in zip(a[2:], b[2:]))\n"
-            "import resource\n"
-            "print(f'| reading 1,000,000 checkpoint rows / Polars | {s.median(a[2:]):.3g} | {s.median(b[2:]):.3g} | **{s.median(r):.3g}** [{r[0]:.3g} to {r[-1]:.3g}] | | {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} |')"
-        )
-        import subprocess
-
-        subprocess.run([python, "-c", reading, file, *columns], check=True)
+        reading = Path(__file__).with_name("reading.py")
+        subprocess.run([python, reading, file, *columns], check=True)
 
 
 if __name__ == "__main__":

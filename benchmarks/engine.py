@@ -21,8 +21,9 @@ from measure import peak_memory, spread, timed
 from rung.fit.design import make_design
 from rung.fit.objective import objective_named
 from rung.fit.resample import run_counts
-from rung.fit.search import make_problem, search
+from rung.fit.search import make_problem, screened_starts, search
 from rung.laws import find_law
+from rung.laws.syntax import Clause
 from rung.runs import read_runs
 
 BEST = 1.018274018e-3
@@ -132,9 +133,6 @@ def broken_law(*, full):
     }
     y = law.value(truth, {"x": x}) * np.exp(0.01 * rng.standard_normal(len(x)))
     runs = read_runs(pl.DataFrame({"x": x, "loss": y}))
-    from rung.fit.search import _screened
-    from rung.laws.syntax import Clause
-
     law = law.restrict([Clause("a", -np.inf, np.inf, 0.05)])
     measure = objective_named("log-huber", 0.01)
     problem = make_problem(law, make_design(runs, law, measure), measure)
@@ -158,7 +156,7 @@ def broken_law(*, full):
 
     ours, theirs, excess = [], [], []
     for round_ in range(3):
-        starts = _screened(problem, 2048, 48, np.random.default_rng(round_))
+        starts = screened_starts(problem, 2048, 48, np.random.default_rng(round_))
         seconds, found = timed(lambda s=starts: problem.solve(s, weights))
         ours.append(seconds)
         seconds, best = timed(scipy_from, starts)
@@ -177,7 +175,6 @@ def packages(*, full):
     """The package `chinchilla` from 72 starts, and a grid with variable projection."""
     del full
     runs = table()
-    problem = problem_of(runs)
     columns = {name: runs.numbers(name) for name in ("params", "tokens", "loss")}
     with tempfile.TemporaryDirectory() as folder:
         frame = {
@@ -207,7 +204,6 @@ def packages(*, full):
         grid,
         f"its squares {rss:.8g}, ours {squares.objective_value:.8g}; its log-Huber {value:.6g}",
     )
-    del problem
 
 
 JOBS = {job.__name__: job for job in (default_fit, same_starts, bootstrap, broken_law, packages)}

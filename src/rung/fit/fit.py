@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 import rung
-from rung.errors import FitError
+from rung.errors import Caution, FitError
 from rung.fit.covariance import Curvature, curvature
 from rung.fit.derived import derived_quantities
 from rung.fit.design import Design, columns_used, make_design
@@ -80,53 +81,81 @@ def fit(
     chosen = find_law(law, table.columns) if isinstance(law, str) else law
     entry = law_book().get(chosen.name)
     target = target or (entry.target if entry else "loss")
-    objective = objective or (entry.objective if entry else "log-huber")
+    measure = objective_named(objective or (entry.objective if entry else "log-huber"), delta)
     chosen = chosen.restrict([Clause(name, -np.inf, np.inf, value) for name, value in (fix or {}).items()])
-    measure = objective_named(objective, delta)
-    used = columns_used(chosen, target, weights)
     design = make_design(table, chosen, measure, target=target, weights=weights)
     problem = make_problem(chosen, design, measure)
-    rng = np.random.default_rng(seed)
     with np.errstate(all="ignore"):
-        optimum = search(problem, rng, start)
-        shape = curvature(problem, optimum)
-        exact = is_exact(problem, optimum)
-        drawn = _draws(problem, optimum, shape, draws if shape.degrees > 0 and not exact else None, rng)
-        loose = undetermined_places(shape, problem, optimum, drawn.internal_BK)
-        values_BK = design.values(chosen, drawn.internal_BK)
-        estimates = _estimates(problem, optimum, shape, values_BK, loose, level, bootstrapped=draws > 0)
-        cautions = [
-            *plausibility(table, target),
-            *column_cautions(problem),
-            *search_cautions(optimum),
-            *determination_cautions(problem, optimum, shape, loose),
-            *run_cautions(design, shape, drawn),
-        ]
-        influence = influence_caution(problem, optimum, table)
-    values_BK.setflags(write=False)
+        story = _tell(problem, table, target, draws, level, start, np.random.default_rng(seed))
+    optimum = story.optimum
+    used = columns_used(chosen, target, weights)
     return Fit(
         law=chosen,
-        coefficients=estimates,
+        coefficients=story.estimates,
         objective=measure,
         objective_value=measure.total(optimum.residuals, design.weights, optimum.scale),
         starts_tried=optimum.tried,
         starts_agreed=optimum.agreed,
-        status=_status([c.code for c in cautions]),
+        status=_status([c.code for c in story.cautions]),
         level=level,
         interval="bootstrap" if draws else "curvature",
         rows=design.rows,
         runs=design.runs,
         target=target,
         mapping={column: table.mapping.get(column, column) for column in used},
-        derived=derived_quantities(chosen, estimates, values_BK, level),
-        cautions=(*cautions, *([influence] if influence else [])),
+        derived=derived_quantities(chosen, story.estimates, story.values_BK, level),
+        cautions=story.cautions,
         ranges=_ranges(design),
         groups=design.level_names,
-        draws=values_BK,
-        noise=_noise(optimum, shape),
+        draws=story.values_BK,
+        noise=story.noise,
         data_digest=table.digest(used),
         seed=seed,
         version=rung.__version__,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Story:
+    """What the search found and what it says: the part of a fit that is computed."""
+
+    optimum: Optimum
+    estimates: dict[str, Estimate]
+    values_BK: Array
+    noise: Array
+    cautions: tuple[Caution, ...]
+
+
+def _tell(
+    problem: Problem,
+    table: Runs,
+    target: str,
+    draws: int,
+    level: float,
+    start: Mapping[str, float] | None,
+    rng: np.random.Generator,
+) -> _Story:
+    optimum = search(problem, rng, start)
+    shape = curvature(problem, optimum)
+    noisy = shape.degrees > 0 and not is_exact(problem, optimum)
+    drawn = _draws(problem, optimum, shape, draws if noisy else None, rng)
+    loose = undetermined_places(shape, problem, optimum, drawn.internal_BK)
+    values_BK = problem.design.values(problem.law, drawn.internal_BK)
+    values_BK.setflags(write=False)
+    influence = influence_caution(problem, optimum, table)
+    return _Story(
+        optimum=optimum,
+        estimates=_estimates(problem, optimum, shape, values_BK, loose, level, bootstrapped=draws > 0),
+        values_BK=values_BK,
+        noise=_noise(optimum, shape),
+        cautions=(
+            *plausibility(table, target),
+            *column_cautions(problem),
+            *search_cautions(optimum),
+            *determination_cautions(problem, optimum, shape, loose),
+            *run_cautions(problem.design, shape, drawn),
+            *([influence] if influence else []),
+        ),
     )
 
 

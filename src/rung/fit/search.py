@@ -163,7 +163,7 @@ def search(problem: Problem, rng: np.random.Generator, start: Mapping[str, float
     for candidates, kept in ROUNDS if start is None else ():
         if _agreed(rounds, problem) >= SAFE_SHARE * sum(len(r.objective_J) for r in rounds):
             break
-        starts = _screened(problem, candidates, kept, rng)
+        starts = screened_starts(problem, candidates, kept, rng)
         rounds.append(_solve_first(problem, space, starts, weights, scale))
     points = np.concatenate([r.internal_JK for r in rounds])
     values = np.concatenate([r.objective_J for r in rounds])
@@ -227,7 +227,7 @@ def _agreed(rounds: list[Solutions], problem: Problem) -> int:
     return int(np.sum(values <= best * (1 + AGREEMENT) + 1e-20 * problem.design.rows))
 
 
-def _screened(problem: Problem, candidates: int, kept: int, rng: np.random.Generator) -> Array:
+def screened_starts(problem: Problem, candidates: int, kept: int, rng: np.random.Generator) -> Array:
     """The best of many share-balanced candidates by their objective on at most 512 rows."""
     design = problem.design
     points = balanced_starts(problem.law, design, candidates, rng)

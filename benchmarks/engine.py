@@ -104,7 +104,7 @@ def bootstrap(*, full):
     share = 4000 if full else 40
     ours, theirs, gaps = [], [], []
     for round_ in range(1 if full else ROUNDS):
-        weights = run_counts(240, 4000, np.random.default_rng(round_))
+        weights = run_counts(np.zeros(240, dtype=int), 4000, np.random.default_rng(round_))
         warm = np.tile(optimum.internal, (4000, 1))
         seconds, found = timed(lambda w=weights, u=warm: problem.solve(u, w, warm=True))
         ours.append(seconds)
@@ -133,7 +133,7 @@ def broken_law(*, full):
     }
     y = law.value(truth, {"x": x}) * np.exp(0.01 * rng.standard_normal(len(x)))
     runs = read_runs(pl.DataFrame({"x": x, "loss": y}))
-    law = law.restrict([Clause("a", -np.inf, np.inf, 0.05)])
+    law = law.restrict([Clause("a", fixed=0.05)])
     measure = objective_named("log-huber", 0.01)
     problem = make_problem(law, make_design(runs, law, measure), measure)
     weights = problem.design.weights[None, :]

@@ -76,6 +76,33 @@ def test_held_out_rows_stand_beside_their_forecasts(command, runs_csv):
     assert held["mean_absolute_relative_error"] < 0.05
 
 
+def test_a_fit_with_held_out_rows_is_read_back(command, runs_csv, tmp_path):
+    done = command("fit", runs_csv, "--draws", 50, "--hold-out", "n_params > 5e8", "--json", "-o", "fit.json")
+    assert json.loads(done.stdout) == json.loads((tmp_path / "fit.json").read_text())
+    assert command("forecast", "fit.json", "N=7B", "D=1.4e11").returncode == 0
+
+
+def test_a_grid_is_also_a_list_of_forecasts_and_warns(command, runs_csv):
+    command("fit", runs_csv, "--draws", 50, "-o", "fit.json")
+    done = command("forecast", "fit.json", "N=1e8:1e13:2", "D=1e10", "--json")
+    near, far = json.loads(done.stdout)
+    assert near["inputs"]["params"] == 1e8
+    assert [w["code"] for w in far["warnings"]] == ["far_extrapolation"]
+    assert "beyond the largest run" in done.stderr
+
+
+def test_rows_without_a_group_or_a_weight_go_when_asked(command, runs_csv):
+    frame = pl.read_csv(runs_csv)
+    family = pl.Series([None, "b"] + ["a", "b"] * ((len(frame) - 2) // 2))
+    frame.with_columns(family=family, w=pl.Series([1.0] * (len(frame) - 1) + [0.0])).write_csv(runs_csv)
+    law = ("--law", "E[family] + A / N^alpha + B / D^beta", "--draws", 0)
+    assert_refused(command("fit", runs_csv, *law), "row 1: family is missing")
+    done = command("fit", runs_csv, *law, "--drop-nonfinite", "--weights", "w")
+    assert done.returncode == 0
+    assert "1 of 40 rows without a finite number left out" in done.stdout
+    assert "1 of 39 rows left out by their weight of 0" in done.stdout
+
+
 def test_own_names_conditions_and_fixed_values(command, tmp_path, runs_csv):
     frame = pl.read_csv(runs_csv).rename({"n_params": "size", "num_tokens": "seen", "val_loss": "y"})
     frame.with_columns(size=pl.col("size") / 1e6).write_csv(tmp_path / "own.csv")
@@ -105,6 +132,8 @@ def test_the_book_is_listed_and_shown(command):
         (["RUNS", "--map", "D=num_tokns"], 'Did you mean "num_tokens"'),
         (["RUNS", "--map", "D=num tokens"], "neither a column"),
         (["RUNS", "--map", "D"], "--map 'D': write NAME=VALUE."),
+        (["RUNS", "--fix", "E=1", "--fix", "E=2"], "E is given a second time"),
+        (["RUNS", "--hold-out", "los > 1"], "--hold-out 'los > 1'"),
         (["RUNS", "--law", "E + A / N^"], "FormulaError"),
         (["RUNS", "--law", "__import__('os').system('x')"], "does not belong in a formula"),
         (["RUNS", "--law", "E + sin(N)"], "unknown function 'sin'"),

@@ -94,6 +94,44 @@ def test_a_weight_of_two_is_the_row_twice():
     assert one.values == pytest.approx(rung.fit(twice, draws=0).values, rel=1e-6)
 
 
+def test_a_row_of_weight_zero_is_no_row():
+    runs = noisy(40).with_columns(weight=pl.when(pl.int_range(pl.len()) < 10).then(0.0).otherwise(1.0))
+    weightless = rung.fit(runs, weights="weight", draws=50)
+    without = rung.fit(runs.slice(10), draws=50)
+    assert weightless.rows == 30
+    assert weightless.coefficients == without.coefficients
+    assert np.array_equal(weightless.noise, without.noise)
+
+
+@pytest.mark.parametrize("objective", ["squares", "absolute"])
+@pytest.mark.parametrize("unit", [1e-9, 1e12])
+def test_units_of_the_target_do_not_matter_to_plain_residuals(objective, unit):
+    runs = noisy()
+    scaled = runs.with_columns(pl.col("loss") * unit)
+    one = rung.fit(runs, CHINCHILLA, objective=objective, draws=0)
+    other = rung.fit(scaled, CHINCHILLA, objective=objective, draws=0)
+    assert other.values["alpha"] == pytest.approx(one.values["alpha"], rel=1e-5)
+    assert other.values["E"] == pytest.approx(unit * one.values["E"], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("law", "exponents"),
+    [
+        (CHINCHILLA, ("alpha", "beta")),
+        ("E + A * N^-alpha + B * D^-beta", ("alpha", "beta")),
+        ("E + A / N^alpha + B / D^beta + F * N", None),
+        ("E + A / N^alpha", None),
+    ],
+)
+def test_the_split_of_compute_follows_where_it_is_defined(law, exponents):
+    fit = rung.fit(noisy(), law, draws=0)
+    if exponents is None:
+        assert fit.derived == {}
+    else:
+        a, b = (fit.values[name] for name in exponents)
+        assert fit.derived["params_exponent"].value == pytest.approx(b / (a + b))
+
+
 def test_a_fixed_coefficient_stays_and_is_not_estimated():
     fit = rung.fit(noisy(), fix={"E": 1.69}, draws=0)
     assert "E" not in fit.coefficients
@@ -131,7 +169,7 @@ def test_a_fit_read_from_its_file_is_the_fit(tmp_path):
 
 
 def test_whole_runs_are_resampled():
-    counts = run_counts(7, 500, np.random.default_rng(0))
+    counts = run_counts(np.zeros(7, dtype=int), 500, np.random.default_rng(0))
     assert np.all(counts.sum(axis=1) == 7)
     single = noisy(30)
     rows = pl.concat([single.with_columns(run=pl.int_range(pl.len()), step=pl.lit(step)) for step in range(8)])
@@ -209,6 +247,33 @@ class TestDoubt:
             draws = Draws(internal_BK=np.zeros((100, 2)), unsettled=unsettled)
             assert [caution.code for caution in run_cautions(design, shape, draws)] == said
 
+    def test_a_group_with_one_run_has_no_interval(self, tmp_path):
+        runs = pl.concat([noisy(40, seed=1), noisy(1, seed=2)]).with_columns(family=pl.Series(["many"] * 40 + ["one"]))
+        fit = rung.fit(runs, "E + A[family] / N^alpha + B / D^beta", draws=50)
+        assert "undetermined" in self.codes(fit)
+        assert fit.coefficients["A[one]"].low is None
+        assert fit.coefficients["A[many]"].low is not None
+        fit.write(tmp_path / "fit.json")
+        for one in (fit, rung.read_fit(tmp_path / "fit.json")):
+            ahead = rung.forecast(one, N=1e9, D=1e10, family="one")
+            assert ahead.run_interval == (None, None)
+            assert [c.code for c in ahead.cautions] == ["no_interval"]
+            assert rung.forecast(one, N=1e9, D=1e10, family="many").run_interval[0] is not None
+
+    def test_a_group_with_few_runs_is_said_to_be_rough(self):
+        runs = noisy(44).with_columns(family=pl.Series(["many"] * 40 + ["few"] * 4))
+        fit = rung.fit(runs, "E + A[family] / N^alpha + B / D^beta", draws=50)
+        (text,) = [c.text for c in fit.cautions if c.code == "few_runs_in_group"]
+        assert "family=few (4)" in text
+
+    def test_an_end_of_a_range_that_the_data_want_beyond(self):
+        fit = rung.fit(noisy(120), CHINCHILLA + " with alpha in (0, 0.2)", draws=0)
+        (text,) = [c.text for c in fit.cautions if c.code == "on_bound"]
+        assert "alpha went to the end of its range, 0.2" in text
+
+    def test_the_target_in_the_formula(self):
+        assert "target_in_formula" in self.codes(rung.fit(noisy(), "E + A * loss", draws=0))
+
     def test_clean_data_raise_no_doubt(self):
         assert rung.fit(noisy(200), draws=200).cautions == ()
 
@@ -244,6 +309,8 @@ class TestDoubt:
         (lambda r: r, {"objective": "logit-squares"}, "must be inside (0, 1)"),
         (lambda r: r, {"fix": {"F": 1.0}}, "'F' is no coefficient"),
         (lambda r: r, {"level": 90}, "must lie between 0 and 1"),
+        (lambda r: r, {"seed": -1}, "seed -1 must be 0 or more"),
+        (lambda r: r, {"law": "E + A * log(3e9 - N)"}, "no finite value there"),
         (lambda r: r, {"law": "chinchila"}, "Did you mean chinchilla"),
         (lambda r: r, {"law": "E[corpus] + A / N^alpha"}, 'no column "corpus"'),
         (lambda r: r, {"fix": {"E": 1, "A": 1, "alpha": 1, "B": 1, "beta": 1}}, "leave one free"),

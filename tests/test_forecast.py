@@ -80,6 +80,10 @@ def test_an_end_that_some_draws_never_reach_is_open(fit):
         (lambda fit: rung.forecast(fit, N=1e9, D=-1e10), "must be positive"),
         (lambda fit: rung.forecast(fit, N=1e9, D=float("nan")), "not a finite number"),
         (lambda fit: rung.forecast(fit, N=1e9, token=1e10), "Did you mean tokens"),
+        (lambda fit: rung.forecast(fit, N="x", D=1e10), "is not a number"),
+        (lambda fit: rung.forecast(fit, N=[1e9, 2e9], D=1e10), "forecast_grid takes them"),
+        (lambda fit: rung.forecast(fit, N=1e9, params=2e9, D=1e10), "gives N a second time"),
+        (lambda fit: rung.forecast(fit, N=1e9, D=1e10, C=1e21), "times 6 N D"),
     ],
 )
 def test_what_cannot_be_asked_is_said(fit, ask, message):
@@ -119,3 +123,56 @@ def test_a_saturated_fit_forecasts_without_an_interval():
     ahead = rung.forecast(rung.fit(noisy(5)), N=1e9, D=1e10)
     assert ahead.law_interval == (None, None)
     assert "no_interval" in [c.code for c in ahead.cautions]
+
+
+def test_a_law_written_with_columns_is_the_law_in_symbols(fit):
+    written = rung.fit(noisy(120), "E + A / params^alpha + B / tokens^beta", draws=300)
+    assert rung.forecast(written, N=7e9, D=2e11).value == pytest.approx(rung.forecast(fit, N=7e9, D=2e11).value)
+
+
+def test_compute_follows_from_size_and_data_in_a_law_of_all_three():
+    runs = noisy(60).with_columns(flops=6 * pl.col("params") * pl.col("tokens"))
+    fit = rung.fit(runs, "E + A / N^alpha + B / D^beta + F / C^gamma with gamma = 0.5", draws=20)
+    there = rung.invert(fit, 2.3, tokens_per_param=20)
+    assert there.solution["flops"] == pytest.approx(120 * there.solution["params"] ** 2)
+    assert rung.forecast(fit, N=there.value, D=20 * there.value).value == pytest.approx(2.3, rel=1e-9)
+    data = rung.invert(fit, 2.3, N=1e10)
+    assert rung.forecast(fit, N=1e10, D=data.value).value == pytest.approx(2.3, rel=1e-9)
+
+
+def test_a_range_that_is_not_positive_is_left_in_widths_of_it():
+    x = np.linspace(-1, 1, 40)
+    noise = 0.01 * np.random.default_rng(0).standard_normal(40)
+    fit = rung.fit(pl.DataFrame({"x": x, "loss": np.exp(0.5 * x) + noise}), "a * exp(b * x)", draws=20)
+    assert rung.forecast(fit, x=0.5).extrapolation_factor == 1
+    assert rung.forecast(fit, x=5).extrapolation_factor == pytest.approx(3)
+
+
+def test_held_out_rows_are_checked_as_fitted_ones_are(fit):
+    held = noisy(3, seed=5)
+    with pytest.raises(RungError, match="row 2: loss is nan"):
+        compare_held_out(fit, rung.read_runs(held.with_columns(loss=pl.Series([2.0, float("nan"), 2.1]))))
+    with pytest.raises(RungError, match="params is 0"):
+        compare_held_out(fit, rung.read_runs(held.with_columns(params=pl.lit(0.0))))
+
+
+def test_a_measurement_of_zero_has_no_relative_error():
+    x = np.arange(1.0, 31.0)
+    noise = 0.01 * np.random.default_rng(0).standard_normal(30)
+    fit = rung.fit(
+        pl.DataFrame({"x": x, "loss": 2 - 0.1 * x + noise}),
+        "a + b * x with b in (-inf, inf)",
+        objective="squares",
+        draws=20,
+    )
+    compared = compare_held_out(fit, rung.read_runs(pl.DataFrame({"x": [20.0, 40.0], "loss": [0.0, -2.0]})))
+    assert compared.points[0].error is None
+    assert compared.mean_error == pytest.approx(abs(compared.points[1].error))
+    assert compared.to_dict()["points"][0]["measured"] == 0.0
+
+
+def test_a_group_that_is_held_out_whole_is_named():
+    runs = rung.read_runs(noisy(60).with_columns(corpus=pl.Series(["a"] * 40 + ["b"] * 20)))
+    rest, held = split(runs, "corpus = 'b'")
+    with pytest.raises(RungError, match="no row fitted has its corpus, 'b'"):
+        compare_held_out(rung.fit(rest, "E[corpus] + A / N^alpha", draws=20), held)

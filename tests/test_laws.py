@@ -182,3 +182,36 @@ def test_a_wrong_book_is_refused_with_its_place(tmp_path, content, message):
     with pytest.raises(FormulaError) as error:
         law_book(own)
     assert message in str(error.value)
+
+
+def test_clauses_meet_and_an_upper_end_keeps_the_lower_one():
+    def ends(text):
+        (found,) = (c for c in Law.parse(text).coefficients if c.name == "alpha")
+        return found.low, found.high
+
+    assert ends("E + A / N^alpha with alpha <= 2") == (0, 2)
+    assert ends("E + A / N^alpha with alpha >= 0.1, alpha <= 2") == (0.1, 2)
+    assert ends("E + A / N^alpha with alpha <= -1") == (-math.inf, -1)
+    below = Law.parse("E + A / N^alpha with alpha in (-inf, -1)")
+    assert Law.parse(below.text) == below
+
+
+@pytest.mark.parametrize(
+    "clauses", ["alpha = 1, alpha = 2", "alpha >= 1, alpha >= 2", "alpha = 1, alpha >= 0", "alpha >= 2, alpha <= 1"]
+)
+def test_clauses_that_repeat_or_contradict_are_refused(clauses):
+    with pytest.raises(FormulaError, match="'alpha'"):
+        Law.parse(f"E + A / N^alpha with {clauses}")
+
+
+def test_a_column_with_a_symbol_goes_by_it():
+    assert Law.parse("E + A / params^alpha", columns=["params"]) == Law.parse("E + A / N^alpha")
+
+
+def test_a_power_of_zero_and_its_derivative_are_zero():
+    law = Law.parse("a + b * x^g", variables=["x"])
+    x = np.array([0.0, 1.0, 2.0])
+    gradient = law.gradient({"a": 1.0, "b": 2.0, "g": 0.5}, {"x": x})
+    np.testing.assert_allclose(gradient["b"], np.sqrt(x))
+    assert gradient["g"][0] == 0
+    assert np.all(np.isfinite(np.stack(list(gradient.values()))))

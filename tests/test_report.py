@@ -8,7 +8,7 @@ import pytest
 
 import rung
 from rung.errors import ReportError
-from rung.files import require_writable, write_text
+from rung.files import require_writable, write_all, write_text
 from rung.forecast import compare_held_out, split
 from test_fit import noisy
 
@@ -38,6 +38,16 @@ def test_every_kind_of_law_can_be_drawn(tmp_path, law):
     runs = rung.read_runs(noisy(40).with_columns(corpus=pl.Series(["a", "b"] * 20)))
     rung.draw_figure(tmp_path / "fit.png", rung.fit(runs, law, draws=0), runs)
     assert (tmp_path / "fit.png").stat().st_size > 10_000
+
+
+def test_groups_and_held_out_rows_are_drawn_together(tmp_path):
+    table = rung.read_runs(noisy(60).with_columns(corpus=pl.Series(["a", "b"] * 30)))
+    runs, held = split(table, "N > 3e9")
+    fit = rung.fit(runs, "E[corpus] + A / N^alpha + B / D^beta", draws=50)
+    compared = compare_held_out(fit, held)
+    assert {point.levels["corpus"] for point in compared.points} == {"a", "b"}
+    rung.write_page(tmp_path / "page.html", fit, runs, compared)
+    assert "<th>corpus</th>" in (tmp_path / "page.html").read_text()
 
 
 class Links(HTMLParser):
@@ -77,6 +87,22 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
     write_text(file, "two")
     assert file.read_text() == "two"
     assert [p.name for p in tmp_path.iterdir()] == ["result.json"]
+
+
+def test_several_files_are_written_or_none(tmp_path):
+    (tmp_path / "old.json").write_text("old")
+    with pytest.raises(ReportError, match="cannot be written"):
+        write_all({tmp_path / "old.json": b"new", tmp_path / "nowhere" / "page.html": b"page"})
+    assert (tmp_path / "old.json").read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["old.json"]
+
+
+def test_a_link_keeps_pointing_where_it_did(tmp_path):
+    (tmp_path / "real.json").write_text("old")
+    (tmp_path / "link.json").symlink_to(tmp_path / "real.json")
+    write_text(tmp_path / "link.json", "new")
+    assert (tmp_path / "link.json").is_symlink()
+    assert (tmp_path / "real.json").read_text() == "new"
 
 
 @pytest.mark.parametrize("place", ["nowhere/result.json", "."])

@@ -216,3 +216,51 @@ def test_a_digest_follows_the_values_and_nothing_else():
 
 def test_the_plural_of_the_verbs_is_one_word():
     assert rung.read_runs is read_runs
+
+
+def test_a_conversion_reads_a_column_whose_name_is_no_symbol():
+    runs = read_runs(pl.DataFrame({"Val Perplexity": [10.0, 20.0], "N": [1e7, 1e8]}))
+    np.testing.assert_allclose(runs.numbers("loss"), np.log([10.0, 20.0]))
+
+
+def test_a_run_that_is_missing_is_named():
+    runs = read_runs(FRAME.with_columns(run=pl.Series(["a", None, "b", "b", "c"])))
+    with pytest.raises(RunsError, match=r"row 2: run is missing .*is not null"):
+        runs.run_index()
+
+
+def test_the_last_row_is_by_number_and_needs_one():
+    frame = pl.DataFrame({"run": ["a"] * 3, "step": ["9", "10", "100"], "loss": [3.0, 2.0, 1.0]})
+    assert read_runs(frame).last().numbers("loss").tolist() == [1.0]
+    with pytest.raises(RunsError, match=r"row 2 \('a'\): step is nan"):
+        read_runs(frame.with_columns(step=pl.Series(["1", None, "2"]))).last()
+
+
+def test_a_letter_that_is_a_column_and_a_symbol_is_not_guessed():
+    frame = pl.DataFrame({"params": [1e7, 1e8], "N": [1.0, 2.0], "loss": [3.0, 2.0]})
+    with pytest.raises(RunsError, match="N is a column of the frame and the symbol of params"):
+        read_runs(frame, {"N": "params"}).where("N > 1")
+
+
+def test_rows_that_only_a_wrong_run_name_makes_repeats_get_that_advice():
+    frame = pl.DataFrame({"run": ["x", "x"], "step": [10, 10], "params": [1e7, 1e8], "loss": [3.0, 2.0]})
+    with pytest.raises(RunsError, match="--map run=run,params"):
+        require_usable(read_runs(frame), ["params", "loss"])
+
+
+def test_lists_and_bytes_are_no_numbers():
+    with pytest.raises(RunsError, match="holds List"):
+        read_runs(pl.DataFrame({"loss": [[1.0], [2.0]]})).numbers("loss")
+
+
+def test_rows_of_weight_zero_and_missing_groups_go_with_a_note():
+    runs = read_runs(FRAME.with_columns(w=pl.Series([0, 1, 1, 1, 0]), family=pl.Series(["a", None, "a", "b", "b"])))
+    assert runs.drop_weightless("w").notes == ("2 of 5 rows left out by their weight of 0",)
+    assert len(runs.drop_nonfinite(["loss"], ["family"])) == 4
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_the_header_says_what_separates_columns(tmp_path, separator):
+    file = tmp_path / "runs.csv"
+    FRAME.write_csv(file, separator=separator)
+    assert read_runs(file).frame.drop("#row").equals(FRAME)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rung.errors import ReportError
@@ -18,21 +19,40 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
-    """Write a file whole or not at all: the old one stays until the new one is complete.
+    """Write a file; see write_all."""
+    write_all({path: content})
+
+
+def write_all(contents: Mapping[str | Path, bytes]) -> None:
+    """Write files whole or not at all: the old ones stay until every new one is complete.
 
     Raises:
-        ReportError: The folder is not there or cannot be written.
+        ReportError: A folder is not there or cannot be written.
     """
-    file = Path(path)
-    beside = file.with_name(f".{file.name}.{os.getpid()}.part")
+    complete: dict[Path, Path] = {}
     try:
-        beside.write_bytes(content)
-        beside.replace(file)
+        for path, content in contents.items():
+            # Through a link, the file that it names is replaced, and not the link.
+            file = Path(path).resolve()
+            beside = file.with_name(f".{file.name}.{os.getpid()}.part")
+            complete[beside] = file
+            with _told(path):
+                beside.write_bytes(content)
+        for path, (beside, file) in zip(contents, complete.items(), strict=True):
+            with _told(path):
+                beside.replace(file)
+    finally:
+        for beside in complete:
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def _told(path: str | Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise ReportError(f"{path} cannot be written: {error.strerror}. Choose another place with -o.") from None
-    finally:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
 
 
 def require_writable(path: str | Path) -> None:

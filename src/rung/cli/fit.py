@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
@@ -80,14 +81,14 @@ def fit(
     json
         Print one JSON object instead of tables.
     """
-    from rung.files import require_writable
+    from rung.files import require_writable, write_all
     from rung.fit import fit as fit_law
     from rung.forecast import compare_held_out, split
     from rung.laws import find_law, law_book
     from rung.units import parse_number
 
-    kinds = {path: _kind(path) for path in output}
-    for path in (*output, *([figure] if figure else [])):
+    kinds = _kinds(output, figure)
+    for path in kinds:
         require_writable(path)
     table_of_runs = read_selected(runs, selection)
     fitted_on, held = split(table_of_runs, hold_out)
@@ -97,6 +98,8 @@ def fit(
     objective = objective or (entry.objective if entry else None)
     if selection.drop_nonfinite:
         fitted_on, held = _finite(fitted_on, held, chosen, target, weights)
+    if weights:
+        fitted_on = fitted_on.drop_weightless(weights)
     result = fit_law(
         fitted_on,
         chosen,
@@ -110,21 +113,8 @@ def fit(
         seed=seed,
     )
     comparison = compare_held_out(result, held) if held is not None else None
-    for path, kind in kinds.items():
-        if kind == "json":
-            result.write(path)
-        else:
-            from rung.report import write_page
-
-            write_page(path, result, fitted_on, comparison)
-    if figure:
-        from rung.report import draw_figure
-
-        draw_figure(figure, result, fitted_on, comparison)
-    if json:
-        print(_json(result, comparison))
-    else:
-        print(describe(result, fitted_on, comparison))
+    write_all({path: _content(kind, result, fitted_on, comparison) for path, kind in kinds.items()})
+    print(_json(result, comparison) if json else describe(result, fitted_on, comparison))
     say(*(f"warning: {caution.text}" for caution in result.cautions))
 
 
@@ -133,14 +123,36 @@ def _finite(fitted_on: Runs, held: Runs | None, law: Law, target: str, weights: 
 
     columns = columns_used(law, target, weights)
     numbers = [column for column in columns if column not in law.groups]
-    return fitted_on.drop_nonfinite(numbers), held.drop_nonfinite(numbers) if held is not None else None
+    fitted_on = fitted_on.drop_nonfinite(numbers, law.groups)
+    return fitted_on, held.drop_nonfinite(numbers, law.groups) if held is not None else None
 
 
-def _kind(path: str) -> str:
-    suffix = path.rpartition(".")[2].lower()
-    if suffix not in {"json", "html"}:
-        raise ReportError(f"-o {path}: the ending says what is written; use .json for the fit or .html for the page.")
-    return suffix
+def _kinds(output: Sequence[str], figure: str | None) -> dict[str, str]:
+    """What each file holds, by the ending of its name."""
+    kinds = {}
+    for path in output:
+        kinds[path] = path.rpartition(".")[2].lower()
+        if kinds[path] not in {"json", "html"}:
+            raise ReportError(
+                f"-o {path}: the ending says what is written; use .json for the fit or .html for the page."
+            )
+    if figure:
+        from rung.report import figure_kind
+
+        kinds[figure] = figure_kind(figure)
+    return kinds
+
+
+def _content(kind: str, result: Fit, runs: Runs, comparison: HeldOut | None) -> bytes:
+    from rung.report import page_text, render_figure
+
+    match kind:
+        case "json":
+            return (_json(result, comparison) + "\n").encode()
+        case "html":
+            return page_text(result, runs, comparison).encode()
+        case _:
+            return render_figure(result, runs, comparison, kind)
 
 
 def _json(result: Fit, comparison: HeldOut | None) -> str:
@@ -183,21 +195,22 @@ def describe(result: Fit, runs: Runs, comparison: HeldOut | None) -> str:
 
 def describe_held_out(comparison: HeldOut, result: Fit) -> str:
     """Forecasts of held-out rows beside their measurements."""
-    from rung.units import format_count, format_interval, format_value
+    from rung.units import format_count, format_interval, format_percent, format_value
 
     rows = [
         [
             point.name,
+            *point.levels.values(),
             *(format_count(number) for number in point.inputs.values()),
             format_value(point.measured),
             format_value(point.forecast),
-            f"{100 * (point.forecast / point.measured - 1):+.2f} %",
+            format_percent(point.error, signed=True),
             format_interval(point.low, point.high),
             "yes" if point.inside else "no",
         ]
         for point in comparison.points[:20]
     ]
-    names = list(comparison.points[0].inputs)
+    names = [*comparison.points[0].levels, *comparison.points[0].inputs]
     header = [
         "held out",
         *names,
@@ -212,6 +225,7 @@ def describe_held_out(comparison: HeldOut, result: Fit) -> str:
         [
             table(header, rows),
             *([f"and {more} more"] if more > 0 else []),
-            f"{comparison.inside} of {len(comparison.points)} inside; mean absolute error {100 * comparison.mean_error:.2f} %",
+            f"{comparison.inside} of {len(comparison.points)} inside; mean absolute error "
+            f"{format_percent(comparison.mean_error)}",
         ]
     )

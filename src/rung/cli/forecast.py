@@ -35,7 +35,7 @@ def forecast(
         A fit that `rung fit RUNS -o fit.json` wrote.
     inputs
         The law's variables: N=70B D=1.4T (two of N, D, C give the third). A range N=1e8:1e11:20 makes a
-        grid of 20 values, evenly spaced in the logarithm, printed as CSV.
+        grid of 20 values, evenly spaced in the logarithm, printed as CSV, or with --json as a list.
     loss
         A wished value of the target; the variable that is open is solved for.
     tokens_per_param
@@ -57,7 +57,7 @@ def forecast(
     if any(not isinstance(value, str | float) for value in given.values()) or output:
         if loss is not None:
             raise ForecastError("--loss solves for one number; a range of inputs does not go with it.")
-        _print_grid(fitted, given, output)
+        _grid(fitted, given, output, json=json)
         return
     if loss is not None:
         answer = invert(fitted, loss, tokens_per_param=tokens_per_param, **given)
@@ -86,15 +86,25 @@ def _value(name: str, text: str, fitted: Fit) -> Any:
     return np.geomspace(low, high, count)
 
 
-def _print_grid(fitted: Fit, given: dict[str, Any], output: str | None) -> None:
+def _grid(fitted: Fit, given: dict[str, Any], output: str | None, *, json: bool) -> None:
     from rung.files import write_text
+    from rung.forecast import forecast as forecast_run
     from rung.forecast import forecast_grid
 
-    text = forecast_grid(fitted, **given).write_csv()
+    grid = forecast_grid(fitted, **given)
+    inputs = grid.columns[: grid.columns.index("value")]
+
+    def alone(place: int) -> Forecast:
+        return forecast_run(fitted, **grid.select(inputs).row(place, named=True))
+
     if output:
-        write_text(output, text)
-    else:
-        print(text, end="")
+        write_text(output, grid.write_csv())
+    if json:
+        print(json_module.dumps([alone(place).to_dict() for place in range(grid.height)], allow_nan=False))
+    elif not output:
+        print(grid.write_csv(), end="")
+    farthest = grid["extrapolation_factor"].arg_max()
+    say(*(f"warning: {caution.text}" for caution in alone(farthest or 0).cautions))
 
 
 def describe(answer: Forecast, fitted: Fit) -> str:

@@ -68,13 +68,10 @@ def _plain(entry: Entry) -> dict[str, Any]:
 def describe(entry: Entry) -> str:
     """One law as text for people."""
     from rung.laws import SYMBOLS
-    from rung.units import format_value
 
     law = entry.law
     variables = ", ".join(f"{name} ({SYMBOLS[name]})" if name in SYMBOLS else name for name in law.variables)
-    constants = ", ".join(
-        f"{name} = {format_value(value).rstrip('0').rstrip('.')}" for name, value in entry.constants.items()
-    )
+    constants = ", ".join(f"{name} = {value:.12g}" for name, value in entry.constants.items())
     rows = [
         ("law", law.name),
         ("says", entry.title),

@@ -57,13 +57,15 @@ def pairs(texts: Sequence[str], option: str) -> dict[str, str]:
     """NAME=VALUE texts as a dictionary.
 
     Raises:
-        RungError: A text has no equals sign.
+        RungError: A text has no equals sign, or repeats a name.
     """
     found = {}
     for text in texts:
         name, sign, value = text.partition("=")
         if not (name.strip() and sign and value.strip()):
             raise RungError(f"{option} {text!r}: write NAME=VALUE.")
+        if name.strip() in found:
+            raise RungError(f"{option} {text!r}: {name.strip()} is given a second time. Give it once.")
         found[name.strip()] = value.strip()
     return found
 

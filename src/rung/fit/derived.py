@@ -8,7 +8,7 @@ import numpy as np
 
 from rung.fit.result import Estimate
 from rung.laws import Law
-from rung.laws.tree import Array, Binary, Expression, Name
+from rung.laws.tree import Array, Binary, Expression, Name, Negative, names
 
 
 def derived_quantities(
@@ -50,14 +50,30 @@ def _summary(value: float, draws: Array, level: float) -> Estimate:
 
 
 def _exponents(law: Law) -> tuple[str, str] | None:
-    """The exponents of N and D where the law is a sum with one term c / N^a and one c / D^b."""
+    """The exponents of N and D where the law is a sum with one term in each, c / N^a and c / D^b."""
     found: dict[str, str] = {}
     for term in _sum_terms(law.tree):
-        match term:
-            case Binary("/", Name(), Binary("^", Name(variable, None), Name(exponent, None))):
-                if variable in law.variables and exponent in law.coefficient_names:
-                    found[variable] = exponent
-    return (found["N"], found["D"]) if {"N", "D"} <= set(found) else None
+        present = {name.name for name in names(term)} & {"N", "D"}
+        if not present:
+            continue
+        power = _power_term(term)
+        if power is None or power[0] not in present or power[0] in found or len(present) > 1:
+            return None
+        found[power[0]] = power[1]
+    if set(found) != {"N", "D"} or not set(found.values()) <= set(law.coefficient_names):
+        return None
+    return found["N"], found["D"]
+
+
+def _power_term(term: Expression) -> tuple[str, str] | None:
+    """The variable and the exponent of a term c / x^a or c * x^-a, with c a single name."""
+    match term:
+        case Binary("/", Name(), Binary("^", Name(variable, None), Name(exponent, None))):
+            return variable, exponent
+        case Binary("*", Name(), Binary("^", Name(variable, None), Negative(Name(exponent, None)))):
+            return variable, exponent
+        case _:
+            return None
 
 
 def _sum_terms(node: Expression) -> list[Expression]:

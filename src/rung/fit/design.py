@@ -29,6 +29,8 @@ class Design:
         levels: Each grouping column's count of levels.
         level_names: Each grouping column's levels, as text.
         run: The run that each row belongs to, as a number from 0 (n,).
+        row: Each row's number in its file, from 1 (n,).
+        source: The table's name, for messages.
         size: Count of internal numbers that the law has on this table.
     """
 
@@ -39,6 +41,8 @@ class Design:
     levels: Mapping[str, int]
     level_names: Mapping[str, tuple[str, ...]]
     run: NDArray[np.intp]
+    row: NDArray[np.int64]
+    source: str
     size: int
 
     @property
@@ -62,6 +66,18 @@ class Design:
     def runs(self) -> int:
         return int(self.run.max()) + 1
 
+    @property
+    def strata(self) -> NDArray[np.intp]:
+        """For each run, the combination of group levels of its first row (runs,)."""
+        first = np.unique(self.run, return_index=True)[1]
+        stacked = np.stack([np.zeros_like(first), *(index[first] for index in self.groups.values())], axis=1)
+        return np.unique(stacked, axis=0, return_inverse=True)[1].ravel().astype(np.intp)
+
+    def runs_at(self, group: str) -> NDArray[np.intp]:
+        """How many runs each level of a group has (levels,)."""
+        pairs = np.unique(np.stack([self.groups[group], self.run], axis=1), axis=0)
+        return np.bincount(pairs[:, 0], minlength=self.levels[group])
+
     def take(self, rows: NDArray[np.intp]) -> Design:
         """The design of some of the rows."""
         return replace(
@@ -71,6 +87,7 @@ class Design:
             weights=self.weights[rows],
             groups={name: index[rows] for name, index in self.groups.items()},
             run=self.run[rows],
+            row=self.row[rows],
         )
 
     def tape(self, law: Law, residual: str) -> Tape:
@@ -101,10 +118,8 @@ def make_design(
         RunsError: A column is missing, or a row of it cannot be used.
         FitError: A row cannot be used on this objective's scale, or there are too few.
     """
-    variables = {name: _numbers(runs, column_of(name), f"{name!r} in the formula") for name in law.variables}
-    values = _numbers(runs, target, "the target")
+    variables, values = measured_at(runs, law, objective, target)
     row_weights = _numbers(runs, weights, "--weights") if weights else np.ones(len(values))
-    _check_target(runs, values, objective, target)
     if np.any(row_weights < 0) or not np.any(row_weights > 0):
         raise FitError(f"{runs.source}: weights in {weights!r} must be zero or more, and not all zero.")
     groups, names = _groups(runs, law.groups)
@@ -118,7 +133,6 @@ def make_design(
             f"({runs.source}). Add runs, or fix some: --fix {law.free[0].name}=VALUE."
         )
     require_usable(runs, columns_used(law, target, weights))
-    _check_value(law, variables)
     return Design(
         columns=variables,
         target=values,
@@ -127,8 +141,23 @@ def make_design(
         levels=levels,
         level_names=names,
         run=runs.run_index(),
+        row=runs.row_numbers(),
+        source=runs.source,
         size=size,
     )
+
+
+def measured_at(runs: Runs, law: Law, objective: Objective, target: str) -> tuple[dict[str, Array], Array]:
+    """The law's variables and the target, every row of them usable.
+
+    Raises:
+        RunsError: A column is missing.
+        FitError: A row has no number, or none on the objective's scale.
+    """
+    variables = {name: _numbers(runs, column_of(name), f"{name!r} in the formula") for name in law.variables}
+    values = _numbers(runs, target, "the target")
+    _check_target(runs, values, objective, target)
+    return variables, values
 
 
 def _numbers(runs: Runs, column: str, what: str) -> Array:
@@ -146,33 +175,17 @@ def _numbers(runs: Runs, column: str, what: str) -> Array:
 def _check_target(runs: Runs, values: Array, objective: Objective, target: str) -> None:
     if objective.residual == "log":
         bad = np.flatnonzero(values <= 0)
-        wish, remedy = "positive for residuals of the logarithm", "--objective squares"
+        wish, rest = "positive for residuals of the logarithm", f"{target} > 0"
     elif objective.residual == "logit":
         bad = np.flatnonzero((values <= 0) | (values >= 1))
-        wish, remedy = "inside (0, 1) for logit residuals", "--objective squares"
+        wish, rest = "inside (0, 1) for logit residuals", f"{target} > 0 and {target} < 1"
     else:
         return
     if len(bad):
         raise FitError(
             f"{runs.row_name(int(bad[0]))}: {target} is {values[bad[0]]:g}, and must be {wish} "
-            f'({len(bad)} such row{"s" if len(bad) > 1 else ""}). Pass {remedy}, or remove them: --where "{target} > 0".'
+            f'({len(bad)} such row{"s" if len(bad) > 1 else ""}). Pass --objective squares, or remove them: --where "{rest}".'
         )
-
-
-def _check_value(law: Law, variables: Mapping[str, Array]) -> None:
-    """Refuse a formula that has no value at any row, whatever the coefficients."""
-    rng = np.random.default_rng(0)
-    names = [c.name for c in law.free]
-    for scale in (0.1, 0.5, 1.0, 2.0):
-        trial = {
-            name: float(value) for name, value in zip(names, scale * rng.uniform(0.5, 1.5, len(names)), strict=True)
-        }
-        if np.any(np.isfinite(law.value(trial, variables))):
-            return
-    raise FitError(
-        f"{law.formula!r} has no finite value at any row (a division by zero, or the logarithm of a number "
-        "that is not positive). Check the formula and the columns it uses."
-    )
 
 
 def _groups(runs: Runs, wanted: Sequence[str]) -> tuple[dict[str, NDArray[np.intp]], dict[str, tuple[str, ...]]]:

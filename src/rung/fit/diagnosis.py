@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from rung.errors import Caution
 from rung.fit.covariance import Curvature
-from rung.fit.design import Design
+from rung.fit.design import Design, column_of
 from rung.fit.resample import Draws
 from rung.fit.search import SAFE_SHARE, Optimum, Problem
-from rung.laws.coefficients import Scale
+from rung.laws.coefficients import Coefficient, Scale
 from rung.laws.tree import Array
-from rung.runs import Runs
 from rung.units import format_value
 
 EXACT = 1e-9
@@ -24,7 +25,10 @@ replication by Besiroglu et al. (2024) left out (the next row has 4.4)."""
 
 _NEGLIGIBLE = 1e-6
 _FEW_RUNS = 8
+_FEW_SPARE = 3
+"""Runs of a group's level beyond its own coefficients up to which their intervals are called rough."""
 _UNSETTLED = 0.05
+_AT_END = 1e-4
 _WIDE = 100.0
 """How far above the estimate, as a factor, the upper end of an interval may lie before it says nothing."""
 
@@ -58,6 +62,72 @@ def undetermined_places(curvature: Curvature, problem: Problem, optimum: Optimum
             if coefficient.scale is Scale.ABOVE and above[place] > np.log(_WIDE):
                 places.add(place)
     return places
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupLevel:
+    """One level of a grouping column, and what its own coefficients stand on.
+
+    Attributes:
+        name: The level, as column=level.
+        runs: How many runs it has.
+        places: Places of its own coefficients.
+    """
+
+    name: str
+    runs: int
+    places: tuple[int, ...]
+
+    @property
+    def bare(self) -> bool:
+        """Whether its coefficients meet its runs whether they are true or not."""
+        return self.runs <= len(self.places)
+
+    @property
+    def poor(self) -> bool:
+        return not self.bare and self.runs <= len(self.places) + _FEW_SPARE
+
+
+def group_levels(problem: Problem) -> list[GroupLevel]:
+    """Every level of every grouping column that has coefficients of its own."""
+    design = problem.design
+    numbers = design.numbers(problem.law)
+    found = []
+    for group, levels in design.level_names.items():
+        counts = design.runs_at(group)
+        # The numbers of one coefficient stand together, one per level in order.
+        firsts = [place for place, c in enumerate(numbers) if c.group == group][:: len(levels)]
+        found += [
+            GroupLevel(name=f"{group}={level}", runs=int(counts[at]), places=tuple(first + at for first in firsts))
+            for at, level in enumerate(levels)
+            if firsts
+        ]
+    return found
+
+
+def group_cautions(levels: list[GroupLevel]) -> list[Caution]:
+    """Levels of a group with too few runs for coefficients of their own."""
+    found = []
+    bare = [level.name for level in levels if level.bare]
+    if bare:
+        found.append(
+            Caution(
+                "undetermined",
+                f"{_some(bare)} {'has' if len(bare) == 1 else 'have'} no more runs than coefficients of "
+                f"{'its' if len(bare) == 1 else 'their'} own, which meet them whether they are true or not: no interval is given "
+                "there. Add runs, or share coefficients between groups.",
+            )
+        )
+    poor = [f"{level.name} ({level.runs})" for level in levels if level.poor]
+    if poor:
+        found.append(
+            Caution(
+                "few_runs_in_group",
+                f"{_some(poor)} {'has' if len(poor) == 1 else 'have'} few runs beyond the coefficients of "
+                f"{'its' if len(poor) == 1 else 'their'} own: intervals there are rough, and likely too narrow. Add runs.",
+            )
+        )
+    return found
 
 
 def search_cautions(optimum: Optimum) -> list[Caution]:
@@ -134,13 +204,25 @@ def determination_cautions(
             )
         )
     edge = on_edge(problem, optimum)
-    if edge:
-        its, have, it = ("its", "has", "it") if len(edge) == 1 else ("their", "have", "them")
+    values = design.values(problem.law, optimum.internal[None, :])[0]
+    ends = {place: _end_of_range(design.numbers(problem.law)[place], values[place]) for place in sorted(edge)}
+    found += [
+        Caution(
+            "on_bound",
+            f"{names[place]} went to the end of its range, {end:g}: the data want it beyond. Widen the range in the formula, or "
+            f"fix it (--fix {names[place].partition('[')[0]}={end:g}).",
+        )
+        for place, end in ends.items()
+        if end is not None
+    ]
+    gone = [place for place, end in ends.items() if end is None]
+    if gone:
+        its, have, it = ("its", "has", "it") if len(gone) == 1 else ("their", "have", "them")
         found.append(
             Caution(
                 "on_bound",
-                f"{_listed([names[place] for place in sorted(edge)])} ran to the end of {its} range and {have} no effect on the "
-                f"fit: the data do not show {'that term' if len(edge) == 1 else 'those terms'}. Fix {it}, or use a law without "
+                f"{_listed([names[place] for place in gone])} ran to the end of {its} range and {have} no effect on the "
+                f"fit: the data do not show {'that term' if len(gone) == 1 else 'those terms'}. Fix {it}, or use a law without "
                 f"{it}.",
             )
         )
@@ -156,10 +238,27 @@ def determination_cautions(
     return found
 
 
-def column_cautions(problem: Problem) -> list[Caution]:
-    """Variables that cannot tell coefficients apart: constant ones, and ones in fixed proportion."""
+def _end_of_range(coefficient: Coefficient, value: float) -> float | None:
+    """The finite end, other than zero, at which a value stands; None where it stands at none."""
+    for end in (coefficient.low, coefficient.high):
+        if np.isfinite(end) and end != 0 and abs(value - end) <= _AT_END * abs(end):
+            return end
+    return None
+
+
+def column_cautions(problem: Problem, target: str) -> list[Caution]:
+    """The target among the variables, and variables that cannot tell coefficients apart: constant, or in proportion."""
     columns = problem.design.columns
-    found = [
+    found = []
+    if target in map(column_of, columns):
+        found.append(
+            Caution(
+                "target_in_formula",
+                f"the formula predicts {target} from the measured {target} itself: residuals and intervals are too small, and a "
+                "forecast needs what it should predict.",
+            )
+        )
+    found += [
         Caution(
             "constant_column",
             f"{name} has the same value in every row: coefficients of its term cannot be told from a constant.",
@@ -188,7 +287,7 @@ def on_edge(problem: Problem, optimum: Optimum) -> set[int]:
     return {int(place) for place in np.flatnonzero(effect <= _NEGLIGIBLE * float(np.std(problem.target)))}
 
 
-def influence_caution(problem: Problem, optimum: Optimum, runs: Runs) -> Caution | None:
+def influence_caution(problem: Problem, optimum: Optimum) -> Caution | None:
     """The rows that pull the law away from the rest, found together and not one by one.
 
     Rows with a large Cook's distance are left out, the law is refitted, and the distances are taken again
@@ -219,11 +318,11 @@ def influence_caution(problem: Problem, optimum: Optimum, runs: Runs) -> Caution
     shifts[sorted(on_edge(problem, optimum))] = 0.0
     place = int(np.argmax(shifts))
     before, after = design.values(problem.law, np.stack([optimum.internal, point[0]]))[:, place]
-    rows = [str(runs.row_numbers()[int(row)]) for row in odd[:10]]
+    rows = [str(number) for number in design.row[odd[:10]]]
     more = [f"{len(odd) - 10} more"] if len(odd) > 10 else []
-    who, them = (f"row {rows[0]} of {runs.source} pulls", "it")
+    who, them = (f"row {rows[0]} of {design.source} pulls", "it")
     if len(odd) > 1:
-        who, them = f"rows {_listed(rows + more)} of {runs.source} pull", "them"
+        who, them = f"rows {_listed(rows + more)} of {design.source} pull", "them"
     return Caution(
         "influential_runs",
         f"{who} the law away from the rest. Without {them}, {names_of(problem)[place]} is {format_value(after)} instead of "
@@ -244,6 +343,10 @@ def _cook(problem: Problem, evaluated: tuple[Array, Array], kept: NDArray[np.boo
     leverage = np.einsum("kn,kn->n", J, np.linalg.pinv(J[:, kept] @ J[:, kept].T, rcond=1e-14, hermitian=True) @ J)
     inside = np.where(kept, (1 - np.minimum(leverage, 0.999)) ** 2, 1.0)
     return np.asarray(residual**2 * leverage / (len(J) * noise**2 * inside))
+
+
+def _some(words: list[str]) -> str:
+    return _listed(words if len(words) <= 6 else [*words[:5], f"{len(words) - 5} more"])
 
 
 def _listed(words: list[str]) -> str:

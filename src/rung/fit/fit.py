@@ -16,6 +16,8 @@ from rung.fit.design import Design, columns_used, make_design
 from rung.fit.diagnosis import (
     column_cautions,
     determination_cautions,
+    group_cautions,
+    group_levels,
     influence_caution,
     is_exact,
     names_of,
@@ -78,11 +80,15 @@ def fit(
         raise FitError(f"level {level} must lie between 0 and 1, as in --level 0.9.")
     if draws < 0 or draws == 1:
         raise FitError(f"draws {draws} must be 0 or at least 2.")
+    if seed < 0:
+        raise FitError(f"seed {seed} must be 0 or more.")
+    if weights:
+        table = table.drop_weightless(weights)
     chosen = find_law(law, table.columns) if isinstance(law, str) else law
     entry = law_book().get(chosen.name)
     target = target or (entry.target if entry else "loss")
     measure = objective_named(objective or (entry.objective if entry else "log-huber"), delta)
-    chosen = chosen.restrict([Clause(name, -np.inf, np.inf, value) for name, value in (fix or {}).items()])
+    chosen = chosen.restrict([Clause(name, fixed=value) for name, value in (fix or {}).items()])
     design = make_design(table, chosen, measure, target=target, weights=weights)
     problem = make_problem(chosen, design, measure)
     with np.errstate(all="ignore"):
@@ -139,20 +145,24 @@ def _tell(
     shape = curvature(problem, optimum)
     noisy = shape.degrees > 0 and not is_exact(problem, optimum)
     drawn = _draws(problem, optimum, shape, draws if noisy else None, rng)
-    loose = undetermined_places(shape, problem, optimum, drawn.internal_BK)
+    levels = group_levels(problem)
+    bare = [place for level in levels if level.bare for place in level.places]
+    loose = undetermined_places(shape, problem, optimum, drawn.internal_BK) - set(bare)
     values_BK = problem.design.values(problem.law, drawn.internal_BK)
+    values_BK[:, bare] = np.nan
     values_BK.setflags(write=False)
-    influence = influence_caution(problem, optimum, table)
+    influence = influence_caution(problem, optimum)
     return _Story(
         optimum=optimum,
-        estimates=_estimates(problem, optimum, shape, values_BK, loose, level, bootstrapped=draws > 0),
+        estimates=_estimates(problem, optimum, shape, values_BK, loose | set(bare), level, bootstrapped=draws > 0),
         values_BK=values_BK,
-        noise=_noise(optimum, shape),
+        noise=_noise(problem.design, optimum, shape),
         cautions=(
             *plausibility(table, target),
-            *column_cautions(problem),
+            *column_cautions(problem, target),
             *search_cautions(optimum),
             *determination_cautions(problem, optimum, shape, loose),
+            *group_cautions(levels),
             *run_cautions(problem.design, shape, drawn),
             *([influence] if influence else []),
         ),
@@ -216,14 +226,17 @@ def _student_quantile(probability: float, degrees: int) -> float:
     return float(stdtrit(degrees, probability))
 
 
-def _noise(optimum: Optimum, shape: Curvature) -> Array:
-    """Quantiles of the residuals, widened for the degrees of freedom that the fit used up."""
+def _noise(design: Design, optimum: Optimum, shape: Curvature) -> Array:
+    """Quantiles of the residuals by weight, widened for the degrees of freedom that the fit used up."""
     count = len(optimum.residuals)
     if shape.spare <= 0:
         return np.empty(0)
     points = (np.arange(_NOISE_POINTS) + 0.5) / _NOISE_POINTS
-    size = len(optimum.internal)
-    return np.asarray(np.quantile(optimum.residuals, points) * np.sqrt(count / max(count - size, 1)))
+    widening = np.sqrt(count / max(count - design.size, 1))
+    if np.ptp(design.weights) == 0:
+        return np.asarray(np.quantile(optimum.residuals, points) * widening)
+    # NumPy takes weights in this method alone.
+    return np.asarray(np.quantile(optimum.residuals, points, weights=design.weights, method="inverted_cdf") * widening)
 
 
 def _ranges(design: Design) -> dict[str, tuple[float, float]]:

@@ -1,6 +1,7 @@
 """The bootstrap: the law refitted to the runs drawn again, by weights and never by copies.
 
-Whole runs are drawn, so the checkpoint rows of one run stay together. Each refit starts at the optimum;
+Whole runs are drawn, so the checkpoint rows of one run stay together, and where coefficients differ between
+groups, as many runs of each group as there are. Each refit starts at the optimum;
 small tables get a fresh start per draw as well, since there the best optimum of a draw is more often
 another one.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rung.fit.search import Optimum, Problem
 from rung.fit.starts import balanced_starts
@@ -37,11 +39,12 @@ def bootstrap(problem: Problem, optimum: Optimum, draws: int, rng: np.random.Gen
     design = problem.design
     block = max(1, min(draws, _BLOCK_ELEMENTS // design.rows))
     space = problem.workspace(block)
+    strata = design.strata
     found = []
     unsettled = 0
     for first in range(0, draws, block):
         count = min(block, draws - first)
-        weights = run_counts(design.runs, count, rng)[:, design.run] * design.weights
+        weights = run_counts(strata, count, rng)[:, design.run] * design.weights
         warm = np.tile(optimum.internal, (count, 1))
         best = problem.solve(warm, weights, scale=optimum.scale, warm=True, space=space)
         internal, converged = best.internal_JK, best.converged_J
@@ -56,7 +59,12 @@ def bootstrap(problem: Problem, optimum: Optimum, draws: int, rng: np.random.Gen
     return Draws(internal_BK=np.concatenate(found), unsettled=unsettled)
 
 
-def run_counts(runs: int, draws: int, rng: np.random.Generator) -> Array:
-    """How often each run is drawn (draws, runs)."""
-    picks = rng.integers(runs, size=(draws, runs)) + runs * np.arange(draws)[:, None]
-    return np.bincount(picks.ravel(), minlength=draws * runs).reshape(draws, runs).astype(np.float64)
+def run_counts(strata: NDArray[np.intp], draws: int, rng: np.random.Generator) -> Array:
+    """How often each run is drawn (draws, runs), as many from each stratum as it has runs."""
+    counts = np.zeros((draws, len(strata)))
+    for stratum in np.unique(strata):
+        members = np.flatnonzero(strata == stratum)
+        size = len(members)
+        picks = rng.integers(size, size=(draws, size)) + size * np.arange(draws)[:, None]
+        counts[:, members] = np.bincount(picks.ravel(), minlength=draws * size).reshape(draws, size)
+    return counts

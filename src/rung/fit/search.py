@@ -27,6 +27,11 @@ SAFE_SHARE = 0.1
 AGREEMENT = 1e-6
 """Relative difference of the objective within which two starts count as the same optimum."""
 
+_EXACT = 1e-26
+"""Mean squared residual, in units of the residual, under which data count as exact: relative tests mean
+nothing there."""
+
+_EXACT_AGREEMENT = 1e-20
 _POLISH = 1e-18
 _REACH = 1.0
 """Steps in ranges are in logarithms: one step changes a coefficient by a factor of e at most."""
@@ -46,6 +51,7 @@ class Problem:
         target: The target on the residual's scale (n,).
         deltas: Huber thresholds, largest first, that end at the objective's own: each stage starts from
             the last one's solution. A single inf for squares and Student's loss.
+        unit: What a residual is large against: 1 for logarithms, the target's spread for plain residuals.
     """
 
     law: Law
@@ -53,6 +59,7 @@ class Problem:
     objective: Objective
     target: Array
     deltas: tuple[float, ...]
+    unit: float
 
     def workspace(self, jobs: int) -> Workspace:
         return self.design.workspace(self.law, self.objective.residual, jobs)
@@ -96,8 +103,17 @@ class Problem:
         tolerance: float = TOLERANCE,
     ) -> Solutions:
         """Solve at one delta."""
-        loss = self.loss(delta, scale)
-        return solve(space, starts_JK, self.target, weights, loss, reach=self.reach, warm=warm, tolerance=tolerance)
+        return solve(
+            space,
+            starts_JK,
+            self.target,
+            weights,
+            self.loss(delta, scale),
+            reach=self.reach,
+            floor=_EXACT * self.unit**2 * float(np.max(np.sum(weights, axis=1))),
+            warm=warm,
+            tolerance=tolerance,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +150,7 @@ def make_problem(law: Law, design: Design, objective: Objective) -> Problem:
     if np.isfinite(last) and last < 0.2 * first:
         while deltas[0] < first / _ANNEAL:
             deltas.insert(0, deltas[0] * _ANNEAL)
-    return Problem(law=law, design=design, objective=objective, target=target, deltas=tuple(deltas))
+    return Problem(law=law, design=design, objective=objective, target=target, deltas=tuple(deltas), unit=unit)
 
 
 def search(problem: Problem, rng: np.random.Generator, start: Mapping[str, float] | None = None) -> Optimum:
@@ -168,10 +184,7 @@ def search(problem: Problem, rng: np.random.Generator, start: Mapping[str, float
     points = np.concatenate([r.internal_JK for r in rounds])
     values = np.concatenate([r.objective_J for r in rounds])
     if not np.isfinite(values).any():
-        raise FitError(
-            f"no start gave {law.formula!r} a finite value on all {design.rows} rows. "
-            "Check its ranges (`with alpha in (0, 2)`) and the columns it uses."
-        )
+        raise _no_value(problem, space.evaluate(starts[: space.lanes])[0])
     best = int(np.argmin(values))
     converged = bool(np.concatenate([r.converged_J for r in rounds])[best])
     point = points[best]
@@ -184,6 +197,11 @@ def search(problem: Problem, rng: np.random.Generator, start: Mapping[str, float
         point, scale, converged = _student(problem, space, points[np.argsort(values)[:8]], scale)
     point, settled = _polished(problem, space, point, scale)
     prediction, jacobian = space.evaluate(point[None, :])
+    if not np.all(np.isfinite(jacobian)):
+        raise FitError(
+            f"{law.formula!r} has no finite derivatives at the best point found. Narrow its ranges "
+            "(`with alpha in (0, 2)`), or write it another way."
+        )
     return Optimum(
         internal=point,
         residuals=problem.target - prediction[0],
@@ -192,6 +210,26 @@ def search(problem: Problem, rng: np.random.Generator, start: Mapping[str, float
         tried=len(values),
         agreed=_agreed(rounds, problem),
         converged=converged or settled,
+    )
+
+
+def _no_value(problem: Problem, predictions_Ln: Array) -> FitError:
+    """Why no start has a value: rows where the law has none at all, or nothing that can be named."""
+    formula, design = problem.law.formula, problem.design
+    never = np.flatnonzero(~np.isfinite(predictions_Ln).any(axis=0))
+    why = "a division by zero, the logarithm of a number that is not positive, or one too large"
+    if len(never) == design.rows:
+        return FitError(
+            f"{formula!r} has no finite value at any row ({why}). Check the formula and the columns it uses."
+        )
+    if len(never):
+        return FitError(
+            f"{design.source}, row {design.row[never[0]]}: {formula!r} has no finite value there ({why}; {len(never)} such "
+            f"row{'s' if len(never) > 1 else ''}). Check the formula, or leave such rows out with --where."
+        )
+    return FitError(
+        f"no start gave {formula!r} a finite value on all {design.rows} rows together ({why}). "
+        "Check its ranges (`with alpha in (0, 2)`) and the columns it uses."
     )
 
 
@@ -224,7 +262,8 @@ def _agreed(rounds: list[Solutions], problem: Problem) -> int:
     best = np.min(values)
     if not np.isfinite(best):
         return 0
-    return int(np.sum(values <= best * (1 + AGREEMENT) + 1e-20 * problem.design.rows))
+    negligible = _EXACT_AGREEMENT * problem.unit**2 * float(np.sum(problem.design.weights))
+    return int(np.sum(values <= best * (1 + AGREEMENT) + negligible))
 
 
 def screened_starts(problem: Problem, candidates: int, kept: int, rng: np.random.Generator) -> Array:

@@ -23,8 +23,6 @@ TOLERANCE = 1e-11
 MAX_ITERATIONS = 400
 _FIRST_DAMPING = 1e-2
 _LARGEST_DAMPING = 1e14
-_EXACT = 1e-26
-"""Mean squared residual under which data count as exact: relative tests mean nothing there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +88,7 @@ def solve(
     loss: RowLoss,
     *,
     reach: Array | None = None,
+    floor: float = 0.0,
     warm: bool = False,
     tolerance: float = TOLERANCE,
     max_iterations: int = MAX_ITERATIONS,
@@ -103,6 +102,7 @@ def solve(
         weights: Row weights, (1, n) for all jobs or (J, n) for each its own.
         loss: The loss per residual.
         reach: The most that each internal number may move in one step (K,); without limit by default.
+        floor: Value of the loss under which the data count as met exactly.
         warm: Whether the starts are near their optima, so that Newton steps come at once.
         tolerance: Predicted relative decrease of the loss under which a step is negligible.
         max_iterations: Steps per job.
@@ -115,6 +115,7 @@ def solve(
         weights,
         loss,
         limits,
+        floor,
         warm=warm,
         tolerance=tolerance,
         max_iterations=max_iterations,
@@ -136,6 +137,7 @@ class _Run:
         weights: Array,
         loss: RowLoss,
         reach: Array,
+        floor: float,
         *,
         warm: bool,
         tolerance: float,
@@ -148,7 +150,7 @@ class _Run:
         self.tolerance, self.max_iterations = tolerance, max_iterations
         robust = not np.isinf(loss.delta)
         self.first_tau = 1.0 if (robust and not warm) else 0.0
-        self.floor = _EXACT * space.rows
+        self.floor = floor
         self.best_JK = starts_JK.copy()
         self.objective_J = np.full(jobs, np.inf)
         self.converged_J = np.zeros(jobs, dtype=bool)

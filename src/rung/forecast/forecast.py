@@ -73,6 +73,9 @@ def forecast(fit: Fit, **given: float | str) -> Forecast:
     """
     question = ask(fit, given)
     require_complete(fit, question)
+    many = [name for name, values in question.variables.items() if np.size(values) > 1]
+    if many:
+        raise ForecastError(f"{many[0]} has several values; forecast_grid takes them, forecast one.")
     low_high = predict(fit, question)
     value = float(low_high["value"][0])
     if not np.isfinite(value):
@@ -84,7 +87,7 @@ def forecast(fit: Fit, **given: float | str) -> Forecast:
         law_interval=_ends(low_high, "law"),
         run_interval=_ends(low_high, "run"),
         extrapolation_factor=float(factor[0]),
-        cautions=(*far_caution(fit, question.variables), *no_interval(fit)),
+        cautions=(*far_caution(fit, question.variables), *no_interval(fit, question.levels)),
     )
 
 
@@ -105,7 +108,10 @@ def forecast_grid(fit: Fit, **given: Any) -> pl.DataFrame:
     factor, _ = extrapolation(fit, question.variables)
     size = len(predicted["value"])
     frame = {name: np.broadcast_to(values, (size,)) for name, values in {**columns, **predicted}.items()}
-    return pl.DataFrame(frame).with_columns(extrapolation_factor=pl.Series(np.broadcast_to(factor, (size,))))
+    levels = [pl.lit(level).alias(group) for group, level in question.levels.items()]
+    return pl.DataFrame(frame).select(
+        *levels, pl.all(), extrapolation_factor=pl.Series(np.broadcast_to(factor, (size,)))
+    )
 
 
 def require_complete(fit: Fit, question: Question) -> None:
@@ -153,8 +159,18 @@ def _ends(predicted: Mapping[str, Array], name: str) -> Interval:
     return (low, high) if np.isfinite(low) and np.isfinite(high) else (None, None)
 
 
-def no_interval(fit: Fit) -> tuple[Caution, ...]:
-    """The caution of a fit without resamples."""
+def no_interval(fit: Fit, levels: Mapping[str, str]) -> tuple[Caution, ...]:
+    """The caution of a fit without resamples, or without any for these levels of its groups."""
+    _, draws = fit.vectors(levels)
+    unknown = [name for name, values in draws.items() if len(values) and not np.any(np.isfinite(values))]
+    if unknown:
+        where = ", ".join(f"{group}={level}" for group, level in levels.items())
+        return (
+            Caution(
+                "no_interval",
+                f"the runs of {where} do not determine {' and '.join(unknown)} there: this forecast has no interval.",
+            ),
+        )
     if len(fit.draws):
         return ()
     return (Caution("no_interval", f"the fit is {fit.status}: it has no interval, and so neither has this forecast."),)

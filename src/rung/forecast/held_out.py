@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from rung.errors import ForecastError
-from rung.fit import Fit, column_of
+from rung.fit import Fit, columns_used, measured_at
 from rung.forecast.forecast import predict
 from rung.forecast.inputs import Question
-from rung.runs import Runs
+from rung.runs import Runs, require_usable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +22,7 @@ class HeldOutPoint:
     Attributes:
         name: Its run, or its row.
         inputs: The law's variables.
+        levels: The level of each grouping column.
         measured: The target as measured.
         forecast: The target as forecast.
         low: Lower end of the interval for a new run; None without one.
@@ -30,10 +31,16 @@ class HeldOutPoint:
 
     name: str
     inputs: Mapping[str, float]
+    levels: Mapping[str, str]
     measured: float
     forecast: float
     low: float | None
     high: float | None
+
+    @property
+    def error(self) -> float | None:
+        """Forecast minus measurement, relative to the measurement's size; None where that is zero."""
+        return (self.forecast - self.measured) / abs(self.measured) if self.measured else None
 
     @property
     def inside(self) -> bool:
@@ -53,16 +60,17 @@ class HeldOut:
         return sum(point.inside for point in self.points)
 
     @property
-    def mean_error(self) -> float:
-        """Mean absolute relative error."""
-        return float(np.mean([abs(point.forecast / point.measured - 1) for point in self.points]))
+    def mean_error(self) -> float | None:
+        """Mean absolute relative error, over the points that have one."""
+        errors = [abs(point.error) for point in self.points if point.error is not None]
+        return float(np.mean(errors)) if errors else None
 
     def to_dict(self) -> dict[str, Any]:
         """The comparison as plain values."""
         points = [
             {
                 "name": point.name,
-                "inputs": dict(point.inputs),
+                "inputs": {**point.inputs, **point.levels},
                 "measured": point.measured,
                 "forecast": point.forecast,
                 "run_interval": [point.low, point.high],
@@ -81,7 +89,7 @@ def split(runs: Runs, condition: str | None) -> tuple[Runs, Runs | None]:
     """
     if condition is None:
         return runs, None
-    held = runs.where(condition)
+    held = runs.where(condition, option="--hold-out")
     rest = ~np.isin(runs.row_numbers(), held.row_numbers())
     if not rest.any():
         raise ForecastError(f"--hold-out {condition!r} leaves no row to fit on.")
@@ -89,10 +97,23 @@ def split(runs: Runs, condition: str | None) -> tuple[Runs, Runs | None]:
 
 
 def compare_held_out(fit: Fit, held: Runs) -> HeldOut:
-    """Forecast rows that a fit did not see."""
-    variables = {name: held.numbers(column_of(name)) for name in fit.law.variables}
-    measured = held.numbers(fit.target)
+    """Forecast rows that a fit did not see.
+
+    Raises:
+        RunsError: A row cannot be used.
+        FitError: A row has no number, or none on the objective's scale.
+        ForecastError: A row's group has no row in the fit.
+    """
+    variables, measured = measured_at(held, fit.law, fit.objective, fit.target)
+    require_usable(held, columns_used(fit.law, fit.target))
     groups = {group: held.texts(group) for group in fit.groups}
+    for group, texts in groups.items():
+        strange = np.flatnonzero(~np.isin(texts, fit.groups[group]))
+        if len(strange):
+            raise ForecastError(
+                f"{held.row_name(int(strange[0]))} is held out, and no row fitted has its {group}, "
+                f"{str(texts[strange[0]])!r}. Leave rows of every {group} to fit on."
+            )
     points = []
     for place in range(len(held)):
         here = {name: values[place : place + 1] for name, values in variables.items()}
@@ -103,6 +124,7 @@ def compare_held_out(fit: Fit, held: Runs) -> HeldOut:
             HeldOutPoint(
                 name=held.short_name(place),
                 inputs={name: float(values[0]) for name, values in here.items()},
+                levels=levels,
                 measured=float(measured[place]),
                 forecast=predicted["value"],
                 low=predicted["run_low"] if bounded else None,

@@ -17,6 +17,8 @@ from rung.units import flops_6nd, format_count
 FAR = 100.0
 """Extrapolation factor beyond which a forecast is cautioned."""
 
+_COMPUTE_TOLERANCE = 0.01
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
@@ -50,16 +52,32 @@ def ask(fit: Fit, given: Mapping[str, object]) -> Question:
             near = difflib.get_close_matches(name, [*known, *columns], 1, 0.5)
             hint = f" Did you mean {near[0]}?" if near else ""
             raise ForecastError(f"{name!r} is no variable of {fit.law.formula!r}; they are {', '.join(known)}.{hint}")
-        values = np.atleast_1d(np.asarray(value, dtype=np.float64))
+        if variable in variables:
+            raise ForecastError(f"{name}={value!r} gives {variable} a second time. Give it once.")
+        try:
+            values = np.atleast_1d(np.asarray(value, dtype=np.float64))
+        except (TypeError, ValueError):
+            raise ForecastError(f"{name}={value!r} is not a number.") from None
         if not np.all(np.isfinite(values)):
             raise ForecastError(f"{name}={value!r} is not a finite number.")
         if variable in {"N", "D", "C"} and np.any(values <= 0):
             raise ForecastError(f"{name}={values.min():g} must be positive.")
         variables[variable] = values
-    return Question(variables=_completed(variables), levels=levels)
+    if not {"N", "D", "C"} <= set(fit.law.variables):
+        _check_compute(variables)
+    return Question(variables=completed(variables), levels=levels)
 
 
-def _completed(variables: dict[str, Array]) -> dict[str, Array]:
+def _check_compute(variables: Mapping[str, Array]) -> None:
+    """Refuse N, D and C that contradict each other, where no law says that C is something else than 6 N D."""
+    if not {"N", "D", "C"} <= set(variables):
+        return
+    ratio = variables["C"] / flops_6nd(variables["N"], variables["D"])
+    if np.any(np.abs(ratio - 1) > _COMPUTE_TOLERANCE):
+        raise ForecastError(f"C is {float(ratio.flat[0]):.3g} times 6 N D. Give two of N, D and C; the third follows.")
+
+
+def completed(variables: dict[str, Array]) -> dict[str, Array]:
     """N, D or C from the other two by the 6ND rule."""
     known = {name for name in "NDC" if name in variables}
     if known == {"N", "D"}:
@@ -85,17 +103,28 @@ def extrapolation(fit: Fit, variables: Mapping[str, Array]) -> tuple[Array, str]
     """How far beyond the runs each point lies (m,), and the variable in which the farthest one does.
 
     The factor is the largest ratio, over the law's variables and C = 6 N D, of the point to the nearest end
-    of the range fitted on; 1 inside.
+    of the range fitted on; 1 inside. Where either is not positive, it is 1 and the distance to that end in
+    widths of the range.
     """
     worst = np.ones(1)
     farthest = ""
     for name, (low, high) in fit.ranges.items():
-        if low > 0 and name in variables and np.all(variables[name] > 0):
-            ratio = np.maximum(np.maximum(variables[name] / high, low / variables[name]), 1.0)
-            if np.max(ratio) > np.max(worst):
+        if name in variables:
+            factor = _beyond(variables[name], low, high)
+            if np.max(factor) > np.max(worst):
                 farthest = name
-            worst = np.maximum(worst, ratio)
+            worst = np.maximum(worst, factor)
     return worst, farthest
+
+
+def _beyond(values: Array, low: float, high: float) -> Array:
+    outside = np.maximum(np.maximum(values - high, low - values), 0.0)
+    width = (high - low) or abs(high) or 1.0
+    if low <= 0:
+        return 1 + outside / width
+    with np.errstate(divide="ignore"):
+        ratio = np.maximum(np.maximum(values / high, low / values), 1.0)
+    return np.where(values > 0, ratio, 1 + outside / width)
 
 
 def far_caution(fit: Fit, variables: Mapping[str, Array]) -> tuple[Caution, ...]:

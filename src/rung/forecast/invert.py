@@ -9,10 +9,9 @@ import numpy as np
 from rung.errors import ForecastError
 from rung.fit import Fit
 from rung.forecast.forecast import Forecast, Interval, no_interval
-from rung.forecast.inputs import Question, ask, extrapolation, far_caution, missing, named
+from rung.forecast.inputs import Question, ask, completed, extrapolation, far_caution, missing, named
 from rung.laws import SYMBOLS
 from rung.laws.tree import Array
-from rung.units import flops_6nd
 
 _GRID = 257
 _BISECTIONS = 60
@@ -34,6 +33,9 @@ def invert(fit: Fit, loss: float, *, tokens_per_param: float | None = None, **gi
     """
     question = ask(fit, given)
     open_variables = missing(fit, question.variables)
+    if {"N", "D", "C"} <= set(fit.law.variables) and not {"N", "D"} <= set(question.variables):
+        # C follows from N and D, once those are known.
+        open_variables = [name for name in open_variables if name != "C"]
     if tokens_per_param is not None:
         if set(open_variables) != {"N", "D"}:
             raise ForecastError("--tokens-per-param ties D to N, so a law in N and D with both open is needed.")
@@ -50,13 +52,11 @@ def invert(fit: Fit, loss: float, *, tokens_per_param: float | None = None, **gi
 
     def point(x: Array) -> dict[str, Array]:
         if tokens_per_param is not None:
-            return {**question.variables, "N": x, "D": tokens_per_param * x}
-        return {**question.variables, variable: x}
+            return completed({**question.variables, "N": x, "D": tokens_per_param * x})
+        return completed({**question.variables, variable: x})
 
     value, law_draws, run_draws = _solutions(fit, question, variable, point, loss)
     solved = {name: np.atleast_1d(np.asarray(part)) for name, part in point(np.array([value])).items()}
-    if {"N", "D"} <= set(solved):
-        solved["C"] = flops_6nd(solved["N"], solved["D"])
     factor, _ = extrapolation(fit, solved)
     asked: dict[str, float | str] = {**named(question.variables), **question.levels, fit.target: loss}
     if tokens_per_param is not None:
@@ -67,7 +67,7 @@ def invert(fit: Fit, loss: float, *, tokens_per_param: float | None = None, **gi
         law_interval=_open_interval(law_draws, fit.level),
         run_interval=_open_interval(run_draws, fit.level),
         extrapolation_factor=float(np.max(factor)),
-        cautions=(*far_caution(fit, solved), *no_interval(fit)),
+        cautions=(*far_caution(fit, solved), *no_interval(fit, question.levels)),
         solved_for=SYMBOLS.get(variable, variable),
         solution=named(solved),
     )

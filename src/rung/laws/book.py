@@ -120,10 +120,26 @@ def _entry(name: str, keys: Any, where: str) -> Entry:
         near = difflib.get_close_matches(unknown[0], _KEYS, 1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise FormulaError(f"{where}, [{name}]: unknown key {unknown[0]!r}.{hint}")
+    wrong = [key for key, value in keys.items() if not _well_typed(key, value)]
+    if wrong:
+        raise FormulaError(
+            f"{where}, [{name}]: {wrong[0]} is {keys[wrong[0]]!r}; variables is a list of names, constants a table of "
+            "numbers, every other key a text."
+        )
     law = Law.parse(keys["formula"], variables=keys["variables"], name=name)
     constants = {key: float(value) for key, value in keys.get("constants", {}).items()}
     strange = set(constants) ^ set(law.coefficient_names) if constants else set()
     if strange:
         raise FormulaError(f"{where}, [{name}]: constants and coefficients differ in {', '.join(sorted(strange))}.")
-    texts = {key: str(keys[key]) for key in _KEYS - {"formula", "variables", "constants"} if key in keys}
+    texts = {key: keys[key] for key in _KEYS - {"formula", "variables", "constants"} if key in keys}
     return Entry(law=law, constants=constants, **{"title": "", "source": "", "convention": "", **texts})
+
+
+def _well_typed(key: str, value: Any) -> bool:
+    match key:
+        case "variables":
+            return isinstance(value, list) and all(isinstance(name, str) for name in value)
+        case "constants":
+            return isinstance(value, dict) and all(isinstance(number, int | float) for number in value.values())
+        case _:
+            return isinstance(value, str)

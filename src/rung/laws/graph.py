@@ -19,6 +19,9 @@ from rung.laws.tree import Binary, Call, Expression, Name, Negative, Number
 Node: TypeAlias = int
 Key: TypeAlias = tuple[str | float | int, ...]
 
+_LOG_OF_ZERO = -1e8
+"""Stands for the logarithm of a zero base of a power: small enough that any exponent above 1e-5 gives 0."""
+
 COEFFICIENT, DATA = 1, 2
 """What a node depends on: 0 a constant, 1 coefficients, 2 data, 3 both."""
 
@@ -377,8 +380,12 @@ class Translator:
         whole = graph.constant(power)
         if isinstance(base, _Real) and whole is not None and whole == round(whole):
             return _Real(graph.power(base.node, whole))
-        # A base that is not known to be positive has a real power only where it is: nan elsewhere.
-        return self._positive(graph.mul(power, self._log(base)))
+        log = self._log(base)
+        if isinstance(base, _Real):
+            # A base that is not known to be positive has a real power only where it is: nan elsewhere. At 0 the
+            # logarithm is held finite, so that 0^g and its derivative by g are 0.
+            log = graph.maximum(log, graph.const(_LOG_OF_ZERO))
+        return self._positive(graph.mul(power, log))
 
     def _call(self, function: str, arguments: list[_Value]) -> _Value:
         graph = self.graph

@@ -26,6 +26,7 @@ from rung.laws.tree import (
     number_text,
     to_latex,
     to_text,
+    with_symbols,
 )
 
 SYMBOLS: dict[str, str] = {
@@ -75,6 +76,9 @@ class Law:
             FormulaError: The text is not a law; the message says where and why.
         """
         tree, clauses = parse_law(text)
+        if variables is None:
+            # A column that has a symbol goes by it, so that one law has one text.
+            tree = with_symbols(tree, {column: symbol for symbol, column in SYMBOLS.items()})
         known = set(variables) if variables is not None else {*SYMBOLS, *columns}
         ordered = list(dict.fromkeys(names(tree)))
         found = tuple(dict.fromkeys(node.name for node in ordered if node.name in known))
@@ -88,7 +92,14 @@ class Law:
         return law.restrict(clauses)
 
     def restrict(self, clauses: Sequence[Clause]) -> Law:
-        """The law with other ranges, or with coefficients fixed."""
+        """The law with other ranges, or with coefficients fixed.
+
+        An upper end above 0 leaves the lower end as it was; one at or below 0 makes the range open below.
+
+        Raises:
+            FormulaError: A name is no coefficient, two clauses say the same of it, or a range is empty.
+        """
+        said: set[tuple[str, str]] = set()
         changed = {c.name: c for c in self.coefficients}
         for clause in clauses:
             if clause.name not in changed:
@@ -97,7 +108,17 @@ class Law:
                 raise FormulaError(
                     f"{clause.name!r} is no coefficient of {self.formula!r}; they are {', '.join(changed)}.{hint}"
                 )
-            changed[clause.name] = replace(changed[clause.name], low=clause.low, high=clause.high, fixed=clause.fixed)
+            ends = {end: value for end in ("low", "high", "fixed") if (value := getattr(clause, end)) is not None}
+            before = {end for name, end in said if name == clause.name}
+            if before & set(ends) or (before and "fixed" in {*before, *ends}):
+                raise FormulaError(f"{clause.name!r} has two clauses that say the same or contradict. Keep one.")
+            said |= {(clause.name, end) for end in ends}
+            if ends.get("high", math.inf) <= 0 and (clause.name, "low") not in said:
+                ends["low"] = -math.inf
+            found = replace(changed[clause.name], **ends)
+            if not found.low < found.high:
+                raise FormulaError(f"the range of {clause.name!r} is empty: ({found.low:g}, {found.high:g}).")
+            changed[clause.name] = found
         return replace(self, coefficients=tuple(changed.values()))
 
     @property
@@ -181,7 +202,7 @@ def _coefficients(ordered: Sequence[Name], variables: Collection[str], text: str
             )
     for name in found:
         for other in found:
-            if name < other and len(name) > 3 and sorted(name) == sorted(other):
+            if name < other and len(name) > 3 and name.isalpha() and sorted(name) == sorted(other):
                 raise FormulaError(
                     f'"{text}": {name!r} and {other!r} are both coefficients. Is one a slip of the other?'
                 )
@@ -196,7 +217,7 @@ def _clause_text(coefficient: Coefficient) -> str | None:
         case Scale.ABOVE:
             return f"{name} >= {low}" if coefficient.low else None
         case Scale.BELOW:
-            return f"{name} <= {high}"
+            return f"{name} in (-inf, {high})"
         case _:
             return f"{name} in ({low}, {high})"
 

@@ -39,11 +39,11 @@ class _Token(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """What a `with` clause says of one coefficient: a fixed value, or an open range."""
+    """What a `with` clause says of one coefficient: ends of its open range, or a fixed value; None where it is silent."""
 
     name: str
-    low: float
-    high: float
+    low: float | None = None
+    high: float | None = None
     fixed: float | None = None
 
 
@@ -224,13 +224,13 @@ class _Parser:
             self.expect(")")
             if not low < high:
                 raise self.error(column, f"the range of {name!r} is empty")
-            return Clause(name, low, high)
+            return Clause(name, low=low, high=high)
         if self.accept(">="):
-            return Clause(name, self.bound(), math.inf)
+            return Clause(name, low=self.bound())
         if self.accept("<="):
-            return Clause(name, -math.inf, self.bound())
+            return Clause(name, high=self.bound())
         if self.accept("="):
-            return Clause(name, -math.inf, math.inf, self.bound())
+            return Clause(name, fixed=self.bound())
         raise self.error(self.token.column, f"expected in (low, high), >=, <= or = after {name!r}")
 
     def bound(self) -> float:

@@ -81,6 +81,21 @@ def names(node: Expression) -> Iterator[Name]:
         yield from names(child)
 
 
+def with_symbols(node: Expression, symbols: Mapping[str, str]) -> Expression:
+    """The formula with some names written by others."""
+    match node:
+        case Name(name, group):
+            return Name(symbols.get(name, name), group)
+        case Negative(operand):
+            return Negative(with_symbols(operand, symbols))
+        case Binary(operator, left, right):
+            return Binary(operator, with_symbols(left, symbols), with_symbols(right, symbols))
+        case Call(function, arguments):
+            return Call(function, tuple(with_symbols(argument, symbols) for argument in arguments))
+        case _:
+            return node
+
+
 def to_text(node: Expression) -> str:
     """The formula as canonical text, with the fewest parentheses that keep the tree."""
     match node:

@@ -53,13 +53,22 @@ def draw_figure(path: str | Path, fit: Fit, runs: Runs, held_out: HeldOut | None
     Raises:
         ReportError: The file's type is neither, or it cannot be written.
     """
+    write_bytes(path, render_figure(fit, runs, held_out, figure_kind(path)))
+
+
+def figure_kind(path: str | Path) -> str:
+    """Which kind of figure a file's name asks for: "png" or "svg".
+
+    Raises:
+        ReportError: Neither.
+    """
     kind = Path(path).suffix.lower().lstrip(".")
     if kind not in {"png", "svg"}:
         raise ReportError(f"{path}: a figure is a .png or a .svg file.")
-    write_bytes(path, render(fit, runs, held_out, kind))
+    return kind
 
 
-def render(fit: Fit, runs: Runs, held_out: HeldOut | None, kind: str) -> bytes:
+def render_figure(fit: Fit, runs: Runs, held_out: HeldOut | None, kind: str) -> bytes:
     """The figure as the content of a file."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -92,7 +101,9 @@ class _Scene:
             name: np.append(runs.numbers(column_of(name)), [point.inputs[name] for point in points])
             for name in fit.law.variables
         }
-        levels = {} if points else {group: runs.texts(group) for group in fit.groups}
+        levels = {
+            group: np.append(runs.texts(group), [point.levels[group] for point in points]) for group in fit.groups
+        }
         target = np.append(runs.numbers(fit.target), [point.measured for point in points])
         held = np.arange(len(target)) >= len(runs)
 

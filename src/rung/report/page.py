@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from rung.files import write_text
 from rung.fit import Fit
-from rung.report.figure import render
-from rung.units import format_count, format_error, format_interval, format_value
+from rung.report.figure import render_figure
+from rung.units import format_count, format_error, format_interval, format_percent, format_value
 
 if TYPE_CHECKING:
     from rung.forecast import HeldOut
@@ -16,16 +16,21 @@ if TYPE_CHECKING:
 
 
 def write_page(path: str | Path, fit: Fit, runs: Runs, held_out: HeldOut | None = None) -> None:
-    """Write a page: the figure, coefficients, what was read, held-out rows and warnings.
-
-    Args:
-        path: The .html file.
-        fit: The fit.
-        runs: The rows that it was fitted on.
-        held_out: Rows that it was not.
+    """Write a page; see page_text.
 
     Raises:
         ReportError: The file cannot be written.
+    """
+    write_text(path, page_text(fit, runs, held_out))
+
+
+def page_text(fit: Fit, runs: Runs, held_out: HeldOut | None = None) -> str:
+    """A page: the figure, coefficients, what was read, held-out rows and warnings.
+
+    Args:
+        fit: The fit.
+        runs: The rows that it was fitted on.
+        held_out: Rows that it was not.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -37,10 +42,9 @@ def write_page(path: str | Path, fit: Fit, runs: Runs, held_out: HeldOut | None 
         lstrip_blocks=True,
     )
     environment.filters["number"] = format_value
-    environment.globals |= {"interval": format_interval, "error": format_error}
     environment.filters["count"] = format_count
-    svg = render(fit, runs, held_out, "svg").decode()
-    page = environment.get_template("page.html").render(
+    environment.globals |= {"interval": format_interval, "error": format_error, "percent_of": format_percent}
+    svg = render_figure(fit, runs, held_out, "svg").decode()
+    return environment.get_template("page.html").render(
         fit=fit, runs=runs, held_out=held_out, figure=svg[svg.index("<svg") :], percent=f"{100 * fit.level:g}"
     )
-    write_text(path, page)

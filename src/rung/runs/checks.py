@@ -42,6 +42,14 @@ def require_usable(runs: Runs, columns: list[str]) -> None:
         same = runs.frame.select(identity)
         second = next(int(place) for place in repeated[1:] if same.row(int(place)) == same.row(first))
         what = " and ".join(identity) if runs.has("run") else "every column"
+        differing = [name for name in ("params", "tokens") if runs.has(name) and name not in identity]
+        differing = [name for name in differing if runs.frame[name][first] != runs.frame[name][second]]
+        if differing:
+            parts = [runs.mapping.get(name, name) for name in ("run", *differing)]
+            raise RunsError(
+                f"{runs.row_name(second)} has the same {what} as row {runs.frame['#row'][first]} but other {' and '.join(differing)}: "
+                f"{parts[0]} does not name runs here. Name them: --map run={','.join(parts)}."
+            )
         raise RunsError(
             f"{runs.row_name(second)} repeats row {runs.frame['#row'][first]} ({what} the same; {len(repeated)} rows "
             "take part in repeats). Remove the repeats or pass --drop-duplicates."

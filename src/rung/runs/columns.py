@@ -99,7 +99,7 @@ class Source:
         column: The canonical column.
         text: A column of the file, several joined by commas, or a formula of them.
         formula: The formula's tree, where there is one.
-        parts: The columns of the file that are read.
+        parts: The columns of the file that are read, in the order in which the formula names them.
         declared: Whether the user said so, rather than the name.
     """
 
@@ -141,11 +141,10 @@ def find_sources(found: Sequence[str], declared: Mapping[str, str], where: str) 
             continue
         for alias, conversion in _CONVERSIONS.get(column, ()):
             if alias in by_plain:
-                text = conversion.format(by_plain[alias])
                 sources[column] = Source(
                     column=column,
-                    text=text,
-                    formula=parse_formula(text),
+                    text=conversion.format(by_plain[alias]),
+                    formula=parse_formula(conversion.format("x")),
                     parts=(by_plain[alias],),
                     declared=False,
                 )

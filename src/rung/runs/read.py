@@ -12,11 +12,13 @@ import polars as pl
 
 from rung.errors import RunsError
 from rung.files import STANDARD_INPUT
-from rung.laws.tree import evaluate
+from rung.laws.tree import evaluate, names
 from rung.runs.columns import Source, find_sources
 from rung.runs.table import ROW, Runs
 
 _NULLS = ["", "NA", "N/A", "n/a", "null", "None"]
+_SEPARATORS = ",;\t"
+"""Of these, the one that the header has most of separates the columns."""
 _FORMATS = {
     ".csv": "CSV",
     ".tsv": "CSV",
@@ -51,8 +53,9 @@ def read_runs(source: Any, mapping: Mapping[str, str] | None = None) -> Runs:
 
 def _column(runs: Runs, source: Source) -> pl.Series:
     if source.formula is not None:
-        values = {part: runs.numbers(part, f"--map {source.column}={source.text}") for part in source.parts}
-        return pl.Series(source.column, evaluate(source.formula, values))
+        columns = [runs.numbers(part, f"--map {source.column}={source.text}") for part in source.parts]
+        symbols = dict.fromkeys(name.name for name in names(source.formula))
+        return pl.Series(source.column, evaluate(source.formula, dict(zip(symbols, columns, strict=True))))
     if len(source.parts) > 1:
         joined = runs.frame.select(
             pl.concat_str([pl.col(part).cast(pl.String) for part in source.parts], separator="/")
@@ -71,6 +74,9 @@ def _frame(source: Any) -> tuple[pl.DataFrame, str]:
     if hasattr(source, "__arrow_c_stream__") and not _is_pandas(source):
         return pl.DataFrame(source), "the Arrow table"
     if _is_pandas(source):
+        if not source.columns.is_unique:
+            twice = source.columns[source.columns.duplicated()][0]
+            raise RunsError(f"the pandas frame has two columns {str(twice)!r}. Rename one.")
         return pl.DataFrame({str(name): source[name].tolist() for name in source.columns}), "the pandas frame"
     raise RunsError(f"a table of runs cannot be read from a {type(source).__name__}. Give a path or a frame.")
 
@@ -81,7 +87,7 @@ def _is_pandas(source: Any) -> bool:
 
 def _file(path: str) -> tuple[pl.DataFrame, str]:
     if path in {"-", STANDARD_INPUT}:
-        return _csv(sys.stdin.buffer.read(), "standard input", ","), "standard input"
+        return _csv(sys.stdin.buffer.read(), "standard input"), "standard input"
     file = Path(path)
     name = file.name
     if not file.exists():
@@ -105,14 +111,16 @@ def _file(path: str) -> tuple[pl.DataFrame, str]:
         raise RunsError(
             f"{name} cannot be read as {kind}: {str(error).strip().splitlines()[0]}. Is the file whole?"
         ) from None
-    return _csv(content, name, "\t" if file.suffix == ".tsv" else ","), name
+    return _csv(content, name), name
 
 
-def _csv(content: bytes, name: str, separator: str) -> pl.DataFrame:
+def _csv(content: bytes, name: str) -> pl.DataFrame:
     if not content.strip():
         raise RunsError(f"{name} is empty. Give a table with one row per run.")
     if b"\0" in content[:65536]:
         raise RunsError(f"{name} is not text (byte 0 found). Give CSV, or name the file .parquet if it is Parquet.")
+    header = content.lstrip().split(b"\n", 1)[0]
+    separator = max(_SEPARATORS, key=lambda sign: header.count(sign.encode()))
     try:
         return pl.read_csv(content, separator=separator, infer_schema_length=None, null_values=_NULLS)
     except pl.exceptions.PolarsError as error:

@@ -60,13 +60,26 @@ class Runs:
             RunsError: There is no such column, or it holds text; the message names the row.
         """
         series = self._series(column, what)
+        if series.dtype.is_nested() or series.dtype == pl.Binary:
+            raise RunsError(f"{self.source}: {column} holds {series.dtype}, not numbers. Map another column to it.")
         if not (series.dtype.is_numeric() or series.dtype in {pl.Boolean, pl.Null}):
             series = self._parsed(series)
         return series.cast(pl.Float64).fill_null(np.nan).to_numpy()
 
     def texts(self, column: str) -> NDArray[np.str_]:
-        """A column as text (n,), for grouping."""
-        return self._series(column, None).cast(pl.String).fill_null("").to_numpy().astype(str)
+        """A column as text (n,), for grouping.
+
+        Raises:
+            RunsError: There is no such column, or a row has nothing in it.
+        """
+        series = self._series(column, None)
+        empty = series.is_null().arg_true()
+        if len(empty):
+            raise RunsError(
+                f"{self.row_name(int(empty[0]))}: {column} is missing ({len(empty)} such row{'s' if len(empty) > 1 else ''}). "
+                f'Fill it in, or leave such rows out: --where "{column} is not null".'
+            )
+        return series.cast(pl.String).to_numpy().astype(str)
 
     def _series(self, column: str, what: str | None) -> pl.Series:
         if not self.has(column):
@@ -106,10 +119,9 @@ class Runs:
         """The run of each row as a number from 0; without a run column each row is its own run."""
         if not self.has("run"):
             return np.arange(len(self), dtype=np.intp)
-        ranks = self.frame["run"].cast(pl.String).fill_null("").rank("dense")
-        return ranks.to_numpy().astype(np.intp) - 1
+        return np.unique(self.texts("run"), return_inverse=True)[1].astype(np.intp)
 
-    def where(self, condition: str) -> Runs:
+    def where(self, condition: str, option: str = "--where") -> Runs:
         """The rows for which an SQL condition holds: "corpus = 'c4' and params > 1e7".
 
         The text is parsed as an expression, never run; symbols (N, D, ...) may stand for columns.
@@ -121,37 +133,49 @@ class Runs:
             expression = pl.sql_expr(condition)
             roots = expression.meta.root_names()
         except (pl.exceptions.PolarsError, ValueError, TypeError) as error:
-            raise RunsError(f"--where {condition!r}: {_first_line(error)}") from None
+            raise RunsError(f"{option} {condition!r}: {_first_line(error)}") from None
+        for root in roots:
+            column = SYMBOLS.get(root, root)
+            if column != root and self.has(root) and self.has(column) and self.mapping.get(column) != root:
+                raise RunsError(
+                    f"{option} {condition!r}: {root} is a column of {self.source} and the symbol of {column}. "
+                    f"Write {column}, or rename the column {root}."
+                )
         renamed = {root: SYMBOLS[root] for root in roots if root not in self.frame.columns and root in SYMBOLS}
         for root in roots:
             if renamed.get(root, root) not in self.columns:
-                raise no_column(root, self.file_columns, self.source, f"--where {condition!r}: ")
+                raise no_column(root, self.file_columns, self.source, f"{option} {condition!r}: ")
         try:
             frame = self.frame
             for symbol, column in renamed.items():
                 frame = frame.with_columns(pl.col(column).alias(symbol))
             kept = frame.filter(expression).drop(list(renamed))
         except pl.exceptions.PolarsError as error:
-            raise RunsError(f"--where {condition!r}: {_first_line(error)}") from None
+            raise RunsError(f"{option} {condition!r}: {_first_line(error)}") from None
         if kept.height == 0:
-            raise RunsError(f"--where {condition!r} leaves none of the {len(self)} rows of {self.source}.")
-        return self._selected(kept, f"{len(self) - kept.height} of {len(self)} rows left out by --where {condition!r}")
+            raise RunsError(f"{option} {condition!r} leaves none of the {len(self)} rows of {self.source}.")
+        return self._selected(kept, f"{len(self) - kept.height} of {len(self)} rows left out by {option} {condition!r}")
 
     def last(self) -> Runs:
         """The last row of each run, by step, or by tokens where there is no step.
 
         Raises:
-            RunsError: There is no run column, or nothing to order its rows by.
+            RunsError: There is no run column, or nothing to order its rows by, or a row has no place in that order.
         """
         self._series("run", "--last")
         order = next((column for column in ("step", "tokens", "flops") if self.has(column)), None)
         if order is None:
             raise RunsError(f"{self.source}: --last needs a column step, tokens or flops to order rows by.")
-        kept = self.frame.sort(order, maintain_order=True).group_by("run", maintain_order=True).last().sort(ROW)
-        return self._selected(
-            kept.select(self.frame.columns),
-            f"{len(self) - kept.height} of {len(self)} rows left out by --last",
-        )
+        values = self.numbers(order)
+        unknown = np.flatnonzero(~np.isfinite(values))
+        if len(unknown):
+            raise RunsError(
+                f"{self.row_name(int(unknown[0]))}: {order} is {values[unknown[0]]}, so which row of its run is the last cannot "
+                f'be told ({len(unknown)} such row{"s" if len(unknown) > 1 else ""}). Leave them out: --where "{order} < 1e300".'
+            )
+        ends = pl.DataFrame({"run": self.texts("run"), "at": values, "place": np.arange(len(self))})
+        kept = self.frame[ends.sort("at", maintain_order=True).group_by("run").last()["place"].sort()]
+        return self._selected(kept, f"{len(self) - kept.height} of {len(self)} rows left out by --last")
 
     def drop_tokens(self, least: float) -> Runs:
         """The rows with more than `least` training tokens."""
@@ -162,11 +186,13 @@ class Runs:
             kept, f"{len(self) - kept.height} of {len(self)} rows left out by --drop-tokens {least:g}"
         )
 
-    def drop_nonfinite(self, columns: Sequence[str]) -> Runs:
-        """The rows where every one of the columns has a finite number."""
+    def drop_nonfinite(self, columns: Sequence[str], texts: Sequence[str] = ()) -> Runs:
+        """The rows where none of the columns is missing, or not finite where it holds numbers."""
         usable = np.ones(len(self), dtype=bool)
         for column in columns:
             usable &= np.isfinite(self.numbers(column))
+        for column in texts:
+            usable &= self._series(column, None).is_not_null().to_numpy()
         if usable.all():
             return self
         if not usable.any():
@@ -175,6 +201,16 @@ class Runs:
         return self._selected(
             kept,
             f"{len(self) - kept.height} of {len(self)} rows without a finite number left out by --drop-nonfinite",
+        )
+
+    def drop_weightless(self, weights: str) -> Runs:
+        """The rows whose weight is not zero: the others take no part in anything."""
+        weightless = self.numbers(weights, "--weights") == 0
+        if not weightless.any() or weightless.all():
+            return self
+        return self._selected(
+            self.frame.filter(pl.Series(~weightless)),
+            f"{int(weightless.sum())} of {len(self)} rows left out by their weight of 0",
         )
 
     def drop_duplicates(self) -> Runs:

@@ -77,6 +77,15 @@ def format_interval(low: float | None, high: float | None, show: Callable[[float
     return f"{show(low)} to {show(high)}"
 
 
+def format_percent(share: float | None, *, signed: bool = False) -> str:
+    """A share in percent, a dash where there is none.
+
+    >>> format_percent(0.0123), format_percent(0.0123, signed=True), format_percent(None)
+    ('1.23 %', '+1.23 %', '-')
+    """
+    return "-" if share is None else f"{100 * share:{'+' if signed else ''}.2f} %"
+
+
 def format_error(error: float | None, value: float) -> str:
     """A standard error, or a dash where it is so far above its value that it says nothing."""
     return format_value(None if error is None or error > _MEANINGLESS * abs(value) else error, 3)

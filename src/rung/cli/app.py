@@ -1,0 +1,28 @@
+"""The verbs and their help; each verb's function is imported when it is used."""
+
+from __future__ import annotations
+
+from cyclopts import App, Parameter
+
+import rung
+
+VERBS: dict[str, tuple[str, str]] = {
+    "fit": ("rung.cli.fit:fit", "Fit a law to a table of runs: which law, how sure."),
+    "forecast": (
+        "rung.cli.forecast:forecast",
+        "Ask a fit about runs not made: loss, or the size a loss needs.",
+    ),
+    "laws": ("rung.cli.laws:laws", "The law book: published laws with source, convention and constants."),
+}
+"""Each verb's function, imported when the verb is used, and its line in the help."""
+
+app = App(
+    name="rung",
+    version=rung.__version__,
+    help="From a table of training runs to a scaling law, a forecast and its uncertainty.",
+    help_epilogue="Exit status: 0 done, 1 data or wish cannot be served, 2 usage.\n--debug shows tracebacks.",
+    help_formatter="plain",
+    default_parameter=Parameter(show_default=False),
+)
+for _name, (_target, _help) in VERBS.items():
+    app.command(_target, name=_name, help=_help, help_formatter="default")

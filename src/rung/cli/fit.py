@@ -58,8 +58,7 @@ def fit(
     target
         The column that the law predicts; loss unless the law says otherwise.
     objective
-        log-huber (the default), log-absolute, log-squares, log-student-t, squares, huber, absolute,
-        logit-huber or logit-squares.
+        log-huber (the default), log-absolute, log-squares, log-student-t, squares, huber, absolute, logit-huber or logit-squares.
     delta
         Where Huber's loss turns from square to absolute; 0.001 for log-huber.
     weights

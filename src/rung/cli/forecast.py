@@ -34,8 +34,7 @@ def forecast(
     fit
         A fit that `rung fit RUNS -o fit.json` wrote.
     inputs
-        The law's variables: N=70B D=1.4T (two of N, D, C give the third). A range N=1e8:1e11:20 makes a
-        grid of 20 values, evenly spaced in the logarithm, printed as CSV, or with --json as a list.
+        The law's variables: N=70B D=1.4T (two of N, D, C give the third). A range N=1e8:1e11:20 makes a grid of 20 values, evenly spaced in the logarithm, printed as CSV, or with --json as a list.
     loss
         A wished value of the target; the variable that is open is solved for.
     tokens_per_param

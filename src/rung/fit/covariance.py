@@ -93,11 +93,13 @@ def _directions(weighted_Kn: Array) -> tuple[list[int], tuple[tuple[int, ...], .
     undetermined: list[tuple[int, ...]] = [(int(place),) for place in np.flatnonzero(dead)]
     loose: set[int] = set()
     if len(alive):
-        left, singular, _ = np.linalg.svd(weighted_Kn[alive] / norms[alive, None], full_matrices=True)
+        # The rows are folded into a triangle first: a decomposition of all of them would need rows x rows numbers.
+        triangle = np.linalg.qr((weighted_Kn[alive] / norms[alive, None]).T, mode="r")
+        _, singular, directions = np.linalg.svd(triangle, full_matrices=True)
         full = np.zeros(len(alive))
         full[: len(singular)] = singular
-        for column in np.flatnonzero(full <= RANK_TOLERANCE * full[0]):
-            loading = np.abs(left[:, column])
+        for place in np.flatnonzero(full <= RANK_TOLERANCE * full[0]):
+            loading = np.abs(directions[place])
             taking_part = tuple(int(alive[k]) for k in np.flatnonzero(loading >= _LOADING * loading.max()))
             undetermined.append(taking_part)
             loose.update(taking_part)

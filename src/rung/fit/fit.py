@@ -31,7 +31,6 @@ from rung.fit.resample import Draws, bootstrap
 from rung.fit.result import Estimate, Fit
 from rung.fit.search import Optimum, Problem, make_problem, search
 from rung.laws import Law, find_law, law_book
-from rung.laws.syntax import Clause
 from rung.laws.tree import Array
 from rung.runs import Runs, plausibility, read_runs
 from rung.units import flops_6nd
@@ -88,7 +87,7 @@ def fit(
     entry = law_book().get(chosen.name)
     target = target or (entry.target if entry else "loss")
     measure = objective_named(objective or (entry.objective if entry else "log-huber"), delta)
-    chosen = chosen.restrict([Clause(name, fixed=value) for name, value in (fix or {}).items()])
+    chosen = chosen.fix(fix or {})
     design = make_design(table, chosen, measure, target=target, weights=weights)
     problem = make_problem(chosen, design, measure)
     with np.errstate(all="ignore"):

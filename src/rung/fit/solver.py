@@ -23,6 +23,14 @@ TOLERANCE = 1e-11
 MAX_ITERATIONS = 400
 _FIRST_DAMPING = 1e-2
 _LARGEST_DAMPING = 1e14
+_DOUBTFUL_DAMPING = 1e3
+"""Damping above which a negligible step is no sign of an optimum."""
+
+_GAIN = 1e-9
+"""Relative decrease of the loss for which a lane that was heavily damped begins again."""
+
+_FEW = 12
+"""Numbers that are held one by one where their steps go beyond their limits; of more, several at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,8 +156,8 @@ class _Run:
         self.starts_JK, self.all_weights = starts_JK, weights
         self.shared = len(weights) == 1
         self.tolerance, self.max_iterations = tolerance, max_iterations
-        robust = not np.isinf(loss.delta)
-        self.first_tau = 1.0 if (robust and not warm) else 0.0
+        self.safe_tau = 0.0 if np.isinf(loss.delta) else 1.0
+        self.first_tau = 0.0 if warm else self.safe_tau
         self.floor = floor
         self.best_JK = starts_JK.copy()
         self.objective_J = np.full(jobs, np.inf)
@@ -161,6 +169,7 @@ class _Run:
         self.trial = self.point.copy()
         self.weights = weights if self.shared else weights[:lanes].copy()
         self.objective = np.full(lanes, np.inf)
+        self.before = np.full(lanes, np.inf)
         self.predicted = np.full(lanes, np.inf)
         self.damping = np.full(lanes, _FIRST_DAMPING)
         self.growth = np.full(lanes, 2.0)
@@ -183,6 +192,10 @@ class _Run:
             self._linearise(better, jacobian, psi, curve, scaling)
         self._reject(~better)
         done = self._done()
+        doubtful = done & (self.damping > _DOUBTFUL_DAMPING) & (self.objective < self.before * (1 - _GAIN))
+        if doubtful.any():
+            self._renew(doubtful)
+            done &= ~doubtful
         if done.any():
             self._retire(done)
             if not len(self.job):
@@ -233,6 +246,14 @@ class _Run:
         self.settled = (settled & np.isfinite(self.objective)) | stalled
         return np.asarray(self.settled | stuck | (self.steps >= self.max_iterations))
 
+    def _renew(self, lanes: NDArray[np.bool_]) -> None:
+        """Begin again from where these lanes stand: a step may be small only because it is damped."""
+        self.before[lanes] = self.objective[lanes]
+        self.trial[lanes] = self.point[lanes]
+        self.objective[lanes] = self.predicted[lanes] = np.inf
+        self.damping[lanes], self.growth[lanes] = _FIRST_DAMPING, 2.0
+        self.tau[lanes] = self.safe_tau
+
     def _retire(self, done: NDArray[np.bool_]) -> None:
         jobs = self.job[done]
         self.best_JK[jobs] = self.point[done]
@@ -248,7 +269,7 @@ class _Run:
             self.point[fresh] = self.trial[fresh] = self.starts_JK[jobs]
             if not self.shared:
                 self.weights[fresh] = self.all_weights[jobs]
-            self.objective[fresh] = self.predicted[fresh] = np.inf
+            self.objective[fresh] = self.before[fresh] = self.predicted[fresh] = np.inf
             self.damping[fresh], self.growth[fresh] = _FIRST_DAMPING, 2.0
             self.tau[fresh], self.steps[fresh] = self.first_tau, 0
         if len(idle):
@@ -257,7 +278,7 @@ class _Run:
             self._compact(keep)
 
     def _compact(self, keep: NDArray[np.bool_]) -> None:
-        for name in ("job", "point", "trial", "objective", "predicted", "damping", "growth", "tau", "steps"):
+        for name in ("job", "point", "trial", "objective", "before", "predicted", "damping", "growth", "tau", "steps"):
             setattr(self, name, getattr(self, name)[keep])
         for name in ("curvature", "gradient", "scale"):
             setattr(self, name, getattr(self, name)[keep])
@@ -274,15 +295,15 @@ class _Run:
         right = self.gradient / root
         near = _solve_within(scaled, right, self.reach * root) / root
         predicted = self._decrease(near)
-        # Where holding numbers at their limits is no descent, the whole step is shortened instead.
+        # Holding numbers at their limits may be no descent.
         uphill = predicted <= 0
         if uphill.any():
-            full = _solve_each(scaled[uphill], right[uphill]) / root[uphill]
-            near[uphill] = full * np.min(np.minimum(1.0, self.reach / np.abs(full)), axis=1)[:, None]
+            safe = _descend_within(scaled[uphill], right[uphill], (self.reach * root)[uphill])
+            near[uphill] = safe / root[uphill]
             predicted[uphill] = self._decrease(near)[uphill]
         self.predicted = np.where(waiting, np.inf, predicted)
         moved = self.point + near
-        self.trial = np.where(waiting[:, None], self.starts_JK[self.job], moved)
+        self.trial = np.where(waiting[:, None], self.point, moved)
 
     def _decrease(self, step_LK: Array) -> Array:
         """Decrease of the loss that the quadratic picture promises for a step."""
@@ -291,26 +312,41 @@ class _Run:
 
 
 def _solve_within(matrices: Array, right: Array, limits: Array) -> Array:
-    """Solve each system within |step| <= limit: numbers beyond are held there, and the others solved again.
+    """Solve each system within |step| <= limit: the number furthest beyond is held there and the others solved again.
 
-    Far steps in flat directions run to where the law has lost a term and its derivatives are zero; the
-    other numbers must not follow such a step, nor be shortened with it.
+    Far steps in flat directions run to where the law has lost a term and its derivatives are zero. They drag the
+    other numbers along: those must not be held for it, nor shortened with it, before they were solved without it.
     """
     step = _solve_each(matrices, right)
+    size = step.shape[1]
     held = np.zeros(step.shape, dtype=bool)
-    unit = np.eye(step.shape[1])
-    for _ in range(step.shape[1]):
-        over = np.abs(step) > limits
-        lanes = np.flatnonzero(over.any(axis=1))
+    unit = np.eye(size)
+    together = 1.0 if size <= _FEW else 0.5
+    for _ in range(min(size, _FEW)):
+        beyond = np.where(held, 0.0, np.abs(step) / limits)
+        worst = np.max(beyond, axis=1)
+        lanes = np.flatnonzero(worst > 1)
         if not len(lanes):
             break
-        held[lanes] |= over[lanes]
+        held[lanes] |= beyond[lanes] >= np.maximum(1.0, together * worst[lanes, None])
         free = ~held[lanes]
         fixed = np.where(free, 0.0, np.clip(step[lanes], -limits[lanes], limits[lanes]))
         rest = right[lanes] - np.matmul(matrices[lanes], fixed[:, :, None])[:, :, 0]
         among = np.where(free[:, :, None] & free[:, None, :], matrices[lanes], unit)
         step[lanes] = _solve_each(among, np.where(free, rest, fixed))
     return np.clip(step, -limits, limits)
+
+
+def _descend_within(matrices: Array, right: Array, limits: Array) -> Array:
+    """A step within |step| <= limit that descends for certain: one number after the other, three times over."""
+    step = np.zeros_like(right)
+    rest = right.copy()
+    for _ in range(3):
+        for k in range(step.shape[1]):
+            moved = np.clip(step[:, k] + rest[:, k] / matrices[:, k, k], -limits[:, k], limits[:, k])
+            rest -= matrices[:, :, k] * (moved - step[:, k])[:, None]
+            step[:, k] = moved
+    return step
 
 
 def _solve_each(matrices: Array, right: Array) -> Array:

@@ -95,7 +95,8 @@ def find_law(text: str, columns: Collection[str] = (), own: str | Path | None = 
         return book[text].law
     near = difflib.get_close_matches(text, book, 3, 0.5)
     hint = f" Did you mean {' or '.join(near)}?" if near else ""
-    raise FormulaError(f"no law {text!r} in the book.{hint} `rung laws` lists them; a formula works too.")
+    shown = text if len(text) <= 60 else text[:57] + "..."
+    raise FormulaError(f"no law {shown!r} in the book.{hint} `rung laws` lists them; a formula works too.")
 
 
 @cache

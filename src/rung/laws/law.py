@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,7 @@ from rung.laws.coefficients import Coefficient, Scale
 from rung.laws.syntax import Clause, parse_law
 from rung.laws.tape import Workspace, compile_tape
 from rung.laws.tree import (
+    WORD,
     Array,
     Binary,
     Call,
@@ -22,6 +24,7 @@ from rung.laws.tree import (
     Negative,
     Number,
     evaluate,
+    name_text,
     names,
     number_text,
     to_latex,
@@ -121,6 +124,26 @@ class Law:
             changed[clause.name] = found
         return replace(self, coefficients=tuple(changed.values()))
 
+    def fix(self, values: Mapping[str, float]) -> Law:
+        """The law with some coefficients held at a value.
+
+        Raises:
+            FormulaError: A name is no coefficient, or a value is outside its range or another than the law's own.
+        """
+        known = {c.name: c for c in self.coefficients}
+        for name, value in values.items():
+            coefficient = known.get(name)
+            if coefficient is None:
+                continue
+            if coefficient.fixed is not None and coefficient.fixed != value:
+                raise FormulaError(f"{name}={value:g} contradicts the formula, which has {name} = {coefficient.fixed:g}.")
+            if not coefficient.low <= value <= coefficient.high:
+                raise FormulaError(
+                    f"{name}={value:g} is outside the range of {name}, ({coefficient.low:g}, {coefficient.high:g}). "
+                    f"Widen it in the formula: `with {name} in (-inf, inf)`."
+                )
+        return self.restrict([Clause(name, fixed=value) for name, value in values.items()])
+
     @property
     def formula(self) -> str:
         """The formula as canonical text, without ranges."""
@@ -195,6 +218,9 @@ def _coefficients(ordered: Sequence[Name], variables: Collection[str], text: str
             if node.group:
                 raise FormulaError(f'"{text}": {node.name!r} is a variable; only coefficients take [{node.group}].')
             continue
+        if not re.fullmatch(WORD, node.name):
+            shown = ", ".join(sorted(variables)[:12])
+            raise FormulaError(f'"{text}": there is no column {name_text(node.name)}; the table and the symbols give {shown}.')
         known = found.setdefault(node.name, Coefficient(name=node.name, group=node.group))
         if known.group != node.group:
             raise FormulaError(

@@ -8,6 +8,8 @@ product  := signed { ( "*" | "/" ) signed }
 signed   := "-" signed | power
 power    := atom [ ( "^" | "**" ) signed ]
 atom     := NUMBER | FUNCTION "(" sum { "," sum } ")" | NAME [ "[" NAME "]" ] | "(" sum ")"
+
+A name that is not a word, such as "Tokens (B)", stands in double quotes, a quote in it doubled; it can only be a column.
 """
 
 from __future__ import annotations
@@ -19,14 +21,15 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from rung.errors import FormulaError
-from rung.laws.tree import FUNCTIONS, Binary, Call, Expression, Name, Negative, Number
+from rung.laws.tree import FUNCTIONS, RESERVED, WORD, Binary, Call, Expression, Name, Negative, Number
 
 MAX_LENGTH = 4000
 MAX_DEPTH = 60
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
-    r"|(?P<name>[A-Za-z_][A-Za-z_0-9]*)"
+    rf"|(?P<name>{WORD})"
+    r'|(?P<quoted>"(?:[^"]|"")+")'
     r"|(?P<sign>\*\*|>=|<=|[-+*/^(),\[\]=]))"
 )
 
@@ -70,6 +73,10 @@ def parse_law(text: str) -> tuple[Expression, tuple[Clause, ...]]:
             clauses.append(parser.clause())
     parser.expect_end()
     return tree, tuple(clauses)
+
+
+def _unquoted(token: _Token) -> str:
+    return token.text[1:-1].replace('""', '"') if token.kind == "quoted" else token.text
 
 
 class _Parser:
@@ -128,10 +135,10 @@ class _Parser:
             raise self.error(self.token.column, f"expected an operator or the end, found {self.token.text!r}")
 
     def expect_name(self, what: str) -> str:
-        if self.token.kind != "name":
+        if self.token.kind not in {"name", "quoted"}:
             raise self.error(self.token.column, f"expected {what}")
         self.position += 1
-        return self.tokens[self.position - 1].text
+        return _unquoted(self.tokens[self.position - 1])
 
     def sum(self) -> Expression:
         self.depth += 1
@@ -181,6 +188,9 @@ class _Parser:
             if not math.isfinite(value):
                 raise self.error(token.column, f"{token.text} is beyond the range of numbers")
             return Number(value)
+        if token.kind == "quoted":
+            self.position += 1
+            return self._name(_unquoted(token))
         if token.kind == "name":
             self.position += 1
             return self._name_or_call(token)
@@ -205,13 +215,18 @@ class _Parser:
             if len(arguments) != wanted:
                 raise self.error(token.column, f"{token.text} takes {wanted} argument(s), found {len(arguments)}")
             return Call(token.text, tuple(arguments))
-        if token.text in FUNCTIONS or token.text in {"with", "in", "inf"}:
-            raise self.error(token.column, f"{token.text!r} is a word of the language and cannot be a name")
+        if token.text in RESERVED:
+            raise self.error(
+                token.column, f"{token.text!r} is a word of the language; as the name of a column, write it in double quotes"
+            )
+        return self._name(token.text)
+
+    def _name(self, name: str) -> Expression:
         if self.accept("["):
             group = self.expect_name("the name of a grouping column")
             self.expect("]")
-            return Name(token.text, group)
-        return Name(token.text)
+            return Name(name, group)
+        return Name(name)
 
     def clause(self) -> Clause:
         name = self.expect_name("the name of a coefficient")

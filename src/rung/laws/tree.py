@@ -57,6 +57,12 @@ FUNCTIONS: dict[str, int] = {
 }
 """The functions of the language and how many arguments each takes."""
 
+RESERVED = frozenset([*FUNCTIONS, "with", "in", "inf"])
+"""Words of the language; a column of such a name stands in double quotes."""
+
+WORD = r"[A-Za-z_][A-Za-z_0-9]*"
+"""What a name without quotes looks like."""
+
 _SUM, _PRODUCT, _SIGN, _POWER, _ATOM = 1, 2, 3, 4, 5
 _PRECEDENCE = {"+": _SUM, "-": _SUM, "*": _PRODUCT, "/": _PRODUCT, "^": _POWER}
 
@@ -102,7 +108,7 @@ def to_text(node: Expression) -> str:
         case Number(value):
             return number_text(value)
         case Name(name, group):
-            return f"{name}[{group}]" if group else name
+            return f"{name_text(name)}[{name_text(group)}]" if group else name_text(name)
         case Negative(operand):
             return "-" + _wrapped(operand, _SIGN)
         case Call(function, arguments):
@@ -112,6 +118,13 @@ def to_text(node: Expression) -> str:
         case Binary(operator, left, right):
             own = _PRECEDENCE[operator]
             return f"{_wrapped(left, own)} {operator} {_wrapped(right, own + 1)}"
+
+
+def name_text(name: str) -> str:
+    """A name as a formula writes it: in double quotes where it is no word, or one of the language."""
+    if re.fullmatch(WORD, name) and name not in RESERVED:
+        return name
+    return '"' + name.replace('"', '""') + '"'
 
 
 def number_text(value: float) -> str:
@@ -191,12 +204,19 @@ def _latex_wrapped(node: Expression, least: int) -> str:
 
 
 def _latex_name(name: str, group: str | None) -> str:
+    if not re.fullmatch(WORD, name):
+        return rf"\mathrm{{{_latex_text(name)}}}"
     split = re.fullmatch(r"([A-Za-z]+?)_?(\d+)", name)
     stem, index = (split[1], split[2]) if split else (name, "")
     head, _, rest = stem.partition("_")
     symbol = rf"\{head}" if head in _GREEK else head if len(head) == 1 else rf"\mathrm{{{head}}}"
-    below = [part.replace("_", r"\_") for part in (rest, index, group or "") if part]
+    below = [_latex_text(part) for part in (rest, index, group or "") if part]
     return f"{symbol}_{{{','.join(below)}}}" if below else symbol
+
+
+def _latex_text(text: str) -> str:
+    """Text inside mathematics: signs that mean something there give way to a space."""
+    return re.sub(r"[^A-Za-z0-9_().,/+-]", r"\\ ", text).replace("_", r"\_")
 
 
 def sigmoid(x: Array) -> Array:

@@ -7,13 +7,21 @@ from statistics import NormalDist
 
 import numpy as np
 
+from rung.fit.objective import STUDENT_DEGREES
 from rung.fit.search import Optimum, Problem
+from rung.fit.starts import balanced_starts
 from rung.laws.tree import Array
 
 RANK_TOLERANCE = 1e-7
 """Ratio of singular values of the scaled Jacobian under which a direction has no effect on the fit."""
 
-_LOADING = 0.2
+NEGLIGIBLE = 1e-6
+"""Effect of a coefficient on every row, in spreads of the target, under which it has none."""
+
+_TAKES_PART = 1e-3
+"""Share of a direction without effect from which a coefficient takes part in it."""
+
+_DESIGN_POINTS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,16 +29,16 @@ class Curvature:
     """Second-order picture at the optimum, in internal numbers.
 
     Attributes:
-        covariance_KK: Covariance of the internal numbers, nan in undetermined directions; all nan where
-            no degree of freedom is left for the noise.
-        undetermined: For each direction that the data do not determine, the places that take part in it.
+        covariance_KK: Covariance of the internal numbers, nan for those that are not determined; all nan
+            where no degree of freedom is left for the noise.
+        undetermined: Places of internal numbers that can move, some of them together, without an effect.
         spare: Rows minus coefficients; without any, the law meets every row and shows no noise.
         degrees: Degrees of freedom of the covariance: the spare rows, or the runs minus one where runs
             have several rows.
     """
 
     covariance_KK: Array
-    undetermined: tuple[tuple[int, ...], ...]
+    undetermined: frozenset[int]
     spare: int
     degrees: int
 
@@ -44,23 +52,88 @@ def curvature(problem: Problem, optimum: Optimum) -> Curvature:
     design = problem.design
     J = optimum.jacobian_Kn
     slope, psi = _slopes(problem, optimum)
-    places, undetermined = _directions(J * np.sqrt(design.weights * slope))
+    gone = without_effect(problem, J)
+    places = [place for place in range(design.size) if place not in gone]
     spare = design.rows - design.size
     clustered = design.runs < design.rows
     degrees = min(spare, design.runs - 1) if clustered else spare
     covariance = np.full((design.size, design.size), np.nan)
-    if degrees > 0 and len(places):
+    undetermined = set(gone)
+    if places:
         part = J[places]
-        bread = _inverse(part * (design.weights * slope) @ part.T)
-        if problem.objective.loss == "squares" and not clustered:
-            noise = float(np.sum(design.weights * optimum.residuals**2)) / degrees
-            covariance[np.ix_(places, places)] = bread * noise
-        else:
-            scores = np.zeros((design.runs, len(places)))
-            np.add.at(scores, design.run, (part * (design.weights * psi)).T)
-            meat = scores.T @ scores * design.runs / (design.runs - 1 if clustered else degrees)
-            covariance[np.ix_(places, places)] = bread @ meat @ bread
-    return Curvature(covariance_KK=covariance, undetermined=undetermined, spare=spare, degrees=degrees)
+        directions = _Directions.of(part * np.sqrt(design.weights * slope))
+        undetermined |= {places[at] for at in directions.loose}
+        if degrees > 0:
+            if problem.objective.loss == "squares" and not clustered:
+                found = directions.inverse * (float(np.sum(design.weights * optimum.residuals**2)) / degrees)
+            else:
+                scores = np.zeros((design.runs, len(places)))
+                np.add.at(scores, design.run, (part * (design.weights * psi)).T)
+                meat = scores.T @ scores * design.runs / (design.runs - 1 if clustered else degrees)
+                found = directions.inverse @ meat @ directions.inverse
+            covariance[np.ix_(places, places)] = found
+    covariance[sorted(undetermined)] = covariance[:, sorted(undetermined)] = np.nan
+    return Curvature(covariance_KK=covariance, undetermined=frozenset(undetermined), spare=spare, degrees=degrees)
+
+
+def without_effect(problem: Problem, jacobian_Kn: Array) -> frozenset[int]:
+    """Places of coefficients whose whole effect on every row is negligible."""
+    effect = np.max(np.abs(jacobian_Kn), axis=1)
+    return frozenset(int(place) for place in np.flatnonzero(effect <= NEGLIGIBLE * float(np.std(problem.target))))
+
+
+def undetermined_by_design(problem: Problem) -> frozenset[int]:
+    """Places of coefficients that these rows could not determine wherever the optimum lay.
+
+    At an optimum where a term has vanished, what it could trade against no longer shows: two values of D, say,
+    fix neither B nor beta nor E, but with E gone B and beta look well determined. So the rank is taken at
+    points all over the range of the coefficients, and what is loose at every one of the fullest is loose.
+    """
+    design = problem.design
+    points = balanced_starts(problem.law, design, _DESIGN_POINTS, np.random.default_rng(0))
+    space = problem.workspace(1)
+    ranks: list[int] = []
+    loose: list[frozenset[int]] = []
+    for point in points:
+        jacobian = space.evaluate(point[None, :])[1][:, 0] * np.sqrt(design.weights)
+        if np.all(np.isfinite(jacobian)) and np.all(np.any(jacobian != 0, axis=1)):
+            directions = _Directions.of(jacobian)
+            ranks.append(directions.rank)
+            loose.append(directions.loose)
+    if not ranks:
+        return frozenset()
+    return frozenset.intersection(*(found for rank, found in zip(ranks, loose, strict=True) if rank == max(ranks)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Directions:
+    """What a weighted Jacobian determines.
+
+    Attributes:
+        inverse: Pseudo-inverse of J J' (K, K): right for every number that is determined.
+        rank: How many directions have an effect.
+        loose: Places of the numbers that take part in a direction without effect.
+    """
+
+    inverse: Array
+    rank: int
+    loose: frozenset[int]
+
+    @staticmethod
+    def of(weighted_Kn: Array) -> _Directions:
+        # Scaled first, so that units do not matter; the rows are folded into a triangle, since a decomposition of
+        # all of them would need rows x rows numbers.
+        norms = np.sqrt(np.sum(weighted_Kn**2, axis=1))
+        triangle = np.linalg.qr((weighted_Kn / norms[:, None]).T, mode="r")
+        _, singular, directions = np.linalg.svd(triangle, full_matrices=True)
+        rank = int(np.sum(singular > RANK_TOLERANCE * singular[0]))
+        kept = directions[:rank] / singular[:rank, None]
+        taking_part = np.sqrt(np.sum(directions[rank:] ** 2, axis=0)) > _TAKES_PART
+        return _Directions(
+            inverse=kept.T @ kept / np.outer(norms, norms),
+            rank=rank,
+            loose=frozenset(int(place) for place in np.flatnonzero(taking_part)),
+        )
 
 
 def _slopes(problem: Problem, optimum: Optimum) -> tuple[Array, Array]:
@@ -68,9 +141,11 @@ def _slopes(problem: Problem, optimum: Optimum) -> tuple[Array, Array]:
     r = optimum.residuals
     delta = problem.deltas[-1]
     if problem.objective.loss == "student-t":
-        square = 4.0 * optimum.scale**2
-        weight = 5.0 / (square + r * r)
-        return weight, weight * r
+        # The mean of psi's slope: at single rows, beyond two scales, it is negative.
+        square = STUDENT_DEGREES * optimum.scale**2
+        pull = (STUDENT_DEGREES + 1) / (square + r * r)
+        slope = np.average(pull * (square - r * r) / (square + r * r), weights=problem.design.weights)
+        return np.full_like(r, slope), pull * r
     if np.isinf(delta):
         return np.ones_like(r), r
     half = _hall_sheather(len(r))
@@ -83,31 +158,3 @@ def _hall_sheather(count: int) -> float:
     """Half width, in probability, of the bandwidth for the density at the median (90 % intervals)."""
     normal = NormalDist()
     return float(count ** (-1 / 3) * normal.inv_cdf(0.95) ** (2 / 3) * (1.5 * normal.pdf(0.0) ** 2) ** (1 / 3))
-
-
-def _directions(weighted_Kn: Array) -> tuple[list[int], tuple[tuple[int, ...], ...]]:
-    """Places whose directions the data determine, and the undetermined directions as sets of places."""
-    norms = np.sqrt(np.sum(weighted_Kn**2, axis=1))
-    dead = norms <= 1e-9 * np.max(norms)
-    alive = np.flatnonzero(~dead)
-    undetermined: list[tuple[int, ...]] = [(int(place),) for place in np.flatnonzero(dead)]
-    loose: set[int] = set()
-    if len(alive):
-        # The rows are folded into a triangle first: a decomposition of all of them would need rows x rows numbers.
-        triangle = np.linalg.qr((weighted_Kn[alive] / norms[alive, None]).T, mode="r")
-        _, singular, directions = np.linalg.svd(triangle, full_matrices=True)
-        full = np.zeros(len(alive))
-        full[: len(singular)] = singular
-        for place in np.flatnonzero(full <= RANK_TOLERANCE * full[0]):
-            loading = np.abs(directions[place])
-            taking_part = tuple(int(alive[k]) for k in np.flatnonzero(loading >= _LOADING * loading.max()))
-            undetermined.append(taking_part)
-            loose.update(taking_part)
-    return [int(place) for place in alive if int(place) not in loose], tuple(undetermined)
-
-
-def _inverse(matrix: Array) -> Array:
-    """Inverse of a positive matrix, scaled first so that units do not matter."""
-    root = np.sqrt(np.diag(matrix))
-    scaled = matrix / np.outer(root, root)
-    return np.asarray(np.linalg.pinv(scaled, rcond=1e-15, hermitian=True) / np.outer(root, root))

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
 from rung.fit.result import Estimate
 from rung.laws import Law
-from rung.laws.tree import Array, Binary, Expression, Name, Negative, names
+from rung.laws.tree import Array, Binary, Expression, Name, Negative, names, signed_terms
 
 
 def derived_quantities(
-    law: Law, estimates: Mapping[str, Estimate], values_BK: Array, level: float
+    law: Law, estimates: Mapping[str, Estimate], values_BK: Array, level: float, loose: Collection[str]
 ) -> dict[str, Estimate]:
     """How the compute-optimal params and tokens grow with flops, for laws with c / N^a and c / D^b.
 
-    With C proportional to N D, params grow as C^(b / (a + b)) and tokens as C^(a / (a + b)).
+    With C proportional to N D, params grow as C^(b / (a + b)) and tokens as C^(a / (a + b)). Where an exponent is
+    among the coefficients that the data leave loose, the shares are nan.
     Source: Hoffmann et al. 2022, arXiv:2203.15556, equation 4.
     """
     exponents = _exponents(law)
@@ -25,7 +27,6 @@ def derived_quantities(
     fixed = {c.name: c.fixed for c in law.coefficients if c.fixed is not None}
     places = {name: place for place, name in enumerate(estimates)}
     values, columns = [], []
-    determined = True
     for name in exponents:
         if name in fixed:
             values.append(float(fixed[name] or 0.0))
@@ -33,10 +34,9 @@ def derived_quantities(
         else:
             values.append(estimates[name].value)
             columns.append(values_BK[:, places[name]])
-            determined &= estimates[name].low is not None
     shares = {"params_exponent": values[1] / sum(values), "tokens_exponent": values[0] / sum(values)}
-    if not determined:
-        return {name: Estimate(value=share) for name, share in shares.items()}
+    if not set(exponents).isdisjoint(loose):
+        return {name: Estimate(value=math.nan) for name in shares}
     total = columns[0] + columns[1]
     draws = {"params_exponent": columns[1] / total, "tokens_exponent": columns[0] / total}
     return {name: _summary(share, draws[name], level) for name, share in shares.items()}
@@ -52,11 +52,11 @@ def _summary(value: float, draws: Array, level: float) -> Estimate:
 def _exponents(law: Law) -> tuple[str, str] | None:
     """The exponents of N and D where the law is a sum with one term in each, c / N^a and c / D^b."""
     found: dict[str, str] = {}
-    for term in _sum_terms(law.tree):
+    for sign, term in signed_terms(law.tree):
         present = {name.name for name in names(term)} & {"N", "D"}
         if not present:
             continue
-        power = _power_term(term)
+        power = _power_term(term) if sign > 0 else None
         if power is None or power[0] not in present or power[0] in found or len(present) > 1:
             return None
         found[power[0]] = power[1]
@@ -74,9 +74,3 @@ def _power_term(term: Expression) -> tuple[str, str] | None:
             return variable, exponent
         case _:
             return None
-
-
-def _sum_terms(node: Expression) -> list[Expression]:
-    if isinstance(node, Binary) and node.operator == "+":
-        return [*_sum_terms(node.left), *_sum_terms(node.right)]
-    return [node]

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rung.errors import Caution
-from rung.fit.covariance import Curvature
+from rung.fit.covariance import Curvature, undetermined_by_design, without_effect
 from rung.fit.design import Design, column_of
 from rung.fit.resample import Draws
 from rung.fit.search import SAFE_SHARE, Optimum, Problem
 from rung.laws.coefficients import Coefficient, Scale
-from rung.laws.tree import Array
+from rung.laws.tree import Array, names, sums
 from rung.units import format_value
 
 EXACT = 1e-9
@@ -23,14 +24,17 @@ _INFLUENCE = 5.0
 """Cook's distance above which a run is named; on the Chinchilla table it names the five rows that the
 replication by Besiroglu et al. (2024) left out (the next row has 4.4)."""
 
-_NEGLIGIBLE = 1e-6
+_PROPORTIONAL = 0.02
+"""Spread of one variable around a power of another, in its own spread, under which the two count as one."""
+
 _FEW_RUNS = 8
 _FEW_SPARE = 3
 """Runs of a group's level beyond its own coefficients up to which their intervals are called rough."""
 _UNSETTLED = 0.05
 _AT_END = 1e-4
-_WIDE = 100.0
-"""How far above the estimate, as a factor, the upper end of an interval may lie before it says nothing."""
+_WIDE, _ENDLESS = 100.0, 1e6
+"""How far above the estimate, as a factor, the upper end of an interval may lie before it says nothing: further than
+the lower end is below, and in any case."""
 
 
 def names_of(problem: Problem) -> list[str]:
@@ -52,15 +56,22 @@ def is_exact(problem: Problem, optimum: Optimum) -> bool:
 def undetermined_places(curvature: Curvature, problem: Problem, optimum: Optimum, draws_BK: Array) -> set[int]:
     """Places of coefficients that the data do not determine.
 
-    Either a direction has no effect on the fit, or the draws of a positive coefficient run far above the
-    estimate. Draws that run towards zero alone leave an informative interval: the term is small.
+    A direction has no effect on the fit, at the optimum or by the design of the table; two variables in fixed
+    proportion let their terms change places; or the draws of a positive coefficient run away above the estimate.
+    Draws that run towards zero alone leave an informative interval: the term is small; and a factor of a power, such
+    as Nc in (Nc / N)^alpha, may be wide on both sides and still be known.
     """
-    places = {place for direction in curvature.undetermined for place in direction}
+    places = set(curvature.undetermined)
+    if places:
+        # Something is missing at the optimum: what it could trade against does not show there.
+        places |= undetermined_by_design(problem)
+    for first, second, _, _ in proportions(problem):
+        places |= exchangeable_places(problem, first, second)
     if len(draws_BK):
-        above = np.quantile(draws_BK, 0.95, axis=0) - optimum.internal
-        for place, coefficient in enumerate(problem.design.numbers(problem.law)):
-            if coefficient.scale is Scale.ABOVE and above[place] > np.log(_WIDE):
-                places.add(place)
+        below, above = np.abs(np.quantile(draws_BK, [0.05, 0.95], axis=0) - optimum.internal)
+        away = ((above > np.log(_WIDE)) & (above > 2 * below)) | (above > np.log(_ENDLESS))
+        scales = [c.scale for c in problem.design.numbers(problem.law)]
+        places |= {place for place in np.flatnonzero(away).tolist() if scales[place] is Scale.ABOVE}
     return places
 
 
@@ -203,7 +214,7 @@ def determination_cautions(
                 "intervals from.",
             )
         )
-    edge = on_edge(problem, optimum)
+    edge = without_effect(problem, optimum.jacobian_Kn)
     values = design.values(problem.law, optimum.internal[None, :])[0]
     ends = {place: _end_of_range(design.numbers(problem.law)[place], values[place]) for place in sorted(edge)}
     found += [
@@ -266,25 +277,52 @@ def column_cautions(problem: Problem, target: str) -> list[Caution]:
         for name, column in columns.items()
         if np.ptp(column) <= 1e-12 * np.max(np.abs(column))
     ]
-    positive = [name for name, column in columns.items() if np.all(column > 0) and np.ptp(column) > 0]
-    for place, first in enumerate(positive):
-        for second in positive[place + 1 :]:
-            ratio = np.log(columns[second] / columns[first])
-            if np.ptp(ratio) <= 1e-3:
-                found.append(
-                    Caution(
-                        "fixed_proportion",
-                        f"{second} is {format_value(float(np.exp(np.mean(ratio))), 4)} times {first} in every row: their terms "
-                        "can trade against each other, and forecasts hold only along this proportion.",
-                    )
-                )
+    if np.ptp(problem.design.target) <= 1e-12 * np.max(np.abs(problem.design.target)):
+        found.append(
+            Caution(
+                "constant_target", f"{target} has the same value in every row: there is nothing for a law to explain."
+            )
+        )
+    for first, second, slope, spread in proportions(problem):
+        ratio = float(np.exp(np.mean(np.log(columns[second]) - slope * np.log(columns[first]))))
+        grows = f"{format_value(ratio, 4)} times {first}" + (f"^{slope:.3g}" if abs(slope - 1) > _PROPORTIONAL else "")
+        nearly = f", to within {100 * spread:.2g} %" if spread > 1e-3 else ""
+        found.append(
+            Caution(
+                "fixed_proportion",
+                f"{second} is {grows} in every row{nearly}: their terms can trade against each other, and forecasts hold only "
+                "along this proportion.",
+            )
+        )
     return found
 
 
-def on_edge(problem: Problem, optimum: Optimum) -> set[int]:
-    """Places of coefficients whose whole effect on every row is negligible."""
-    effect = np.max(np.abs(optimum.jacobian_Kn), axis=1)
-    return {int(place) for place in np.flatnonzero(effect <= _NEGLIGIBLE * float(np.std(problem.target)))}
+def proportions(problem: Problem) -> list[tuple[str, str, float, float]]:
+    """Pairs of variables of which one is a rising power of the other in every row, or nearly.
+
+    Each with the power's exponent and the largest deviation from it.
+    """
+    columns = problem.design.columns
+    logs = {name: np.log(column) for name, column in columns.items() if np.all(column > 0) and np.ptp(column) > 0}
+    found = []
+    for first, second in itertools.combinations(logs, 2):
+        x, y = (logs[name] - np.mean(logs[name]) for name in (first, second))
+        slope = float(x @ y / (x @ x))
+        off = y - slope * x
+        if slope > 0 and np.std(off) <= _PROPORTIONAL * np.std(y):
+            found.append((first, second, slope, float(np.max(np.abs(off)))))
+    return found
+
+
+def exchangeable_places(problem: Problem, first: str, second: str) -> set[int]:
+    """Places of coefficients in terms of a sum that change places when two variables do."""
+    found: set[str] = set()
+    for terms in sums(problem.law.tree):
+        members = [{name.name for name in names(term)} for term in terms]
+        apart = [present for present in members if (first in present) != (second in present)]
+        if {first, second} <= set().union(*apart):
+            found |= set().union(*apart)
+    return {place for place, c in enumerate(problem.design.numbers(problem.law)) if c.name in found}
 
 
 def influence_caution(problem: Problem, optimum: Optimum) -> Caution | None:
@@ -315,7 +353,7 @@ def influence_caution(problem: Problem, optimum: Optimum) -> Caution | None:
     if not len(odd):
         return None
     shifts = np.abs(point[0] - optimum.internal)
-    shifts[sorted(on_edge(problem, optimum))] = 0.0
+    shifts[sorted(without_effect(problem, optimum.jacobian_Kn))] = 0.0
     place = int(np.argmax(shifts))
     before, after = design.values(problem.law, np.stack([optimum.internal, point[0]]))[:, place]
     rows = [str(number) for number in design.row[odd[:10]]]

@@ -10,7 +10,7 @@ import numpy as np
 
 import rung
 from rung.errors import Caution, FitError
-from rung.fit.covariance import Curvature, curvature
+from rung.fit.covariance import Curvature, curvature, without_effect
 from rung.fit.derived import derived_quantities
 from rung.fit.design import Design, columns_used, make_design
 from rung.fit.diagnosis import (
@@ -21,7 +21,6 @@ from rung.fit.diagnosis import (
     influence_caution,
     is_exact,
     names_of,
-    on_edge,
     run_cautions,
     search_cautions,
     undetermined_places,
@@ -36,7 +35,7 @@ from rung.runs import Runs, plausibility, read_runs
 from rung.units import flops_6nd
 
 DRAWS = 1000
-_NOISE_POINTS = 199
+_NOISE_POINTS = 999
 
 
 def fit(
@@ -108,7 +107,7 @@ def fit(
         runs=design.runs,
         target=target,
         mapping={column: table.mapping.get(column, column) for column in used},
-        derived=derived_quantities(chosen, story.estimates, story.values_BK, level),
+        derived=derived_quantities(chosen, story.estimates, story.values_BK, level, story.loose),
         cautions=story.cautions,
         ranges=_ranges(design),
         groups=design.level_names,
@@ -126,6 +125,7 @@ class _Story:
 
     optimum: Optimum
     estimates: dict[str, Estimate]
+    loose: frozenset[str]
     values_BK: Array
     noise: Array
     cautions: tuple[Caution, ...]
@@ -151,9 +151,11 @@ def _tell(
     values_BK[:, bare] = np.nan
     values_BK.setflags(write=False)
     influence = influence_caution(problem, optimum)
+    names = names_of(problem)
     return _Story(
         optimum=optimum,
         estimates=_estimates(problem, optimum, shape, values_BK, loose | set(bare), level, bootstrapped=draws > 0),
+        loose=frozenset(names[place] for place in loose),
         values_BK=values_BK,
         noise=_noise(problem.design, optimum, shape),
         cautions=(
@@ -169,7 +171,7 @@ def _tell(
 
 
 def _draws(problem: Problem, optimum: Optimum, shape: Curvature, draws: int | None, rng: np.random.Generator) -> Draws:
-    """Resampled internal numbers: none without noise, normal ones where no bootstrap is wanted."""
+    """Resampled internal numbers: none without noise, those of Student's t where no bootstrap is wanted."""
     nothing = Draws(internal_BK=np.empty((0, problem.design.size)))
     if draws is None:
         return nothing
@@ -180,7 +182,8 @@ def _draws(problem: Problem, optimum: Optimum, shape: Curvature, draws: int | No
         return nothing
     sampled = np.tile(optimum.internal, (DRAWS, 1))
     covariance = shape.covariance_KK[np.ix_(known, known)]
-    sampled[:, known] = rng.multivariate_normal(optimum.internal[known], covariance, DRAWS, method="eigh")
+    normal = rng.multivariate_normal(np.zeros(len(known)), covariance, DRAWS, method="eigh")
+    sampled[:, known] += normal * np.sqrt(shape.degrees / rng.chisquare(shape.degrees, (DRAWS, 1)))
     return Draws(internal_BK=sampled)
 
 
@@ -197,10 +200,10 @@ def _estimates(
     values = problem.design.values(problem.law, optimum.internal[None, :])[0]
     names = names_of(problem)
     scales = problem.design.numbers(problem.law)
-    for place in on_edge(problem, optimum):
-        # A linear coefficient that ran down to its lower end has reached it: the term is absent.
-        if scales[place].name in problem.law.linear and np.isfinite(scales[place].low):
-            values[place] = scales[place].low
+    for place in without_effect(problem, optimum.jacobian_Kn):
+        # A linear coefficient that ran to an end of its range has reached it; where that is 0, the term is absent.
+        if scales[place].name in problem.law.linear:
+            values[place] = scales[place].end(optimum.internal[place])
     found = {}
     for place, name in enumerate(names):
         estimate = Estimate(value=float(values[place]))
@@ -226,16 +229,19 @@ def _student_quantile(probability: float, degrees: int) -> float:
 
 
 def _noise(design: Design, optimum: Optimum, shape: Curvature) -> Array:
-    """Quantiles of the residuals by weight, widened for the degrees of freedom that the fit used up."""
-    count = len(optimum.residuals)
+    """Quantiles of a new run's deviation: those of the residuals, widened for what the fit took from them.
+
+    The residual that stands i-th of n is the quantile i / (n + 1) (Weibull's positions, here by weight), so that a
+    new one is as likely to fall into any gap. The fit used up the freedom of as many runs as it has coefficients.
+    """
     if shape.spare <= 0:
         return np.empty(0)
+    order = np.argsort(optimum.residuals)
+    share = design.weights[order] / np.mean(design.weights)
+    positions = (np.cumsum(share) - share / 2 + 0.5) / (design.rows + 1)
+    widening = np.sqrt(design.runs / max(design.runs - design.size, 1))
     points = (np.arange(_NOISE_POINTS) + 0.5) / _NOISE_POINTS
-    widening = np.sqrt(count / max(count - design.size, 1))
-    if np.ptp(design.weights) == 0:
-        return np.asarray(np.quantile(optimum.residuals, points) * widening)
-    # NumPy takes weights in this method alone.
-    return np.asarray(np.quantile(optimum.residuals, points, weights=design.weights, method="inverted_cdf") * widening)
+    return np.asarray(np.interp(points, positions, optimum.residuals[order]) * widening)
 
 
 def _ranges(design: Design) -> dict[str, tuple[float, float]]:

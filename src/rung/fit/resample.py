@@ -60,11 +60,18 @@ def bootstrap(problem: Problem, optimum: Optimum, draws: int, rng: np.random.Gen
 
 
 def run_counts(strata: NDArray[np.intp], draws: int, rng: np.random.Generator) -> Array:
-    """How often each run is drawn (draws, runs), as many from each stratum as it has runs."""
+    """How often each run is drawn (draws, runs), as many from each stratum as it has runs.
+
+    A run that is alone in its stratum would be drawn once every time, as if it had no noise: it gets an exponential
+    weight instead, which has the same mean and the variance of a count (Rubin 1981, the Bayesian bootstrap).
+    """
     counts = np.zeros((draws, len(strata)))
     for stratum in np.unique(strata):
         members = np.flatnonzero(strata == stratum)
         size = len(members)
+        if size == 1 and len(strata) > 1:
+            counts[:, members] = rng.standard_exponential((draws, 1))
+            continue
         picks = rng.integers(size, size=(draws, size)) + size * np.arange(draws)[:, None]
         counts[:, members] = np.bincount(picks.ravel(), minlength=draws * size).reshape(draws, size)
     return counts

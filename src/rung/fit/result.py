@@ -55,7 +55,7 @@ class Fit:
         runs: Runs that they belong to.
         target: The column fitted.
         mapping: Each column used, and what it was read from.
-        derived: Quantities that follow from the coefficients, such as params_exponent.
+        derived: Quantities that follow from the coefficients, such as params_exponent; nan where those are loose.
         cautions: What a user should know.
         ranges: Smallest and largest value of each variable among the rows fitted.
         groups: Levels of each grouping column.
@@ -194,7 +194,7 @@ def _from_dict(content: Mapping[str, Any]) -> Fit:
     draws.setflags(write=False)
     return Fit(
         law=Law.parse(law["text"], variables=law["variables"], name=law["name"]),
-        coefficients={name: Estimate(**value) for name, value in content["coefficients"].items()},
+        coefficients={name: _read_estimate(value) for name, value in content["coefficients"].items()},
         objective=objective_named(objective["name"], objective["delta"]),
         objective_value=objective["value"],
         starts_tried=content["starts"]["tried"],
@@ -206,7 +206,7 @@ def _from_dict(content: Mapping[str, Any]) -> Fit:
         runs=content["runs"],
         target=content["target"],
         mapping=content["mapping"],
-        derived={name: Estimate(**value) for name, value in content["derived"].items()},
+        derived={name: _read_estimate(value) for name, value in content["derived"].items()},
         cautions=tuple(Caution(w["code"], w["text"]) for w in content["warnings"]),
         ranges={name: (ends[0], ends[1]) for name, ends in content["ranges"].items()},
         groups={name: tuple(levels) for name, levels in content["groups"].items()},
@@ -220,6 +220,16 @@ def _from_dict(content: Mapping[str, Any]) -> Fit:
 
 def _estimate(estimate: Estimate) -> dict[str, float | None]:
     return {name: _finite(getattr(estimate, name)) for name in ("value", "low", "high", "std_error")}
+
+
+def _read_estimate(content: Mapping[str, float | None]) -> Estimate:
+    value = content["value"]
+    return Estimate(
+        value=math.nan if value is None else value,
+        low=content["low"],
+        high=content["high"],
+        std_error=content["std_error"],
+    )
 
 
 def _finite(value: float | None) -> float | None:

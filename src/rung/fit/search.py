@@ -37,6 +37,16 @@ _REACH = 1.0
 """Steps in ranges are in logarithms: one step changes a coefficient by a factor of e at most."""
 
 _ANNEAL = 5.0
+_LEADING = 8
+"""Best points of the first stage that are carried on where it is not the last."""
+
+_STUDENT_DELTA = 0.01
+"""Huber's threshold that stands in for Student's loss at first, in spreads of the target."""
+
+_MEDIAN_OF_NORMAL = 0.6745
+_SMALLEST_SCALE = 1e-150
+_SCALE_TOLERANCE = 1e-10
+_ALTERNATIONS = 500
 _SCREEN_ROWS = 512
 
 
@@ -91,6 +101,16 @@ class Problem:
             found = self.stage(space, found.internal_JK, weights, delta, scale, warm=True)
         return found
 
+    def first_stage(self, space: Workspace, starts_JK: Array, weights: Array) -> Solutions:
+        """Solve from many starts, as far as tells which of them are good.
+
+        Student's scale is not known there, so Huber's loss, near its absolute limit, stands in: squares would let
+        odd rows choose the starts.
+        """
+        if self.objective.loss != "student-t":
+            return self.stage(space, starts_JK, weights, self.deltas[0], 1.0, warm=False)
+        return self._solve(space, starts_JK, weights, RowLoss(delta=_STUDENT_DELTA * float(np.std(self.target) or 1.0)))
+
     def stage(
         self,
         space: Workspace,
@@ -103,12 +123,24 @@ class Problem:
         tolerance: float = TOLERANCE,
     ) -> Solutions:
         """Solve at one delta."""
+        return self._solve(space, starts_JK, weights, self.loss(delta, scale), warm=warm, tolerance=tolerance)
+
+    def _solve(
+        self,
+        space: Workspace,
+        starts_JK: Array,
+        weights: Array,
+        loss: RowLoss,
+        *,
+        warm: bool = False,
+        tolerance: float = TOLERANCE,
+    ) -> Solutions:
         return solve(
             space,
             starts_JK,
             self.target,
             weights,
-            self.loss(delta, scale),
+            loss,
             reach=self.reach,
             floor=_EXACT * self.unit**2 * float(np.max(np.sum(weights, axis=1))),
             warm=warm,
@@ -156,6 +188,9 @@ def make_problem(law: Law, design: Design, objective: Objective) -> Problem:
 def search(problem: Problem, rng: np.random.Generator, start: Mapping[str, float] | None = None) -> Optimum:
     """Minimise from share-balanced and projected starts until enough of them agree.
 
+    Starts are counted as agreeing by where the first stage led them: for Huber's loss near its absolute limit and
+    for Student's loss, the last digits come from the best few alone.
+
     Args:
         problem: What is fitted.
         rng: Source of the starts.
@@ -166,35 +201,37 @@ def search(problem: Problem, rng: np.random.Generator, start: Mapping[str, float
     """
     law, design = problem.law, problem.design
     weights = design.weights[None, :]
-    scale = 1.0
-    if problem.objective.loss == "student-t":
-        scale = float(np.std(problem.target)) or 1.0
     if start is not None:
         starts = _given_start(problem, start)
     else:
         projected = projected_starts(law, design, PROJECTED_STARTS, PROJECTED_CANDIDATES, rng)
         starts = np.concatenate([projected, balanced_starts(law, design, FIRST_STARTS, rng)])
     space = problem.workspace(len(starts))
-    rounds = [_solve_first(problem, space, starts, weights, scale)]
+    rounds = [problem.first_stage(space, starts, weights)]
     for candidates, kept in ROUNDS if start is None else ():
-        if _agreed(rounds, problem) >= SAFE_SHARE * sum(len(r.objective_J) for r in rounds):
+        values = np.concatenate([r.objective_J for r in rounds])
+        if _agreed(values, np.min(values), problem) >= SAFE_SHARE * len(values):
             break
         starts = screened_starts(problem, candidates, kept, rng)
-        rounds.append(_solve_first(problem, space, starts, weights, scale))
+        rounds.append(problem.first_stage(space, starts, weights))
     points = np.concatenate([r.internal_JK for r in rounds])
     values = np.concatenate([r.objective_J for r in rounds])
     if not np.isfinite(values).any():
         raise _no_value(problem, space.evaluate(starts[: space.lanes])[0])
     best = int(np.argmin(values))
+    point, scale = points[best], 1.0
     converged = bool(np.concatenate([r.converged_J for r in rounds])[best])
-    point = points[best]
+    leading = np.argsort(values)[:_LEADING]
     if len(problem.deltas) > 1:
-        order = np.argsort(values)[:8]
-        last = problem.solve(points[order], weights, warm=True, space=space)
+        last = problem.solve(points[leading], weights, warm=True, space=space)
         winner = int(np.argmin(last.objective_J))
         point, converged = last.internal_JK[winner], bool(last.converged_J[winner])
+        best = int(leading[winner])
     elif problem.objective.loss == "student-t":
-        point, scale, converged = _student(problem, space, points[np.argsort(values)[:8]], scale)
+        found = [_student(problem, space, points[place]) for place in leading if np.isfinite(values[place])]
+        winner = int(np.argmin([value for value, *_ in found]))
+        _, point, scale, converged = found[winner]
+        best = int(leading[winner])
     point, settled = _polished(problem, space, point, scale)
     prediction, jacobian = space.evaluate(point[None, :])
     if not np.all(np.isfinite(jacobian)):
@@ -208,8 +245,8 @@ def search(problem: Problem, rng: np.random.Generator, start: Mapping[str, float
         jacobian_Kn=jacobian[:, 0].copy(),
         scale=scale,
         tried=len(values),
-        agreed=_agreed(rounds, problem),
-        converged=converged or settled,
+        agreed=_agreed(values, values[best], problem),
+        converged=converged if problem.objective.loss == "student-t" else converged or settled,
     )
 
 
@@ -244,10 +281,6 @@ def _given_start(problem: Problem, start: Mapping[str, float]) -> Array:
     return np.array([numbers])
 
 
-def _solve_first(problem: Problem, space: Workspace, starts: Array, weights: Array, scale: float) -> Solutions:
-    return problem.stage(space, starts, weights, problem.deltas[0], scale, warm=False)
-
-
 def _polished(problem: Problem, space: Workspace, point: Array, scale: float) -> tuple[Array, bool]:
     """The optimum to rounding, where the many starts stop as soon as they agree."""
     weights = problem.design.weights[None, :]
@@ -257,9 +290,8 @@ def _polished(problem: Problem, space: Workspace, point: Array, scale: float) ->
     return final.internal_JK[0], bool(final.converged_J[0])
 
 
-def _agreed(rounds: list[Solutions], problem: Problem) -> int:
-    values = np.concatenate([r.objective_J for r in rounds])
-    best = np.min(values)
+def _agreed(values: Array, best: float, problem: Problem) -> int:
+    """How many starts reached an objective, of those of the first stage."""
     if not np.isfinite(best):
         return 0
     negligible = _EXACT_AGREEMENT * problem.unit**2 * float(np.sum(problem.design.weights))
@@ -284,24 +316,28 @@ def screened_starts(problem: Problem, candidates: int, kept: int, rng: np.random
     return points[order[:kept]]
 
 
-def _student(problem: Problem, space: Workspace, starts: Array, scale: float) -> tuple[Array, float, bool]:
-    """Alternate the coefficients and Student's scale until neither moves (maximum likelihood of both)."""
+def _student(problem: Problem, space: Workspace, start: Array) -> tuple[float, Array, float, bool]:
+    """Alternate the coefficients and Student's scale from one point: the maximum likelihood of both.
+
+    Returns the objective, the point, the scale, and whether neither moved any more.
+    """
     weights = problem.design.weights
-    points = starts
-    converged = False
-    for _ in range(60):
-        found = problem.stage(space, points, weights[None, :], np.inf, scale, warm=True)
-        best = int(np.argmin(found.objective_J))
-        points = found.internal_JK[best : best + 1]
-        residual = problem.target - space.evaluate(points)[0][0]
+    point = start[None, :]
+    residual = problem.target - space.evaluate(point)[0][0]
+    scale = float(np.median(np.abs(residual))) / _MEDIAN_OF_NORMAL or _SMALLEST_SCALE
+    settled = False
+    for _ in range(_ALTERNATIONS):
+        found = problem.stage(space, point, weights[None, :], np.inf, scale, warm=True)
+        point = found.internal_JK
+        residual = problem.target - space.evaluate(point)[0][0]
         before = scale
         for _ in range(200):
             pull = (STUDENT_DEGREES + 1) / (STUDENT_DEGREES + (residual / scale) ** 2)
             updated = float(np.sqrt(np.sum(weights * pull * residual**2) / np.sum(weights)))
-            if updated <= 1e-150 or abs(updated - scale) <= 1e-13 * scale:
+            if updated <= _SMALLEST_SCALE or abs(updated - scale) <= 1e-13 * scale:
                 break
             scale = updated
-        converged = bool(found.converged_J[best])
-        if abs(scale - before) <= 1e-11 * before:
+        settled = bool(found.converged_J[0]) and abs(scale - before) <= _SCALE_TOLERANCE * before
+        if settled:
             break
-    return points[0], scale, converged
+    return problem.objective.total(residual, weights, scale), point[0], scale, settled

@@ -19,7 +19,7 @@ import numpy as np
 from rung.fit.design import Design
 from rung.laws import Law
 from rung.laws.coefficients import Coefficient
-from rung.laws.tree import Array, Binary, Call, Expression, Name, Negative, Number, evaluate, names
+from rung.laws.tree import Array, Binary, Call, Expression, Name, Negative, Number, evaluate, names, signed_terms
 
 _EXPONENTS = (0.05, 1.2)
 _MAX_LINEAR = 4
@@ -225,7 +225,7 @@ class _Draw:
             self.assign(argument, inverse)
 
     def _sum(self, node: Expression, target: Array) -> None:
-        terms = list(_terms(node, 1.0))
+        terms = signed_terms(node)
         unknown = [(sign, term) for sign, term in terms if self.unknown(term)]
         known = sum((sign * self.value(term) for sign, term in terms if not self.unknown(term)), np.zeros(self.count))
         if len(terms) > len(unknown) and np.all(np.isfinite(known)):
@@ -291,12 +291,6 @@ def _only_exponents(node: Expression, draw: _Draw) -> bool:
             return _only_exponents(operand, draw)
         case Name() | Number() | Call():
             return not draw.unknown(node)
-
-
-def _terms(node: Expression, sign: float) -> list[tuple[float, Expression]]:
-    if isinstance(node, Binary) and node.operator in "+-":
-        return _terms(node.left, sign) + _terms(node.right, sign if node.operator == "+" else -sign)
-    return [(sign, node)]
 
 
 def _factors(node: Expression, power: float) -> list[tuple[float, Expression]]:

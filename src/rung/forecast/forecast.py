@@ -17,7 +17,8 @@ from rung.laws.tree import Array
 
 Interval = tuple[float | None, float | None]
 
-_NOISE_POINTS = 49
+_PAIRS = 8000
+"""Pairs of a draw of the law and a new run's deviation from it that an interval is made of, at least."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,17 +137,30 @@ def predict(fit: Fit, question: Question) -> dict[str, Array]:
     }
     if not len(fit.draws):
         return result
-    noise = np.quantile(fit.noise, (np.arange(_NOISE_POINTS) + 0.5) / _NOISE_POINTS) if len(fit.noise) else np.zeros(1)
+    noise_PB = deviations(fit, -(-_PAIRS // len(fit.draws)))
     columns = {name: np.broadcast_to(values, value.shape) for name, values in question.variables.items()}
     for point in range(len(value)):
         here = {name: values[point] for name, values in columns.items()}
         with np.errstate(all="ignore"):
             law = np.broadcast_to(fit.law.value(draws, here), (len(fit.draws),))
             scaled = fit.objective.transform(law)
-            run = fit.objective.untransform(scaled[:, None] + noise)
-        result["law_low"][point], result["law_high"][point] = _quantiles(law, ends)
-        result["run_low"][point], result["run_high"][point] = _quantiles(run.ravel(), ends)
+            run = fit.objective.untransform(scaled + noise_PB)
+        low, high = _quantiles(law, ends)
+        run_low, run_high = _quantiles(run.ravel(), ends)
+        result["law_low"][point], result["law_high"][point] = low, high
+        # A new run is never surer than the law: skewed deviations may shift its interval to one side.
+        result["run_low"][point], result["run_high"][point] = np.minimum(run_low, low), np.maximum(run_high, high)
     return result
+
+
+def deviations(fit: Fit, copies: int) -> Array:
+    """A new run's deviation for each draw of the law (copies, B): in each copy every quantile once, in another order."""
+    count = len(fit.draws)
+    if not len(fit.noise):
+        return np.zeros((copies, count))
+    rng = np.random.default_rng(fit.seed)
+    spread = np.quantile(fit.noise, (np.arange(count) + 0.5) / count)
+    return np.stack([rng.permutation(spread) for _ in range(copies)])
 
 
 def _quantiles(values: Array, ends: list[float]) -> Array:

@@ -8,7 +8,7 @@ import numpy as np
 
 from rung.errors import ForecastError
 from rung.fit import Fit
-from rung.forecast.forecast import Forecast, Interval, no_interval
+from rung.forecast.forecast import Forecast, Interval, deviations, no_interval
 from rung.forecast.inputs import Question, ask, completed, extrapolation, far_caution, missing, named
 from rung.laws import SYMBOLS
 from rung.laws.tree import Array
@@ -105,8 +105,7 @@ def _solutions(
         return value, np.empty(0), np.empty(0)
     columns = {name: values[:, None] for name, values in draws.items()}
     targets = np.full((len(fit.draws), 1), scaled)
-    order = np.random.default_rng(fit.seed).permutation(len(fit.draws))
-    noise = np.quantile(fit.noise, (order + 0.5) / len(order)) if len(fit.noise) else np.zeros(len(order))
+    noise = deviations(fit, 1)[0]
     law = _first_crossing(lambda x: gap(columns, targets, x), grid)
     run = _first_crossing(lambda x: gap(columns, targets - noise[:, None], x), grid)
     return value, law, run

@@ -72,6 +72,18 @@ class Coefficient:
                 case Scale.BETWEEN:
                     return np.asarray(self.low + (self.high - self.low) * np.exp(-np.logaddexp(0.0, -u)))
 
+    def end(self, internal: float) -> float:
+        """The end of the range that an unbounded number u runs to, itself where there is none."""
+        match self.scale:
+            case Scale.REAL:
+                return internal
+            case Scale.ABOVE:
+                return self.low
+            case Scale.BELOW:
+                return self.high
+            case Scale.BETWEEN:
+                return self.low if internal < 0 else self.high
+
     def slope(self, internal: Array | float) -> Array:
         """D value / d u."""
         u = np.asarray(internal, dtype=np.float64)

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from rung.laws.coefficients import Coefficient, Scale
-from rung.laws.tree import Binary, Call, Expression, Name, Negative, Number
+from rung.laws.tree import Binary, Call, Expression, Name, Negative, Number, evaluate, names
 
 Node: TypeAlias = int
 Key: TypeAlias = tuple[str | float | int, ...]
 
 _LOG_OF_ZERO = -1e8
-"""Stands for the logarithm of a zero base of a power: small enough that any exponent above 1e-5 gives 0."""
+"""Stands for the logarithm of a zero base of a power in the derivative by its exponent, which is 0 there."""
 
 COEFFICIENT, DATA = 1, 2
 """What a node depends on: 0 a constant, 1 coefficients, 2 data, 3 both."""
@@ -176,24 +176,20 @@ class Graph:
     def _partials(self, node: Node) -> list[tuple[Node, Node]]:
         key = self.keys[node]
         operands = self.operands(node)
+        if len(operands) == 1:
+            return [(operands[0], self._slope(node, operands[0]))]
         match key[0]:
             case "add":
                 return [(operand, self.const(1)) for operand in operands]
-            case "neg":
-                return [(operands[0], self.const(-1))]
             case "mul":
                 return [(operands[0], operands[1]), (operands[1], operands[0])]
             case "div":
                 top, bottom = operands
                 inverse = self.div(self.const(1), bottom)
                 return [(top, inverse), (bottom, self.neg(self.mul(node, inverse)))]
-            case "exp":
-                return [(operands[0], node)]
-            case "log":
-                return [(operands[0], self.div(self.const(1), operands[0]))]
-            case "power":
-                exponent = float(key[2])
-                return [(operands[0], self.mul(self.const(exponent), self.power(operands[0], exponent - 1)))]
+            case "times_log":
+                exponent, log = operands
+                return [(exponent, self.maximum(log, self.const(_LOG_OF_ZERO))), (log, exponent)]
             case "max":
                 first = self.node("ge", *operands)
                 return [(operands[0], first), (operands[1], self.sub(self.const(1), first))]
@@ -201,6 +197,25 @@ class Graph:
                 return [(term, self.node("soft", node, place)) for place, term in enumerate(operands)]
             case _:
                 return []
+
+    def _slope(self, node: Node, operand: Node) -> Node:
+        """Derivative of a node by its one operand."""
+        key = self.keys[node]
+        match key[0]:
+            case "neg":
+                return self.const(-1)
+            case "exp":
+                return node
+            case "log":
+                return self.div(self.const(1), operand)
+            case "log_base":
+                return self.node("inv_base", operand)
+            case "power":
+                exponent = float(key[2])
+                return self.mul(self.const(exponent), self.power(operand, exponent - 1))
+            case _:
+                # "ge", "soft" and "inv_base" stand in derivatives alone, which are not differentiated again.
+                raise AssertionError(key)
 
     def power(self, a: Node, exponent: float) -> Node:
         """A base of any sign to a fixed whole power."""
@@ -296,13 +311,12 @@ class Translator:
         return _Positive(log, (log,))
 
     def _translate(self, node: Expression) -> _Value:
+        known = self._known(node)
+        if known is not None:
+            return self._number(known)
         match node:
             case Number(value):
-                exact = self.graph.const(value)
-                if value <= 0:
-                    return _Real(exact)
-                log = self.graph.const(math.log(value))
-                return _Positive(log, (log,), exact)
+                return self._number(value)
             case Name(name, group):
                 return self._name(name, group)
             case Negative(operand):
@@ -312,6 +326,24 @@ class Translator:
             case Call(function, arguments):
                 return self._call(function, [self._translate(argument) for argument in arguments])
 
+    def _known(self, node: Expression) -> float | None:
+        """The value of a part of the formula without anything unknown in it; logarithms would round it."""
+        fixed: dict[str, float] = {}
+        for name in names(node):
+            coefficient = self.coefficients.get(name.name)
+            if coefficient is None or coefficient.fixed is None:
+                return None
+            fixed[name.name] = coefficient.fixed
+        value = float(evaluate(node, fixed))
+        return value if math.isfinite(value) else None
+
+    def _number(self, value: float) -> _Value:
+        exact = self.graph.const(value)
+        if value <= 0:
+            return _Real(exact)
+        log = self.graph.const(math.log(value))
+        return _Positive(log, (log,), exact)
+
     def _name(self, name: str, group: str | None) -> _Value:
         graph = self.graph
         coefficient = self.coefficients.get(name)
@@ -319,8 +351,6 @@ class Translator:
             if self.positive[name]:
                 return self._positive(graph.node("logdata", name))
             return _Real(graph.node("data", name))
-        if coefficient.fixed is not None:
-            return self._translate(Number(coefficient.fixed))
         place = self.places[name]
         inner = graph.node("group", place, group) if group else graph.node("coef", place)
         return self._in_range(coefficient, inner)
@@ -380,12 +410,11 @@ class Translator:
         whole = graph.constant(power)
         if isinstance(base, _Real) and whole is not None and whole == round(whole):
             return _Real(graph.power(base.node, whole))
-        log = self._log(base)
         if isinstance(base, _Real):
-            # A base that is not known to be positive has a real power only where it is: nan elsewhere. At 0 the
-            # logarithm is held finite, so that 0^g and its derivative by g are 0.
-            log = graph.maximum(log, graph.const(_LOG_OF_ZERO))
-        return self._positive(graph.mul(power, log))
+            # A base that is not known to be positive has a real power only where it is: nan elsewhere. At 0, both
+            # 0^g and its derivatives are 0.
+            return self._positive(graph.node("times_log", power, graph.node("log_base", base.node)))
+        return self._positive(graph.mul(power, base.log))
 
     def _call(self, function: str, arguments: list[_Value]) -> _Value:
         graph = self.graph
@@ -396,7 +425,7 @@ class Translator:
             case "exp":
                 return self._positive(self._plain(first))
             case "sqrt":
-                return self._positive(graph.mul(graph.const(0.5), self._log(first)))
+                return self._power(first, self._translate(Number(0.5)))
             case "sigmoid":
                 return self._positive(graph.neg(graph.lse((graph.const(0), graph.neg(self._plain(first))))))
             case "softplus":

@@ -136,7 +136,9 @@ class Law:
             if coefficient is None:
                 continue
             if coefficient.fixed is not None and coefficient.fixed != value:
-                raise FormulaError(f"{name}={value:g} contradicts the formula, which has {name} = {coefficient.fixed:g}.")
+                raise FormulaError(
+                    f"{name}={value:g} contradicts the formula, which has {name} = {coefficient.fixed:g}."
+                )
             if not coefficient.low <= value <= coefficient.high:
                 raise FormulaError(
                     f"{name}={value:g} is outside the range of {name}, ({coefficient.low:g}, {coefficient.high:g}). "
@@ -220,7 +222,9 @@ def _coefficients(ordered: Sequence[Name], variables: Collection[str], text: str
             continue
         if not re.fullmatch(WORD, node.name):
             shown = ", ".join(sorted(variables)[:12])
-            raise FormulaError(f'"{text}": there is no column {name_text(node.name)}; the table and the symbols give {shown}.')
+            raise FormulaError(
+                f'"{text}": there is no column {name_text(node.name)}; the table and the symbols give {shown}.'
+            )
         known = found.setdefault(node.name, Coefficient(name=node.name, group=node.group))
         if known.group != node.group:
             raise FormulaError(

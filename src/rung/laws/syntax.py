@@ -217,7 +217,8 @@ class _Parser:
             return Call(token.text, tuple(arguments))
         if token.text in RESERVED:
             raise self.error(
-                token.column, f"{token.text!r} is a word of the language; as the name of a column, write it in double quotes"
+                token.column,
+                f"{token.text!r} is a word of the language; as the name of a column, write it in double quotes",
             )
         return self._name(token.text)
 

@@ -32,7 +32,9 @@ _UFUNCS: dict[str, Callable[..., Any]] = {
     "max": np.maximum,
     "ge": np.greater_equal,
     "power": np.power,
-    "copy": np.positive,
+    "log_base": np.log,
+    "times_log": np.multiply,
+    "inv_base": lambda base, out=None: np.divide(base != 0, np.where(base == 0, 1.0, base), out=out),
 }
 
 Index: TypeAlias = NDArray[np.intp]

@@ -87,6 +87,26 @@ def names(node: Expression) -> Iterator[Name]:
         yield from names(child)
 
 
+def signed_terms(node: Expression, sign: float = 1.0) -> list[tuple[float, Expression]]:
+    """The terms that a sum or difference adds up, each with its sign; of anything else, itself."""
+    if isinstance(node, Binary) and node.operator in "+-":
+        after = sign if node.operator == "+" else -sign
+        return [*signed_terms(node.left, sign), *signed_terms(node.right, after)]
+    return [(sign, node)]
+
+
+def sums(node: Expression) -> Iterator[list[Expression]]:
+    """The terms of every sum in a formula, the outermost first."""
+    found = [term for _, term in signed_terms(node)]
+    if len(found) > 1:
+        yield found
+        for term in found:
+            yield from sums(term)
+    else:
+        for child in children(node):
+            yield from sums(child)
+
+
 def with_symbols(node: Expression, symbols: Mapping[str, str]) -> Expression:
     """The formula with some names written by others."""
     match node:

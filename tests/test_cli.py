@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -198,6 +199,52 @@ def test_wrong_usage_ends_with_two(command, runs_csv, arguments):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("arguments", [["laws"], ["--help"], ["fit", "RUNS", "--draws", "0"]])
+def test_a_full_disk_behind_standard_output_is_said(runs_csv, arguments):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "rung.cli", *(str(runs_csv) if a == "RUNS" else a for a in arguments)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("ReportError: the output cannot be written")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_pipe_is_written_to_and_stays_a_pipe(command, runs_csv, tmp_path):
+    pipe = tmp_path / "fit.json"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE, text=True) as reader:
+        done = command("fit", runs_csv, "--draws", 0, "-o", pipe)
+        content, _ = reader.communicate(timeout=30)
+    assert done.returncode == 0
+    assert json.loads(content)["rows"] == 40
+    assert pipe.is_fifo()
+
+
+def test_a_map_that_nothing_reads_is_named(command, runs_csv):
+    done = command("fit", runs_csv, "--draws", 0, "--map", "tokns=val_loss")
+    assert "warning: --map tokns=val_loss: nothing reads tokns. Did you mean tokens?" in done.stderr
+    assert (
+        "nothing reads"
+        not in command("fit", runs_csv, "--draws", 0, "--map", "size=n_params", "--where", "size > 1").stderr
+    )
+
+
+def test_held_out_rows_that_go_are_counted(command, runs_csv):
+    frame = pl.read_csv(runs_csv).with_columns(
+        val_loss=pl.when(pl.int_range(pl.len()) == 3).then(None).otherwise("val_loss")
+    )
+    frame.write_csv(runs_csv)
+    size = frame["n_params"][3]
+    done = command("fit", runs_csv, "--draws", 0, "--hold-out", f"n_params >= {size!r}", "--drop-nonfinite")
+    assert "1 of 40 rows without a finite number left out by --drop-nonfinite" in done.stdout
+
+
 def test_a_misspelt_option_is_answered_with_the_nearest(command, runs_csv):
     assert "--law" in command("fit", runs_csv, "--lew", "x").stderr
 
@@ -213,6 +260,9 @@ def test_a_misspelt_option_is_answered_with_the_nearest(command, runs_csv):
         (["fit.json", "N"], "write NAME=VALUE"),
         (["fit.json", "--loss", "0.5", "N=7B"], "irreducible loss"),
         (["fit.json", "N=1:2", "D=1e9"], "LOW:HIGH:COUNT"),
+        (["fit.json", "N=1:9:1000", "D=1:9:1000"], "the largest has 100,000"),
+        (["fit.json", "N=1:9:3", "D=1e9", "-o", "fit.json"], "name a .csv file"),
+        (["fit.json", "family=x"], "'family' is no variable"),
         (["fit.json", "N=7B", "D=1T", "--tokens-per-param", "20"], "goes with --loss"),
     ],
 )
@@ -228,7 +278,7 @@ def test_debug_shows_the_traceback(command):
 
 
 @pytest.mark.skipif(
-    os.geteuid() == 0, reason="root may write into a read-only folder; test_files covers the check itself"
+    os.geteuid() == 0, reason="root may write into a read-only folder; test_report covers the check itself"
 )
 def test_a_folder_that_cannot_be_written_is_said_before_the_fit(command, runs_csv, tmp_path):
     closed = tmp_path / "closed"
@@ -253,6 +303,7 @@ def test_an_interrupt_leaves_the_old_output_and_ends_within_a_second(runs_csv, t
     _, errors = process.communicate(timeout=30)
     assert time.monotonic() - began < 1.0
     assert process.returncode == 130
+    assert errors == "interrupted: every file is as it was, or written whole\n"
     assert "Traceback" not in errors
     assert file.read_text() == "old"
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(["runs.csv", output])

@@ -71,7 +71,7 @@ def test_an_end_that_some_draws_never_reach_is_open(fit):
     ("ask", "message"),
     [
         (lambda fit: rung.invert(fit, 1.0, N=7e9), "its irreducible loss with what is given"),
-        (lambda fit: rung.invert(fit, 1e6, N=7e9), "as high as"),
+        (lambda fit: rung.invert(fit, 1e6, N=7e9), "gives a loss of 1e+06"),
         (lambda fit: rung.invert(fit, 2.0), "--tokens-per-param 20"),
         (lambda fit: rung.invert(fit, 2.0, N=1e9, D=1e10), "nothing is open"),
         (lambda fit: rung.invert(fit, 2.0, tokens_per_param=20, N=1e9), "both open"),
@@ -84,6 +84,9 @@ def test_an_end_that_some_draws_never_reach_is_open(fit):
         (lambda fit: rung.forecast(fit, N=[1e9, 2e9], D=1e10), "forecast_grid takes them"),
         (lambda fit: rung.forecast(fit, N=1e9, params=2e9, D=1e10), "gives N a second time"),
         (lambda fit: rung.forecast(fit, N=1e9, D=1e10, C=1e21), "times 6 N D"),
+        (lambda fit: rung.forecast(fit, N=1e300, D=1e300), "C = 6 N D is beyond the range of numbers"),
+        (lambda fit: rung.invert(fit, float("nan"), N=1e9), "--loss nan is not a finite number"),
+        (lambda fit: rung.invert(fit, 2.3, tokens_per_param=1e300), "beyond the range"),
     ],
 )
 def test_what_cannot_be_asked_is_said(fit, ask, message):
@@ -138,6 +141,14 @@ def test_compute_follows_from_size_and_data_in_a_law_of_all_three():
     assert rung.forecast(fit, N=there.value, D=20 * there.value).value == pytest.approx(2.3, rel=1e-9)
     data = rung.invert(fit, 2.3, N=1e10)
     assert rung.forecast(fit, N=1e10, D=data.value).value == pytest.approx(2.3, rel=1e-9)
+
+
+def test_size_follows_where_data_and_compute_are_asked_of_a_law_of_size_and_compute():
+    runs = noisy(60).with_columns(flops=6 * pl.col("params") * pl.col("tokens"))
+    fit = rung.fit(runs, "E + A / N^alpha + F / C^gamma with gamma = 0.2", draws=20)
+    there = rung.invert(fit, 2.5, D=1e11)
+    assert there.solution["flops"] == pytest.approx(6e11 * there.solution["params"])
+    assert rung.forecast(fit, N=there.solution["params"], D=1e11).value == pytest.approx(2.5, rel=1e-9)
 
 
 def test_a_range_that_is_not_positive_is_left_in_widths_of_it():

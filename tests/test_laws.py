@@ -208,6 +208,32 @@ def test_a_column_with_a_symbol_goes_by_it():
     assert Law.parse("E + A / params^alpha", columns=["params"]) == Law.parse("E + A / N^alpha")
 
 
+def test_a_name_that_is_no_word_is_a_column_in_quotes():
+    law = Law.parse('E + A / "Model Size (B)"^alpha + c["my corpus"] * "in"', columns=["Model Size (B)", "in"])
+    assert law.variables == ("Model Size (B)", "in")
+    assert law.groups == ("my corpus",)
+    assert Law.parse(law.text, variables=law.variables) == law
+    assert MathTextParser("path").parse(f"${law.latex}$")
+    with pytest.raises(FormulaError, match='there is no column "a b"'):
+        Law.parse('E + A / "a b"')
+
+
+@pytest.mark.parametrize("exponent", ["(1 + 2)", "(6 / 2)", "sqrt(9)", "max(3, 1)", "p"])
+def test_a_whole_exponent_is_whole_however_it_is_written(exponent):
+    law = Law.parse(f"a + b * x^{exponent}{' with p = 3' if exponent == 'p' else ''}", variables=["x"])
+    x = np.array([-2.0, -1.0, 0.0, 3.0])
+    np.testing.assert_allclose(law.gradient({"a": 1.0, "b": 2.0}, {"x": x})["b"], x**3)
+
+
+@pytest.mark.parametrize("formula", ["a + b / (1 + (x / d)^g)", "a + b * exp(-(d * x)^g)", "a + b * sqrt(d * x) * g"])
+def test_derivatives_at_a_base_of_zero_are_those_beside_it(formula):
+    law = Law.parse(formula, variables=["x"])
+    at = {"a": 1.0, "b": 2.0, "d": 8.0, "g": 1.5}
+    gradient = law.gradient(at, {"x": np.array([0.0, 1e-14])})
+    for values in gradient.values():
+        np.testing.assert_allclose(values[0], values[1], atol=1e-6)
+
+
 def test_a_power_of_zero_and_its_derivative_are_zero():
     law = Law.parse("a + b * x^g", variables=["x"])
     x = np.array([0.0, 1.0, 2.0])

@@ -3,6 +3,7 @@
 import re
 from html.parser import HTMLParser
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -10,6 +11,7 @@ import rung
 from rung.errors import ReportError
 from rung.files import require_writable, write_all, write_text
 from rung.forecast import compare_held_out, split
+from rung.report.scene import Scene
 from test_fit import noisy
 
 
@@ -38,6 +40,32 @@ def test_every_kind_of_law_can_be_drawn(tmp_path, law):
     runs = rung.read_runs(noisy(40).with_columns(corpus=pl.Series(["a", "b"] * 20)))
     rung.draw_figure(tmp_path / "fit.png", rung.fit(runs, law, draws=0), runs)
     assert (tmp_path / "fit.png").stat().st_size > 10_000
+
+
+def test_a_law_of_three_variables_is_drawn_against_the_measurement():
+    rng = np.random.default_rng(0)
+    runs = noisy(40).with_columns(width=pl.Series(rng.uniform(1, 2, 40)))
+    table = rung.read_runs(runs)
+    scene = Scene.of(rung.fit(table, "E + A / N^alpha + B / D^beta + c * width", draws=0), table, None)
+    assert scene.along is None
+    assert list(scene.curves()) == []
+    np.testing.assert_array_equal(scene.x, scene.law)
+
+
+def test_compute_follows_size_and_data_along_a_line():
+    table = rung.read_runs(noisy(40).with_columns(flops=6 * pl.col("params") * pl.col("tokens")))
+    fit = rung.fit(table, "gadre-2024", draws=0)
+    scene = Scene.of(fit, table, None)
+    assert {scene.along, scene.colour} == {"N", "D"}
+    for _, x, y, shade in scene.curves():
+        here = {scene.along: x, scene.colour: shade}
+        np.testing.assert_allclose(y, fit.law.value(fit.values, {**here, "C": 6 * here["N"] * here["D"]}), rtol=1e-9)
+
+
+def test_a_constant_target_is_drawn_flat(tmp_path):
+    runs = rung.read_runs(noisy(20).with_columns(loss=pl.lit(3.0)))
+    rung.draw_figure(tmp_path / "fit.svg", rung.fit(runs, draws=0), runs)
+    assert "2.9" in (tmp_path / "fit.svg").read_text()
 
 
 def test_groups_and_held_out_rows_are_drawn_together(tmp_path):

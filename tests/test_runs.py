@@ -80,12 +80,91 @@ def test_usual_names_are_recognised(name, column):
         ("bits_per_byte", "loss", 1.0, math.log(2), "bits_per_byte * log(2)"),
         ("log10_tokens", "tokens", 9.0, 1e9, "10^log10_tokens"),
         ("params_billion", "params", 7.0, 7e9, "params_billion * 1e9"),
+        ("Model Size (B)", "params", 7.0, 7e9, '"Model Size (B)" * 1e9'),
+        ("Tokens (T)", "tokens", 1.4, 1.4e12, '"Tokens (T)" * 1e12'),
     ],
 )
 def test_conversions_that_a_name_states_are_made_and_said(name, column, value, expected, said):
     runs = read_runs(pl.DataFrame({name: [value]}))
     assert runs.numbers(column)[0] == pytest.approx(expected)
     assert runs.mapping == {column: said}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"params,tokens,loss\n1e7, 2e9 ,3.5\n2e7,4e9, 3.2\n\n\n",
+        b"\xef\xbb\xbfparams;tokens;loss\r\n1e7;2e9;3.5\r\n2e7;4e9;3.2\r\n",
+    ],
+    ids=["blanks", "byte order mark, semicolons, carriage returns"],
+)
+def test_what_people_export_is_read(tmp_path, content):
+    (tmp_path / "runs.csv").write_bytes(content)
+    runs = read_runs(tmp_path / "runs.csv")
+    assert runs.numbers("tokens").tolist() == [2e9, 4e9]
+    assert runs.numbers("loss").tolist() == [3.5, 3.2]
+
+
+def test_numbers_that_python_writes_into_json_lines_are_read(tmp_path):
+    (tmp_path / "runs.jsonl").write_text('{"params": 1e7, "loss": NaN}\n{"params": 2e7, "loss": 3.0}\n')
+    assert np.isnan(read_runs(tmp_path / "runs.jsonl").numbers("loss")).tolist() == [True, False]
+
+
+def test_pandas_columns_of_any_kind_come_through():
+    rows = 4
+    frame = pd.DataFrame(
+        {
+            "params": pd.array([1, 2, None, 4], dtype="Int64"),
+            "loss": [3.0, np.nan, 2.0, 1.0],
+            "family": ["a", np.nan, "b", "a"],
+            "mixed": [1, "x", None, 2.5],
+            "when": pd.Period("2020-01"),
+            "objects": [object() for _ in range(rows)],
+            "lists": [[1]] * rows,
+        }
+    )
+    runs = read_runs(frame)
+    assert runs.shown("params", 2) == runs.shown("loss", 1) == "missing"
+    with pytest.raises(RunsError, match="row 2: family is missing"):
+        runs.texts("family")
+    require_usable(runs.where("params is not null"), ["params"])
+
+
+def test_the_index_of_a_pandas_frame_is_columns_when_it_has_names():
+    frame = pd.DataFrame({"N": [1.0, 2.0], "loss": [3.0, 2.0]}).set_index("N")
+    assert read_runs(frame).numbers("params").tolist() == [1.0, 2.0]
+
+
+def test_a_column_whose_name_is_no_word_stands_in_quotes():
+    frame = pl.DataFrame({"Model Size": [7.0], "Tokens seen": [2.0]})
+    runs = read_runs(frame, {"N": '"Model Size" * 1e9', "D": '"Tokens seen" * 1e9'})
+    assert runs.numbers("params").tolist() == [7e9]
+    assert "--map 'D=\"Tokens seen\"*1e9'" in plausibility(read_runs(frame, {"D": "Tokens seen"}))[0].text
+
+
+def test_numbers_in_a_condition_may_have_a_suffix():
+    runs = read_runs(FRAME)
+    assert (
+        len(runs.where("params >= 20M and tokens < 1.5B")) == len(runs.where("params >= 2e7 and tokens < 1.5e9")) == 2
+    )
+    assert len(runs.where("corpus <> '20M'")) == 5
+
+
+@pytest.mark.parametrize(
+    ("condition", "message"),
+    [
+        ("params > 1e7 foo", "'foo' does not belong there"),
+        ("params > 1 as big", "'big' does not belong there"),
+        ("params", "must be of type Boolean"),
+        ("loss in (select 1)", "a query inside a condition"),
+        ("corpus > 3", "corpus holds text"),
+    ],
+)
+def test_a_condition_that_means_something_else_is_refused(condition, message):
+    with pytest.raises(RunsError) as error:
+        read_runs(FRAME).where(condition)
+    assert message in str(error.value)
+    assert "Write a condition like" in str(error.value)
 
 
 def test_a_users_names_and_formulas_win():
@@ -155,12 +234,15 @@ HOSTILE = {
     "blank.csv": (b"\n \n", "is empty"),
     "header.csv": (b"params,tokens,loss\n", "holds no rows"),
     "binary.csv": (b"\x89PNG\r\n\x1a\n\0\0\0" * 40, "is not text"),
-    "latin.csv": ("params,loss,ort\n1e7,3.0,M\u00fcnchen\n".encode("latin-1"), "cannot be read as CSV"),
-    "ragged.csv": (b"params,loss\n1e7,3\n1e8,2,9,9\n", "cannot be read as CSV"),
-    "empty.parquet": (b"", "cannot be read as Parquet"),
-    "text.parquet": (b"params,loss\n1e7,3\n", "cannot be read as Parquet"),
+    "latin.csv": ("params,loss,ort\n1e7,3.0,M\u00fcnchen\n".encode("latin-1"), "line 2 holds bytes that are not UTF-8"),
+    "ragged.csv": (b"params,loss\n1e7,3\n1e8,2,9,9\n", "line 3 has 4 fields, and the header (line 1) 2"),
+    "empty.parquet": (b"", "is not Parquet"),
+    "text.parquet": (b"params,loss\n1e7,3\n", "If it is text, name it .csv"),
+    "twice.csv": (b"params,loss,loss\n1e7,3,3\n", "two columns 'loss'"),
+    "titled.csv": (b"# my sweep\nparams,loss\n1e7,3\n", "line 2 has 2 fields, and the header (line 1) 1"),
     "empty.jsonl": (b"", "is empty"),
-    "broken.jsonl": (b'{"params": 1e7, "loss"', "cannot be read as JSONL"),
+    "array.jsonl": (b"{}\n[1, 2]\n", "line 2 is no JSON object"),
+    "broken.jsonl": (b'{"params": 1e7, "loss"', "broken.jsonl, line 1 is not JSON"),
     "table.xlsx": (b"PK", "files of type '.xlsx' are not read"),
 }
 
@@ -191,6 +273,18 @@ def test_a_parquet_file_cut_in_half_is_refused(tmp_path):
         (lambda r: read_runs("."), "is a folder"),
         (lambda r: read_runs(42), "cannot be read from a int"),
         (lambda r: read_runs(FRAME, {"D": "tokn"}), 'Did you mean "tokens"'),
+        (lambda r: read_runs(FRAME, {"D": "tokens", "tokens": "step"}), "tokens is mapped a second time"),
+        (lambda r: read_runs(FRAME, {"#row": "step"}), "Rung's own"),
+        (lambda r: read_runs(FRAME.with_columns(pl.lit(1).alias("#row"))), "Rung's own"),
+        (lambda r: read_runs(pl.scan_csv("nowhere.csv")), "the lazy frame cannot be read"),
+        (lambda r: read_runs(pd.Series([1.0])), "cannot be read from a Series"),
+        (lambda r: read_runs(pd.DataFrame([[1, 2]], columns=[0, "0"])), "two columns '0'"),
+        (lambda r: read_runs(FRAME.drop("loss")).numbers("loss"), "--map loss=COLUMN"),
+        (lambda r: read_runs(FRAME.with_columns(tokens=pl.lit(None))).drop_tokens(1), "tokens is missing"),
+        (
+            lambda r: read_runs(pl.concat([FRAME, FRAME.with_columns(loss=pl.lit(9.0))])).last(),
+            "are both the last of their run",
+        ),
         (lambda r: read_runs(FRAME, {"D": "tokens *"}), "neither a column of the frame nor a formula"),
         (lambda r: r.numbers("corpus"), "row 1 ('a'): corpus is 'c4', not a number (5 such rows)"),
         (lambda r: r.numbers("flops", "'C' in the formula"), "Map it: --map C=COLUMN"),
@@ -232,7 +326,7 @@ def test_a_run_that_is_missing_is_named():
 def test_the_last_row_is_by_number_and_needs_one():
     frame = pl.DataFrame({"run": ["a"] * 3, "step": ["9", "10", "100"], "loss": [3.0, 2.0, 1.0]})
     assert read_runs(frame).last().numbers("loss").tolist() == [1.0]
-    with pytest.raises(RunsError, match=r"row 2 \('a'\): step is nan"):
+    with pytest.raises(RunsError, match=r"row 2 \('a'\): step is missing"):
         read_runs(frame.with_columns(step=pl.Series(["1", None, "2"]))).last()
 
 
@@ -244,8 +338,8 @@ def test_a_letter_that_is_a_column_and_a_symbol_is_not_guessed():
 
 def test_rows_that_only_a_wrong_run_name_makes_repeats_get_that_advice():
     frame = pl.DataFrame({"run": ["x", "x"], "step": [10, 10], "params": [1e7, 1e8], "loss": [3.0, 2.0]})
-    with pytest.raises(RunsError, match="--map run=run,params"):
-        require_usable(read_runs(frame), ["params", "loss"])
+    with pytest.raises(RunsError, match=r"--map run=run,params\."):
+        require_usable(read_runs(frame.with_columns(tokens=pl.Series([1e9, 2e9]))), ["params", "loss"])
 
 
 def test_lists_and_bytes_are_no_numbers():

@@ -26,21 +26,28 @@ def write_bytes(path: str | Path, content: bytes) -> None:
 def write_all(contents: Mapping[str | Path, bytes]) -> None:
     """Write files whole or not at all: the old ones stay until every new one is complete.
 
+    What is no file, such as a pipe or a device, has nothing to keep and is written last.
+
     Raises:
         ReportError: A folder is not there or cannot be written.
     """
     complete: dict[Path, Path] = {}
+    streams = [path for path in contents if Path(path).exists() and not Path(path).is_file()]
+    files = {path: content for path, content in contents.items() if path not in streams}
     try:
-        for path, content in contents.items():
+        for path, content in files.items():
             # Through a link, the file that it names is replaced, and not the link.
             file = Path(path).resolve()
             beside = file.with_name(f".{file.name}.{os.getpid()}.part")
             complete[beside] = file
             with _told(path):
                 beside.write_bytes(content)
-        for path, (beside, file) in zip(contents, complete.items(), strict=True):
+        for path, (beside, file) in zip(files, complete.items(), strict=True):
             with _told(path):
                 beside.replace(file)
+        for path in streams:
+            with _told(path):
+                Path(path).write_bytes(contents[path])
     finally:
         for beside in complete:
             with suppress(OSError):
@@ -52,7 +59,7 @@ def _told(path: str | Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ReportError(f"{path} cannot be written: {error.strerror}. Choose another place with -o.") from None
+        raise ReportError(f"{path} cannot be written: {error.strerror}. Choose another place.") from None
 
 
 def require_writable(path: str | Path) -> None:
@@ -64,11 +71,9 @@ def require_writable(path: str | Path) -> None:
     folder = Path(path).parent
     if not folder.is_dir():
         raise ReportError(
-            f"{path} cannot be written: there is no folder {str(folder)!r}. Make it, or choose another place with -o."
+            f"{path} cannot be written: there is no folder {str(folder)!r}. Make it, or choose another place."
         )
     if Path(path).is_dir():
-        raise ReportError(f"{path} cannot be written: it is a folder. Name a file with -o.")
+        raise ReportError(f"{path} cannot be written: it is a folder. Name a file.")
     if not os.access(folder, os.W_OK):
-        raise ReportError(
-            f"{path} cannot be written: the folder {str(folder)!r} is read-only. Choose another place with -o."
-        )
+        raise ReportError(f"{path} cannot be written: the folder {str(folder)!r} is read-only. Choose another place.")

@@ -15,20 +15,41 @@ def main() -> NoReturn:
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
     try:
-        from rung.cli.app import app
-
-        # A lone hyphen is a file, not an option, to people and to the reader, but not to the parser.
-        app([STANDARD_INPUT if text == "-" else text for text in arguments if text != "--debug"])
+        status = _run([text for text in arguments if text != "--debug"])
+        sys.stdout.flush()
     except RungError as error:
         if debug:
             raise
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        sys.exit(1)
+        status = 1
     except KeyboardInterrupt:
         print("interrupted: every file is as it was, or written whole", file=sys.stderr)
-        sys.exit(130)
+        status = 130
     except BrokenPipeError:
         # The reader of a pipe has left (`rung laws | head`); there is nobody to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    sys.exit(0)
+        _silence()
+        status = 1
+    except OSError as error:
+        if debug:
+            raise
+        print(f"ReportError: the output cannot be written: {error.strerror}.", file=sys.stderr)
+        _silence()
+        status = 1
+    sys.exit(status)
+
+
+def _run(arguments: list[str]) -> int:
+    """Parse, run the verb, and give the exit status that the parser asks for."""
+    from rung.cli.app import app
+
+    try:
+        # A lone hyphen is a file, not an option, to people and to the reader, but not to the parser.
+        app([STANDARD_INPUT if text == "-" else text for text in arguments])
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 0
+    return 0
+
+
+def _silence() -> None:
+    """Let what is still to be written to standard output go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -22,6 +22,7 @@ app = App(
     help="From a table of training runs to a scaling law, a forecast and its uncertainty.",
     help_epilogue="Exit status: 0 done, 1 data or wish cannot be served, 2 usage.\n--debug shows tracebacks.",
     help_format="plaintext",
+    suppress_keyboard_interrupt=False,
     help_formatter="plain",
     default_parameter=Parameter(show_default=False),
 )

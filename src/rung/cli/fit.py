@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
 
-from rung.cli.selection import Selection, pairs, read_selected, say
+from rung.cli.selection import Selection, pairs, read_selected, say, unused_maps
 from rung.cli.text import table
 from rung.errors import ReportError
 
 if TYPE_CHECKING:
     from rung.fit import Fit
     from rung.forecast import HeldOut
-    from rung.laws import Law
     from rung.runs import Runs
 
 LAW = Group("Law and objective", sort_key=0)
@@ -81,6 +80,7 @@ def fit(
         Print one JSON object instead of tables.
     """
     from rung.files import require_writable, write_all
+    from rung.fit import columns_used
     from rung.fit import fit as fit_law
     from rung.forecast import compare_held_out, split
     from rung.laws import find_law, law_book
@@ -90,13 +90,16 @@ def fit(
     for path in kinds:
         require_writable(path)
     table_of_runs = read_selected(runs, selection)
-    fitted_on, held = split(table_of_runs, hold_out)
     chosen = find_law(law, table_of_runs.columns, laws)
     entry = law_book(laws).get(chosen.name)
     target = target or (entry.target if entry else "loss")
     objective = objective or (entry.objective if entry else None)
+    used = columns_used(chosen, target, weights)
     if selection.drop_nonfinite:
-        fitted_on, held = _finite(fitted_on, held, chosen, target, weights)
+        table_of_runs = table_of_runs.drop_nonfinite(
+            [name for name in used if name not in chosen.groups], chosen.groups
+        )
+    fitted_on, held = split(table_of_runs, hold_out)
     if weights:
         fitted_on = fitted_on.drop_weightless(weights)
     result = fit_law(
@@ -114,16 +117,7 @@ def fit(
     comparison = compare_held_out(result, held) if held is not None else None
     write_all({path: _content(kind, result, fitted_on, comparison) for path, kind in kinds.items()})
     print(_json(result, comparison) if json else describe(result, fitted_on, comparison))
-    say(*(f"warning: {caution.text}" for caution in result.cautions))
-
-
-def _finite(fitted_on: Runs, held: Runs | None, law: Law, target: str, weights: str | None) -> tuple[Runs, Runs | None]:
-    from rung.fit import columns_used
-
-    columns = columns_used(law, target, weights)
-    numbers = [column for column in columns if column not in law.groups]
-    fitted_on = fitted_on.drop_nonfinite(numbers, law.groups)
-    return fitted_on, held.drop_nonfinite(numbers, law.groups) if held is not None else None
+    say(*(f"warning: {caution.text}" for caution in result.cautions), *unused_maps(selection, used, hold_out))
 
 
 def _kinds(output: Sequence[str], figure: str | None) -> dict[str, str]:
@@ -167,7 +161,11 @@ def describe(result: Fit, runs: Runs, comparison: HeldOut | None) -> str:
 
     law = result.law
     mapping = ", ".join(f"{name} = {source}" for name, source in result.mapping.items())
-    counted = f"{result.rows} rows" if result.rows == result.runs else f"{result.rows} rows of {result.runs} runs"
+    counted = (
+        f"{result.rows} rows"
+        if result.rows == result.runs
+        else f"{result.rows} rows of {result.runs} run{'s' if result.runs > 1 else ''}"
+    )
     value = f"{result.objective.name}{f' (delta {result.objective.delta:g})' if result.objective.delta else ''}"
     lines = [
         f"law        {law.name}: {law.text}",
@@ -183,7 +181,7 @@ def describe(result: Fit, runs: Runs, comparison: HeldOut | None) -> str:
     ]
     percent = f"{100 * result.level:g} % interval"
     rows = [
-        [name, format_value(e.value), format_interval(e.low, e.high), format_error(e.std_error, e.value)]
+        [name, format_value(e.value), format_interval(e.low, e.high), format_error(e.std_error, e.low, e.high)]
         for name, e in (*result.coefficients.items(), *result.derived.items())
     ]
     lines.append(table(["coefficient", "value", percent, "std. error"], rows))

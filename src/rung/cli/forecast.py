@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json as json_module
+import math
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from rung.cli.selection import pairs, say
 from rung.cli.text import table
-from rung.errors import ForecastError
+from rung.errors import ForecastError, ReportError
 
 if TYPE_CHECKING:
     from rung.fit import Fit
     from rung.forecast import Forecast
 
-_LARGEST_GRID = 10_000
+_LARGEST_GRID = 100_000
 
 
 def forecast(
@@ -50,9 +51,16 @@ def forecast(
     from rung.forecast import invert
 
     if output:
+        if not output.lower().endswith(".csv"):
+            raise ReportError(f"-o {output}: a grid is written as CSV; name a .csv file.")
         require_writable(output)
     fitted = read_fit(fit)
     given = {name: _value(name, text, fitted) for name, text in pairs(inputs, "input").items()}
+    points = math.prod(len(value) for value in given.values() if not isinstance(value, str | float))
+    if points > _LARGEST_GRID:
+        raise ForecastError(
+            f"a grid of {points:,} points is asked for; the largest has {_LARGEST_GRID:,}. Thin a range."
+        )
     if any(not isinstance(value, str | float) for value in given.values()) or output:
         if loss is not None:
             raise ForecastError("--loss solves for one number; a range of inputs does not go with it.")
@@ -69,9 +77,10 @@ def forecast(
 
 
 def _value(name: str, text: str, fitted: Fit) -> Any:
+    from rung.forecast import is_variable
     from rung.units import parse_number
 
-    if name in fitted.groups:
+    if not is_variable(fitted, name):
         return text
     parts = text.split(":")
     if len(parts) == 1:
@@ -81,7 +90,10 @@ def _value(name: str, text: str, fitted: Fit) -> Any:
     low, high = (parse_number(part) for part in parts[:2])
     count = int(parts[2]) if len(parts) == 3 and parts[2].isdigit() else 0
     if not (0 < low < high and 2 <= count <= _LARGEST_GRID):
-        raise ForecastError(f"{name}={text}: write a range as LOW:HIGH:COUNT, such as {name}=1e8:1e11:20.")
+        raise ForecastError(
+            f"{name}={text}: write a range as LOW:HIGH:COUNT with LOW under HIGH and COUNT from 2 to {_LARGEST_GRID:,}, "
+            f"such as {name}=1e8:1e11:20."
+        )
     return np.geomspace(low, high, count)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,15 +26,15 @@ class Selection:
     map: Annotated[tuple[str, ...], Parameter(name="--map", negative="", consume_multiple=False)] = ()
     """Name a column: N=my_column, D='10^log10_tokens', run=width,depth. Repeatable."""
     where: str | None = None
-    """Keep the rows where an SQL condition holds: "corpus = 'c4' and params > 1e7"."""
+    """Keep the rows where an SQL condition holds: "corpus = 'c4' and params > 10M"."""
+    drop_duplicates: Annotated[bool, Parameter(negative="")] = False
+    """Keep the first of rows that describe the same run, or the same step of it."""
     last: Annotated[bool, Parameter(negative="")] = False
     """Keep the last row of each run."""
     drop_tokens: str | None = None
     """Leave out rows up to this many training tokens, such as 10e9: the start of each run."""
     drop_nonfinite: Annotated[bool, Parameter(negative="")] = False
     """Leave out rows in which a number that the law uses is missing or not finite."""
-    drop_duplicates: Annotated[bool, Parameter(negative="")] = False
-    """Keep the first of rows that describe the same run, or the same step of it."""
 
 
 def read_selected(path: str, selection: Selection) -> Runs:
@@ -44,13 +45,28 @@ def read_selected(path: str, selection: Selection) -> Runs:
     runs = read_runs(path, pairs(selection.map, "--map"))
     if selection.where is not None:
         runs = runs.where(selection.where)
+    if selection.drop_duplicates:
+        runs = runs.drop_duplicates()
     if selection.last:
         runs = runs.last()
     if selection.drop_tokens is not None:
         runs = runs.drop_tokens(parse_number(selection.drop_tokens))
-    if selection.drop_duplicates:
-        runs = runs.drop_duplicates()
     return runs
+
+
+def unused_maps(selection: Selection, used: Collection[str], *conditions: str | None) -> list[str]:
+    """A sentence for each --map that nothing reads."""
+    from rung.laws import SYMBOLS
+    from rung.runs import ALIASES
+
+    said = " ".join(condition for condition in (selection.where, *conditions) if condition)
+    found = []
+    for name, text in pairs(selection.map, "--map").items():
+        if SYMBOLS.get(name, name) not in {*used, *ALIASES} and name not in said:
+            near = difflib.get_close_matches(name, [*used, *ALIASES, *SYMBOLS], 1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            found.append(f"warning: --map {name}={text}: nothing reads {name}.{hint}")
+    return found
 
 
 def pairs(texts: Sequence[str], option: str) -> dict[str, str]:

@@ -79,7 +79,7 @@ def curvature(problem: Problem, optimum: Optimum) -> Curvature:
 def without_effect(problem: Problem, jacobian_Kn: Array) -> frozenset[int]:
     """Places of coefficients whose whole effect on every row is negligible."""
     effect = np.max(np.abs(jacobian_Kn), axis=1)
-    return frozenset(int(place) for place in np.flatnonzero(effect <= NEGLIGIBLE * float(np.std(problem.target))))
+    return frozenset(int(place) for place in np.flatnonzero(effect <= NEGLIGIBLE * problem.spread))
 
 
 def undetermined_by_design(problem: Problem) -> frozenset[int]:

@@ -165,7 +165,7 @@ def _numbers(runs: Runs, column: str, what: str) -> Array:
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
         raise FitError(
-            f"{runs.row_name(int(bad[0]))}: {column} is {values[bad[0]]}"
+            f"{runs.row_name(int(bad[0]))}: {column} is {runs.shown(column, int(bad[0]))}"
             f"{f', and {len(bad) - 1} more rows' if len(bad) > 1 else ''}. "
             "Remove the rows or pass --drop-nonfinite; no row is dropped silently."
         )

@@ -6,12 +6,12 @@ import itertools
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rung.errors import Caution
 from rung.fit.covariance import Curvature, undetermined_by_design, without_effect
 from rung.fit.design import Design, column_of
 from rung.fit.resample import Draws
+from rung.fit.result import coefficient_names
 from rung.fit.search import SAFE_SHARE, Optimum, Problem
 from rung.laws.coefficients import Coefficient, Scale
 from rung.laws.tree import Array, names, sums
@@ -20,10 +20,6 @@ from rung.units import format_value
 EXACT = 1e-9
 """Spread of the residuals, relative to that of the target, under which the data were computed by a law."""
 
-_INFLUENCE = 5.0
-"""Cook's distance above which a run is named; on the Chinchilla table it names the five rows that the
-replication by Besiroglu et al. (2024) left out (the next row has 4.4)."""
-
 _PROPORTIONAL = 0.02
 """Spread of one variable around a power of another, in its own spread, under which the two count as one."""
 
@@ -31,6 +27,7 @@ _FEW_RUNS = 8
 _FEW_SPARE = 3
 """Runs of a group's level beyond its own coefficients up to which their intervals are called rough."""
 _UNSETTLED = 0.05
+_FEW_BEYOND = 5
 _AT_END = 1e-4
 _WIDE, _ENDLESS = 100.0, 1e6
 """How far above the estimate, as a factor, the upper end of an interval may lie before it says nothing: further than
@@ -38,19 +35,12 @@ the lower end is below, and in any case."""
 
 
 def names_of(problem: Problem) -> list[str]:
-    """The name of each internal number: a coefficient, or A[level] for one level of a group."""
-    names = []
-    for coefficient in problem.law.free:
-        if coefficient.group:
-            names += [f"{coefficient.name}[{level}]" for level in problem.design.level_names[coefficient.group]]
-        else:
-            names.append(coefficient.name)
-    return names
+    """The name of each internal number."""
+    return coefficient_names(problem.law, problem.design.level_names)
 
 
 def is_exact(problem: Problem, optimum: Optimum) -> bool:
-    spread = float(np.std(problem.target))
-    return float(np.sqrt(np.mean(optimum.residuals**2))) <= EXACT * (spread or 1.0)
+    return float(np.sqrt(np.mean(optimum.residuals**2))) <= EXACT * problem.spread
 
 
 def undetermined_places(curvature: Curvature, problem: Problem, optimum: Optimum, draws_BK: Array) -> set[int]:
@@ -162,9 +152,18 @@ def search_cautions(optimum: Optimum) -> list[Caution]:
     return found
 
 
-def run_cautions(design: Design, curvature: Curvature, draws: Draws) -> list[Caution]:
-    """What few runs with many rows, or refits that did not settle, mean for the intervals."""
+def run_cautions(design: Design, curvature: Curvature, draws: Draws, level: float) -> list[Caution]:
+    """What few runs with many rows, few refits, or refits that did not settle, mean for the intervals."""
     found = []
+    beyond = len(draws.internal_BK) * (1 - level) / 2
+    if 0 < beyond < _FEW_BEYOND - 1e-9:
+        found.append(
+            Caution(
+                "few_draws",
+                f"{len(draws.internal_BK)} draws leave {beyond:.2g} beyond each end of a {100 * level:g} % interval: the ends are "
+                f"rough. Take at least {_FEW_BEYOND / (1 - level) * 2:.0f} (--draws).",
+            )
+        )
     if design.runs == 1 and curvature.spare > 0:
         found.append(
             Caution(
@@ -232,7 +231,7 @@ def determination_cautions(
         found.append(
             Caution(
                 "on_bound",
-                f"{_listed([names[place] for place in gone])} ran to the end of {its} range and {have} no effect on the "
+                f"{listed([names[place] for place in gone])} ran to the end of {its} range and {have} no effect on the "
                 f"fit: the data do not show {'that term' if len(gone) == 1 else 'those terms'}. Fix {it}, or use a law without "
                 f"{it}.",
             )
@@ -242,7 +241,7 @@ def determination_cautions(
         found.append(
             Caution(
                 "undetermined",
-                f"the data do not determine {_listed([names[place] for place in rest])}: other values fit as well, so no interval "
+                f"the data do not determine {listed([names[place] for place in rest])}: other values fit as well, so no interval "
                 "is given. Vary the columns of those terms independently, or fix coefficients (--fix).",
             )
         )
@@ -325,67 +324,9 @@ def exchangeable_places(problem: Problem, first: str, second: str) -> set[int]:
     return {place for place, c in enumerate(problem.design.numbers(problem.law)) if c.name in found}
 
 
-def influence_caution(problem: Problem, optimum: Optimum) -> Caution | None:
-    """The rows that pull the law away from the rest, found together and not one by one.
-
-    Rows with a large Cook's distance are left out, the law is refitted, and the distances are taken again
-    from that fit, until no more rows come: a group of odd rows hides its members from each other.
-    """
-    design = problem.design
-    if design.rows < design.size + 4 or is_exact(problem, optimum):
-        return None
-    space = problem.workspace(1)
-    kept = np.ones(design.rows, dtype=bool)
-    point = optimum.internal[None, :]
-    for _ in range(10):
-        far = kept & (_cook(problem, space.evaluate(point), kept) > _INFLUENCE)
-        if not far.any() or (~kept | far).sum() > 0.1 * design.rows:
-            break
-        kept &= ~far
-        point = problem.solve(
-            optimum.internal[None, :],
-            (design.weights * kept)[None, :],
-            scale=optimum.scale,
-            warm=True,
-            space=space,
-        ).internal_JK
-    odd = np.flatnonzero(~kept)
-    if not len(odd):
-        return None
-    shifts = np.abs(point[0] - optimum.internal)
-    shifts[sorted(without_effect(problem, optimum.jacobian_Kn))] = 0.0
-    place = int(np.argmax(shifts))
-    before, after = design.values(problem.law, np.stack([optimum.internal, point[0]]))[:, place]
-    rows = [str(number) for number in design.row[odd[:10]]]
-    more = [f"{len(odd) - 10} more"] if len(odd) > 10 else []
-    who, them = (f"row {rows[0]} of {design.source} pulls", "it")
-    if len(odd) > 1:
-        who, them = f"rows {_listed(rows + more)} of {design.source} pull", "them"
-    return Caution(
-        "influential_runs",
-        f"{who} the law away from the rest. Without {them}, {names_of(problem)[place]} is {format_value(after)} instead of "
-        f"{format_value(before)}. Check {them}; --where leaves rows out.",
-    )
-
-
-def _cook(problem: Problem, evaluated: tuple[Array, Array], kept: NDArray[np.bool_]) -> Array:
-    """Cook's distance of every row from the fit to the kept ones, with a robust noise scale."""
-    prediction, jacobian = evaluated
-    J = jacobian[:, 0] * np.sqrt(problem.design.weights)
-    norms = np.sqrt(np.sum(J[:, kept] ** 2, axis=1))
-    J = J[norms > 0] / norms[norms > 0, None]
-    residual = problem.target - prediction[0]
-    noise = float(np.median(np.abs(residual[kept]))) / 0.6745
-    if noise == 0:
-        return np.zeros_like(residual)
-    leverage = np.einsum("kn,kn->n", J, np.linalg.pinv(J[:, kept] @ J[:, kept].T, rcond=1e-14, hermitian=True) @ J)
-    inside = np.where(kept, (1 - np.minimum(leverage, 0.999)) ** 2, 1.0)
-    return np.asarray(residual**2 * leverage / (len(J) * noise**2 * inside))
-
-
 def _some(words: list[str]) -> str:
-    return _listed(words if len(words) <= 6 else [*words[:5], f"{len(words) - 5} more"])
+    return listed(words if len(words) <= 6 else [*words[:5], f"{len(words) - 5} more"])
 
 
-def _listed(words: list[str]) -> str:
+def listed(words: list[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

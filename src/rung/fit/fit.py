@@ -18,13 +18,13 @@ from rung.fit.diagnosis import (
     determination_cautions,
     group_cautions,
     group_levels,
-    influence_caution,
     is_exact,
     names_of,
     run_cautions,
     search_cautions,
     undetermined_places,
 )
+from rung.fit.influence import influence_caution
 from rung.fit.objective import objective_named
 from rung.fit.resample import Draws, bootstrap
 from rung.fit.result import Estimate, Fit
@@ -164,7 +164,7 @@ def _tell(
             *search_cautions(optimum),
             *determination_cautions(problem, optimum, shape, loose),
             *group_cautions(levels),
-            *run_cautions(problem.design, shape, drawn),
+            *run_cautions(problem.design, shape, drawn, level),
             *([influence] if influence else []),
         ),
     )
@@ -247,8 +247,11 @@ def _noise(design: Design, optimum: Optimum, shape: Curvature) -> Array:
 def _ranges(design: Design) -> dict[str, tuple[float, float]]:
     """Smallest and largest value of each variable, and of C = 6 N D where the law has both."""
     columns = dict(design.columns)
-    if {"N", "D"} <= set(columns):
-        columns.setdefault("C", flops_6nd(columns["N"], columns["D"]))
+    if {"N", "D"} <= set(columns) and "C" not in columns:
+        with np.errstate(over="ignore"):
+            compute = flops_6nd(columns["N"], columns["D"])
+        if np.all(np.isfinite(compute)):
+            columns["C"] = compute
     return {name: (float(column.min()), float(column.max())) for name, column in columns.items()}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -182,54 +182,102 @@ def read_fit(path: str | Path) -> Fit:
         )
     try:
         return _from_dict(content)
-    except (KeyError, TypeError, ValueError, RungError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RungError) as error:
         raise FitError(f"{path} is damaged ({type(error).__name__}: {error}). Make it again with rung fit.") from None
 
 
 def _from_dict(content: Mapping[str, Any]) -> Fit:
-    law = content["law"]
-    objective = content["objective"]
-    names = list(content["coefficients"])
-    draws = np.array(content["draws"], dtype=np.float64).reshape(-1, len(names))
-    draws.setflags(write=False)
-    return Fit(
-        law=Law.parse(law["text"], variables=law["variables"], name=law["name"]),
-        coefficients={name: _read_estimate(value) for name, value in content["coefficients"].items()},
-        objective=objective_named(objective["name"], objective["delta"]),
-        objective_value=objective["value"],
-        starts_tried=content["starts"]["tried"],
-        starts_agreed=content["starts"]["agreed"],
-        status=content["status"],
-        level=content["level"],
-        interval=content["interval"],
-        rows=content["rows"],
-        runs=content["runs"],
-        target=content["target"],
-        mapping=content["mapping"],
-        derived={name: _read_estimate(value) for name, value in content["derived"].items()},
-        cautions=tuple(Caution(w["code"], w["text"]) for w in content["warnings"]),
-        ranges={name: (ends[0], ends[1]) for name, ends in content["ranges"].items()},
-        groups={name: tuple(levels) for name, levels in content["groups"].items()},
-        draws=draws,
-        noise=np.array(content["noise"], dtype=np.float64),
-        data_digest=content["data_digest"],
-        seed=content["seed"],
-        version=content["version"],
+    law = Law.parse(
+        _text(content["law"]["text"]),
+        variables=[_text(name) for name in content["law"]["variables"]],
+        name=_text(content["law"]["name"]),
     )
+    groups = {name: tuple(map(_text, levels)) for name, levels in content["groups"].items()}
+    names = coefficient_names(law, groups)
+    if list(content["coefficients"]) != names:
+        raise ValueError(f"its coefficients are not {', '.join(names)}")
+    rows = content["draws"]
+    if any(len(row) != len(names) for row in rows):
+        raise ValueError("a draw has not one value for each coefficient")
+    draws = np.array([[_number(value, missing=math.nan) for value in row] for row in rows]).reshape(-1, len(names))
+    noise = np.array([_number(value) for value in content["noise"]])
+    for array in (draws, noise):
+        array.setflags(write=False)
+    objective = objective_named(_text(content["objective"]["name"]), content["objective"]["delta"])
+    level = _number(content["level"])
+    if not 0 < level < 1:
+        raise ValueError("its level is not between 0 and 1")
+    return Fit(
+        law=law,
+        coefficients={name: _read_estimate(value) for name, value in content["coefficients"].items()},
+        objective=objective,
+        objective_value=_number(content["objective"]["value"]),
+        starts_tried=_count(content["starts"]["tried"]),
+        starts_agreed=_count(content["starts"]["agreed"]),
+        status=_text(content["status"]),
+        level=level,
+        interval=_text(content["interval"]),
+        rows=_count(content["rows"]),
+        runs=_count(content["runs"]),
+        target=_text(content["target"]),
+        mapping={name: _text(source) for name, source in content["mapping"].items()},
+        derived={name: _read_estimate(value, missing=math.nan) for name, value in content["derived"].items()},
+        cautions=tuple(Caution(_text(w["code"]), _text(w["text"])) for w in content["warnings"]),
+        ranges={name: _ends(ends) for name, ends in content["ranges"].items()},
+        groups=groups,
+        draws=draws,
+        noise=noise,
+        data_digest=_text(content["data_digest"]),
+        seed=_count(content["seed"]),
+        version=_text(content["version"]),
+    )
+
+
+def coefficient_names(law: Law, levels: Mapping[str, Sequence[str]]) -> list[str]:
+    """The name of each number that a fit estimates: a coefficient, or A[level] for one level of a group."""
+    return [
+        f"{coefficient.name}[{level}]" if coefficient.group else coefficient.name
+        for coefficient in law.free
+        for level in (levels[coefficient.group] if coefficient.group else ("",))
+    ]
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _count(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise TypeError(f"{value!r} is no count")
+    return value
+
+
+def _number(value: Any, *, missing: float | None = None) -> float:
+    if value is None and missing is not None:
+        return missing
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+        raise TypeError(f"{value!r} is no finite number")
+    return float(value)
+
+
+def _ends(value: Any) -> tuple[float, float]:
+    low, high = map(_number, value)
+    if low > high:
+        raise ValueError(f"{low:g} to {high:g} is no range")
+    return low, high
+
+
+def _read_estimate(content: Mapping[str, Any], *, missing: float | None = None) -> Estimate:
+    low, high, error = (
+        None if content[name] is None else _number(content[name]) for name in ("low", "high", "std_error")
+    )
+    return Estimate(value=_number(content["value"], missing=missing), low=low, high=high, std_error=error)
 
 
 def _estimate(estimate: Estimate) -> dict[str, float | None]:
     return {name: _finite(getattr(estimate, name)) for name in ("value", "low", "high", "std_error")}
-
-
-def _read_estimate(content: Mapping[str, float | None]) -> Estimate:
-    value = content["value"]
-    return Estimate(
-        value=math.nan if value is None else value,
-        low=content["low"],
-        high=content["high"],
-        std_error=content["std_error"],
-    )
 
 
 def _finite(value: float | None) -> float | None:

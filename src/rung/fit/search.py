@@ -9,7 +9,7 @@ import numpy as np
 
 from rung.errors import FitError
 from rung.fit.design import Design
-from rung.fit.objective import STUDENT_DEGREES, Objective
+from rung.fit.objective import LAD_DELTA, STUDENT_DEGREES, Objective
 from rung.fit.solver import TOLERANCE, RowLoss, Solutions, solve
 from rung.fit.starts import balanced_starts, projected_starts
 from rung.laws import Law
@@ -62,6 +62,7 @@ class Problem:
         deltas: Huber thresholds, largest first, that end at the objective's own: each stage starts from
             the last one's solution. A single inf for squares and Student's loss.
         unit: What a residual is large against: 1 for logarithms, the target's spread for plain residuals.
+        spread: Standard deviation of the target; where it is constant to rounding, its size.
     """
 
     law: Law
@@ -70,6 +71,7 @@ class Problem:
     target: Array
     deltas: tuple[float, ...]
     unit: float
+    spread: float
 
     def workspace(self, jobs: int) -> Workspace:
         return self.design.workspace(self.law, self.objective.residual, jobs)
@@ -109,7 +111,7 @@ class Problem:
         """
         if self.objective.loss != "student-t":
             return self.stage(space, starts_JK, weights, self.deltas[0], 1.0, warm=False)
-        return self._solve(space, starts_JK, weights, RowLoss(delta=_STUDENT_DELTA * float(np.std(self.target) or 1.0)))
+        return self._solve(space, starts_JK, weights, RowLoss(delta=_STUDENT_DELTA * self.spread))
 
     def stage(
         self,
@@ -172,9 +174,19 @@ class Optimum:
 
 
 def make_problem(law: Law, design: Design, objective: Objective) -> Problem:
+    """Take an objective to a design.
+
+    Raises:
+        FitError: Huber's delta is too small to tell from none.
+    """
     target = objective.transform(design.target)
-    spread = float(np.std(target)) or 1.0
+    spread = _spread(target)
     unit = 1.0 if objective.residual != "plain" else spread
+    if objective.loss == "huber" and objective.solver_delta < LAD_DELTA * unit:
+        raise FitError(
+            f"--delta {objective.solver_delta:g} is too small to tell from none. Take at least "
+            f"{LAD_DELTA * unit:.1g}, or an objective of absolute deviations."
+        )
     last = objective.solver_delta * (unit if objective.loss == "absolute" else 1.0)
     # Under about a thousandth of the spread, few rows are in the square zone: come from above.
     first = min(1e-3 * unit, 1e-2 * spread)
@@ -182,7 +194,15 @@ def make_problem(law: Law, design: Design, objective: Objective) -> Problem:
     if np.isfinite(last) and last < 0.2 * first:
         while deltas[0] < first / _ANNEAL:
             deltas.insert(0, deltas[0] * _ANNEAL)
-    return Problem(law=law, design=design, objective=objective, target=target, deltas=tuple(deltas), unit=unit)
+    return Problem(
+        law=law, design=design, objective=objective, target=target, deltas=tuple(deltas), unit=unit, spread=spread
+    )
+
+
+def _spread(target: Array) -> float:
+    size = float(np.max(np.abs(target))) or 1.0
+    found = float(np.std(target))
+    return found if found > 1e-12 * size else size
 
 
 def search(problem: Problem, rng: np.random.Generator, start: Mapping[str, float] | None = None) -> Optimum:

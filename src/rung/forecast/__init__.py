@@ -2,7 +2,7 @@
 
 from rung.forecast.forecast import Forecast, forecast, forecast_grid, predict
 from rung.forecast.held_out import HeldOut, HeldOutPoint, compare_held_out, split
-from rung.forecast.inputs import Question
+from rung.forecast.inputs import Question, is_variable
 from rung.forecast.invert import invert
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "forecast",
     "forecast_grid",
     "invert",
+    "is_variable",
     "predict",
     "split",
 ]

@@ -17,6 +17,7 @@ from rung.laws.tree import Array
 
 Interval = tuple[float | None, float | None]
 
+_EXAMPLES = {"N": "7e9", "D": "1.4e12", "C": "1e21", "S": "1e5", "U": "1e11", "L": "2.5"}
 _PAIRS = 8000
 """Pairs of a draw of the law and a new run's deviation from it that an interval is made of, at least."""
 
@@ -119,7 +120,7 @@ def require_complete(fit: Fit, question: Question) -> None:
     """Refuse a question that leaves a variable of the law open."""
     lacking = missing(fit, question.variables)
     if lacking:
-        example = " ".join(f"{name}=7e9" for name in lacking)
+        example = " ".join(f"{name}={_EXAMPLES.get(name, '1')}" for name in lacking)
         raise ForecastError(
             f"{fit.law.formula!r} needs {', '.join(fit.law.variables)}; {' and '.join(lacking)} "
             f"{'is' if len(lacking) == 1 else 'are'} missing. Give it: {example}, or wish for a loss: --loss 2.0."

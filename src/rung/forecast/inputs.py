@@ -54,18 +54,31 @@ def ask(fit: Fit, given: Mapping[str, object]) -> Question:
             raise ForecastError(f"{name!r} is no variable of {fit.law.formula!r}; they are {', '.join(known)}.{hint}")
         if variable in variables:
             raise ForecastError(f"{name}={value!r} gives {variable} a second time. Give it once.")
-        try:
-            values = np.atleast_1d(np.asarray(value, dtype=np.float64))
-        except (TypeError, ValueError):
-            raise ForecastError(f"{name}={value!r} is not a number.") from None
-        if not np.all(np.isfinite(values)):
-            raise ForecastError(f"{name}={value!r} is not a finite number.")
-        if variable in {"N", "D", "C"} and np.any(values <= 0):
-            raise ForecastError(f"{name}={values.min():g} must be positive.")
-        variables[variable] = values
+        variables[variable] = _numbers(name, value, positive=variable in {"N", "D", "C"})
     if not {"N", "D", "C"} <= set(fit.law.variables):
         _check_compute(variables)
-    return Question(variables=completed(variables), levels=levels)
+    variables = completed(variables)
+    for name, values in variables.items():
+        if not np.all(np.isfinite(values)):
+            raise ForecastError(f"{name} = {'6 N D' if name == 'C' else 'C / 6'} is beyond the range of numbers.")
+    return Question(variables=variables, levels=levels)
+
+
+def _numbers(name: str, value: object, *, positive: bool) -> Array:
+    try:
+        values = np.atleast_1d(np.asarray(value, dtype=np.float64))
+    except (TypeError, ValueError):
+        raise ForecastError(f"{name}={value!r} is not a number.") from None
+    if not np.all(np.isfinite(values)):
+        raise ForecastError(f"{name}={value!r} is not a finite number.")
+    if positive and np.any(values <= 0):
+        raise ForecastError(f"{name}={values.min():g} must be positive.")
+    return values
+
+
+def is_variable(fit: Fit, name: str) -> bool:
+    """Whether a name is a number that `ask` takes, rather than a group or nothing."""
+    return SYMBOLS.get(name, name) in {SYMBOLS.get(known, known) for known in (*fit.law.variables, "N", "D", "C")}
 
 
 def _check_compute(variables: Mapping[str, Array]) -> None:
@@ -80,12 +93,13 @@ def _check_compute(variables: Mapping[str, Array]) -> None:
 def completed(variables: dict[str, Array]) -> dict[str, Array]:
     """N, D or C from the other two by the 6ND rule."""
     known = {name for name in "NDC" if name in variables}
-    if known == {"N", "D"}:
-        return {**variables, "C": flops_6nd(variables["N"], variables["D"])}
-    if known == {"C", "N"}:
-        return {**variables, "D": variables["C"] / (6 * variables["N"])}
-    if known == {"C", "D"}:
-        return {**variables, "N": variables["C"] / (6 * variables["D"])}
+    with np.errstate(all="ignore"):
+        if known == {"N", "D"}:
+            return {**variables, "C": flops_6nd(variables["N"], variables["D"])}
+        if known == {"C", "N"}:
+            return {**variables, "D": variables["C"] / (6 * variables["N"])}
+        if known == {"C", "D"}:
+            return {**variables, "N": variables["C"] / (6 * variables["D"])}
     return variables
 
 

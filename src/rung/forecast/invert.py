@@ -12,6 +12,7 @@ from rung.forecast.forecast import Forecast, Interval, deviations, no_interval
 from rung.forecast.inputs import Question, ask, completed, extrapolation, far_caution, missing, named
 from rung.laws import SYMBOLS
 from rung.laws.tree import Array
+from rung.units import format_count
 
 _GRID = 257
 _BISECTIONS = 60
@@ -31,32 +32,21 @@ def invert(fit: Fit, loss: float, *, tokens_per_param: float | None = None, **gi
     Raises:
         ForecastError: Not exactly one variable is open, or no value of it reaches the wish.
     """
+    if not np.isfinite(loss):
+        raise ForecastError(f"--loss {loss:g} is not a finite number.")
     question = ask(fit, given)
-    open_variables = missing(fit, question.variables)
-    if {"N", "D", "C"} <= set(fit.law.variables) and not {"N", "D"} <= set(question.variables):
-        # C follows from N and D, once those are known.
-        open_variables = [name for name in open_variables if name != "C"]
-    if tokens_per_param is not None:
-        if set(open_variables) != {"N", "D"}:
-            raise ForecastError("--tokens-per-param ties D to N, so a law in N and D with both open is needed.")
-        if not (np.isfinite(tokens_per_param) and tokens_per_param > 0):
-            raise ForecastError(f"--tokens-per-param {tokens_per_param:g} must be positive.")
-        open_variables = ["N"]
-    if len(open_variables) != 1:
-        known = " and ".join(open_variables) or "nothing"
-        raise ForecastError(
-            f"a wished loss is solved for one variable; {known} is open. Give all of {', '.join(fit.law.variables)} "
-            "but one, or --tokens-per-param 20 for N and D together."
-        )
-    variable = open_variables[0]
+    variable = _open_variable(fit, question, tokens_per_param)
 
     def point(x: Array) -> dict[str, Array]:
         if tokens_per_param is not None:
-            return completed({**question.variables, "N": x, "D": tokens_per_param * x})
+            with np.errstate(over="ignore"):
+                return completed({**question.variables, "N": x, "D": tokens_per_param * x})
         return completed({**question.variables, variable: x})
 
     value, law_draws, run_draws = _solutions(fit, question, variable, point, loss)
     solved = {name: np.atleast_1d(np.asarray(part)) for name, part in point(np.array([value])).items()}
+    if not all(np.all(np.isfinite(part)) for part in solved.values()):
+        raise ForecastError(f"{fit.target} {loss:g} takes numbers beyond the range of a computer's. Wish for more.")
     factor, _ = extrapolation(fit, solved)
     asked: dict[str, float | str] = {**named(question.variables), **question.levels, fit.target: loss}
     if tokens_per_param is not None:
@@ -71,6 +61,31 @@ def invert(fit: Fit, loss: float, *, tokens_per_param: float | None = None, **gi
         solved_for=SYMBOLS.get(variable, variable),
         solution=named(solved),
     )
+
+
+def _open_variable(fit: Fit, question: Question, tokens_per_param: float | None) -> str:
+    """The one variable to solve for; with tokens_per_param it is N, and D goes with it."""
+    lacking = missing(fit, question.variables)
+    if tokens_per_param is not None:
+        if not {"N", "D"} <= set(lacking) or not set(lacking) <= {"N", "D", "C"}:
+            raise ForecastError("--tokens-per-param ties D to N, so a law in N and D with both open is needed.")
+        if not (np.isfinite(tokens_per_param) and tokens_per_param > 0):
+            raise ForecastError(f"--tokens-per-param {tokens_per_param:g} must be positive.")
+        return "N"
+    # Where one of N, D and C gives another, the first that completes the law is solved for.
+    completing = [name for name in lacking if not _left_open(fit, question, name)]
+    if not completing:
+        known = f"{' and '.join(lacking) or 'nothing'} {'is' if len(lacking) < 2 else 'are'} open"
+        raise ForecastError(
+            f"a wished loss is solved for one variable; {known}. Give all of {', '.join(fit.law.variables)} "
+            "but one, or --tokens-per-param 20 for N and D together."
+        )
+    return completing[0]
+
+
+def _left_open(fit: Fit, question: Question, name: str) -> list[str]:
+    """The variables of a law that stay open once one more is known."""
+    return missing(fit, completed({**question.variables, name: np.ones(1)}))
 
 
 def _solutions(
@@ -92,10 +107,12 @@ def _solutions(
     value = float(_first_crossing(lambda x: gap(single, np.array([[scaled]]), x), grid)[0])
     if not np.isfinite(value):
         reach = fit.law.value(estimate, point(grid))
-        best = float(np.nanmin(reach))
+        reach = reach[np.isfinite(reach)]
+        best = float(np.min(reach)) if len(reach) else np.nan
         if np.isfinite(scaled) and wish > best:
             raise ForecastError(
-                f"no {variable} gives a {fit.target} as high as {wish:g}: the law starts at {float(np.nanmax(reach)):.5g}."
+                f"no {variable} gives a {fit.target} of {wish:g}: from {variable}={format_count(grid[0])} to "
+                f"{format_count(grid[-1])} the law lies between {best:.5g} and {float(np.max(reach)):.5g}."
             )
         raise ForecastError(
             f"{fit.target} {wish:g} is not reached at any {variable}: the law's limit there is {best:.5g}"

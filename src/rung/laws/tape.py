@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.laws.coefficients import Coefficient
-from rung.laws.graph import COEFFICIENT, DATA, Graph, Node, Translator
+from rung.laws.graph import COEFFICIENT, DATA, Graph, Node
+from rung.laws.translate import Translator
 from rung.laws.tree import Array, Expression
 
 ELEMENTS_PER_PASS = 16384

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rung.errors import ReportError
 from rung.files import write_bytes
 from rung.fit import Fit, column_of
 from rung.forecast import HeldOut
+from rung.report.scene import Scene
 from rung.units import format_count
 
 if TYPE_CHECKING:
@@ -24,10 +22,12 @@ if TYPE_CHECKING:
     from rung.laws.tree import Array
     from rung.runs import Runs
 
-_CURVES = 7
-_CURVE_POINTS = 80
-_MANY = 3000
-_HELD = "#c2410c"
+_MANY, _MANY_HELD = 3000, 40
+_SINGLE, _HELD, _GREY = "#1d4ed8", "#c2410c", "#6b7280"
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_LINES = ("-", "--", ":", "-.", (0, (8, 2)), (0, (1, 3)), (0, (6, 2, 1, 2, 1, 2)))
+"""Signs of group levels; of more than these, the parts are drawn alike."""
+
 _STYLE: Any = {
     "font.size": 9.5,
     "axes.spines.top": False,
@@ -39,6 +39,9 @@ _STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "rung",
 }
+
+_FLAT = 1e-6
+"""Spread of a target, in its own size, under which it counts as constant."""
 
 
 def draw_figure(path: str | Path, fit: Fit, runs: Runs, held_out: HeldOut | None = None) -> None:
@@ -75,119 +78,13 @@ def render_figure(fit: Fit, runs: Runs, held_out: HeldOut | None, kind: str) -> 
 
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(7.4, 6.2), layout="constrained")
-        _draw(figure, _Scene.of(fit, runs, held_out))
+        _draw(figure, Scene.of(fit, runs, held_out))
         content = io.BytesIO()
         figure.savefig(content, format=kind, dpi=160, metadata={"Date": None} if kind == "svg" else None)
     return content.getvalue()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Scene:
-    """What is drawn: the variable along x, the one in colour, and all rows (held-out ones last)."""
-
-    fit: Fit
-    variables: dict[str, Array]
-    levels: dict[str, NDArray[np.str_]]
-    target: Array
-    held: NDArray[np.bool_]
-    held_out: HeldOut | None
-    along: str
-    colour: str | None
-
-    @staticmethod
-    def of(fit: Fit, runs: Runs, held_out: HeldOut | None) -> _Scene:
-        points = held_out.points if held_out else ()
-        variables = {
-            name: np.append(runs.numbers(column_of(name)), [point.inputs[name] for point in points])
-            for name in fit.law.variables
-        }
-        levels = {
-            group: np.append(runs.texts(group), [point.levels[group] for point in points]) for group in fit.groups
-        }
-        target = np.append(runs.numbers(fit.target), [point.measured for point in points])
-        held = np.arange(len(target)) >= len(runs)
-
-        def variety(name: str) -> tuple[int, float]:
-            values = variables[name]
-            ratio = np.ptp(np.log(values)) if np.all(values > 0) else 0.0
-            return len(np.unique(values)), float(ratio)
-
-        ordered = sorted(variables, key=variety, reverse=True)
-        return _Scene(
-            fit=fit,
-            variables=variables,
-            levels=levels,
-            target=target,
-            held=held,
-            held_out=held_out,
-            along=ordered[0],
-            colour=ordered[1] if len(ordered) > 1 else None,
-        )
-
-    def prediction(self) -> Array:
-        """The law at every row."""
-        if not self.levels and not self.fit.groups:
-            return np.broadcast_to(self.fit.law.value(self.fit.values, self.variables), self.target.shape)
-        values = np.full(self.target.shape, np.nan)
-        for mask, levels in self.parts():
-            estimate, _ = self.fit.vectors(levels)
-            here = {name: column[mask] for name, column in self.variables.items()}
-            values[mask] = self.fit.law.value(estimate, here)
-        return values
-
-    def parts(self) -> Iterator[tuple[Array, dict[str, str]]]:
-        """Rows by combination of group levels."""
-        if not self.levels:
-            yield (
-                np.ones(len(self.target), dtype=bool),
-                {group: known[0] for group, known in self.fit.groups.items()},
-            )
-            return
-        stacked = np.stack(list(self.levels.values()), axis=1)
-        for combination in np.unique(stacked, axis=0):
-            mask = (stacked == combination).all(axis=1)
-            yield mask, dict(zip(self.levels, map(str, combination), strict=True))
-
-    def curves(self) -> Iterator[tuple[Array, Array, float]]:
-        """Lines of the law: x, prediction, and the value in colour."""
-        for mask, levels in self.parts():
-            estimate, _ = self.fit.vectors(levels)
-            middle = {name: float(np.median(column[mask])) for name, column in self.variables.items()}
-            for shade, rows in self._shades(mask):
-                x_values = self.variables[self.along][rows]
-                if np.min(x_values) > 0:
-                    x = np.geomspace(np.min(x_values), np.max(x_values), _CURVE_POINTS)
-                else:
-                    x = np.linspace(np.min(x_values), np.max(x_values), _CURVE_POINTS)
-                here = {name: np.full(_CURVE_POINTS, value) for name, value in middle.items()} | {self.along: x}
-                near = {name: column[rows] for name, column in self.variables.items()}
-                for name in here:
-                    if name not in {self.along, self.colour}:
-                        here[name] = np.full(_CURVE_POINTS, float(np.median(near[name])))
-                if self.colour is not None:
-                    here[self.colour] = np.full(_CURVE_POINTS, shade)
-                yield x, self.fit.law.value(estimate, here), shade
-
-    def _shades(self, mask: Array) -> Iterator[tuple[float, Array]]:
-        """Values of the coloured variable that get a line, and the rows near each."""
-        if self.colour is None:
-            yield np.nan, mask
-            return
-        values = self.variables[self.colour]
-        distinct = np.unique(values[mask])
-        picked = distinct[np.unique(np.linspace(0, len(distinct) - 1, _CURVES).round().astype(int))]
-        nearest = np.argmin(np.abs(_safe_log(values)[:, None] - _safe_log(picked)[None, :]), axis=1)
-        for place, value in enumerate(picked):
-            rows = mask & (nearest == place)
-            if rows.sum() > 1:
-                yield float(value), rows
-
-
-def _safe_log(values: Array) -> Array:
-    return np.asarray(np.log(values) if np.all(values > 0) else values)
-
-
-def _draw(figure: Figure, scene: _Scene) -> None:
+def _draw(figure: Figure, scene: Scene) -> None:
     from matplotlib import colormaps
     from matplotlib.colors import LogNorm, Normalize
 
@@ -197,89 +94,115 @@ def _draw(figure: Figure, scene: _Scene) -> None:
     if scene.colour and np.ptp(shade) > 0:
         norm = LogNorm(shade.min(), shade.max()) if shade.min() > 0 else Normalize(shade.min(), shade.max())
     colormap = colormaps["viridis"].with_extremes()
-    single = "#1d4ed8"
 
     def colour_of(value: float) -> Any:
         # The bright end of the map is hard to see on white: stop before it.
-        return colormap(0.88 * float(norm(value))) if norm is not None else single
+        return colormap(0.88 * float(norm(value))) if norm is not None else _SINGLE
 
-    x, y = scene.variables[scene.along], scene.target
     residual, unit = _residuals(scene)
-    order = np.flatnonzero(~scene.held)
-    colours = [colour_of(value) for value in shade[order]]
-    style: dict[str, Any] = {
-        "s": 16 if len(order) < _MANY else 4,
-        "linewidths": 0,
-        "alpha": 0.85,
-        "rasterized": len(order) > _MANY,
-    }
-    above.scatter(x[order], y[order], c=colours, **style)
-    below.scatter(x[order], residual[order], c=colours, **style)
-    for line_x, line_y, value in scene.curves():
-        above.plot(line_x, line_y, color=colour_of(value), linewidth=1.1)
+    _draw_rows(above, below, scene, residual, [colour_of(value) for value in shade])
+    apart = 1 < len(scene.parts) <= len(_LINES)
+    for place, line_x, line_y, value in scene.curves():
+        style = _LINES[place] if apart else "-"
+        above.plot(line_x, line_y, color=colour_of(value), linewidth=1.1, linestyle=style)
+    if scene.along is None:
+        ends = [np.min(scene.law), np.max(scene.law)]
+        above.plot(ends, ends, color=_GREY, linewidth=0.9)
     if scene.held_out:
         _draw_held_out(above, below, scene, residual)
     _label(above, below, scene, unit)
+    if apart:
+        figure.legend(frameon=False, fontsize=8, loc="outside lower left", ncols=2, title=scene.parts_title)
+    elif scene.held_out:
+        above.legend(frameon=False, fontsize=8.5, loc="best")
     if norm is not None and scene.colour:
         _shade_key(figure, above, norm, colour_of, scene.colour, shade)
 
 
-def _draw_held_out(above: Axes, below: Axes, scene: _Scene, residual: Array) -> None:
+def _draw_rows(above: Axes, below: Axes, scene: Scene, residual: Array, colours: list[Any]) -> None:
+    """The fitted rows, a sign for each part."""
+    count = int(np.sum(~scene.held))
+    style: dict[str, Any] = {
+        "s": 16 if count < _MANY else 4,
+        "linewidths": 0,
+        "alpha": 0.85,
+        "rasterized": count > _MANY,
+    }
+    apart = 1 < len(scene.parts) <= len(_MARKERS)
+    for place, part in enumerate(scene.parts):
+        rows = np.flatnonzero(part.rows & ~scene.held)
+        shades = [colours[row] for row in rows]
+        marker = _MARKERS[place] if apart else "o"
+        above.scatter(scene.x[rows], scene.target[rows], c=shades, marker=marker, **style)
+        below.scatter(scene.x[rows], residual[rows], c=shades, marker=marker, **style)
+        if apart:
+            line = _LINES[place] if scene.along else ""
+            above.plot([], [], color=_GREY, marker=marker, markersize=4, linestyle=line, linewidth=1.1, label=part.name)
+
+
+def _draw_held_out(above: Axes, below: Axes, scene: Scene, residual: Array) -> None:
     assert scene.held_out is not None
-    x, y = scene.variables[scene.along][scene.held], scene.target[scene.held]
+    points = scene.held_out.points
+    x, y = scene.x[scene.held], scene.target[scene.held]
+    many = len(points) > _MANY_HELD
     marks: dict[str, Any] = {
-        "facecolors": "none",
+        "facecolors": _HELD if many else "none",
         "edgecolors": _HELD,
-        "linewidths": 1.3,
-        "s": 38,
+        "linewidths": 0 if many else 1.3,
+        "s": 5 if many else 38,
         "zorder": 4,
     }
     above.scatter(x, y, label="held out, measured", **marks)
     below.scatter(x, residual[scene.held], **marks)
-    points = scene.held_out.points
-    bounded = [(at, p.low, p.high) for at, p in zip(x, points, strict=True) if p.low is not None and p.high is not None]
-    label = f"forecast, {100 * scene.fit.level:g} % for a new run"
-    above.scatter(x, [point.forecast for point in points], marker="_", s=60, color=_HELD, zorder=3)
-    for at, low, high in bounded:
-        above.plot(
-            [at, at],
-            [low, high],
-            color=_HELD,
-            linewidth=2.2,
-            alpha=0.45,
-            label=label,
-            solid_capstyle="butt",
-        )
-        label = "_"
-    above.legend(frameon=False, fontsize=8.5, loc="best")
+    if not many:
+        above.scatter(x, [point.forecast for point in points], marker="_", s=60, color=_HELD, zorder=3)
+    bar: dict[str, Any] = {"color": _HELD, "linewidth": 2.2, "solid_capstyle": "butt"}
+    above.plot([], [], alpha=0.45, label=f"forecast, {100 * scene.fit.level:g} % for a new run", **bar)
+    bar |= {"linewidth": 1.0, "alpha": 0.12, "zorder": 1} if many else {"alpha": 0.45}
+    for at, point in zip(x, points, strict=True):
+        if point.low is not None and point.high is not None:
+            above.plot([at, at], [point.low, point.high], **bar)
 
 
-def _residuals(scene: _Scene) -> tuple[Array, str]:
-    prediction = scene.prediction()
-    with np.errstate(all="ignore"):
-        if scene.fit.objective.residual == "log":
-            return 100 * np.log(scene.target / prediction), "measured / law [%]"
-        return scene.target - prediction, "measured - law"
+def _residuals(scene: Scene) -> tuple[Array, str]:
+    if scene.fit.objective.residual == "log":
+        with np.errstate(all="ignore"):
+            return 100 * (scene.target / scene.law - 1), "measured above law [%]"
+    return scene.target - scene.law, "measured - law"
 
 
-def _label(above: Axes, below: Axes, scene: _Scene, unit: str) -> None:
-    from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
-
+def _label(above: Axes, below: Axes, scene: Scene, unit: str) -> None:
     fit = scene.fit
-    if np.all(scene.variables[scene.along] > 0):
+    if np.all(scene.x > 0):
         above.set_xscale("log")
+        if scene.along is None:
+            _label_plainly(above.xaxis, scene.x)
     if np.all(scene.target > 0):
         above.set_yscale("log")
-        if np.max(scene.target) / np.min(scene.target) < 20:
-            above.yaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 2.5, 5, 10]))
-            above.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-            above.yaxis.set_minor_formatter(NullFormatter())
-    above.set_ylabel(fit.target)
-    below.axhline(0, color="#6b7280", linewidth=0.8)
+        _label_plainly(above.yaxis, scene.target)
+    if np.ptp(scene.target) <= _FLAT * np.max(np.abs(scene.target)):
+        # A constant has no scale of its own: a tenth around it, rather than its rounding.
+        middle = float(np.mean(scene.target))
+        above.set_ylim(middle - 0.1 * abs(middle or 1), middle + 0.1 * abs(middle or 1))
+    above.set_ylabel(f"{fit.target}, measured" if scene.along is None else fit.target)
+    below.axhline(0, color=_GREY, linewidth=0.8)
     below.set_ylabel(unit, fontsize=8.5)
-    name = column_of(scene.along)
-    below.set_xlabel(name if name == scene.along else f"{name} ({scene.along})")
+    if scene.along is None:
+        below.set_xlabel(f"{fit.target}, by the law")
+    else:
+        name = column_of(scene.along)
+        below.set_xlabel(name if name == scene.along else f"{name} ({scene.along})")
     above.set_title(_title(fit), fontsize=11, loc="left", pad=10)
+
+
+def _label_plainly(axis: Any, values: Array) -> None:
+    """Round numbers, rather than powers of ten, on a logarithmic axis that spans few of those."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+
+    if np.max(values) / np.min(values) < 20:
+        axis.set_major_locator(MaxNLocator(7, steps=[1, 2, 2.5, 5, 10]))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: format_count(value) if value >= 1000 else f"{value:g}"))
+        axis.set_minor_formatter(NullFormatter())
 
 
 def _title(fit: Fit) -> str:

@@ -1,7 +1,8 @@
 """Runs: the table of training runs, read, named, checked and selected."""
 
 from rung.runs.checks import plausibility, require_usable
+from rung.runs.columns import ALIASES
 from rung.runs.read import read_runs
 from rung.runs.table import Runs
 
-__all__ = ["Runs", "plausibility", "read_runs", "require_usable"]
+__all__ = ["ALIASES", "Runs", "plausibility", "read_runs", "require_usable"]

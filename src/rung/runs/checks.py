@@ -6,12 +6,28 @@ import numpy as np
 import polars as pl
 
 from rung.errors import Caution, RunsError
-from rung.runs.columns import COUNTS
-from rung.runs.table import Runs
+from rung.laws.tree import name_text
+from rung.runs.columns import COUNTS, plain
+from rung.runs.table import ROW, Runs
 from rung.units import flops_6nd, format_count
+
+_OF_A_RUN = ("params", "lr", "batch_tokens", "seed", "family", "width", "depth")
+"""Columns that have one value along a run."""
 
 _LARGEST_LOSS = 25.0
 """Nats per token; a uniform guess over a million words has 13.8."""
+
+
+_UNIT_WORDS = {
+    "b": "1e9",
+    "bn": "1e9",
+    "billion": "1e9",
+    "billions": "1e9",
+    "m": "1e6",
+    "million": "1e6",
+    "millions": "1e6",
+}
+"""What a word in a column's name says of its unit."""
 
 
 def plausibility(runs: Runs, target: str = "loss") -> tuple[Caution, ...]:
@@ -42,16 +58,17 @@ def require_usable(runs: Runs, columns: list[str]) -> None:
         same = runs.frame.select(identity)
         second = next(int(place) for place in repeated[1:] if same.row(int(place)) == same.row(first))
         what = " and ".join(identity) if runs.has("run") else "every column"
-        differing = [name for name in ("params", "tokens") if runs.has(name) and name not in identity]
+        # What stays the same along a run tells runs apart; tokens and flops grow along it.
+        differing = [name for name in _OF_A_RUN if runs.has(name) and name not in identity]
         differing = [name for name in differing if runs.frame[name][first] != runs.frame[name][second]]
-        if differing:
+        if differing and runs.has("run"):
             parts = [runs.mapping.get(name, name) for name in ("run", *differing)]
             raise RunsError(
-                f"{runs.row_name(second)} has the same {what} as row {runs.frame['#row'][first]} but other {' and '.join(differing)}: "
+                f"{runs.row_name(second)} has the same {what} as row {runs.frame[ROW][first]} but other {' and '.join(differing)}: "
                 f"{parts[0]} does not name runs here. Name them: --map run={','.join(parts)}."
             )
         raise RunsError(
-            f"{runs.row_name(second)} repeats row {runs.frame['#row'][first]} ({what} the same; {len(repeated)} rows "
+            f"{runs.row_name(second)} repeats row {runs.frame[ROW][first]} ({what} the same; {len(repeated)} rows "
             "take part in repeats). Remove the repeats or pass --drop-duplicates."
         )
 
@@ -74,17 +91,20 @@ def _loss(runs: Runs, target: str) -> list[tuple[str, str]]:
 
 def _counts(runs: Runs) -> list[tuple[str, str]]:
     found = []
-    for column, name, unit in (("tokens", "D", "1e9"), ("params", "N", "1e6")):
+    for column, name, usual in (("tokens", "D", "1e9"), ("params", "N", "1e6")):
         if runs.has(column):
             values = runs.numbers(column)
             values = values[np.isfinite(values) & (values > 0)]
             if len(values) and np.max(values) < 1e4:
                 source = runs.mapping.get(column, column)
+                words = plain(source).split("_")
+                unit = next((size for word, size in _UNIT_WORDS.items() if word in words), usual)
+                written = name_text(source) if source in runs.columns else f"({source})"
                 found.append(
                     (
                         "implausible_units",
                         f"{runs.source}: the largest {column} is {np.max(values):g}; is {source} in millions or billions? "
-                        f"Rung counts single {'tokens' if column == 'tokens' else 'parameters'}: --map '{name}={source}*{unit}'.",
+                        f"Rung counts single {'tokens' if column == 'tokens' else 'parameters'}: --map '{name}={written}*{unit}'.",
                     )
                 )
     return found

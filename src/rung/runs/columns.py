@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from rung.errors import FormulaError, RunsError
 from rung.laws import SYMBOLS, parse_formula
-from rung.laws.tree import Expression, Name, names, to_text
+from rung.laws.tree import Expression, Name, name_text, names, to_text
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "run": ("run_name", "run_id", "hyper_id"),
@@ -78,13 +78,19 @@ _CONVERSIONS: dict[str, tuple[tuple[str, str], ...]] = {
         ("log10_params", "10^{}"),
         ("log10_n", "10^{}"),
         ("params_billion", "{} * 1e9"),
+        ("params_b", "{} * 1e9"),
+        ("model_size_b", "{} * 1e9"),
         ("params_million", "{} * 1e6"),
+        ("params_m", "{} * 1e6"),
+        ("model_size_m", "{} * 1e6"),
     ),
     "tokens": (
         ("log10_tokens", "10^{}"),
         ("log10_d", "10^{}"),
         ("tokens_billion", "{} * 1e9"),
+        ("tokens_b", "{} * 1e9"),
         ("tokens_trillion", "{} * 1e12"),
+        ("tokens_t", "{} * 1e12"),
     ),
     "flops": (("log10_flops", "10^{}"), ("log10_c", "10^{}")),
 }
@@ -126,9 +132,12 @@ def find_sources(found: Sequence[str], declared: Mapping[str, str], where: str) 
     Raises:
         RunsError: A declared source names a column that is not there.
     """
-    sources = {
-        SYMBOLS.get(key, key): _declared(SYMBOLS.get(key, key), text, found, where) for key, text in declared.items()
-    }
+    sources: dict[str, Source] = {}
+    for key, text in declared.items():
+        column = SYMBOLS.get(key, key)
+        if column in sources:
+            raise RunsError(f"--map {key}={text}: {column} is mapped a second time. Map it once.")
+        sources[column] = _declared(column, text, found, where)
     by_plain: dict[str, str] = {}
     for name in found:
         by_plain.setdefault(plain(name), name)
@@ -143,7 +152,7 @@ def find_sources(found: Sequence[str], declared: Mapping[str, str], where: str) 
             if alias in by_plain:
                 sources[column] = Source(
                     column=column,
-                    text=conversion.format(by_plain[alias]),
+                    text=conversion.format(name_text(by_plain[alias])),
                     formula=parse_formula(conversion.format("x")),
                     parts=(by_plain[alias],),
                     declared=False,
@@ -177,6 +186,6 @@ def no_column(
     known = {plain(name): name for name in (*found, *also)}
     near = difflib.get_close_matches(plain(column), known, 1)
     hint = f' Did you mean "{known[near[0]]}"?' if near else ""
-    symbol = next((symbol for symbol, name in SYMBOLS.items() if name == column), column)
+    symbol = next((symbol for symbol, name in SYMBOLS.items() if name == column and symbol != "L"), column)
     remedy = "" if before else f" Map it: --map {symbol}=COLUMN."
     return RunsError(f'{before}{where}: no column "{column}"; found {shown}.{hint}{remedy}')

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,11 +13,10 @@ from rung.errors import RunsError
 from rung.files import STANDARD_INPUT
 from rung.laws.tree import evaluate, names
 from rung.runs.columns import Source, find_sources
+from rung.runs.frames import frame_of
 from rung.runs.table import ROW, Runs
+from rung.runs.text import read_csv, read_jsonl
 
-_NULLS = ["", "NA", "N/A", "n/a", "null", "None"]
-_SEPARATORS = ",;\t"
-"""Of these, the one that the header has most of separates the columns."""
 _FORMATS = {
     ".csv": "CSV",
     ".tsv": "CSV",
@@ -45,6 +43,10 @@ def read_runs(source: Any, mapping: Mapping[str, str] | None = None) -> Runs:
     frame, name = _frame(source)
     if frame.height == 0 or frame.width == 0:
         raise RunsError(f"{name} holds no rows. Give a table with one row per run.")
+    if ROW in frame.columns:
+        raise RunsError(f"{name} has a column {ROW!r}, which is Rung's own for messages. Rename it.")
+    if ROW in (mapping or {}):
+        raise RunsError(f"--map {ROW}: the column {ROW!r} is Rung's own for messages.")
     sources = find_sources(frame.columns, mapping or {}, name)
     runs = Runs(frame=frame.with_row_index(ROW, offset=1), source=name, mapping={s.column: s.text for s in sources})
     added = [_column(runs, found) for found in sources if found.text != found.column]
@@ -65,29 +67,12 @@ def _column(runs: Runs, source: Source) -> pl.Series:
 
 
 def _frame(source: Any) -> tuple[pl.DataFrame, str]:
-    if isinstance(source, pl.DataFrame):
-        return source, "the frame"
-    if isinstance(source, pl.LazyFrame):
-        return source.collect(), "the frame"
-    if isinstance(source, str | Path):
-        return _file(str(source))
-    if hasattr(source, "__arrow_c_stream__") and not _is_pandas(source):
-        return pl.DataFrame(source), "the Arrow table"
-    if _is_pandas(source):
-        if not source.columns.is_unique:
-            twice = source.columns[source.columns.duplicated()][0]
-            raise RunsError(f"the pandas frame has two columns {str(twice)!r}. Rename one.")
-        return pl.DataFrame({str(name): source[name].tolist() for name in source.columns}), "the pandas frame"
-    raise RunsError(f"a table of runs cannot be read from a {type(source).__name__}. Give a path or a frame.")
-
-
-def _is_pandas(source: Any) -> bool:
-    return type(source).__module__.partition(".")[0] == "pandas"
+    return _file(str(source)) if isinstance(source, str | Path) else frame_of(source)
 
 
 def _file(path: str) -> tuple[pl.DataFrame, str]:
     if path in {"-", STANDARD_INPUT}:
-        return _csv(sys.stdin.buffer.read(), "standard input"), "standard input"
+        return read_csv(sys.stdin.buffer.read(), "standard input"), "standard input"
     file = Path(path)
     name = file.name
     if not file.exists():
@@ -101,27 +86,23 @@ def _file(path: str) -> tuple[pl.DataFrame, str]:
         )
     try:
         if kind == "Parquet":
-            return pl.read_parquet(file), name
+            return _parquet(file), name
         content = file.read_bytes()
-        if kind == "JSONL":
-            if not content.strip():
-                raise RunsError(f"{name} is empty. Give a table with one row per run.")
-            return pl.read_ndjson(io.BytesIO(content), infer_schema_length=None), name
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except OSError as error:
+        raise RunsError(f"{path} cannot be read: {error.strerror or error}.") from None
+    return (read_jsonl if kind == "JSONL" else read_csv)(content, name), name
+
+
+def _parquet(file: Path) -> pl.DataFrame:
+    with file.open("rb") as opened:
+        begins = opened.read(4)
+    if begins not in {b"PAR1", b"PARE"}:
         raise RunsError(
-            f"{name} cannot be read as {kind}: {str(error).strip().splitlines()[0]}. Is the file whole?"
-        ) from None
-    return _csv(content, name), name
-
-
-def _csv(content: bytes, name: str) -> pl.DataFrame:
-    if not content.strip():
-        raise RunsError(f"{name} is empty. Give a table with one row per run.")
-    if b"\0" in content[:65536]:
-        raise RunsError(f"{name} is not text (byte 0 found). Give CSV, or name the file .parquet if it is Parquet.")
-    header = content.lstrip().split(b"\n", 1)[0]
-    separator = max(_SEPARATORS, key=lambda sign: header.count(sign.encode()))
+            f"{file.name} is not Parquet: it does not begin as Parquet does. If it is text, name it .csv or .jsonl."
+        )
     try:
-        return pl.read_csv(content, separator=separator, infer_schema_length=None, null_values=_NULLS)
+        return pl.read_parquet(file)
     except pl.exceptions.PolarsError as error:
-        raise RunsError(f"{name} cannot be read as CSV: {str(error).strip().splitlines()[0]}.") from None
+        raise RunsError(
+            f"{file.name} cannot be read as Parquet: {str(error).strip().splitlines()[0]}. Is the file whole?"
+        ) from None

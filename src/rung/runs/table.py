@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rung.errors import RunsError
 from rung.laws import SYMBOLS
 from rung.runs.columns import no_column
+from rung.runs.conditions import parse_condition, unreadable
 
 if TYPE_CHECKING:
     from rung.laws.tree import Array
@@ -60,10 +61,10 @@ class Runs:
             RunsError: There is no such column, or it holds text; the message names the row.
         """
         series = self._series(column, what)
-        if series.dtype.is_nested() or series.dtype == pl.Binary:
-            raise RunsError(f"{self.source}: {column} holds {series.dtype}, not numbers. Map another column to it.")
-        if not (series.dtype.is_numeric() or series.dtype in {pl.Boolean, pl.Null}):
+        if series.dtype in {pl.String, pl.Categorical, pl.Enum}:
             series = self._parsed(series)
+        elif not (series.dtype.is_numeric() or series.dtype in {pl.Boolean, pl.Null}):
+            raise RunsError(f"{self.source}: {column} holds {series.dtype}, not numbers. Map another column to it.")
         return series.cast(pl.Float64).fill_null(np.nan).to_numpy()
 
     def texts(self, column: str) -> NDArray[np.str_]:
@@ -96,9 +97,15 @@ class Runs:
             first = int(bad[0])
             raise RunsError(
                 f"{self.row_name(first)}: {series.name} is {series[first]!r}, not a number "
-                f"({len(bad)} such row{'s' if len(bad) > 1 else ''}). Mend the file, or leave such rows out with --where."
+                f"({len(bad)} such row{'s' if len(bad) > 1 else ''}). Write numbers plainly, as 1e8 or 0.5, or leave such rows out "
+                "with --where."
             )
         return numbers
+
+    def shown(self, column: str, place: int) -> str:
+        """How a message shows a value of a column: missing, or the number."""
+        value = self.frame[column][place]
+        return "missing" if value is None else f"{value:g}" if isinstance(value, int | float) else repr(value)
 
     def row_name(self, place: int) -> str:
         """How a message names a row: file, row number, run."""
@@ -129,11 +136,8 @@ class Runs:
         Raises:
             RunsError: The condition cannot be read, names no column, or leaves no row.
         """
-        try:
-            expression = pl.sql_expr(condition)
-            roots = expression.meta.root_names()
-        except (pl.exceptions.PolarsError, ValueError, TypeError) as error:
-            raise RunsError(f"{option} {condition!r}: {_first_line(error)}") from None
+        expression = parse_condition(condition, option)
+        roots = expression.meta.root_names()
         for root in roots:
             column = SYMBOLS.get(root, root)
             if column != root and self.has(root) and self.has(column) and self.mapping.get(column) != root:
@@ -151,10 +155,18 @@ class Runs:
                 frame = frame.with_columns(pl.col(column).alias(symbol))
             kept = frame.filter(expression).drop(list(renamed))
         except pl.exceptions.PolarsError as error:
-            raise RunsError(f"{option} {condition!r}: {_first_line(error)}") from None
+            raise unreadable(condition, option, self._told_of_text(error, [renamed.get(r, r) for r in roots])) from None
         if kept.height == 0:
             raise RunsError(f"{option} {condition!r} leaves none of the {len(self)} rows of {self.source}.")
         return self._selected(kept, f"{len(self) - kept.height} of {len(self)} rows left out by {option} {condition!r}")
+
+    def _told_of_text(self, error: Exception, columns: Sequence[str]) -> Exception:
+        texts = [column for column in columns if self.frame[column].dtype == pl.String]
+        if "string" not in str(error) or not texts:
+            return error
+        return ValueError(
+            f"{' and '.join(texts)} {'holds' if len(texts) == 1 else 'hold'} text, which has no order with numbers"
+        )
 
     def last(self) -> Runs:
         """The last row of each run, by step, or by tokens where there is no step.
@@ -170,16 +182,37 @@ class Runs:
         unknown = np.flatnonzero(~np.isfinite(values))
         if len(unknown):
             raise RunsError(
-                f"{self.row_name(int(unknown[0]))}: {order} is {values[unknown[0]]}, so which row of its run is the last cannot "
+                f"{self.row_name(int(unknown[0]))}: {order} is {self.shown(order, int(unknown[0]))}, so which row of its run is the last cannot "
                 f'be told ({len(unknown)} such row{"s" if len(unknown) > 1 else ""}). Leave them out: --where "{order} < 1e300".'
             )
-        ends = pl.DataFrame({"run": self.texts("run"), "at": values, "place": np.arange(len(self))})
-        kept = self.frame[ends.sort("at", maintain_order=True).group_by("run").last()["place"].sort()]
+        rows = pl.DataFrame({"run": self.texts("run"), "at": values, "place": np.arange(len(self))})
+        ends = rows.filter(pl.col("at") == pl.col("at").max().over("run"))
+        tied = ends.filter(pl.col("run").is_duplicated())
+        if tied.height:
+            first, second = (
+                self.row_name(place) for place in tied.filter(pl.col("run") == tied["run"][0])["place"][:2]
+            )
+            raise RunsError(
+                f"{first} and {second} are both the last of their run, at {order} {tied['at'][0]:g}. Give each run a name of its "
+                "own (--map run=...), or pass --drop-duplicates to keep the first."
+            )
+        kept = self.frame[ends["place"]]
         return self._selected(kept, f"{len(self) - kept.height} of {len(self)} rows left out by --last")
 
     def drop_tokens(self, least: float) -> Runs:
-        """The rows with more than `least` training tokens."""
-        kept = self.frame.filter(pl.Series(self.numbers("tokens", "--drop-tokens") > least))
+        """The rows with more than `least` training tokens.
+
+        Raises:
+            RunsError: A row has no number of tokens, or none has so many.
+        """
+        values = self.numbers("tokens", "--drop-tokens")
+        unknown = np.flatnonzero(np.isnan(values))
+        if len(unknown):
+            raise RunsError(
+                f"{self.row_name(int(unknown[0]))}: tokens is {self.shown('tokens', int(unknown[0]))}, so whether it is at the start "
+                'of its run cannot be told. Leave such rows out: --where "tokens is not null".'
+            )
+        kept = self.frame.filter(pl.Series(values > least))
         if kept.height == 0:
             raise RunsError(f"--drop-tokens {least:g} leaves none of the {len(self)} rows of {self.source}.")
         return self._selected(
@@ -244,7 +277,3 @@ class Runs:
     def _selected(self, frame: pl.DataFrame, note: str) -> Runs:
         notes = self.notes if frame.height == len(self) else (*self.notes, note)
         return replace(self, frame=frame, notes=notes)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or ["cannot be read"])[0].rstrip(".") + "."

@@ -10,7 +10,6 @@ _SUFFIXES = {"": 1.0, "K": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12, "P": 1e
 _NUMBER = re.compile(r"\s*([+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([KkMmBbGgTtPp]?)\s*")
 
 _VANISHING = 1e-7
-_MEANINGLESS = 1e3
 
 
 def parse_number(text: str) -> float:
@@ -86,6 +85,11 @@ def format_percent(share: float | None, *, signed: bool = False) -> str:
     return "-" if share is None else f"{100 * share:{'+' if signed else ''}.2f} %"
 
 
-def format_error(error: float | None, value: float) -> str:
-    """A standard error, or a dash where it is so far above its value that it says nothing."""
-    return format_value(None if error is None or error > _MEANINGLESS * abs(value) else error, 3)
+def format_error(error: float | None, low: float | None, high: float | None) -> str:
+    """A standard error, or a dash where it is wider than the interval: a few far draws make it, and it says nothing.
+
+    >>> format_error(0.0256, 1.777, 1.861), format_error(38800.0, 11.4, 840.4)
+    ('0.0256', '-')
+    """
+    wide = error is not None and low is not None and high is not None and error > high - low
+    return format_value(None if wide else error, 3)

@@ -72,8 +72,10 @@ def _open_variable(fit: Fit, question: Question, tokens_per_param: float | None)
         if not (np.isfinite(tokens_per_param) and tokens_per_param > 0):
             raise ForecastError(f"--tokens-per-param {tokens_per_param:g} must be positive.")
         return "N"
-    # Where one of N, D and C gives another, the first that completes the law is solved for.
-    completing = [name for name in lacking if not _left_open(fit, question, name)]
+    completing = [name for name in sorted(lacking, key="C".__eq__) if not _left_open(fit, question, name)]
+    if {"N", "D"} <= set(lacking):
+        # A loss at a given compute is met twice, by too small and by too large a model: that is no inversion.
+        completing = []
     if not completing:
         known = f"{' and '.join(lacking) or 'nothing'} {'is' if len(lacking) < 2 else 'are'} open"
         raise ForecastError(

@@ -202,6 +202,22 @@ def test_a_table_of_many_rows_needs_no_square_of_them():
     assert peak < 200e6
 
 
+@pytest.mark.parametrize("objective", ["log-huber", "log-absolute", "log-student-t", "squares"])
+def test_a_table_beyond_the_rows_of_the_search_is_fitted_on_all_of_them(objective):
+    runs = noisy(30_000)
+    fit = rung.fit(runs, objective=objective, draws=0)
+    near = {name: value * 1.01 for name, value in fit.values.items()}
+    again = rung.fit(runs, objective=objective, draws=0, start=near)
+    assert fit.objective_value == pytest.approx(again.objective_value, rel=1e-9)
+    assert fit.values == pytest.approx(again.values, rel=1e-4)
+
+
+def test_one_bad_row_among_many_is_named():
+    runs = noisy(30_000).with_columns(x=pl.when(pl.int_range(pl.len()) == 29_999).then(0.0).otherwise(pl.col("params")))
+    with pytest.raises(FitError, match=r"row 30000: 'E \+ A / x\^alpha' has no finite value there"):
+        rung.fit(runs, "E + A / x^alpha", draws=0)
+
+
 @pytest.mark.parametrize("seed", [0, 9, 21])
 def test_odd_rows_do_not_choose_the_optimum_of_student_t(seed):
     optimize, stats = pytest.importorskip("scipy.optimize"), pytest.importorskip("scipy.stats")

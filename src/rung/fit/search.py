@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -48,6 +48,8 @@ _SMALLEST_SCALE = 1e-150
 _SCALE_TOLERANCE = 1e-10
 _ALTERNATIONS = 500
 _SCREEN_ROWS = 512
+_SEARCH_ROWS = 20_000
+"""Rows that starts are sent over; where a table has more, only the best ends go on to all of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +74,13 @@ class Problem:
     deltas: tuple[float, ...]
     unit: float
     spread: float
+
+    def sampled(self, rng: np.random.Generator, most: int = _SEARCH_ROWS) -> Problem:
+        """The problem on a random part of its rows, itself where it has few."""
+        if self.design.rows <= most:
+            return self
+        rows = np.sort(rng.permutation(self.design.rows)[:most])
+        return replace(self, design=self.design.take(rows), target=self.target[rows])
 
     def workspace(self, jobs: int) -> Workspace:
         return self.design.workspace(self.law, self.objective.residual, jobs)
@@ -208,8 +217,8 @@ def _spread(target: Array) -> float:
 def search(problem: Problem, rng: np.random.Generator, start: Mapping[str, float] | None = None) -> Optimum:
     """Minimise from share-balanced and projected starts until enough of them agree.
 
-    Starts are counted as agreeing by where the first stage led them: for Huber's loss near its absolute limit and
-    for Student's loss, the last digits come from the best few alone.
+    Starts are counted as agreeing by where they led on at most _SEARCH_ROWS rows and, for Huber's loss near its
+    absolute limit and for Student's loss, in a first stage; the last digits come from the best few alone.
 
     Args:
         problem: What is fitted.
@@ -219,6 +228,31 @@ def search(problem: Problem, rng: np.random.Generator, start: Mapping[str, float
     Raises:
         FitError: No start reached a finite objective.
     """
+    ends = _explore(problem.sampled(rng), rng, start)
+    space = problem.workspace(_LEADING)
+    end, point, scale, converged = _finish(problem, space, ends)
+    if not np.isfinite(end):
+        raise _no_value(problem, space.evaluate(point[None, :])[0])
+    point, settled = _polished(problem, space, point, scale)
+    prediction, jacobian = space.evaluate(point[None, :])
+    if not np.all(np.isfinite(jacobian)):
+        raise FitError(
+            f"{problem.law.formula!r} has no finite derivatives at the best point found. Narrow its ranges "
+            "(`with alpha in (0, 2)`), or write it another way."
+        )
+    return Optimum(
+        internal=point,
+        residuals=problem.target - prediction[0],
+        jacobian_Kn=jacobian[:, 0].copy(),
+        scale=scale,
+        tried=len(ends.objective_J),
+        agreed=_agreed(ends.objective_J, end, problem),
+        converged=converged if problem.objective.loss == "student-t" else converged or settled,
+    )
+
+
+def _explore(problem: Problem, rng: np.random.Generator, start: Mapping[str, float] | None) -> Solutions:
+    """Where the starts end in the first stage: all of them, in as many rounds as it takes."""
     law, design = problem.law, problem.design
     weights = design.weights[None, :]
     if start is not None:
@@ -227,47 +261,42 @@ def search(problem: Problem, rng: np.random.Generator, start: Mapping[str, float
         projected = projected_starts(law, design, PROJECTED_STARTS, PROJECTED_CANDIDATES, rng)
         starts = np.concatenate([projected, balanced_starts(law, design, FIRST_STARTS, rng)])
     space = problem.workspace(len(starts))
-    rounds = [problem.first_stage(space, starts, weights)]
+    found = problem.first_stage(space, starts, weights)
     for candidates, kept in ROUNDS if start is None else ():
-        values = np.concatenate([r.objective_J for r in rounds])
-        if _agreed(values, np.min(values), problem) >= SAFE_SHARE * len(values):
+        values = found.objective_J
+        if _agreed(values, float(np.min(values)), problem) >= SAFE_SHARE * len(values):
             break
         starts = screened_starts(problem, candidates, kept, rng)
-        rounds.append(problem.first_stage(space, starts, weights))
-    points = np.concatenate([r.internal_JK for r in rounds])
-    values = np.concatenate([r.objective_J for r in rounds])
-    if not np.isfinite(values).any():
+        found = found.joined(problem.first_stage(space, starts, weights))
+    if not np.isfinite(found.objective_J).any():
         raise _no_value(problem, space.evaluate(starts[: space.lanes])[0])
-    best = int(np.argmin(values))
-    point, scale = points[best], 1.0
-    converged = bool(np.concatenate([r.converged_J for r in rounds])[best])
-    leading = np.argsort(values)[:_LEADING]
-    if len(problem.deltas) > 1:
-        last = problem.solve(points[leading], weights, warm=True, space=space)
-        winner = int(np.argmin(last.objective_J))
-        point, converged = last.internal_JK[winner], bool(last.converged_J[winner])
-        best = int(leading[winner])
-    elif problem.objective.loss == "student-t":
-        found = [_student(problem, space, points[place]) for place in leading if np.isfinite(values[place])]
+    return found
+
+
+def _finish(problem: Problem, space: Workspace, ends: Solutions) -> tuple[float, Array, float, bool]:
+    """Carry the best different ends to the objective itself, on all rows.
+
+    Returns the first stage's objective at the winner's end (inf where no end has a value on all rows), the winner,
+    Student's scale, and whether it converged.
+    """
+    weights = problem.design.weights[None, :]
+    values = ends.objective_J
+    order = np.argsort(values)
+    leading = [int(order[0])]
+    for place in order[1:]:
+        if len(leading) < _LEADING and np.isfinite(values[place]) and not _agree(values[leading[-1]], values[place]):
+            leading.append(int(place))
+    if problem.objective.loss == "student-t":
+        found = [_student(problem, space, ends.internal_JK[place]) for place in leading]
         winner = int(np.argmin([value for value, *_ in found]))
-        _, point, scale, converged = found[winner]
-        best = int(leading[winner])
-    point, settled = _polished(problem, space, point, scale)
-    prediction, jacobian = space.evaluate(point[None, :])
-    if not np.all(np.isfinite(jacobian)):
-        raise FitError(
-            f"{law.formula!r} has no finite derivatives at the best point found. Narrow its ranges "
-            "(`with alpha in (0, 2)`), or write it another way."
-        )
-    return Optimum(
-        internal=point,
-        residuals=problem.target - prediction[0],
-        jacobian_Kn=jacobian[:, 0].copy(),
-        scale=scale,
-        tried=len(values),
-        agreed=_agreed(values, values[best], problem),
-        converged=converged if problem.objective.loss == "student-t" else converged or settled,
-    )
+        value, point, scale, converged = found[winner]
+        return float(values[leading[winner]]) if np.isfinite(value) else np.inf, point, scale, converged
+    if len(problem.deltas) == 1 and problem.design.rows <= _SEARCH_ROWS:
+        return float(values[order[0]]), ends.internal_JK[order[0]], 1.0, bool(ends.converged_J[order[0]])
+    last = problem.solve(ends.internal_JK[leading], weights, warm=True, space=space)
+    winner = int(np.argmin(last.objective_J))
+    reached = float(values[leading[winner]]) if np.isfinite(last.objective_J[winner]) else np.inf
+    return reached, last.internal_JK[winner], 1.0, bool(last.converged_J[winner])
 
 
 def _no_value(problem: Problem, predictions_Ln: Array) -> FitError:
@@ -310,6 +339,10 @@ def _polished(problem: Problem, space: Workspace, point: Array, scale: float) ->
     return final.internal_JK[0], bool(final.converged_J[0])
 
 
+def _agree(best: float, value: float) -> bool:
+    return bool(value <= best * (1 + AGREEMENT))
+
+
 def _agreed(values: Array, best: float, problem: Problem) -> int:
     """How many starts reached an objective, of those of the first stage."""
     if not np.isfinite(best):
@@ -322,10 +355,9 @@ def screened_starts(problem: Problem, candidates: int, kept: int, rng: np.random
     """The best of many share-balanced candidates by their objective on at most 512 rows."""
     design = problem.design
     points = balanced_starts(problem.law, design, candidates, rng)
-    rows = rng.permutation(design.rows)[:_SCREEN_ROWS]
-    part = design.take(rows)
-    space = part.workspace(problem.law, problem.objective.residual, candidates)
-    target, weights = problem.target[rows], design.weights[rows]
+    part = problem.sampled(rng, _SCREEN_ROWS)
+    space = part.workspace(candidates)
+    target, weights = part.target, part.design.weights
     values = np.empty(candidates)
     with np.errstate(all="ignore"):
         for first in range(0, candidates, space.lanes):

@@ -47,6 +47,14 @@ class Solutions:
     objective_J: Array
     converged_J: NDArray[np.bool_]
 
+    def joined(self, other: Solutions) -> Solutions:
+        """These jobs and then the other ones."""
+        return Solutions(
+            internal_JK=np.concatenate([self.internal_JK, other.internal_JK]),
+            objective_J=np.concatenate([self.objective_J, other.objective_J]),
+            converged_J=np.concatenate([self.converged_J, other.converged_J]),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowLoss:

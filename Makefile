@@ -44,6 +44,7 @@ docs: $(STAMP) ## Run every command of README and docs and write what it prints 
 bench: $(STAMP) ## Measure against peers, in one run on this machine
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/commands.py
+	$(BIN)/python benchmarks/large.py
 
 clean: ## Remove what the targets made
 	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

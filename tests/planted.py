@@ -1,8 +1,11 @@
-"""Tables made by a law of the book with known coefficients."""
+"""Tables made by a law with known coefficients, and how a fit does on them."""
+
+from statistics import NormalDist
 
 import numpy as np
 import polars as pl
 
+import rung
 from rung.laws import law_book
 
 COEFFICIENTS = {
@@ -160,3 +163,29 @@ def _consistent_loss(law, planted, values):
         above = law.value(planted, {**values, "L": middle}) > middle
         low, high = np.where(above, middle, low), np.where(above, high, middle)
     return np.sqrt(low * high)
+
+
+def noisy_table(name, rows=100, seed=0, noise=0.02):
+    """A table of a law of the book with normal noise on the logarithm of its target."""
+    found, target = table(name, rows, seed), law_book()[name].target
+    factors = np.exp(noise * np.random.default_rng(seed).standard_normal(rows))
+    return found.with_columns(pl.Series(target, found[target].to_numpy() * factors))
+
+
+def new_run_coverage(runs, rows, repeats, between=0.02, within=0.005):
+    """How much of a new run's distribution its 90 % interval holds, on tables of a power law, each run with several rows.
+
+    Noise is between runs; within runs there is some where they have more than one row.
+    """
+    normal, within, covered = NormalDist(), within * (rows > 1), 0.0
+    for seed in range(repeats):
+        rng = np.random.default_rng(seed)
+        run = np.repeat(np.arange(runs), rows)
+        params = np.exp(rng.uniform(np.log(1e7), np.log(1e10), runs))[run] * np.tile(np.geomspace(1, 3, rows), runs)
+        noise = between * rng.standard_normal(runs)[run] + within * rng.standard_normal(runs * rows)
+        frame = pl.DataFrame({"run": run, "params": params, "loss": 20 / params**0.1 * np.exp(noise)})
+        fit = rung.fit(frame, "A / N^alpha", objective="log-squares", draws=200, seed=seed)
+        ends = np.log(rung.forecast(fit, N=1e9).run_interval) - np.log(20 / 1e9**0.1)
+        low, high = ends / np.hypot(between, within)
+        covered += normal.cdf(high) - normal.cdf(low)
+    return covered / repeats

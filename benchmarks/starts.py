@@ -1,0 +1,52 @@
+"""Where starts end on planted tables of every law of the book: `python benchmarks/starts.py`."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from rung.fit.design import make_design
+from rung.fit.objective import OBJECTIVES
+from rung.fit.search import AGREEMENT, PROJECTED_CANDIDATES, PROJECTED_STARTS, make_problem
+from rung.fit.starts import balanced_starts, projected_starts
+from rung.laws import law_book
+from rung.runs import read_runs
+
+sys.path.append(str(Path(__file__).parent.parent / "tests"))
+import planted
+
+SEEDS = (0, 1)
+GAIN = 1e-4
+"""Relative decrease of the objective by a second solve from which the first is called wrong."""
+
+
+def ends(name, seed):
+    """Of the first starts: how many there are, agree, are called converged, and are wrongly called so."""
+    entry, rng = law_book()[name], np.random.default_rng(seed)
+    runs, objective = read_runs(planted.noisy_table(name, seed=seed)), OBJECTIVES[entry.objective]
+    problem = make_problem(entry.law, make_design(runs, entry.law, objective, target=entry.target), objective)
+    projected = projected_starts(entry.law, problem.design, PROJECTED_STARTS, PROJECTED_CANDIDATES, rng)
+    starts = np.concatenate([projected, balanced_starts(entry.law, problem.design, 48, rng)])
+    weights = problem.design.weights[None, :]
+    with np.errstate(all="ignore"):
+        first = problem.first_stage(problem.workspace(len(starts)), starts, weights)
+        second = problem.first_stage(problem.workspace(len(starts)), first.internal_JK, weights)
+    wrong = first.converged_J & (second.objective_J < first.objective_J * (1 - GAIN))
+    best = min(first.objective_J.min(), second.objective_J.min())
+    agree = first.objective_J <= best * (1 + AGREEMENT)
+    return len(starts), int(agree.sum()), int(first.converged_J.sum()), int(wrong.sum())
+
+
+def main():
+    print("| law | starts | agree | called converged | wrongly |\n|---|---|---|---|---|")
+    total = np.zeros(4, dtype=int)
+    for name in law_book():
+        found = np.sum([ends(name, seed) for seed in SEEDS], axis=0)
+        total += found
+        if found[1] < 0.5 * found[0] or found[3]:
+            print(f"| {name} | {' | '.join(map(str, found))} |", flush=True)
+    print(f"| all {len(law_book())} laws | {' | '.join(map(str, total))} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -26,14 +26,11 @@ def data_folder() -> Path:
 
 @dataclass(frozen=True)
 class Step:
-    """A command of a document and what the document says it prints."""
+    """A command of a document, what the document says it prints, and whether its block needs published tables."""
 
     command: str
     expected: str
-
-    @property
-    def needs_data(self) -> bool:
-        return "$RUNG_DATA" in self.command
+    needs_data: bool
 
 
 def steps(block: str) -> list[Step]:
@@ -41,7 +38,7 @@ def steps(block: str) -> list[Step]:
     for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
         lines = part.splitlines()
         length = next(i for i, line in enumerate(lines) if not line.endswith("\\")) + 1
-        found.append(Step("\n".join(lines[:length]), "\n".join(lines[length:]).rstrip()))
+        found.append(Step("\n".join(lines[:length]), "\n".join(lines[length:]).rstrip(), "$RUNG_DATA" in block))
     return found
 
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rung.errors import FitError, ForecastError, FormulaError, ReportError, RungError, RunsError
-    from rung.fit import Fit, Objective, fit, read_fit  # type: ignore[no-redef]
-    from rung.forecast import Forecast, forecast, forecast_grid, invert  # type: ignore[no-redef]
+    from rung.fit import Backtest, Fit, Objective, Selection, backtest, fit, read_fit, read_selection, select  # type: ignore[no-redef]
+    from rung.forecast import Forecast, forecast, forecast_grid, forecast_selection, invert  # type: ignore[no-redef]
     from rung.laws import Law, law_book
     from rung.report import draw_figure, write_page
     from rung.runs import Runs, read_runs
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "select": "rung.fit",
+    "read_selection": "rung.fit",
+    "forecast_selection": "rung.forecast",
+    "Selection": "rung.fit",
+    "Backtest": "rung.fit",
     "Fit": "rung.fit",
     "FitError": "rung.errors",
     "Forecast": "rung.forecast",
@@ -34,6 +39,7 @@ _HOME = {
     "RungError": "rung.errors",
     "Runs": "rung.runs",
     "RunsError": "rung.errors",
+    "backtest": "rung.fit",
     "draw_figure": "rung.report",
     "fit": "rung.fit",
     "forecast": "rung.forecast",
@@ -46,6 +52,7 @@ _HOME = {
 }
 
 __all__ = [
+    "Backtest",
     "Fit",
     "FitError",
     "Forecast",
@@ -57,15 +64,20 @@ __all__ = [
     "RungError",
     "Runs",
     "RunsError",
+    "Selection",
     "__version__",
+    "backtest",
     "draw_figure",
     "fit",
     "forecast",
     "forecast_grid",
+    "forecast_selection",
     "invert",
     "law_book",
     "read_fit",
     "read_runs",
+    "read_selection",
+    "select",
     "write_page",
 ]
 

@@ -8,6 +8,11 @@ import rung
 
 VERBS: dict[str, tuple[str, str]] = {
     "fit": ("rung.cli.fit:fit", "Fit a law to a table of runs: which law, how sure."),
+    "backtest": (
+        "rung.cli.backtest:backtest",
+        "Fit on the smaller scale, score on the larger: how wrong a law would have been.",
+    ),
+    "select": ("rung.cli.select:select", "Rank laws by how well each forecasts the larger scale from the smaller."),
     "forecast": (
         "rung.cli.forecast:forecast",
         "Ask a fit about runs not made: loss, or the size a loss needs.",

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
 
-from rung.cli.selection import Selection, pairs, read_selected, say, unused_maps
+from rung.cli.backtest import summary
+from rung.cli.selection import Selection, pairs, read_law, read_selected, say, unused_maps
 from rung.cli.text import table
 from rung.errors import ReportError
 
@@ -35,6 +36,7 @@ def fit(
     selection: Selection = Selection(),  # noqa: B008  # frozen
     hold_out: Annotated[str | None, Parameter(group=RESULT)] = None,
     level: Annotated[float, Parameter(group=RESULT)] = 0.9,
+    interval: Annotated[str | None, Parameter(group=RESULT)] = None,
     draws: Annotated[int, Parameter(group=RESULT)] = 1000,
     seed: Annotated[int, Parameter(group=RESULT)] = 0,
     output: Annotated[
@@ -68,8 +70,10 @@ def fit(
         Leave these rows out of the fit and forecast them instead: "params > 1e9".
     level
         Coverage that the intervals aim at; 0.9 by default.
+    interval
+        profile (the default), sandwich (quick) or bootstrap; statistical is the default without what backtests say the law strays by.
     draws
-        Resamples of the bootstrap over runs, 1000 by default; 0 takes intervals from the curvature.
+        Resamples of the bootstrap over runs, 1000 by default; 0 takes standard errors from the curvature.
     seed
         Seed of starts and resamples; 0 by default.
     output
@@ -80,44 +84,35 @@ def fit(
         Print one JSON object instead of tables.
     """
     from rung.files import require_writable, write_all
-    from rung.fit import columns_used
     from rung.fit import fit as fit_law
     from rung.forecast import compare_held_out, split
-    from rung.laws import find_law, law_book
     from rung.units import parse_number
 
     kinds = _kinds(output, figure)
     for path in kinds:
         require_writable(path)
     table_of_runs = read_selected(runs, selection)
-    chosen = find_law(law, table_of_runs.columns, laws)
-    entry = law_book(laws).get(chosen.name)
-    target = target or (entry.target if entry else "loss")
-    objective = objective or (entry.objective if entry else None)
-    used = columns_used(chosen, target, weights)
-    if selection.drop_nonfinite:
-        table_of_runs = table_of_runs.drop_nonfinite(
-            [name for name in used if name not in chosen.groups], chosen.groups
-        )
-    fitted_on, held = split(table_of_runs, hold_out)
+    chosen = read_law(law, table_of_runs, laws, selection, target=target, objective=objective, weights=weights)
+    fitted_on, held = split(chosen.runs, hold_out)
     if weights:
         fitted_on = fitted_on.drop_weightless(weights)
     result = fit_law(
         fitted_on,
-        chosen,
-        objective=objective,
+        chosen.law,
+        objective=chosen.objective,
         delta=delta,
-        target=target,
+        target=chosen.target,
         weights=weights,
         fix={name: parse_number(value) for name, value in pairs(fix, "--fix").items()},
         level=level,
+        interval=interval,
         draws=draws,
         seed=seed,
     )
     comparison = compare_held_out(result, held) if held is not None else None
     write_all({path: _content(kind, result, fitted_on, comparison) for path, kind in kinds.items()})
     print(_json(result, comparison) if json else describe(result, fitted_on, comparison))
-    say(*(f"warning: {caution.text}" for caution in result.cautions), *unused_maps(selection, used, hold_out))
+    say(*(f"warning: {caution.text}" for caution in result.cautions), *unused_maps(selection, chosen.used, hold_out))
 
 
 def _kinds(output: Sequence[str], figure: str | None) -> dict[str, str]:
@@ -187,6 +182,8 @@ def describe(result: Fit, runs: Runs, comparison: HeldOut | None) -> str:
     lines.append(table(["coefficient", "value", percent, "std. error"], rows))
     if comparison is not None:
         lines += ["", describe_held_out(comparison, result)]
+    if result.backtest is not None:
+        lines += ["", summary(result.backtest)]
     return "\n".join(lines)
 
 

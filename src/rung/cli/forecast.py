@@ -46,7 +46,7 @@ def forecast(
         Print one JSON object instead of text.
     """
     from rung.files import require_writable
-    from rung.fit import read_fit
+    from rung.fit import holds_selection, read_fit
     from rung.forecast import forecast as forecast_run
     from rung.forecast import invert
 
@@ -54,6 +54,9 @@ def forecast(
         if not output.lower().endswith(".csv"):
             raise ReportError(f"-o {output}: a grid is written as CSV; name a .csv file.")
         require_writable(output)
+    if holds_selection(fit):
+        _combined(fit, inputs, json=json, grid=bool(output), wish=loss is not None or tokens_per_param is not None)
+        return
     fitted = read_fit(fit)
     given = {name: _value(name, text, fitted) for name, text in pairs(inputs, "input").items()}
     points = math.prod(len(value) for value in given.values() if not isinstance(value, str | float))
@@ -73,6 +76,23 @@ def forecast(
     else:
         answer = forecast_run(fitted, **given)
     print(json_module.dumps(answer.to_dict(), allow_nan=False) if json else describe(answer, fitted))
+    say(*(f"warning: {caution.text}" for caution in answer.cautions))
+
+
+def _combined(path: str, inputs: tuple[str, ...], *, json: bool, grid: bool, wish: bool) -> None:
+    from rung.fit import read_selection
+    from rung.forecast import forecast_selection
+
+    if grid or wish:
+        raise ForecastError(
+            f"{path} holds several laws: they give a forecast of one run. For a grid or a wished loss, fit one law: rung fit."
+        )
+    selection = read_selection(path)
+    first = selection.laws[0].fit
+    answer = forecast_selection(
+        selection, **{name: _value(name, text, first) for name, text in pairs(inputs, "input").items()}
+    )
+    print(json_module.dumps(answer.to_dict(), allow_nan=False) if json else describe(answer, first))
     say(*(f"warning: {caution.text}" for caution in answer.cautions))
 
 
@@ -143,8 +163,14 @@ def describe(answer: Forecast, fitted: Fit) -> str:
                 ["of a new run", format_interval(*answer.run_interval, show)],
             ],
         ),
+        *([_parts(answer)] if answer.parts else []),
         "",
         f"extrapolation factor {answer.extrapolation_factor:.3g}"
         + ("" if answer.extrapolation_factor > 1 else " (inside the range of the runs)"),
     ]
     return "\n".join(lines)
+
+
+def _parts(answer: Forecast) -> str:
+    shares = ", ".join(f"{100 * share:.0f} % {name}" for name, share in answer.parts.items())
+    return f"\nvariance of a new run: {shares}"

@@ -13,8 +13,10 @@ from cyclopts import Group, Parameter
 from rung.errors import RungError
 
 if TYPE_CHECKING:
+    from rung.laws import Law
     from rung.runs import Runs
 
+AUTO = "auto"
 ROWS = Group("Columns and rows", sort_key=1)
 
 
@@ -32,7 +34,7 @@ class Selection:
     last: Annotated[bool, Parameter(negative="")] = False
     """Keep the last row of each run."""
     drop_tokens: str | None = None
-    """Leave out rows up to this many training tokens, such as 10e9: the start of each run."""
+    """Leave out rows up to this many training tokens, such as 10e9: the start of each run; auto lets backtests decide."""
     drop_nonfinite: Annotated[bool, Parameter(negative="")] = False
     """Leave out rows in which a number that the law uses is missing or not finite."""
 
@@ -49,9 +51,61 @@ def read_selected(path: str, selection: Selection) -> Runs:
         runs = runs.drop_duplicates()
     if selection.last:
         runs = runs.last()
-    if selection.drop_tokens is not None:
-        runs = runs.drop_tokens(parse_number(selection.drop_tokens))
+    if selection.drop_tokens not in {None, AUTO}:
+        runs = runs.drop_tokens(parse_number(str(selection.drop_tokens)))
     return runs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """A law over a table, with what the law book says of it where the user said nothing.
+
+    Attributes:
+        runs: The rows, without those that lack a number where they were to be dropped.
+        law: The law.
+        target: The column that it predicts.
+        objective: What is minimised; None for the default.
+        used: The columns that are read.
+    """
+
+    runs: Runs
+    law: Law
+    target: str
+    objective: str | None
+    used: list[str]
+
+
+def read_law(
+    law: str,
+    runs: Runs,
+    laws: str | None,
+    selection: Selection,
+    *,
+    target: str | None,
+    objective: str | None,
+    weights: str | None,
+) -> Wish:
+    """The law that a user named, and the rows that it can use."""
+    from rung.fit import columns_used, drop_start
+    from rung.laws import find_law, law_book
+
+    chosen = find_law(law, runs.columns, laws)
+    entry = law_book(laws).get(chosen.name)
+    target = target or (entry.target if entry else "loss")
+    used = columns_used(chosen, target, weights)
+    if selection.drop_nonfinite:
+        runs = runs.drop_nonfinite([name for name in used if name not in chosen.groups], chosen.groups)
+    if selection.drop_tokens == AUTO:
+        runs = drop_start(
+            runs, chosen, target=target, objective=objective or (entry.objective if entry else None), weights=weights
+        )
+    return Wish(
+        runs=runs,
+        law=chosen,
+        target=target,
+        objective=objective or (entry.objective if entry else None),
+        used=used,
+    )
 
 
 def unused_maps(selection: Selection, used: Collection[str], *conditions: str | None) -> list[str]:

@@ -1,18 +1,40 @@
 """Fit: estimating a law's coefficients, how sure they are, and what speaks against them."""
 
+from rung.fit.backtest import Backtest, backtest
+from rung.fit.burn_in import drop_start
 from rung.fit.design import column_of, columns_used, measured_at
+from rung.fit.discrepancy import Discrepancy
 from rung.fit.fit import fit
+from rung.fit.intervals import LawEnds, law_ends, reopen
 from rung.fit.objective import OBJECTIVES, Objective
-from rung.fit.result import Estimate, Fit, read_fit
+from rung.fit.profile import Profiler
+from rung.fit.result import Estimate, Fit
+from rung.fit.select import Ranked, Selection, name_of, select, weighted_median
+from rung.fit.stored import holds_selection, read_fit, read_selection
 
 __all__ = [
     "OBJECTIVES",
+    "Backtest",
+    "Discrepancy",
     "Estimate",
     "Fit",
+    "LawEnds",
     "Objective",
+    "Profiler",
+    "Ranked",
+    "Selection",
+    "backtest",
     "column_of",
     "columns_used",
+    "drop_start",
     "fit",
+    "holds_selection",
+    "law_ends",
     "measured_at",
+    "name_of",
     "read_fit",
+    "read_selection",
+    "reopen",
+    "select",
+    "weighted_median",
 ]

@@ -35,12 +35,53 @@ class Curvature:
         spare: Rows minus coefficients; without any, the law meets every row and shows no noise.
         degrees: Degrees of freedom of the covariance: the spare rows, or the runs minus one where runs
             have several rows.
+        gone: Places of internal numbers without any effect on the fit.
+        inverse_KK: Inverse of the objective's curvature, over the directions that have an effect.
+        sandwich_KK: The covariance over those directions; zero where no degree of freedom is left.
+        null_MK: The directions without effect, for derivatives by the internal numbers.
+        norms: The unit of each internal number in which directions are judged (K,).
+        noise_scale: Twice the rise of the objective that a squared root of one stands for, without clusters.
+        clustered: Whether runs have several rows.
     """
 
     covariance_KK: Array
     undetermined: frozenset[int]
     spare: int
     degrees: int
+    gone: frozenset[int]
+    inverse_KK: Array
+    sandwich_KK: Array
+    null_MK: Array
+    norms: Array
+    noise_scale: float
+    clustered: bool
+
+    def std_errors(self, derivatives_KQ: Array) -> Array:
+        """Standard errors of quantities with these derivatives; nan for those that depend on a direction without effect."""
+        usual = np.sqrt(np.sum((derivatives_KQ / self.norms[:, None]) ** 2, axis=0))
+        lost = np.sqrt(np.sum((self.null_MK @ derivatives_KQ) ** 2, axis=0))
+        variance = np.einsum("kq,kl,lq->q", derivatives_KQ, self.sandwich_KK, derivatives_KQ)
+        known = (lost <= _TAKES_PART * usual) & (variance > 0)
+        return np.where(known, np.sqrt(np.maximum(variance, 0.0)), np.nan)
+
+    def scale_of(self, derivative_K: Array) -> float:
+        """Twice the rise of the objective that a squared root of one stands for, for a quantity.
+
+        Noise that differs between rows weighs more on some quantities than on others: where the sandwich says so, it
+        is followed; where rows of a run share their noise, in any case.
+        """
+        model = float(derivative_K @ self.inverse_KK @ derivative_K)
+        robust = float(derivative_K @ self.sandwich_KK @ derivative_K)
+        if not (model > 0 and robust > 0):
+            return self.noise_scale
+        return robust / model if self.clustered else max(self.noise_scale, robust / model)
+
+
+def student_quantile(probability: float, degrees: int) -> float:
+    """The quantile of Student's t."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(max(degrees, 1), probability))
 
 
 def curvature(problem: Problem, optimum: Optimum) -> Curvature:
@@ -58,11 +99,18 @@ def curvature(problem: Problem, optimum: Optimum) -> Curvature:
     clustered = design.runs < design.rows
     degrees = min(spare, design.runs - 1) if clustered else spare
     covariance = np.full((design.size, design.size), np.nan)
+    inverse, sandwich = np.zeros_like(covariance), np.zeros_like(covariance)
+    null = np.zeros((0, design.size))
+    norms = np.ones(design.size)
     undetermined = set(gone)
     if places:
         part = J[places]
         directions = _Directions.of(part * np.sqrt(design.weights * slope))
         undetermined |= {places[at] for at in directions.loose}
+        inverse[np.ix_(places, places)] = directions.inverse
+        norms[places] = directions.norms
+        null = np.zeros((len(directions.null), design.size))
+        null[:, places] = directions.null / directions.norms
         if degrees > 0:
             if problem.objective.loss == "squares" and not clustered:
                 found = directions.inverse * (float(np.sum(design.weights * optimum.residuals**2)) / degrees)
@@ -71,9 +119,22 @@ def curvature(problem: Problem, optimum: Optimum) -> Curvature:
                 np.add.at(scores, design.run, (part * (design.weights * psi)).T)
                 meat = scores.T @ scores * design.runs / (design.runs - 1 if clustered else degrees)
                 found = directions.inverse @ meat @ directions.inverse
-            covariance[np.ix_(places, places)] = found
+            covariance[np.ix_(places, places)] = sandwich[np.ix_(places, places)] = found
     covariance[sorted(undetermined)] = covariance[:, sorted(undetermined)] = np.nan
-    return Curvature(covariance_KK=covariance, undetermined=frozenset(undetermined), spare=spare, degrees=degrees)
+    pull = design.weights * psi
+    return Curvature(
+        covariance_KK=covariance,
+        undetermined=frozenset(undetermined),
+        spare=spare,
+        degrees=degrees,
+        gone=gone,
+        inverse_KK=inverse,
+        sandwich_KK=sandwich,
+        null_MK=null,
+        norms=norms,
+        noise_scale=float(pull @ pull / np.sum(design.weights * slope)) * design.rows / max(spare, 1),
+        clustered=clustered,
+    )
 
 
 def without_effect(problem: Problem, jacobian_Kn: Array) -> frozenset[int]:
@@ -113,17 +174,23 @@ class _Directions:
         inverse: Pseudo-inverse of J J' (K, K): right for every number that is determined.
         rank: How many directions have an effect.
         loose: Places of the numbers that take part in a direction without effect.
+        null: The directions without effect, in scaled numbers (M, K).
+        norms: The unit of each scaled number (K,).
     """
 
     inverse: Array
     rank: int
     loose: frozenset[int]
+    null: Array
+    norms: Array
 
     @staticmethod
     def of(weighted_Kn: Array) -> _Directions:
         # Scaled first, so that units do not matter; the rows are folded into a triangle, since a decomposition of
         # all of them would need rows x rows numbers.
         norms = np.sqrt(np.sum(weighted_Kn**2, axis=1))
+        # All the rows of a number may have weight zero: it is a direction without effect by itself.
+        norms[norms == 0] = 1.0
         triangle = np.linalg.qr((weighted_Kn / norms[:, None]).T, mode="r")
         _, singular, directions = np.linalg.svd(triangle, full_matrices=True)
         rank = int(np.sum(singular > RANK_TOLERANCE * singular[0]))
@@ -133,6 +200,8 @@ class _Directions:
             inverse=kept.T @ kept / np.outer(norms, norms),
             rank=rank,
             loose=frozenset(int(place) for place in np.flatnonzero(taking_part)),
+            null=directions[rank:],
+            norms=norms,
         )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -40,6 +41,38 @@ def derived_quantities(
     total = columns[0] + columns[1]
     draws = {"params_exponent": columns[1] / total, "tokens_exponent": columns[0] / total}
     return {name: _summary(share, draws[name], level) for name, share in shares.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class LogRatio:
+    """The logarithm of the exponent of D over that of N: a weight for each internal number (K,), and an offset."""
+
+    weights: Array
+    offset: float
+
+
+def exponents_ratio(law: Law, names: Sequence[str]) -> LogRatio | None:
+    """How the shares of the exponents follow from the internal numbers, where both are positive and one is free.
+
+    The params_exponent b / (a + b) is the sigmoid of log b - log a, and the internal number of a positive coefficient
+    is its logarithm.
+    """
+    exponents = _exponents(law)
+    known = {c.name: c for c in law.coefficients}
+    if exponents is None or any(
+        known[n].fixed is None and (known[n].low, known[n].high) != (0, math.inf) for n in exponents
+    ):
+        return None
+    weights, offset = np.zeros(len(names)), 0.0
+    for name, sign in zip(exponents, (-1.0, 1.0), strict=True):
+        fixed = known[name].fixed
+        if fixed is None:
+            weights[names.index(name)] = sign
+        elif fixed > 0:
+            offset += sign * math.log(fixed)
+        else:
+            return None
+    return LogRatio(weights, offset) if np.any(weights) else None
 
 
 def _summary(value: float, draws: Array, level: float) -> Estimate:

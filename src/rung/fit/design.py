@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +15,9 @@ from rung.laws.coefficients import Coefficient
 from rung.laws.tape import Tape, Workspace, compile_tape, workspace
 from rung.laws.tree import Array
 from rung.runs import Runs, require_usable
+
+NO_EFFECT = 300.0
+"""Size of an internal number whose coefficient stands at an end of its range, to rounding."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +65,12 @@ class Design:
         columns = [c.to_value(internal_BK[:, place]) for place, c in enumerate(self.numbers(law))]
         return np.stack(columns, axis=1)
 
+    def internal(self, law: Law, values: Iterable[float]) -> Array:
+        """Internal numbers of coefficients (K,); one at an end of its range stands where it has no effect."""
+        with np.errstate(all="ignore"):
+            inner = [float(c.to_internal(value)) for c, value in zip(self.numbers(law), values, strict=True)]
+        return np.asarray(np.nan_to_num(inner, posinf=NO_EFFECT, neginf=-NO_EFFECT))
+
     @property
     def runs(self) -> int:
         return int(self.run.max()) + 1
@@ -88,6 +97,21 @@ class Design:
             groups={name: index[rows] for name, index in self.groups.items()},
             run=self.run[rows],
             row=self.row[rows],
+        )
+
+    def at(self, columns: Mapping[str, Array], groups: Mapping[str, NDArray[np.intp]]) -> Design:
+        """The design of other points: for the law's values there, not for fitting."""
+        count = len(next(iter(columns.values())))
+        nothing = np.zeros(count)
+        places = np.arange(count)
+        return replace(
+            self,
+            columns=columns,
+            groups=groups,
+            target=nothing,
+            weights=nothing,
+            run=places,
+            row=places.astype(np.int64),
         )
 
     def tape(self, law: Law, residual: str) -> Tape:

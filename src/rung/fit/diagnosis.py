@@ -65,6 +65,16 @@ def undetermined_places(curvature: Curvature, problem: Problem, optimum: Optimum
     return places
 
 
+def one_sided_places(problem: Problem, shape: Curvature) -> frozenset[int]:
+    """Places of coefficients that ran to an end of their range, though the table's design could determine them."""
+    if not shape.gone:
+        return frozenset()
+    traded = {
+        place for first, second, _, _ in proportions(problem) for place in exchangeable_places(problem, first, second)
+    }
+    return shape.gone - undetermined_by_design(problem) - traded
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupLevel:
     """One level of a grouping column, and what its own coefficients stand on.

@@ -2,40 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 import rung
 from rung.errors import Caution, FitError
-from rung.fit.covariance import Curvature, curvature, without_effect
-from rung.fit.derived import derived_quantities
-from rung.fit.design import Design, columns_used, make_design
+from rung.fit.backtest import NOT_ROLLED, Backtest, Rolled, roll
+from rung.fit.covariance import Curvature, curvature
+from rung.fit.cuts import CUTS
+from rung.fit.design import Design, columns_used
 from rung.fit.diagnosis import (
     column_cautions,
     determination_cautions,
     group_cautions,
     group_levels,
     is_exact,
-    names_of,
+    one_sided_places,
     run_cautions,
     search_cautions,
     undetermined_places,
 )
+from rung.fit.discrepancy import Discrepancy, learn, prior
+from rung.fit.estimates import Certainty, estimate
 from rung.fit.influence import influence_caution
-from rung.fit.objective import objective_named
+from rung.fit.intervals import STATISTICAL, method_for
+from rung.fit.profile import MOST_ROWS
 from rung.fit.resample import Draws, bootstrap
+from rung.fit.residuals import residual_cautions
 from rung.fit.result import Estimate, Fit
-from rung.fit.search import Optimum, Problem, make_problem, search
-from rung.laws import Law, find_law, law_book
+from rung.fit.search import ROUNDS, Optimum, Problem, search
+from rung.fit.sensitivity import objective_caution
+from rung.fit.setup import Setup, set_up
+from rung.laws import Law
 from rung.laws.tree import Array
-from rung.runs import Runs, plausibility, read_runs
+from rung.runs import plausibility
 from rung.units import flops_6nd
 
 DRAWS = 1000
 _NOISE_POINTS = 999
+_SPARE = 5
+"""Rows beyond the coefficients without which nothing is said of how the objective matters."""
 
 
 def fit(
@@ -49,6 +58,7 @@ def fit(
     fix: Mapping[str, float] | None = None,
     start: Mapping[str, float] | None = None,
     level: float = 0.9,
+    interval: str | None = None,
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Fit:
@@ -65,7 +75,10 @@ def fit(
         fix: Coefficients that are not estimated, and their values.
         start: Coefficients from which alone the solver starts; by default it draws its own starts.
         level: Coverage that the intervals aim at.
-        draws: Resamples of the bootstrap over runs; 0 takes intervals from the curvature instead.
+        interval: How intervals are found: "profile", "sandwich" or "bootstrap"; the profile where the table has at
+            most 20,000 rows. "statistical" is the default method, and leaves out of a new run's interval what
+            backtests say the law strays by.
+        draws: Resamples of the bootstrap over runs, from which standard errors come; 0 takes those from the curvature.
         seed: Seed of starts and resamples.
 
     Raises:
@@ -73,101 +86,140 @@ def fit(
         FormulaError: The formula cannot be read.
         FitError: The law cannot be fitted to this table.
     """
-    table = runs if isinstance(runs, Runs) else read_runs(runs)
     if not 0 < level < 1:
         raise FitError(f"level {level} must lie between 0 and 1, as in --level 0.9.")
     if draws < 0 or draws == 1:
         raise FitError(f"draws {draws} must be 0 or at least 2.")
     if seed < 0:
         raise FitError(f"seed {seed} must be 0 or more.")
-    if weights:
-        table = table.drop_weightless(weights)
-    chosen = find_law(law, table.columns) if isinstance(law, str) else law
-    entry = law_book().get(chosen.name)
-    target = target or (entry.target if entry else "loss")
-    measure = objective_named(objective or (entry.objective if entry else "log-huber"), delta)
-    chosen = chosen.fix(fix or {})
-    design = make_design(table, chosen, measure, target=target, weights=weights)
-    problem = make_problem(chosen, design, measure)
+    setup = set_up(runs, law, objective=objective, delta=delta, target=target, weights=weights, fix=fix)
+    method = method_for(setup.problem, None if interval == STATISTICAL else interval, draws)
+    found, _ = fit_set_up(setup, level=level, method=method, draws=draws, seed=seed, start=start)
+    return replace(found, discrepancy=None) if interval == STATISTICAL else found
+
+
+def fit_set_up(
+    setup: Setup,
+    *,
+    level: float,
+    method: str,
+    draws: int,
+    seed: int,
+    start: Mapping[str, float] | None = None,
+    rounds: Sequence[tuple[int, int]] = ROUNDS,
+    by: str | None = None,
+    cuts: int = CUTS,
+) -> tuple[Fit, Rolled]:
+    """Fit a problem, and the backtest that goes with it; see `fit`, `search` and `backtest` for the arguments."""
+    problem, design = setup.problem, setup.problem.design
+    rng = np.random.default_rng(seed)
     with np.errstate(all="ignore"):
-        story = _tell(problem, table, target, draws, level, start, np.random.default_rng(seed))
-    optimum = story.optimum
-    used = columns_used(chosen, target, weights)
-    return Fit(
-        law=chosen,
+        optimum = search(problem, rng, start, rounds)
+        story = _tell(setup, optimum, draws, level, method, rng, by, cuts)
+    used = columns_used(problem.law, setup.target, setup.weights)
+    measure = problem.objective
+    found = Fit(
+        law=problem.law,
         coefficients=story.estimates,
         objective=measure,
         objective_value=measure.total(optimum.residuals, design.weights, optimum.scale),
+        scale=optimum.scale,
         starts_tried=optimum.tried,
         starts_agreed=optimum.agreed,
         status=_status([c.code for c in story.cautions]),
         level=level,
-        interval="bootstrap" if draws else "curvature",
+        interval=method,
         rows=design.rows,
         runs=design.runs,
-        target=target,
-        mapping={column: table.mapping.get(column, column) for column in used},
-        derived=derived_quantities(chosen, story.estimates, story.values_BK, level, story.loose),
+        target=setup.target,
+        mapping={column: setup.table.mapping.get(column, column) for column in used},
+        derived=story.derived,
         cautions=story.cautions,
         ranges=_ranges(design),
         groups=design.level_names,
         draws=story.values_BK,
         noise=story.noise,
-        data_digest=table.digest(used),
+        backtest=story.backtest,
+        discrepancy=story.discrepancy,
+        table=design if design.rows <= MOST_ROWS else None,
+        data_digest=setup.table.digest(used),
         seed=seed,
         version=rung.__version__,
     )
+    return found, story.rolled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Story:
     """What the search found and what it says: the part of a fit that is computed."""
 
-    optimum: Optimum
     estimates: dict[str, Estimate]
-    loose: frozenset[str]
+    derived: dict[str, Estimate]
     values_BK: Array
     noise: Array
+    rolled: Rolled
+    backtest: Backtest | None
+    discrepancy: Discrepancy | None
     cautions: tuple[Caution, ...]
 
 
 def _tell(
-    problem: Problem,
-    table: Runs,
-    target: str,
+    setup: Setup,
+    optimum: Optimum,
     draws: int,
     level: float,
-    start: Mapping[str, float] | None,
+    method: str,
     rng: np.random.Generator,
+    by: str | None,
+    cuts: int,
 ) -> _Story:
-    optimum = search(problem, rng, start)
+    problem = setup.problem
     shape = curvature(problem, optimum)
     noisy = shape.degrees > 0 and not is_exact(problem, optimum)
     drawn = _draws(problem, optimum, shape, draws if noisy else None, rng)
     levels = group_levels(problem)
-    bare = [place for level in levels if level.bare for place in level.places]
-    loose = undetermined_places(shape, problem, optimum, drawn.internal_BK) - set(bare)
+    bare = frozenset(place for level in levels if level.bare for place in level.places)
+    loose = undetermined_places(shape, problem, optimum, drawn.internal_BK) - bare
     values_BK = problem.design.values(problem.law, drawn.internal_BK)
-    values_BK[:, bare] = np.nan
+    values_BK[:, sorted(bare)] = np.nan
     values_BK.setflags(write=False)
     influence = influence_caution(problem, optimum)
-    names = names_of(problem)
+    sure = Certainty(
+        level=level,
+        method=method if noisy else None,
+        resampled=draws > 0,
+        loose=frozenset(loose),
+        hidden=(frozenset(loose) | bare) - one_sided_places(problem, shape),
+    )
+    estimates, derived = estimate(problem, optimum, shape, values_BK, sure)
+    rolled = roll(setup, optimum.internal, rng, by=by, most=cuts) if noisy else NOT_ROLLED
+    before = prior()
     return _Story(
-        optimum=optimum,
-        estimates=_estimates(problem, optimum, shape, values_BK, loose | set(bare), level, bootstrapped=draws > 0),
-        loose=frozenset(names[place] for place in loose),
+        estimates=estimates,
+        derived=derived,
         values_BK=values_BK,
         noise=_noise(problem.design, optimum, shape),
+        rolled=rolled,
+        backtest=rolled.summary(problem.objective, before, level) if rolled.scored else None,
+        discrepancy=learn(rolled.scored, before) if rolled.by else None,
         cautions=(
-            *plausibility(table, target),
-            *column_cautions(problem, target),
+            *plausibility(setup.table, setup.target),
+            *column_cautions(problem, setup.target),
             *search_cautions(optimum),
             *determination_cautions(problem, optimum, shape, loose),
             *group_cautions(levels),
             *run_cautions(problem.design, shape, drawn, level),
             *([influence] if influence else []),
+            *([*residual_cautions(problem, optimum), *_sensitive(problem, optimum, shape)] if noisy else []),
         ),
     )
+
+
+def _sensitive(problem: Problem, optimum: Optimum, shape: Curvature) -> list[Caution]:
+    if problem.design.rows > MOST_ROWS or shape.spare < _SPARE:
+        return []
+    found = objective_caution(problem, optimum, shape)
+    return [found] if found else []
 
 
 def _draws(problem: Problem, optimum: Optimum, shape: Curvature, draws: int | None, rng: np.random.Generator) -> Draws:
@@ -185,47 +237,6 @@ def _draws(problem: Problem, optimum: Optimum, shape: Curvature, draws: int | No
     normal = rng.multivariate_normal(np.zeros(len(known)), covariance, DRAWS, method="eigh")
     sampled[:, known] += normal * np.sqrt(shape.degrees / rng.chisquare(shape.degrees, (DRAWS, 1)))
     return Draws(internal_BK=sampled)
-
-
-def _estimates(
-    problem: Problem,
-    optimum: Optimum,
-    shape: Curvature,
-    values_BK: Array,
-    loose: set[int],
-    level: float,
-    *,
-    bootstrapped: bool,
-) -> dict[str, Estimate]:
-    values = problem.design.values(problem.law, optimum.internal[None, :])[0]
-    names = names_of(problem)
-    scales = problem.design.numbers(problem.law)
-    for place in without_effect(problem, optimum.jacobian_Kn):
-        # A linear coefficient that ran to an end of its range has reached it; where that is 0, the term is absent.
-        if scales[place].name in problem.law.linear:
-            values[place] = scales[place].end(optimum.internal[place])
-    found = {}
-    for place, name in enumerate(names):
-        estimate = Estimate(value=float(values[place]))
-        error = float(np.sqrt(shape.covariance_KK[place, place]))
-        if place not in loose and len(values_BK):
-            if bootstrapped:
-                low, high = np.quantile(values_BK[:, place], [(1 - level) / 2, (1 + level) / 2])
-                spread = float(np.std(values_BK[:, place], ddof=1))
-            else:
-                half = error * _student_quantile((1 + level) / 2, shape.degrees)
-                ends = scales[place].to_value(optimum.internal[place] + half * np.array([-1.0, 1.0]))
-                low, high = np.sort(ends)
-                spread = error * abs(float(scales[place].slope(optimum.internal[place])))
-            estimate = Estimate(value=float(values[place]), low=float(low), high=float(high), std_error=spread)
-        found[name] = estimate
-    return found
-
-
-def _student_quantile(probability: float, degrees: int) -> float:
-    from scipy.special import stdtrit
-
-    return float(stdtrit(degrees, probability))
 
 
 def _noise(design: Design, optimum: Optimum, shape: Curvature) -> Array:

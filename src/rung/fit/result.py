@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from rung.errors import Caution, FitError, RungError
+from rung.errors import Caution, FitError
 from rung.files import write_text
-from rung.fit.objective import Objective, objective_named
+from rung.fit.backtest import Backtest
+from rung.fit.design import Design
+from rung.fit.discrepancy import Discrepancy
+from rung.fit.objective import Objective
 from rung.laws import Law
 from rung.laws.tree import Array
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +51,7 @@ class Fit:
         starts_agreed: How many of them reached the optimum.
         status: "converged", "few_starts_agree", "not_converged", "undetermined", "saturated" or "exact".
         level: Coverage that the intervals aim at.
-        interval: "bootstrap" over runs, or "curvature" of the objective.
+        interval: How intervals were found: "profile", "sandwich" or "bootstrap".
         rows: Rows fitted.
         runs: Runs that they belong to.
         target: The column fitted.
@@ -61,6 +62,10 @@ class Fit:
         groups: Levels of each grouping column.
         draws: Coefficients of each resample (B, K), in the order of `coefficients`.
         noise: Quantiles of a new run's deviation from the law, on the residual's scale.
+        scale: Scale of Student's loss at the optimum; 1 for other losses.
+        backtest: How wrong the law would have been about the larger scales; None where the table has too few.
+        discrepancy: What the law strays by beyond the runs; None where intervals are to be statistical.
+        table: The rows fitted, from which intervals of forecasts are made; None for a long table.
         data_digest: Fingerprint of the columns used.
         seed: Seed of starts and resamples.
         version: Version of Rung.
@@ -85,6 +90,10 @@ class Fit:
     groups: Mapping[str, tuple[str, ...]]
     draws: Array
     noise: Array
+    scale: float
+    backtest: Backtest | None
+    discrepancy: Discrepancy | None
+    table: Design | None
     data_digest: str
     seed: int
     version: str
@@ -153,84 +162,17 @@ class Fit:
             "interval": self.interval,
             "ranges": {name: list(ends) for name, ends in self.ranges.items()},
             "groups": {name: list(levels) for name, levels in self.groups.items()},
+            "student_scale": self.scale,
+            "backtest": self.backtest.to_dict() if self.backtest else None,
+            "discrepancy": self.discrepancy.to_dict() if self.discrepancy else None,
             "noise": self.noise.tolist(),
+            "table": _table(self.table) if self.table else None,
             "draws": [[_finite(value) for value in row] for row in self.draws.tolist()],
         }
 
     def write(self, path: str | Path) -> None:
         """Write the fit as JSON, beside the old file and then in its place."""
         write_text(path, self.to_json())
-
-
-def read_fit(path: str | Path) -> Fit:
-    """Read a fit that `Fit.write` or `rung fit -o` wrote.
-
-    Raises:
-        FitError: The file is not there, not JSON, or not a fit of this version of the format.
-    """
-    file = Path(path)
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise FitError(f"{path}: there is no such file. Make one: rung fit RUNS -o {file.name}.") from None
-    except (OSError, ValueError) as error:
-        raise FitError(f"{path} is not a fit in JSON: {error}. Make one: rung fit RUNS -o fit.json.") from None
-    if not isinstance(content, dict) or content.get("schema_version") != SCHEMA:
-        found = content.get("schema_version") if isinstance(content, dict) else type(content).__name__
-        raise FitError(
-            f"{path} is not a fit with schema_version {SCHEMA} (found {found!r}). Make it again with rung fit."
-        )
-    try:
-        return _from_dict(content)
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RungError) as error:
-        raise FitError(f"{path} is damaged ({type(error).__name__}: {error}). Make it again with rung fit.") from None
-
-
-def _from_dict(content: Mapping[str, Any]) -> Fit:
-    law = Law.parse(
-        _text(content["law"]["text"]),
-        variables=[_text(name) for name in content["law"]["variables"]],
-        name=_text(content["law"]["name"]),
-    )
-    groups = {name: tuple(map(_text, levels)) for name, levels in content["groups"].items()}
-    names = coefficient_names(law, groups)
-    if list(content["coefficients"]) != names:
-        raise ValueError(f"its coefficients are not {', '.join(names)}")
-    rows = content["draws"]
-    if any(len(row) != len(names) for row in rows):
-        raise ValueError("a draw has not one value for each coefficient")
-    draws = np.array([[_number(value, missing=math.nan) for value in row] for row in rows]).reshape(-1, len(names))
-    noise = np.array([_number(value) for value in content["noise"]])
-    for array in (draws, noise):
-        array.setflags(write=False)
-    objective = objective_named(_text(content["objective"]["name"]), content["objective"]["delta"])
-    level = _number(content["level"])
-    if not 0 < level < 1:
-        raise ValueError("its level is not between 0 and 1")
-    return Fit(
-        law=law,
-        coefficients={name: _read_estimate(value) for name, value in content["coefficients"].items()},
-        objective=objective,
-        objective_value=_number(content["objective"]["value"]),
-        starts_tried=_count(content["starts"]["tried"]),
-        starts_agreed=_count(content["starts"]["agreed"]),
-        status=_text(content["status"]),
-        level=level,
-        interval=_text(content["interval"]),
-        rows=_count(content["rows"]),
-        runs=_count(content["runs"]),
-        target=_text(content["target"]),
-        mapping={name: _text(source) for name, source in content["mapping"].items()},
-        derived={name: _read_estimate(value, missing=math.nan) for name, value in content["derived"].items()},
-        cautions=tuple(Caution(_text(w["code"]), _text(w["text"])) for w in content["warnings"]),
-        ranges={name: _ends(ends) for name, ends in content["ranges"].items()},
-        groups=groups,
-        draws=draws,
-        noise=noise,
-        data_digest=_text(content["data_digest"]),
-        seed=_count(content["seed"]),
-        version=_text(content["version"]),
-    )
 
 
 def coefficient_names(law: Law, levels: Mapping[str, Sequence[str]]) -> list[str]:
@@ -242,42 +184,20 @@ def coefficient_names(law: Law, levels: Mapping[str, Sequence[str]]) -> list[str
     ]
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
-    return value
-
-
-def _count(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise TypeError(f"{value!r} is no count")
-    return value
-
-
-def _number(value: Any, *, missing: float | None = None) -> float:
-    if value is None and missing is not None:
-        return missing
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
-        raise TypeError(f"{value!r} is no finite number")
-    return float(value)
-
-
-def _ends(value: Any) -> tuple[float, float]:
-    low, high = map(_number, value)
-    if low > high:
-        raise ValueError(f"{low:g} to {high:g} is no range")
-    return low, high
-
-
-def _read_estimate(content: Mapping[str, Any], *, missing: float | None = None) -> Estimate:
-    low, high, error = (
-        None if content[name] is None else _number(content[name]) for name in ("low", "high", "std_error")
-    )
-    return Estimate(value=_number(content["value"], missing=missing), low=low, high=high, std_error=error)
-
-
 def _estimate(estimate: Estimate) -> dict[str, float | None]:
     return {name: _finite(getattr(estimate, name)) for name in ("value", "low", "high", "std_error")}
+
+
+def _table(design: Design) -> dict[str, Any]:
+    return {
+        "source": design.source,
+        "columns": {name: column.tolist() for name, column in design.columns.items()},
+        "groups": {name: index.tolist() for name, index in design.groups.items()},
+        "target": design.target.tolist(),
+        "weights": design.weights.tolist(),
+        "run": design.run.tolist(),
+        "row": design.row.tolist(),
+    }
 
 
 def _finite(value: float | None) -> float | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rung.errors import FitError
 from rung.fit.design import Design
@@ -22,6 +23,9 @@ PROJECTED_STARTS = 16
 PROJECTED_CANDIDATES = 256
 ROUNDS = ((2048, 128), (8192, 256))
 """Further rounds where starts disagree: candidates screened by their objective, and starts kept."""
+
+QUICK_ROUNDS = ((2048, 64),)
+"""The same where many laws are compared."""
 
 SAFE_SHARE = 0.1
 AGREEMENT = 1e-6
@@ -79,7 +83,10 @@ class Problem:
         """The problem on a random part of its rows, itself where it has few."""
         if self.design.rows <= most:
             return self
-        rows = np.sort(rng.permutation(self.design.rows)[:most])
+        return self.part(np.sort(rng.permutation(self.design.rows)[:most]))
+
+    def part(self, rows: NDArray[np.intp]) -> Problem:
+        """The problem on some of its rows."""
         return replace(self, design=self.design.take(rows), target=self.target[rows])
 
     def workspace(self, jobs: int) -> Workspace:
@@ -214,7 +221,12 @@ def _spread(target: Array) -> float:
     return found if found > 1e-12 * size else size
 
 
-def search(problem: Problem, rng: np.random.Generator, start: Mapping[str, float] | None = None) -> Optimum:
+def search(
+    problem: Problem,
+    rng: np.random.Generator,
+    start: Mapping[str, float] | None = None,
+    rounds: Sequence[tuple[int, int]] = ROUNDS,
+) -> Optimum:
     """Minimise from share-balanced and projected starts until enough of them agree.
 
     Starts are counted as agreeing by where they led on at most _SEARCH_ROWS rows and, for Huber's loss near its
@@ -224,11 +236,12 @@ def search(problem: Problem, rng: np.random.Generator, start: Mapping[str, float
         problem: What is fitted.
         rng: Source of the starts.
         start: The one start, where it is given.
+        rounds: Further rounds where starts disagree: candidates screened, and starts kept.
 
     Raises:
         FitError: No start reached a finite objective.
     """
-    ends = _explore(problem.sampled(rng), rng, start)
+    ends = _explore(problem.sampled(rng), rng, start, rounds)
     space = problem.workspace(_LEADING)
     end, point, scale, converged = _finish(problem, space, ends)
     if not np.isfinite(end):
@@ -251,7 +264,9 @@ def search(problem: Problem, rng: np.random.Generator, start: Mapping[str, float
     )
 
 
-def _explore(problem: Problem, rng: np.random.Generator, start: Mapping[str, float] | None) -> Solutions:
+def _explore(
+    problem: Problem, rng: np.random.Generator, start: Mapping[str, float] | None, rounds: Sequence[tuple[int, int]]
+) -> Solutions:
     """Where the starts end in the first stage: all of them, in as many rounds as it takes."""
     law, design = problem.law, problem.design
     weights = design.weights[None, :]
@@ -262,7 +277,7 @@ def _explore(problem: Problem, rng: np.random.Generator, start: Mapping[str, flo
         starts = np.concatenate([projected, balanced_starts(law, design, FIRST_STARTS, rng)])
     space = problem.workspace(len(starts))
     found = problem.first_stage(space, starts, weights)
-    for candidates, kept in ROUNDS if start is None else ():
+    for candidates, kept in rounds if start is None else ():
         values = found.objective_J
         if _agreed(values, float(np.min(values)), problem) >= SAFE_SHARE * len(values):
             break

@@ -11,12 +11,12 @@ Shapes: `J` jobs, `L` lanes, `K` internal numbers, `n` rows.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rung.fit.objective import STUDENT_DEGREES
-from rung.laws.tape import Workspace
 from rung.laws.tree import Array
 
 TOLERANCE = 1e-11
@@ -54,6 +54,28 @@ class Solutions:
             objective_J=np.concatenate([self.objective_J, other.objective_J]),
             converged_J=np.concatenate([self.converged_J, other.converged_J]),
         )
+
+
+class Space(Protocol):
+    """What the solver evaluates: a compiled law over its rows, or more rows beside."""
+
+    @property
+    def lanes(self) -> int:
+        """The most coefficient vectors evaluated together."""
+
+    def evaluate(self, internal_LK: Array, /) -> tuple[Array, Array]:
+        """Prediction (L, n) and derivatives (K, L, n)."""
+
+
+class Loss(Protocol):
+    """What the solver minimises, row by row."""
+
+    @property
+    def delta(self) -> float:
+        """Where the loss turns from square to absolute; inf where it does not."""
+
+    def terms(self, r: Array, weights: Array, tau: Array, /) -> tuple[Array, Array, Array, Array]:
+        """Objective (L,), psi, curvature and scaling weights (L, n), each with the row weights in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,11 +119,11 @@ def _wide(weights: Array, like: Array) -> Array:
 
 
 def solve(
-    space: Workspace,
+    space: Space,
     starts_JK: Array,
     target: Array,
     weights: Array,
-    loss: RowLoss,
+    loss: Loss,
     *,
     reach: Array | None = None,
     floor: float = 0.0,
@@ -114,7 +136,7 @@ def solve(
     Args:
         space: The compiled law over the table.
         starts_JK: First points.
-        target: The target on the residual's scale (n,).
+        target: The target on the residual's scale, (n,) for all jobs or (J, n) for each its own.
         weights: Row weights, (1, n) for all jobs or (J, n) for each its own.
         loss: The loss per residual.
         reach: The most that each internal number may move in one step (K,); without limit by default.
@@ -147,11 +169,11 @@ class _Run:
 
     def __init__(
         self,
-        space: Workspace,
+        space: Space,
         starts_JK: Array,
         target: Array,
         weights: Array,
-        loss: RowLoss,
+        loss: Loss,
         reach: Array,
         floor: float,
         *,
@@ -160,8 +182,8 @@ class _Run:
         max_iterations: int,
     ) -> None:
         jobs, size = starts_JK.shape
-        self.space, self.target, self.loss, self.reach = space, target, loss, reach
-        self.starts_JK, self.all_weights = starts_JK, weights
+        self.space, self.loss, self.reach = space, loss, reach
+        self.starts_JK, self.all_weights, self.all_targets = starts_JK, weights, target
         self.shared = len(weights) == 1
         self.tolerance, self.max_iterations = tolerance, max_iterations
         self.safe_tau = 0.0 if np.isinf(loss.delta) else 1.0
@@ -176,6 +198,8 @@ class _Run:
         self.point = starts_JK[:lanes].copy()
         self.trial = self.point.copy()
         self.weights = weights if self.shared else weights[:lanes].copy()
+        self.one_target = target.ndim == 1
+        self.target = target if self.one_target else target[:lanes].copy()
         self.objective = np.full(lanes, np.inf)
         self.before = np.full(lanes, np.inf)
         self.predicted = np.full(lanes, np.inf)
@@ -277,6 +301,8 @@ class _Run:
             self.point[fresh] = self.trial[fresh] = self.starts_JK[jobs]
             if not self.shared:
                 self.weights[fresh] = self.all_weights[jobs]
+            if not self.one_target:
+                self.target[fresh] = self.all_targets[jobs]
             self.objective[fresh] = self.before[fresh] = self.predicted[fresh] = np.inf
             self.damping[fresh], self.growth[fresh] = _FIRST_DAMPING, 2.0
             self.tau[fresh], self.steps[fresh] = self.first_tau, 0
@@ -292,6 +318,8 @@ class _Run:
             setattr(self, name, getattr(self, name)[keep])
         if not self.shared:
             self.weights = self.weights[keep]
+        if not self.one_target:
+            self.target = self.target[keep]
 
     def _propose(self) -> None:
         """Solve (H + damping D) step = gradient in scaled numbers; the step is a trial."""

@@ -1,5 +1,6 @@
 """Forecast: what a fit says about models not trained."""
 
+from rung.forecast.combine import forecast_selection
 from rung.forecast.forecast import Forecast, forecast, forecast_grid, predict
 from rung.forecast.held_out import HeldOut, HeldOutPoint, compare_held_out, split
 from rung.forecast.inputs import Question, is_variable
@@ -13,6 +14,7 @@ __all__ = [
     "compare_held_out",
     "forecast",
     "forecast_grid",
+    "forecast_selection",
     "invert",
     "is_variable",
     "predict",

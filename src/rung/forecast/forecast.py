@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from rung.errors import Caution, ForecastError
-from rung.fit import Fit
+from rung.fit import Fit, LawEnds, Profiler, law_ends, reopen
 from rung.forecast.inputs import Question, ask, extrapolation, far_caution, missing, named
 from rung.laws import SYMBOLS
 from rung.laws.tree import Array
@@ -18,8 +19,8 @@ from rung.laws.tree import Array
 Interval = tuple[float | None, float | None]
 
 _EXAMPLES = {"N": "7e9", "D": "1.4e12", "C": "1e21", "S": "1e5", "U": "1e11", "L": "2.5"}
-_PAIRS = 8000
-"""Pairs of a draw of the law and a new run's deviation from it that an interval is made of, at least."""
+_PAIRS = 4000
+"""Draws of the law, each with a new run's deviation from it, that an interval is made of, at least."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +31,10 @@ class Forecast:
         inputs: What was asked, by column; groups by their level.
         value: The forecast, in the unit of the fit's target; for an inversion, the variable solved for.
         law_interval: Where the law lies, from the spread of the resampled fits.
-        run_interval: Where a new run would come out: the law's spread and run-to-run noise.
+        run_interval: Where a new run would come out: the law's spread, run-to-run noise, and what the law strays by
+            beyond the runs.
+        parts: What the new run's interval is made of: the share of its variance that coefficients, noise and
+            discrepancy have.
         extrapolation_factor: How far beyond the runs this is; 1 inside their range.
         cautions: What a user should know.
         solved_for: The column that an inversion solved for.
@@ -41,6 +45,7 @@ class Forecast:
     value: float
     law_interval: Interval
     run_interval: Interval
+    parts: Mapping[str, float]
     extrapolation_factor: float
     cautions: tuple[Caution, ...]
     solved_for: str | None = None
@@ -53,6 +58,7 @@ class Forecast:
             "value": self.value,
             "law_interval": list(self.law_interval),
             "run_interval": list(self.run_interval),
+            "parts": dict(self.parts),
             "extrapolation_factor": self.extrapolation_factor,
             "warnings": [{"code": c.code, "text": c.text} for c in self.cautions],
         }
@@ -78,18 +84,23 @@ def forecast(fit: Fit, **given: float | str) -> Forecast:
     many = [name for name, values in question.variables.items() if np.size(values) > 1]
     if many:
         raise ForecastError(f"{many[0]} has several values; forecast_grid takes them, forecast one.")
-    low_high = predict(fit, question)
-    value = float(low_high["value"][0])
-    if not np.isfinite(value):
+    said = predict(fit, question)
+    if not np.isfinite(said.value[0]):
         raise ForecastError(f"{fit.law.formula!r} has no finite value at {_shown(question)}.")
-    factor, _ = extrapolation(fit, question.variables)
+    return one_point(fit, question, said)
+
+
+def one_point(fit: Fit, question: Question, said: Prediction) -> Forecast:
+    """The forecast at the first point of a question."""
+    law_interval = _ends(said.law_low, said.law_high)
     return Forecast(
         inputs={**named(question.variables), **question.levels},
-        value=value,
-        law_interval=_ends(low_high, "law"),
-        run_interval=_ends(low_high, "run"),
-        extrapolation_factor=float(factor[0]),
-        cautions=(*far_caution(fit, question.variables), *no_interval(fit, question.levels)),
+        value=float(said.value[0]),
+        law_interval=law_interval,
+        run_interval=_ends(said.run_low, said.run_high),
+        parts={name: float(share[0]) for name, share in said.parts.items() if np.isfinite(share[0])},
+        extrapolation_factor=float(said.factor[0]),
+        cautions=(*far_caution(fit, question.variables), *no_interval(fit, question.levels, law_interval)),
     )
 
 
@@ -105,15 +116,13 @@ def forecast_grid(fit: Fit, **given: Any) -> pl.DataFrame:
     points = {name: part.ravel() for name, part in zip(arrays, mesh, strict=True)}
     question = ask(fit, {**points, **{name: given[name] for name in given if name in fit.groups}})
     require_complete(fit, question)
-    predicted = predict(fit, question)
+    said = predict(fit, question)
     columns = {SYMBOLS.get(name, name): values for name, values in question.variables.items()}
-    factor, _ = extrapolation(fit, question.variables)
-    size = len(predicted["value"])
-    frame = {name: np.broadcast_to(values, (size,)) for name, values in {**columns, **predicted}.items()}
+    size = len(said.value)
+    told = {name: getattr(said, name) for name in ("value", "law_low", "law_high", "run_low", "run_high")}
+    frame = {name: np.broadcast_to(values, (size,)) for name, values in {**columns, **told}.items()}
     levels = [pl.lit(level).alias(group) for group, level in question.levels.items()]
-    return pl.DataFrame(frame).select(
-        *levels, pl.all(), extrapolation_factor=pl.Series(np.broadcast_to(factor, (size,)))
-    )
+    return pl.DataFrame(frame).select(*levels, pl.all(), extrapolation_factor=pl.Series(said.factor))
 
 
 def require_complete(fit: Fit, question: Question) -> None:
@@ -127,68 +136,167 @@ def require_complete(fit: Fit, question: Question) -> None:
         )
 
 
-def predict(fit: Fit, question: Question) -> dict[str, Array]:
-    """Value, law_low, law_high, run_low and run_high at every point (m,); nan where there is no interval."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """What a fit says at some points (m,); ends are nan where there is no interval.
+
+    Attributes:
+        value: The law's value.
+        law_low: Lower end of where the law lies.
+        law_high: Upper end.
+        run_low: Lower end of where a new run would come out.
+        run_high: Upper end.
+        factor: How far beyond the runs each point is.
+        parts: What a new run's interval is made of: the share of its variance that each cause has.
+    """
+
+    value: Array
+    law_low: Array
+    law_high: Array
+    run_low: Array
+    run_high: Array
+    factor: Array
+    parts: Mapping[str, Array]
+
+
+def predict(fit: Fit, question: Question, profiler: Profiler | None = None) -> Prediction:
+    """The law and a new run at every point of a question.
+
+    Args:
+        fit: The fitted law.
+        question: Points; each variable of the law is known.
+        profiler: The optimum that the fit was reopened at, where the caller has it already.
+    """
+    with np.errstate(all="ignore"):
+        return _predict(fit, question, profiler or _reopened(fit))
+
+
+def _predict(fit: Fit, question: Question, profiler: Profiler | None) -> Prediction:
     estimate, draws = fit.vectors(question.levels)
     value = np.atleast_1d(fit.law.value(estimate, question.variables))
-    ends = [(1 - fit.level) / 2, (1 + fit.level) / 2]
-    result = {
-        "value": value,
-        **{name: np.full(len(value), np.nan) for name in ("law_low", "law_high", "run_low", "run_high")},
-    }
-    if not len(fit.draws):
-        return result
-    noise_PB = deviations(fit, -(-_PAIRS // len(fit.draws)))
-    columns = {name: np.broadcast_to(values, value.shape) for name, values in question.variables.items()}
-    for point in range(len(value)):
-        here = {name: values[point] for name, values in columns.items()}
-        with np.errstate(all="ignore"):
-            law = np.broadcast_to(fit.law.value(draws, here), (len(fit.draws),))
-            scaled = fit.objective.transform(law)
-            run = fit.objective.untransform(scaled + noise_PB)
-        low, high = _quantiles(law, ends)
-        run_low, run_high = _quantiles(run.ravel(), ends)
-        result["law_low"][point], result["law_high"][point] = low, high
-        # A new run is never surer than the law: skewed deviations may shift its interval to one side.
-        result["run_low"][point], result["run_high"][point] = np.minimum(run_low, low), np.maximum(run_high, high)
-    return result
-
-
-def deviations(fit: Fit, copies: int) -> Array:
-    """A new run's deviation for each draw of the law (copies, B): in each copy every quantile once, in another order."""
-    count = len(fit.draws)
-    if not len(fit.noise):
-        return np.zeros((copies, count))
+    factor, _ = extrapolation(fit, question.variables)
+    factor = np.broadcast_to(factor, value.shape)
+    law = _law(fit, question, draws, value, profiler)
+    noise = float(np.std(fit.noise)) if len(fit.noise) else 0.0
     rng = np.random.default_rng(fit.seed)
-    spread = np.quantile(fit.noise, (np.arange(count) + 0.5) / count)
-    return np.stack([rng.permutation(spread) for _ in range(copies)])
+    count = law.count
+    result = {name: np.full(len(value), np.nan) for name in ("law_low", "law_high", "run_low", "run_high")}
+    parts = {name: np.full(len(value), np.nan) for name in ("coefficients", "noise", "discrepancy")}
+    unknown = any(len(values) and not np.any(np.isfinite(values)) for values in draws.values())
+    if unknown or not count:
+        return Prediction(value=value, factor=factor, parts=parts, **result)
+    deviation = rng.permutation(_spread_out(fit.noise, count))
+    # One draw of what the law strays by serves every point: runs of one scale share it.
+    strays = noise * fit.discrepancy.draws(count, rng) if fit.discrepancy else np.zeros(count)
+    ends = [(1 - fit.level) / 2, (1 + fit.level) / 2]
+    for point in range(len(value)):
+        drawn = law.draws(point)
+        drawn = drawn[~np.isnan(drawn)]
+        if not len(drawn):
+            continue
+        low, high = _quantiles(drawn, ends)
+        stray = strays * np.sqrt(np.log(factor[point]))
+        run = drawn + (deviation + stray)[: len(drawn)]
+        run_low, run_high = _quantiles(run, ends)
+        # A new run is never surer than the law: skewed deviations may shift its interval to one side.
+        pair = {"law": (low, high), "run": (np.minimum(run_low, low), np.maximum(run_high, high))}
+        for name, (bottom, top) in pair.items():
+            result[f"{name}_low"][point], result[f"{name}_high"][point] = fit.objective.untransform(
+                np.array([bottom, top])
+            )
+        finite = drawn[np.isfinite(drawn)]
+        shares = np.array([np.var(finite) if len(finite) else 0.0, np.var(deviation), np.var(stray)])
+        for name, share in zip(parts, shares / shares.sum() if shares.sum() else shares, strict=True):
+            parts[name][point] = share
+    return Prediction(value=value, factor=factor, parts=parts, **result)
+
+
+def _reopened(fit: Fit) -> Profiler | None:
+    return reopen(fit) if fit.interval != "bootstrap" else None
+
+
+class _Law(Protocol):
+    """Draws of the law on the residual's scale, point by point."""
+
+    @property
+    def count(self) -> int:
+        """How many draws there are."""
+
+    def draws(self, point: int) -> Array:
+        """The law at one point (count,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _FromEnds:
+    """Draws spread as the ends of an interval say."""
+
+    ends: LawEnds
+    order: NDArray[np.intp]
+    count: int
+
+    def draws(self, point: int) -> Array:
+        return self.ends.draws(point, self.count)[self.order]
+
+
+@dataclass(frozen=True, slots=True)
+class _FromFits:
+    """The law of each resampled fit."""
+
+    fit: Fit
+    coefficients: Mapping[str, Array]
+    columns: Mapping[str, Array]
+    copies: int
+
+    @property
+    def count(self) -> int:
+        return len(self.fit.draws) * self.copies
+
+    def draws(self, point: int) -> Array:
+        here = {name: values[point] for name, values in self.columns.items()}
+        with np.errstate(all="ignore"):
+            law = np.broadcast_to(self.fit.law.value(self.coefficients, here), (len(self.fit.draws),))
+            return np.tile(self.fit.objective.transform(law), self.copies)
+
+
+def _law(fit: Fit, question: Question, draws: Mapping[str, Array], value: Array, profiler: Profiler | None) -> _Law:
+    if profiler is not None:
+        ends = law_ends(profiler, fit, question.variables, question.levels)
+        return _FromEnds(ends, np.random.default_rng(fit.seed).permutation(_PAIRS), _PAIRS)
+    columns = {name: np.broadcast_to(values, value.shape) for name, values in question.variables.items()}
+    return _FromFits(fit, draws, columns, -(-_PAIRS // len(fit.draws)) if len(fit.draws) else 0)
+
+
+def _spread_out(noise: Array, count: int) -> Array:
+    """A new run's deviation for each draw: every quantile as often as any other."""
+    return np.quantile(noise, (np.arange(count) + 0.5) / count) if len(noise) and count else np.zeros(count)
 
 
 def _quantiles(values: Array, ends: list[float]) -> Array:
-    usable = values[np.isfinite(values)]
-    return np.quantile(usable, ends) if len(usable) else np.full(2, np.nan)
+    return np.quantile(values, ends, method="linear" if np.all(np.isfinite(values)) else "inverted_cdf")
 
 
-def _ends(predicted: Mapping[str, Array], name: str) -> Interval:
-    low, high = float(predicted[f"{name}_low"][0]), float(predicted[f"{name}_high"][0])
-    return (low, high) if np.isfinite(low) and np.isfinite(high) else (None, None)
+def _ends(low: Array, high: Array) -> Interval:
+    return (
+        float(low[0]) if np.isfinite(low[0]) else None,
+        float(high[0]) if np.isfinite(high[0]) else None,
+    )
 
 
-def no_interval(fit: Fit, levels: Mapping[str, str]) -> tuple[Caution, ...]:
-    """The caution of a fit without resamples, or without any for these levels of its groups."""
-    _, draws = fit.vectors(levels)
-    unknown = [name for name, values in draws.items() if len(values) and not np.any(np.isfinite(values))]
-    if unknown:
-        where = ", ".join(f"{group}={level}" for group, level in levels.items())
-        return (
-            Caution(
-                "no_interval",
-                f"the runs of {where} do not determine {' and '.join(unknown)} there: this forecast has no interval.",
-            ),
-        )
-    if len(fit.draws):
+def no_interval(fit: Fit, levels: Mapping[str, str], interval: Interval) -> tuple[Caution, ...]:
+    """The caution of a forecast that has no interval."""
+    if interval != (None, None):
         return ()
-    return (Caution("no_interval", f"the fit is {fit.status}: it has no interval, and so neither has this forecast."),)
+    if fit.status in {"exact", "saturated"} or fit.rows <= len(fit.coefficients):
+        return (
+            Caution("no_interval", f"the fit is {fit.status}: it has no interval, and so neither has this forecast."),
+        )
+    where = f"of {', '.join(f'{group}={level}' for group, level in levels.items())} " if levels else ""
+    return (
+        Caution(
+            "no_interval",
+            f"the runs {where}do not determine the law there: this forecast has no interval.",
+        ),
+    )
 
 
 def _shown(question: Question) -> str:

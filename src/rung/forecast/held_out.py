@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from rung.errors import ForecastError
-from rung.fit import Fit, columns_used, measured_at
-from rung.forecast.forecast import predict
-from rung.forecast.inputs import Question
+from rung.fit import Fit, Selection, columns_used, measured_at, reopen
+from rung.forecast.combine import combine, reopened
+from rung.forecast.forecast import Prediction, predict
+from rung.forecast.inputs import Question, completed
 from rung.runs import Runs, require_usable
 
 
@@ -96,14 +97,15 @@ def split(runs: Runs, condition: str | None) -> tuple[Runs, Runs | None]:
     return runs.take(rest), held
 
 
-def compare_held_out(fit: Fit, held: Runs) -> HeldOut:
-    """Forecast rows that a fit did not see.
+def compare_held_out(fitted: Fit | Selection, held: Runs) -> HeldOut:
+    """Forecast rows that a fit, or the laws of a selection together, did not see.
 
     Raises:
         RunsError: A row cannot be used.
         FitError: A row has no number, or none on the objective's scale.
         ForecastError: A row's group has no row in the fit.
     """
+    fit = fitted.laws[0].fit if isinstance(fitted, Selection) else fitted
     variables, measured = measured_at(held, fit.law, fit.objective, fit.target)
     require_usable(held, columns_used(fit.law, fit.target))
     groups = {group: held.texts(group) for group in fit.groups}
@@ -114,21 +116,32 @@ def compare_held_out(fit: Fit, held: Runs) -> HeldOut:
                 f"{held.row_name(int(strange[0]))} is held out, and no row fitted has its {group}, "
                 f"{str(texts[strange[0]])!r}. Leave rows of every {group} to fit on."
             )
-    points = []
-    for place in range(len(held)):
-        here = {name: values[place : place + 1] for name, values in variables.items()}
-        levels = {group: str(texts[place]) for group, texts in groups.items()}
-        predicted = {name: float(v[0]) for name, v in predict(fit, Question(variables=here, levels=levels)).items()}
-        bounded = np.isfinite(predicted["run_low"]) and np.isfinite(predicted["run_high"])
-        points.append(
-            HeldOutPoint(
+    say = _speaker(fitted)
+    names = np.array(["\0".join(str(texts[place]) for texts in groups.values()) for place in range(len(held))])
+    points: dict[int, HeldOutPoint] = {}
+    for name in np.unique(names):
+        places = np.flatnonzero(names == name)
+        levels = {group: str(texts[places[0]]) for group, texts in groups.items()}
+        here = {variable: values[places] for variable, values in variables.items()}
+        said = say(Question(variables=completed(dict(here)), levels=levels))
+        for at, place in enumerate(places.tolist()):
+            bounded = bool(np.isfinite(said.run_low[at]) and np.isfinite(said.run_high[at]))
+            points[place] = HeldOutPoint(
                 name=held.short_name(place),
-                inputs={name: float(values[0]) for name, values in here.items()},
+                inputs={variable: float(values[at]) for variable, values in here.items()},
                 levels=levels,
                 measured=float(measured[place]),
-                forecast=predicted["value"],
-                low=predicted["run_low"] if bounded else None,
-                high=predicted["run_high"] if bounded else None,
+                forecast=float(said.value[at]),
+                low=float(said.run_low[at]) if bounded else None,
+                high=float(said.run_high[at]) if bounded else None,
             )
-        )
-    return HeldOut(points=tuple(points))
+    return HeldOut(points=tuple(points[place] for place in sorted(points)))
+
+
+def _speaker(fitted: Fit | Selection) -> Callable[[Question], Prediction]:
+    """What forecasts many questions, with everything that they share done once."""
+    if isinstance(fitted, Selection):
+        profilers = reopened(fitted)
+        return lambda question: combine(fitted, question, profilers)
+    profiler = reopen(fitted) if fitted.interval != "bootstrap" else None
+    return lambda question: predict(fitted, question, profiler)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from rung.errors import ForecastError
-from rung.fit import Fit
-from rung.forecast.forecast import Forecast, Interval, deviations, no_interval
+from rung.fit import Fit, reopen
+from rung.forecast.forecast import Forecast, Interval, no_interval, predict
 from rung.forecast.inputs import Question, ask, completed, extrapolation, far_caution, missing, named
 from rung.laws import SYMBOLS
 from rung.laws.tree import Array
@@ -16,6 +16,7 @@ from rung.units import format_count
 
 _GRID = 257
 _BISECTIONS = 60
+_REFINEMENTS = 12
 _BELOW, _BEYOND = 1e-6, 1e12
 """How far below the smallest and beyond the largest run a solution is looked for."""
 
@@ -43,10 +44,11 @@ def invert(fit: Fit, loss: float, *, tokens_per_param: float | None = None, **gi
                 return completed({**question.variables, "N": x, "D": tokens_per_param * x})
         return completed({**question.variables, variable: x})
 
-    value, law_draws, run_draws = _solutions(fit, question, variable, point, loss)
+    value, grid = _solution(fit, question, variable, point, loss)
     solved = {name: np.atleast_1d(np.asarray(part)) for name, part in point(np.array([value])).items()}
     if not all(np.all(np.isfinite(part)) for part in solved.values()):
         raise ForecastError(f"{fit.target} {loss:g} takes numbers beyond the range of a computer's. Wish for more.")
+    law, run = _bands(fit, question, point, loss, value, grid)
     factor, _ = extrapolation(fit, solved)
     asked: dict[str, float | str] = {**named(question.variables), **question.levels, fit.target: loss}
     if tokens_per_param is not None:
@@ -54,10 +56,11 @@ def invert(fit: Fit, loss: float, *, tokens_per_param: float | None = None, **gi
     return Forecast(
         inputs=asked,
         value=value,
-        law_interval=_open_interval(law_draws, fit.level),
-        run_interval=_open_interval(run_draws, fit.level),
+        law_interval=law,
+        run_interval=run,
+        parts={},
         extrapolation_factor=float(np.max(factor)),
-        cautions=(*far_caution(fit, solved), *no_interval(fit, question.levels)),
+        cautions=(*far_caution(fit, solved), *no_interval(fit, question.levels, law)),
         solved_for=SYMBOLS.get(variable, variable),
         solution=named(solved),
     )
@@ -90,15 +93,15 @@ def _left_open(fit: Fit, question: Question, name: str) -> list[str]:
     return missing(fit, completed({**question.variables, name: np.ones(1)}))
 
 
-def _solutions(
+def _solution(
     fit: Fit, question: Question, variable: str, point: Callable[[Array], dict[str, Array]], wish: float
-) -> tuple[float, Array, Array]:
-    """The solution for the estimate, and for each draw without and with a new run's noise."""
+) -> tuple[float, Array]:
+    """The smallest value at which the law meets the wish, and the grid that was looked over."""
     low, high = fit.ranges[variable]
     if low <= 0:
         raise ForecastError(f"{variable} is not positive in the runs, so the law cannot be solved for it.")
     grid = np.geomspace(low * _BELOW, high * _BEYOND, _GRID)
-    estimate, draws = fit.vectors(question.levels)
+    estimate, _ = fit.vectors(question.levels)
 
     def gap(coefficients: dict[str, Array], target: Array, x: Array) -> Array:
         with np.errstate(all="ignore"):
@@ -120,14 +123,64 @@ def _solutions(
             f"{fit.target} {wish:g} is not reached at any {variable}: the law's limit there is {best:.5g}"
             f"{' (its irreducible loss with what is given)' if fit.target == 'loss' else ''}. Wish for more, or change what is given."
         )
-    if not len(fit.draws):
-        return value, np.empty(0), np.empty(0)
-    columns = {name: values[:, None] for name, values in draws.items()}
-    targets = np.full((len(fit.draws), 1), scaled)
-    noise = deviations(fit, 1)[0]
-    law = _first_crossing(lambda x: gap(columns, targets, x), grid)
-    run = _first_crossing(lambda x: gap(columns, targets - noise[:, None], x), grid)
-    return value, law, run
+    return value, grid
+
+
+def _bands(
+    fit: Fit,
+    question: Question,
+    point: Callable[[Array], dict[str, Array]],
+    wish: float,
+    value: float,
+    grid: Array,
+) -> tuple[Interval, Interval]:
+    """The values around the solution at which the wish lies inside the interval of the law, and of a new run.
+
+    An end is None where the wish stays inside as far as the grid goes.
+    """
+    profiler = reopen(fit) if fit.interval != "bootstrap" else None
+
+    def ends(name: str, x: float) -> tuple[float, float]:
+        variables = {key: np.atleast_1d(part) for key, part in point(np.array([x])).items()}
+        said = predict(fit, Question(variables=variables, levels=question.levels), profiler)
+        return float(getattr(said, f"{name}_low")[0]), float(getattr(said, f"{name}_high")[0])
+
+    def room_of(name: str) -> Callable[[float], float]:
+        """How far inside an interval the wish lies, by x; negative outside, and 1 where the interval is open."""
+
+        def room(x: float) -> float:
+            low, high = ends(name, x)
+            inside = min(wish - low, high - wish)
+            return inside if np.isfinite(inside) else 1.0
+
+        return room
+
+    if not np.any(np.isfinite(ends("law", value))):
+        return (None, None), (None, None)
+    law, run = (
+        (_leave(room, value, grid, -1), _leave(room, value, grid, 1)) for room in (room_of("law"), room_of("run"))
+    )
+    return law, run
+
+
+def _leave(room: Callable[[float], float], value: float, grid: Array, side: int) -> float | None:
+    """Where `room` first turns negative on one side of a value: strides that grow, then bisection."""
+    inside, stride = np.log(value), 0.05
+    last = np.log(grid[0] if side < 0 else grid[-1])
+    while True:
+        outside = inside + side * stride
+        if (outside - last) * side > 0:
+            return None
+        if room(float(np.exp(outside))) < 0:
+            break
+        inside, stride = outside, stride * 1.6
+    for _ in range(_REFINEMENTS):
+        middle = (inside + outside) / 2
+        if room(float(np.exp(middle))) < 0:
+            outside = middle
+        else:
+            inside = middle
+    return float(np.exp((inside + outside) / 2))
 
 
 def _first_crossing(gap: Callable[[Array], Array], grid: Array) -> Array:
@@ -143,12 +196,3 @@ def _first_crossing(gap: Callable[[Array], Array], grid: Array) -> Array:
         same = np.sign(gap(np.exp(middle)[:, None])[:, 0]) == start
         low, high = np.where(same, middle, low), np.where(same, high, middle)
     return np.where(found, np.exp((low + high) / 2), np.inf)
-
-
-def _open_interval(draws: Array, level: float) -> Interval:
-    """Quantiles of draws some of which have no solution: an end that lies among those is open (None)."""
-    if not len(draws):
-        return (None, None)
-    ends = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], method="inverted_cdf")
-    low, high = (float(end) if np.isfinite(end) else None for end in ends)
-    return (low, high)

@@ -146,6 +146,10 @@ class Law:
                 )
         return self.restrict([Clause(name, fixed=value) for name, value in values.items()])
 
+    def along(self, variable: str) -> Law:
+        """A law of x as a law of another variable."""
+        return replace(self, tree=with_symbols(self.tree, {"x": variable}), variables=(variable,))
+
     @property
     def formula(self) -> str:
         """The formula as canonical text, without ranges."""

@@ -18,6 +18,18 @@ _LARGEST_LOSS = 25.0
 """Nats per token; a uniform guess over a million words has 13.8."""
 
 
+_DRIFT, _MONOTONE = 1.25, 0.7
+"""Ratio of flops to 6 N D between sizes, and how steadily it drifts, from which conventions count as mixed."""
+
+_FALLEN = 2.0
+"""Largest over smallest learning rate along a run from which its schedule counts as decayed."""
+
+_SHARE_OF_SCHEDULE = ("fraction_of_schedule", "schedule_fraction")
+_MID_RUN = (
+    "{source}: {why}, so rows before the end of a run are not finished runs of that length: at the same tokens they stand "
+    "above one. Keep the ends: --last."
+)
+
 _UNIT_WORDS = {
     "b": "1e9",
     "bn": "1e9",
@@ -32,7 +44,7 @@ _UNIT_WORDS = {
 
 def plausibility(runs: Runs, target: str = "loss") -> tuple[Caution, ...]:
     """What in a table is hard to believe: units, and checkpoint rows that are not named as such."""
-    found = [*_loss(runs, target), *_counts(runs), *_compute(runs), *_checkpoints(runs)]
+    found = [*_loss(runs, target), *_counts(runs), *_compute(runs), *_checkpoints(runs), *_decayed(runs)]
     return tuple(Caution(code, text) for code, text in found)
 
 
@@ -116,8 +128,10 @@ def _compute(runs: Runs) -> list[tuple[str, str]]:
     with np.errstate(all="ignore"):
         ratio = runs.numbers("flops") / flops_6nd(runs.numbers("params"), runs.numbers("tokens"))
     ratio = ratio[np.isfinite(ratio) & (ratio > 0)]
-    if not len(ratio) or 0.0101 < float(np.median(ratio)) < 99:
+    if not len(ratio):
         return []
+    if 0.0101 < float(np.median(ratio)) < 99:
+        return _conventions(runs)
     return [
         (
             "implausible_flops",
@@ -125,6 +139,42 @@ def _compute(runs: Runs) -> list[tuple[str, str]]:
             "Check the units of all three.",
         )
     ]
+
+
+def _conventions(runs: Runs) -> list[tuple[str, str]]:
+    """N and flops that are counted by different conventions: their ratio to 6 N D drifts with size."""
+    size = runs.numbers("params")
+    with np.errstate(all="ignore"):
+        ratio = runs.numbers("flops") / flops_6nd(size, runs.numbers("tokens"))
+    usable = np.isfinite(ratio) & (ratio > 0) & (size > 0)
+    sizes = np.unique(size[usable])
+    if len(sizes) < 4:
+        return []
+    middle = np.array([np.median(ratio[usable & (size == one)]) for one in sizes])
+    ranks = np.corrcoef(np.argsort(np.argsort(middle)), np.arange(len(middle)))[0, 1]
+    if middle.max() / middle.min() < _DRIFT or abs(ranks) < _MONOTONE:
+        return []
+    first, last = middle[0], middle[-1]
+    return [
+        (
+            "mixed_conventions",
+            f"{runs.source}: flops is {first:.2f} times 6 x params x tokens at the smallest size and {last:.2f} at the largest: the two "
+            "count differently (embeddings, the last layer, attention). Exponents hang on it: say which N is meant, and map it.",
+        )
+    ]
+
+
+def _decayed(runs: Runs) -> list[tuple[str, str]]:
+    """Rows from the middle of a decayed schedule, which are not finished runs of that length."""
+    if runs.has("run") and runs.has("lr"):
+        rates = runs.frame.select(pl.col("lr").cast(pl.Float64, strict=False), "run").drop_nulls()
+        fallen = rates.group_by("run").agg(pl.col("lr").max() / pl.col("lr").min() > _FALLEN, pl.len().alias("rows"))
+        if fallen.filter(pl.col("lr") & (pl.col("rows") > 1)).height > 0:
+            return [("mid_run_rows", _MID_RUN.format(source=runs.source, why="lr falls along its runs"))]
+    share = next((name for name in _SHARE_OF_SCHEDULE if runs.has(name)), None)
+    if share is not None and np.nanmin(runs.numbers(share)) < 0.98:
+        return [("mid_run_rows", _MID_RUN.format(source=runs.source, why=f"{share} is below 1 in some rows"))]
+    return []
 
 
 def _checkpoints(runs: Runs) -> list[tuple[str, str]]:

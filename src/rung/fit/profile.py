@@ -1,0 +1,342 @@
+"""Profile intervals: how far a quantity can be pulled before the objective rises by more than noise explains.
+
+A quantity, say a coefficient or a forecast, is pulled away from its estimate by an extra row with a squared loss:
+the coefficients that then minimise the whole are those that fit best at the value where the quantity comes to rest,
+so each pull gives one point of its profile. The rise of the objective there, in units of its noise, is the squared
+signed root, which Student's t judges. Skewed and one-sided cases come out skewed and one-sided.
+
+Source: quasi-likelihood ratio with Hall and Sheather's (1988) scale; the scale is taken per quantity from the
+clustered sandwich where runs have several rows.
+
+Shapes: `Q` quantities, `J` pulls, `K` internal numbers, `n` rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rung.fit.covariance import Curvature
+from rung.fit.search import Optimum, Problem
+from rung.fit.solver import RowLoss, solve
+from rung.laws.coefficients import Scale
+from rung.laws.tape import Workspace
+from rung.laws.tree import Array
+
+MOST_ROWS = 20_000
+"""Rows above which every pull would cost more than the resamples: intervals are then those of the sandwich."""
+
+_STIFFNESS = 4.0
+"""Pull of the extra row against that of the data at the optimum."""
+
+_ROUNDS = 7
+_CLOSE = 0.01
+"""Relative distance from the wanted root within which a pull is not repeated."""
+
+_LEAP = 3.0
+"""The most by which one pull may go beyond the last, as a factor."""
+
+_FIRST_MOVE = 2.0
+_OPEN = 0.98
+"""Share of the wanted root that the objective must reach; where it does not, the interval is open on that side."""
+
+_BLOCK = 64
+_LADDER = 24
+_AWAKE = 1e-3
+"""Effect, in spreads of the target, at which a coefficient that had none begins to count."""
+
+
+class Quantities(Protocol):
+    """What can be profiled: values and derivatives at many points at once."""
+
+    def evaluate(self, points_LK: Array) -> tuple[Array, Array]:
+        """Values (L, Q), and derivatives (K, L, Q)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Combinations:
+    """Linear combinations of internal numbers, one per row of a matrix (Q, K)."""
+
+    weights_QK: Array
+
+    def evaluate(self, points_LK: Array) -> tuple[Array, Array]:
+        lanes = len(points_LK)
+        derivatives = np.broadcast_to(self.weights_QK.T[:, None, :], (points_LK.shape[1], lanes, len(self.weights_QK)))
+        return points_LK @ self.weights_QK.T, derivatives
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """The law's values at other points than the rows, on the residual's scale."""
+
+    space: Workspace
+
+    def evaluate(self, points_LK: Array) -> tuple[Array, Array]:
+        values, derivatives = [], []
+        for first in range(0, len(points_LK), self.space.lanes):
+            value, derivative = self.space.evaluate(points_LK[first : first + self.space.lanes])
+            values.append(value.copy())
+            derivatives.append(derivative.copy())
+        return np.concatenate(values), np.concatenate(derivatives, axis=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _PulledSpace:
+    """The law's rows and, after them, one row for each quantity."""
+
+    rows: Workspace
+    quantities: Quantities
+
+    @property
+    def lanes(self) -> int:
+        return self.rows.lanes
+
+    def evaluate(self, points_LK: Array) -> tuple[Array, Array]:
+        prediction, jacobian = self.rows.evaluate(points_LK)
+        values, derivatives = self.quantities.evaluate(points_LK)
+        return np.concatenate([prediction, values], axis=1), np.concatenate([jacobian, derivatives], axis=2)
+
+
+@dataclass(frozen=True, slots=True)
+class _PulledLoss:
+    """A loss on the first rows, and half squares on those of the quantities."""
+
+    loss: RowLoss
+    rows: int
+
+    @property
+    def delta(self) -> float:
+        return self.loss.delta
+
+    def terms(self, r: Array, weights: Array, tau: Array) -> tuple[Array, Array, Array, Array]:
+        value, psi, curve, scaling = self.loss.terms(r[:, : self.rows], weights[:, : self.rows], tau)
+        pull = weights[:, self.rows :]
+        force = pull * r[:, self.rows :]
+        value = value + 0.5 * np.sum(force * r[:, self.rows :], axis=1)
+        curve, scaling = (np.concatenate([np.broadcast_to(part, psi.shape), pull], axis=1) for part in (curve, scaling))
+        return value, np.concatenate([psi, force], axis=1), curve, scaling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profiler:
+    """Profiles of quantities around one optimum.
+
+    Attributes:
+        problem: What was fitted.
+        optimum: Where it ended.
+        shape: The curvature there.
+        space: Buffers for the rows.
+        lowest: The objective at the optimum.
+        wakened: The optimum, where numbers without effect stand at the edge of having one: a pull may need them.
+    """
+
+    problem: Problem
+    optimum: Optimum
+    shape: Curvature
+    space: Workspace
+    lowest: float
+    wakened: Array
+
+    @staticmethod
+    def of(problem: Problem, optimum: Optimum, shape: Curvature) -> Profiler:
+        space = problem.workspace(_BLOCK)
+        found = Profiler(
+            problem=problem, optimum=optimum, shape=shape, space=space, lowest=0.0, wakened=optimum.internal
+        )
+        lowest = float(found.objective(optimum.internal[None, :])[0])
+        wakened = optimum.internal.copy()
+        for place in shape.gone:
+            start = found._awakened(place)
+            wakened[place] = wakened[place] if start is None else start
+        return replace(found, lowest=lowest, wakened=wakened)
+
+    def ends(self, quantities: Quantities, root: float) -> tuple[Array, Array, Array]:
+        """Estimates and the values below and above them at which the signed root is -root and root, each (Q,).
+
+        An end that lies beyond every value is -inf or inf; a quantity that the data do not determine has nan.
+        """
+        values, derivatives = quantities.evaluate(self.optimum.internal[None, :])
+        spread = self.shape.std_errors(derivatives[:, 0])
+        low, high = np.full(values.shape[1], np.nan), np.full(values.shape[1], np.nan)
+        known = np.flatnonzero(np.isfinite(spread))
+        for block in _blocks(known, _BLOCK // 2):
+            part = _Pulls(self, quantities, values[0], derivatives[:, 0], spread, block, root)
+            low[block], high[block] = part.ends()
+        return values[0], low, high
+
+    def far_end(self, place: int, root: float) -> float:
+        """The value of an internal number that had no effect, at which the objective has risen as far as root.
+
+        The number starts where its effect begins to show and is carried away from its end of the range; -inf or inf
+        where nothing stops it.
+        """
+        unit = np.zeros((1, self.problem.design.size))
+        unit[0, place] = 1.0
+        side = -np.sign(self.optimum.internal[place]) or 1.0
+        start = self._awakened(place)
+        if start is None:
+            return float(side * np.inf)
+        point = self.optimum.internal.copy()
+        scale = self.shape.noise_scale
+        before = (0.0, start)
+        for rung in range(_LADDER):
+            aim = start + side * rung * (1.0 if rung < 8 else rung / 8)
+            point[place] = aim
+            found = self.pulled(Combinations(unit), point[None, :], np.array([[aim]]), np.array([[1e4 * scale]]))
+            point = found[0]
+            reached = float(np.sqrt(max(2 * (self.objective(found)[0] - self.lowest), 0.0) / scale))
+            if reached >= root:
+                share = (root - before[0]) / max(reached - before[0], 1e-12)
+                return float(before[1] + share * (found[0, place] - before[1]))
+            before = (reached, float(found[0, place]))
+        return float(side * np.inf)
+
+    def _awakened(self, place: int) -> float | None:
+        """The internal number at which a coefficient without effect would begin to have one."""
+        coefficient = self.problem.design.numbers(self.problem.law)[place]
+        if coefficient.scale is Scale.BETWEEN:
+            return float(np.sign(self.optimum.internal[place]) * 8.0)
+        if coefficient.scale is Scale.REAL:
+            return None
+        point = self.optimum.internal.copy()
+        for height in (0.0, 20.0, -20.0, 40.0, -40.0, 80.0):
+            point[place] = height
+            effect = float(np.max(np.abs(self.space.evaluate(point[None, :])[1][place, 0])))
+            if np.isfinite(effect) and effect > 0:
+                return height - float(np.log(effect / (_AWAKE * self.problem.spread)))
+        return None
+
+    def objective(self, points_LK: Array) -> Array:
+        """The objective at many points (L,)."""
+        loss = self.problem.loss(self.problem.deltas[-1], self.optimum.scale)
+        weights = self.problem.design.weights[None, :]
+        found = []
+        for first in range(0, len(points_LK), self.space.lanes):
+            residual = self.problem.target - self.space.evaluate(points_LK[first : first + self.space.lanes])[0]
+            found.append(loss.terms(residual, weights, np.zeros(len(residual)))[0])
+        return np.concatenate(found)
+
+    def pulled(self, quantities: Quantities, starts_JK: Array, aims_JQ: Array, pulls_JQ: Array) -> Array:
+        """The coefficients that fit best while quantities are pulled to aims (J, K)."""
+        design = self.problem.design
+        jobs = len(starts_JK)
+        target = np.concatenate([np.broadcast_to(self.problem.target, (jobs, design.rows)), aims_JQ], axis=1)
+        weights = np.concatenate([np.broadcast_to(design.weights, (jobs, design.rows)), pulls_JQ], axis=1)
+        points = starts_JK
+        for delta in self.problem.deltas:
+            loss = self.problem.loss(delta, self.optimum.scale)
+            points = solve(
+                _PulledSpace(self.space, quantities),
+                points,
+                target,
+                weights,
+                _PulledLoss(loss, design.rows),
+                reach=self.problem.reach,
+                warm=True,
+                tolerance=1e-7,
+                max_iterations=60,
+            ).internal_JK
+        return points
+
+
+class _Pulls:
+    """Both sides of some quantities, pulled until each has risen as far as wanted."""
+
+    def __init__(
+        self,
+        profiler: Profiler,
+        quantities: Quantities,
+        values: Array,
+        derivatives_KQ: Array,
+        spread: Array,
+        block: NDArray[np.intp],
+        root: float,
+    ) -> None:
+        self.profiler, self.quantities, self.root = profiler, quantities, root
+        self.block = block
+        self.size = len(values)
+        self.quantity = np.concatenate([block, block])
+        self.side = np.repeat([-1.0, 1.0], len(block))
+        self.middle = values[self.quantity]
+        self.spread = spread[self.quantity]
+        chosen = derivatives_KQ[:, self.quantity]
+        self.noise = np.array([profiler.shape.scale_of(column) for column in derivatives_KQ[:, block].T] * 2)
+        inverse = profiler.shape.inverse_KK
+        # How stiffly the data hold each quantity, and the direction in which the numbers follow it.
+        self.hold = np.einsum("kj,kl,lj->j", chosen, inverse, chosen)
+        move = (self.side * root * np.sqrt(self.noise / self.hold))[:, None] * (inverse @ chosen).T
+        size = np.max(np.abs(move), axis=1, keepdims=True)
+        self.move = move * np.minimum(1.0, _FIRST_MOVE / np.maximum(size, 1e-300))
+
+    def ends(self) -> tuple[Array, Array]:
+        jobs = len(self.quantity)
+        distance = np.full(jobs, self.root)
+        points = self.profiler.wakened + self.move
+        inner_root, inner = np.zeros(jobs), self.middle.copy()
+        outer_root, outer = np.full(jobs, np.inf), np.full(jobs, np.nan)
+        best_root, best = np.zeros(jobs), self.middle.copy()
+        active = np.arange(jobs)
+        for _ in range(_ROUNDS):
+            points[active] = self._pull(active, points[active], distance[active])
+            root, value = self._measure(points[active], active)
+            best_root[active], best[active] = root, value
+            under = root < self.root
+            inner_root[active] = np.where(under, root, inner_root[active])
+            inner[active] = np.where(under, value, inner[active])
+            outer_root[active] = np.where(under, outer_root[active], root)
+            outer[active] = np.where(under, outer[active], value)
+            off = np.abs(root / self.root - 1) > _CLOSE
+            grown = np.clip(self.root / np.maximum(root, 1e-12), 1 / _LEAP, _LEAP)
+            distance[active] *= grown
+            active = active[off]
+            if not len(active):
+                break
+        end = np.where(
+            np.isfinite(outer),
+            inner + (self.root - inner_root) / np.maximum(outer_root - inner_root, 1e-12) * (outer - inner),
+            self.middle + (best - self.middle) * self.root / np.maximum(best_root, 1e-12),
+        )
+        end = np.where(np.isnan(outer) & (best_root < _OPEN * self.root), self.side * np.inf, end)
+        half = len(self.block)
+        return end[:half], end[half:]
+
+    def _pull(self, jobs: NDArray[np.intp], starts_JK: Array, distance: Array) -> Array:
+        aims = np.zeros((len(jobs), self.size))
+        pulls = np.zeros((len(jobs), self.size))
+        places = (np.arange(len(jobs)), self.quantity[jobs])
+        aims[places] = self.middle[jobs] + self.side[jobs] * (1 + 1 / _STIFFNESS) * distance * self.step[jobs]
+        pulls[places] = _STIFFNESS / self.hold[jobs]
+        used = np.unique(self.quantity[jobs])
+        part = _Part(self.quantities, used)
+        return self.profiler.pulled(part, starts_JK, aims[:, used], pulls[:, used])
+
+    @property
+    def step(self) -> Array:
+        """One unit of the root, in the quantity."""
+        return np.asarray(np.sqrt(self.noise * self.hold))
+
+    def _measure(self, points_JK: Array, jobs: NDArray[np.intp]) -> tuple[Array, Array]:
+        rise = self.profiler.objective(points_JK) - self.profiler.lowest
+        values = self.quantities.evaluate(points_JK)[0][np.arange(len(jobs)), self.quantity[jobs]]
+        return np.sqrt(np.maximum(2 * rise / self.noise[jobs], 0.0)), values
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Some of the quantities."""
+
+    whole: Quantities
+    places: NDArray[np.intp]
+
+    def evaluate(self, points_LK: Array) -> tuple[Array, Array]:
+        values, derivatives = self.whole.evaluate(points_LK)
+        return values[:, self.places], derivatives[:, :, self.places]
+
+
+def _blocks(places: NDArray[np.intp], size: int) -> Iterator[NDArray[np.intp]]:
+    for first in range(0, len(places), size):
+        yield places[first : first + size]

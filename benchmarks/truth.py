@@ -259,6 +259,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--curves", type=int, default=12, help="curves of each collection")
     parser.add_argument("--only", help="studies whose name contains this")
+    parser.add_argument("--surfaces", action="store_true", help="no curves")
     parser.add_argument("--methods", help="comma-separated, for a quick look")
     parser.add_argument("-o", "--output", help="keep the figures as JSON")
     arguments = parser.parse_args()
@@ -279,7 +280,8 @@ def main():
     }
     wanted = arguments.methods.split(",") if arguments.methods else list(methods)
     result = {}
-    for study in studies.all_studies(arguments.curves):
+    chosen = [*studies.surfaces(), *studies.routing()] if arguments.surfaces else studies.all_studies(arguments.curves)
+    for study in chosen:
         if arguments.only and arguments.only not in study.name:
             continue
         surface = "params" in study.runs.columns

@@ -220,7 +220,10 @@ def _slopes(problem: Problem, optimum: Optimum) -> tuple[Array, Array]:
     half = _hall_sheather(len(r))
     low, high = np.quantile(r, [max(0.0, 0.5 - half), min(1.0, 0.5 + half)])
     width = max(delta, float(high - low) / 2)
-    return np.where(np.abs(r) <= width, delta / width, 0.0), np.clip(r, -delta, delta)
+    # A smooth kernel: with a sharp one, which single rows happen to lie inside would decide for small tables. Its
+    # bandwidth shrinks as psi's own square zone takes over.
+    kernel = np.exp(-0.5 * (r / width) ** 2) * (2 / np.sqrt(2 * np.pi)) * delta / width
+    return np.where(width > delta, np.minimum(kernel, 1.0), np.abs(r) <= delta), np.clip(r, -delta, delta)
 
 
 def _hall_sheather(count: int) -> float:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.fit.covariance import curvature
-from rung.fit.design import Design
+from rung.fit.noise import nearness, noise_spread
 from rung.fit.search import Optimum, Problem
 from rung.fit.starts import balanced_starts
 from rung.laws.tree import Array
@@ -141,12 +141,6 @@ def _known_levels(problem: Problem, below: NDArray[np.intp]) -> NDArray[np.bool_
     return known
 
 
-def noise_spread(design: Design, residuals: Array) -> float:
-    """Standard deviation of a new run about the law: that of the residuals, widened for what the fit took from them."""
-    mean_square = float(np.average(residuals**2, weights=design.weights))
-    return float(np.sqrt(mean_square * design.runs / max(design.runs - design.size, 1)))
-
-
 def _student_scale(problem: Problem) -> float:
     return 0.01 * problem.spread if problem.objective.loss == "student-t" else 1.0
 
@@ -186,7 +180,7 @@ def _scored(problem: Problem, scale: Array, place: int, cut: float, point: Array
         forecast=prediction[above],
         gain=np.abs(prediction[above] - np.mean(prediction[below][top])),
         law_error=shape.std_errors(jacobian[:, above]),
-        noise=np.full(count, noise_spread(part.design, residuals)),
+        noise=np.full(count, noise_spread(part.design, residuals, nearness(scale[below]))),
         last=np.full(count, np.mean(problem.target[below][top])),
         line=height + slope * log_scale[above],
     )

@@ -29,20 +29,20 @@ from rung.fit.discrepancy import Discrepancy, learn, prior
 from rung.fit.estimates import Certainty, estimate
 from rung.fit.influence import influence_caution
 from rung.fit.intervals import STATISTICAL, method_for
+from rung.fit.noise import nearness, noise_quantiles
 from rung.fit.profile import MOST_ROWS
 from rung.fit.resample import Draws, bootstrap
 from rung.fit.residuals import residual_cautions
 from rung.fit.result import Estimate, Fit
 from rung.fit.search import ROUNDS, Optimum, Problem, search
 from rung.fit.sensitivity import objective_caution
-from rung.fit.setup import Setup, set_up
+from rung.fit.setup import Setup, scale_of, set_up
 from rung.laws import Law
 from rung.laws.tree import Array
 from rung.runs import plausibility
 from rung.units import flops_6nd
 
 DRAWS = 1000
-_NOISE_POINTS = 999
 _SPARE = 5
 """Rows beyond the coefficients without which nothing is said of how the objective matters."""
 
@@ -198,7 +198,7 @@ def _tell(
         estimates=estimates,
         derived=derived,
         values_BK=values_BK,
-        noise=_noise(problem.design, optimum, shape),
+        noise=_noise(setup, optimum, shape, by),
         rolled=rolled,
         backtest=rolled.summary(problem.objective, before, level) if rolled.scored else None,
         discrepancy=learn(rolled.scored, before) if rolled.by else None,
@@ -239,20 +239,12 @@ def _draws(problem: Problem, optimum: Optimum, shape: Curvature, draws: int | No
     return Draws(internal_BK=sampled)
 
 
-def _noise(design: Design, optimum: Optimum, shape: Curvature) -> Array:
-    """Quantiles of a new run's deviation: those of the residuals, widened for what the fit took from them.
-
-    The residual that stands i-th of n is the quantile i / (n + 1) (Weibull's positions, here by weight), so that a
-    new one is as likely to fall into any gap. The fit used up the freedom of as many runs as it has coefficients.
-    """
+def _noise(setup: Setup, optimum: Optimum, shape: Curvature, by: str | None) -> Array:
     if shape.spare <= 0:
         return np.empty(0)
-    order = np.argsort(optimum.residuals)
-    share = design.weights[order] / np.mean(design.weights)
-    positions = (np.cumsum(share) - share / 2 + 0.5) / (design.rows + 1)
-    widening = np.sqrt(design.runs / max(design.runs - design.size, 1))
-    points = (np.arange(_NOISE_POINTS) + 0.5) / _NOISE_POINTS
-    return np.asarray(np.interp(points, positions, optimum.residuals[order]) * widening)
+    scale = scale_of(setup, by)
+    near = nearness(scale[1]) if scale else np.ones(setup.problem.design.rows)
+    return noise_quantiles(setup.problem.design, optimum.residuals, near)
 
 
 def _ranges(design: Design) -> dict[str, tuple[float, float]]:

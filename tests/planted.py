@@ -11,6 +11,8 @@ from rung.laws import law_book
 COEFFICIENTS = {
     "critical-batch": {"Bstar": 2e8, "alpha_B": 0.21},
     "data-repeated": {"E": 1.8, "A": 500, "alpha": 0.35, "B": 1500, "RD": 12.0, "beta": 0.36},
+    "chinchilla-tied": {"E": 1.8, "A": 480.0, "alpha": 0.35, "B": 1500.0},
+    "kaplan-floor": {"E": 1.5, "Nc": 5e8, "alpha_N": 0.3, "alpha_D": 0.25, "Dc": 1e10},
     "gadre-2024": {"E": 1.5, "a": 140.0, "eta": 0.12, "b": 230.0},
     "farseer": {
         "a1": -1.5,

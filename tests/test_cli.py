@@ -54,9 +54,11 @@ def test_from_table_to_forecast(command, runs_csv, tmp_path):
         "value",
         "law_interval",
         "run_interval",
+        "parts",
         "extrapolation_factor",
         "warnings",
     }
+    assert sum(ahead["parts"].values()) == pytest.approx(1)
     there = json.loads(command("forecast", "fit.json", "--loss", ahead["value"], "N=7B", "--json").stdout)
     assert there["value"] == pytest.approx(1.4e11, rel=1e-6)
     assert "extrapolation factor" in command("forecast", "fit.json", "N=7B", "D=1.4e11").stdout

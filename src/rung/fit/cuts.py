@@ -24,7 +24,7 @@ SAME_SCALE = 1.1
 
 _LEAST_LEVELS = 3
 _FIRST_SHARE = 0.3
-_STARTS = 10
+_STARTS = 6
 _SPARE = 3
 
 
@@ -116,13 +116,14 @@ def _solved(
     problem: Problem, scale: Array, cuts: Array, internal: Array, rng: np.random.Generator
 ) -> Iterator[tuple[Array, bool]]:
     design = problem.design
-    many = _STARTS + 1
+    # Every stage of delta is a solve of its own: an absolute loss has many, and gets fewer starts.
+    many = 1 + (_STARTS if len(problem.deltas) <= 4 else 2)
     starts = np.concatenate(
         [
             point
             for cut in cuts
             for below in [np.flatnonzero(scale <= cut)]
-            for point in (internal[None, :], balanced_starts(problem.law, design.take(below), _STARTS, rng))
+            for point in (internal[None, :], balanced_starts(problem.law, design.take(below), many - 1, rng))
         ]
     )
     weights = np.repeat(design.weights * (scale <= cuts[:, None]), many, axis=0)

@@ -234,7 +234,7 @@ def _draws(problem: Problem, optimum: Optimum, shape: Curvature, draws: int | No
         return nothing
     sampled = np.tile(optimum.internal, (DRAWS, 1))
     covariance = shape.covariance_KK[np.ix_(known, known)]
-    normal = rng.multivariate_normal(np.zeros(len(known)), covariance, DRAWS, method="eigh")
+    normal = rng.multivariate_normal(np.zeros(len(known)), covariance, DRAWS, check_valid="ignore", method="eigh")
     sampled[:, known] += normal * np.sqrt(shape.degrees / rng.chisquare(shape.degrees, (DRAWS, 1)))
     return Draws(internal_BK=sampled)
 

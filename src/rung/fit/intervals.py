@@ -136,7 +136,12 @@ def reopen(fit: Fit) -> Profiler | None:
             raise FitError(
                 f"{fit.law.formula!r} has no finite value on the fit's own rows. Make the fit again with rung fit."
             )
-        return Profiler.of(problem, optimum, curvature(problem, optimum))
+        try:
+            return Profiler.of(problem, optimum, curvature(problem, optimum))
+        except np.linalg.LinAlgError:
+            raise FitError(
+                f"the curvature of {fit.law.formula!r} at the fit's coefficients has no inverse. Make the fit again with rung fit."
+            ) from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

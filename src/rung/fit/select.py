@@ -16,7 +16,7 @@ from rung.fit.fit import fit_set_up
 from rung.fit.intervals import method_for
 from rung.fit.result import SCHEMA, Fit
 from rung.fit.search import QUICK_ROUNDS, Problem
-from rung.fit.setup import Setup, set_up
+from rung.fit.setup import Setup, scale_of, set_up
 from rung.laws import SYMBOLS, Law, find_law, law_book
 from rung.laws.tree import Array
 from rung.runs import Runs, read_runs
@@ -34,7 +34,7 @@ _ALONG = ("C", "D", "N", "S")
 _LATE = 3.0
 """Power of the share of rows fitted by which later cuts weigh more: they are nearer to the forecast wanted."""
 
-_SHARPNESS = 2.0
+_SHARPNESS = 3.0
 """Power of a law's error with which its weight falls."""
 
 _TIE = 2.0
@@ -209,14 +209,24 @@ def _tried(
     seed: int,
 ) -> tuple[list[_Tried], dict[str, str]]:
     wanted = [find_law(law, table.columns) if isinstance(law, str) else law for law in laws] or candidates(table)
-    tried: list[_Tried] = []
+    setups: list[Setup] = []
     failed: dict[str, str] = {}
     for law in wanted:
         try:
-            setup = set_up(table, law, objective=objective, delta=delta, target=target, weights=weights)
-            tried.append(_try(setup, level, by, cuts, seed))
+            setups.append(set_up(table, law, objective=objective, delta=delta, target=target, weights=weights))
         except RungError as error:
             failed[name_of(law)] = str(error)
+    # All laws are cut along the same scale, that of the law that knows most of the table.
+    along = by
+    if along is None and setups:
+        known = scale_of(max(setups, key=lambda setup: len(setup.problem.law.variables)), None)
+        along = known[0] if known else None
+    tried: list[_Tried] = []
+    for setup in setups:
+        try:
+            tried.append(_try(setup, level, along, cuts, seed))
+        except RungError as error:
+            failed[name_of(setup.problem.law)] = str(error)
     if not tried:
         name, why = next(iter(failed.items()))
         raise FitError(f"none of {len(wanted)} laws can be fitted. {name}: {why}")

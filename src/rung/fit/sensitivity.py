@@ -13,7 +13,7 @@ from rung.fit.objective import OBJECTIVES, Objective
 from rung.fit.search import Optimum, Problem, make_problem
 from rung.units import format_value
 
-_SHIFT = 3.0
+_SHIFT = 2.0
 """Standard errors by which a coefficient may move with the objective before it is said."""
 
 
@@ -26,11 +26,11 @@ def _other(objective: Objective) -> Objective:
 
 def objective_caution(problem: Problem, optimum: Optimum, shape: Curvature) -> Caution | None:
     """The coefficient that moves most when squares take the place of a robust loss, or the reverse, if it moves far."""
-    other = make_problem(problem.law, problem.design, _other(problem.objective))
-    if problem.objective.loss == "squares" and problem.objective.residual != "log":
+    objective = _other(problem.objective)
+    if objective.loss == "huber" and objective.residual == "plain":
         # Huber's delta for plain residuals must follow the size of theirs.
-        delta = max(float(np.median(np.abs(optimum.residuals))), 1e-12)
-        other = make_problem(problem.law, problem.design, replace(_other(problem.objective), delta=delta))
+        objective = replace(objective, delta=max(float(np.median(np.abs(optimum.residuals))), 1e-6 * problem.unit))
+    other = make_problem(problem.law, problem.design, objective)
     found = other.solve(optimum.internal[None, :], problem.design.weights[None, :], warm=False)
     errors = np.sqrt(np.diag(shape.covariance_KK))
     shift = np.abs(found.internal_JK[0] - optimum.internal) / errors

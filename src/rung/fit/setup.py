@@ -68,6 +68,15 @@ def scale_of(setup: Setup, by: str | None) -> tuple[str, Array] | None:
         FitError: It is not positive in every row.
     """
     design = setup.problem.design
+    table = setup.table
+    if (
+        by is not None
+        and column_of(by) == "flops"
+        and not table.has("flops")
+        and table.has("params")
+        and table.has("tokens")
+    ):
+        return by, flops_6nd(table.numbers("params"), table.numbers("tokens"))
     if by is not None:
         values = setup.table.numbers(column_of(by), "--by")
         bad = np.flatnonzero(~(values > 0) | np.isinf(values))

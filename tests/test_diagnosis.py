@@ -1,0 +1,39 @@
+"""Each fault of a table is named, with its rows and a remedy, and a clean table is left in peace."""
+
+import re
+
+import pytest
+
+import faults
+import rung
+
+
+def codes(table, law=faults.CHINCHILLA):
+    return {caution.code for caution in rung.fit(table, law, draws=0).cautions}
+
+
+@pytest.mark.parametrize("code", faults.FAULTS)
+def test_a_planted_fault_is_named_and_a_clean_table_is_not(code):
+    fault = faults.FAULTS[code]
+    assert code in codes(fault.table(1), fault.law)
+    assert code not in codes(fault.clean(1), fault.law)
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("outliers", r"rows? \d+, \d+, \d+ of the frame stand \d+ times the usual spread above"),
+        ("size_off", r"the 8 runs at N=194M lie [12]\.\d+ % above the line"),
+        ("curved_residuals", r"bend along [DC]"),
+        ("lack_of_fit", r"differ by 0\.\d+ %, and the law misses configurations by"),
+        ("narrow_range", r"N spans only [23]\.\d+x|N spans only 3x"),
+        ("early_rows", r"--drop-tokens auto"),
+        ("mid_run_rows", r"--last"),
+        ("mixed_conventions", r"smallest size and"),
+    ],
+)
+def test_what_is_said(code, said):
+    cautions = rung.fit(faults.FAULTS[code].table(1), faults.CHINCHILLA, draws=0).cautions
+    text = next(caution.text for caution in cautions if caution.code == code)
+
+    assert re.search(said, text), text

@@ -66,7 +66,15 @@ def test_python_in_a_document_prints_what_it_shows(document, monkeypatch):
     assert results.failed == 0
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+SLOW = {"studies.md", "papers.md"}
+"""Documents whose commands take most of a minute."""
+
+
+@pytest.mark.parametrize(
+    "document",
+    [pytest.param(path, marks=pytest.mark.slow) if path.name in SLOW else path for path in DOCUMENTS],
+    ids=lambda path: path.name,
+)
 def test_commands_print_what_the_document_shows(document):
     blocks = BLOCK.findall(document.read_text())
     skipped = 0
@@ -100,6 +108,7 @@ def test_every_room_verb_objective_and_dependency_has_its_place_in_the_docs():
         "laws",
         "fit",
         "forecast",
+        "papers",
         "report",
         "choosing",
         "dependencies",

@@ -13,16 +13,19 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rung.errors import FitError, ForecastError, FormulaError, ReportError, RungError, RunsError
+    from rung.errors import FitError, ForecastError, FormulaError, PapersError, ReportError, RungError, RunsError
     from rung.fit import Backtest, Fit, Objective, Selection, backtest, fit, read_fit, read_selection, select  # type: ignore[no-redef]
     from rung.forecast import Forecast, forecast, forecast_grid, forecast_selection, invert  # type: ignore[no-redef]
     from rung.laws import Law, law_book
+    from rung.papers import reproduce
     from rung.report import draw_figure, write_page
     from rung.runs import Runs, read_runs
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "PapersError": "rung.errors",
+    "reproduce": "rung.papers",
     "select": "rung.fit",
     "read_selection": "rung.fit",
     "forecast_selection": "rung.forecast",
@@ -60,6 +63,7 @@ __all__ = [
     "FormulaError",
     "Law",
     "Objective",
+    "PapersError",
     "ReportError",
     "RungError",
     "Runs",
@@ -77,6 +81,7 @@ __all__ = [
     "read_fit",
     "read_runs",
     "read_selection",
+    "reproduce",
     "select",
     "write_page",
 ]

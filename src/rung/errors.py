@@ -33,3 +33,7 @@ class ForecastError(RungError):
 
 class ReportError(RungError):
     """A figure, a page or a result file cannot be written."""
+
+
+class PapersError(RungError):
+    """A paper cannot be checked: it is not known, or a published table that it needs is not there."""

@@ -17,6 +17,7 @@ VERBS: dict[str, tuple[str, str]] = {
         "rung.cli.forecast:forecast",
         "Ask a fit about runs not made: loss, or the size a loss needs.",
     ),
+    "reproduce": ("rung.cli.reproduce:reproduce", "The papers: a claim of each, checked here."),
     "laws": ("rung.cli.laws:laws", "The law book: published laws with source, convention and constants."),
 }
 """Each verb's function, imported when the verb is used, and its line in the help."""

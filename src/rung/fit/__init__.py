@@ -2,6 +2,7 @@
 
 from rung.fit.backtest import Backtest, backtest
 from rung.fit.burn_in import drop_start
+from rung.fit.curve import LearningCurve, learning_curve
 from rung.fit.design import column_of, columns_used, measured_at
 from rung.fit.discrepancy import Discrepancy
 from rung.fit.fit import fit
@@ -19,6 +20,7 @@ __all__ = [
     "Estimate",
     "Fit",
     "LawEnds",
+    "LearningCurve",
     "Objective",
     "Profiler",
     "Ranked",
@@ -30,6 +32,7 @@ __all__ = [
     "fit",
     "holds_selection",
     "law_ends",
+    "learning_curve",
     "measured_at",
     "name_of",
     "read_fit",

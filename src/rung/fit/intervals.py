@@ -95,9 +95,11 @@ def coefficient_intervals(
             low[place], high[place] = ends
     if method == PROFILE:
         for place in shape.gone - loose:
-            near = numbers[place].end(profiler.optimum.internal[place])
-            far = float(numbers[place].to_value(profiler.far_end(place, root)))
-            low[place], high[place] = min(near, far), max(near, far)
+            stood, stopped = profiler.optimum.internal[place], profiler.far_end(place, root)
+            if not np.isnan(stopped):
+                # The number ran away from where it was stopped: to that end of its range.
+                reached = numbers[place].to_value(np.array([np.copysign(np.inf, stood - stopped), stopped]))
+                low[place], high[place] = np.sort(reached)
     low[sorted(loose)] = high[sorted(loose)] = np.nan
     return low, high
 

@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from rung.fit.covariance import Curvature
 from rung.fit.search import Optimum, Problem
 from rung.fit.solver import RowLoss, solve
-from rung.laws.coefficients import Scale
 from rung.laws.tape import Workspace
 from rung.laws.tree import Array
 
@@ -46,6 +45,9 @@ _OPEN = 0.98
 
 _BLOCK = 64
 _LADDER = 24
+_SEARCHED, _STRIDE = 128, 2.5
+"""Steps to either side in which the effect of a number without any is looked for, and their size."""
+
 _AWAKE = 1e-3
 """Effect, in spreads of the target, at which a coefficient that had none begins to count."""
 
@@ -150,7 +152,7 @@ class Profiler:
         lowest = float(found.objective(optimum.internal[None, :])[0])
         wakened = optimum.internal.copy()
         for place in shape.gone:
-            start = found._awakened(place)
+            start = found.awakened(place)
             wakened[place] = wakened[place] if start is None else start
         return replace(found, lowest=lowest, wakened=wakened)
 
@@ -171,15 +173,15 @@ class Profiler:
     def far_end(self, place: int, root: float) -> float:
         """The value of an internal number that had no effect, at which the objective has risen as far as root.
 
-        The number starts where its effect begins to show and is carried away from its end of the range; -inf or inf
-        where nothing stops it.
+        The number starts where its effect begins to show and is carried away from the end that it ran to; -inf or inf
+        where nothing stops it, nan where no value of it has an effect.
         """
         unit = np.zeros((1, self.problem.design.size))
         unit[0, place] = 1.0
-        side = -np.sign(self.optimum.internal[place]) or 1.0
-        start = self._awakened(place)
+        start = self.awakened(place)
         if start is None:
-            return float(side * np.inf)
+            return float("nan")
+        side = float(np.sign(start - self.optimum.internal[place]))
         point = self.optimum.internal.copy()
         scale = self.shape.noise_scale
         before = (0.0, start)
@@ -195,20 +197,24 @@ class Profiler:
             before = (reached, float(found[0, place]))
         return float(side * np.inf)
 
-    def _awakened(self, place: int) -> float | None:
-        """The internal number at which a coefficient without effect would begin to have one."""
-        coefficient = self.problem.design.numbers(self.problem.law)[place]
-        if coefficient.scale is Scale.BETWEEN:
-            return float(np.sign(self.optimum.internal[place]) * 8.0)
-        if coefficient.scale is Scale.REAL:
+    def awakened(self, place: int) -> float | None:
+        """The internal number at which a coefficient without effect begins to have one, towards either side."""
+        here = self.optimum.internal[place]
+        points = np.tile(self.optimum.internal, (2 * _SEARCHED, 1))
+        steps = np.arange(1, _SEARCHED + 1) * _STRIDE
+        points[:, place] = here + np.concatenate([steps, -steps])
+        effects = []
+        for first in range(0, len(points), self.space.lanes):
+            jacobian = self.space.evaluate(points[first : first + self.space.lanes])[1][place]
+            effects.append(np.max(np.abs(jacobian), axis=1))
+        seen = np.nan_to_num(np.concatenate(effects), posinf=0.0) >= _AWAKE * self.problem.spread
+        if not seen.any():
             return None
-        point = self.optimum.internal.copy()
-        for height in (0.0, 20.0, -20.0, 40.0, -40.0, 80.0):
-            point[place] = height
-            effect = float(np.max(np.abs(self.space.evaluate(point[None, :])[1][place, 0])))
-            if np.isfinite(effect) and effect > 0:
-                return height - float(np.log(effect / (_AWAKE * self.problem.spread)))
-        return None
+        # Back towards the middle first: farther out, rounding may look like an effect.
+        inner = np.abs(points[:, place]) < abs(here)
+        among = np.flatnonzero(seen & inner) if (seen & inner).any() else np.flatnonzero(seen)
+        nearest = min(among.tolist(), key=lambda at: at % _SEARCHED)
+        return float(points[nearest, place])
 
     def objective(self, points_LK: Array) -> Array:
         """The objective at many points (L,)."""

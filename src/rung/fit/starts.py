@@ -207,6 +207,10 @@ class _Draw:
             self.assign(base, np.abs(target) ** (1 / self.value(power)))
 
     def _call(self, function: str, arguments: tuple[Expression, ...], target: Array) -> None:
+        known = [argument for argument in arguments if not self.unknown(argument)]
+        if function in {"min", "max"} and known:
+            # A kink lies where the arguments meet: at a row of the table, or near one.
+            target = self.value(known[0])
         match function:
             case "log":
                 inverse = np.exp(np.clip(target, -300, 300))

@@ -67,16 +67,17 @@ class Forecast:
         return result
 
 
-def forecast(fit: Fit, **given: float | str) -> Forecast:
+def forecast(fit: Fit, *, within: tuple[float, float] | None = None, **given: float | str) -> Forecast:
     """Forecast the target of a run.
 
     Args:
         fit: The fitted law.
+        within: The ends that the target cannot pass, such as (0, 1) for a score.
         **given: The law's variables, by symbol or column (N=70e9, D=1.4e12); two of N, D, C give the third.
             For a law with groups, the level: family="dense".
 
     Raises:
-        ForecastError: A variable is missing or unknown, or the law has no value there.
+        ForecastError: A variable is missing or unknown, the law has no value there, or one outside `within`.
         FitError: A group's level is missing.
     """
     question = ask(fit, given)
@@ -87,6 +88,11 @@ def forecast(fit: Fit, **given: float | str) -> Forecast:
     said = predict(fit, question)
     if not np.isfinite(said.value[0]):
         raise ForecastError(f"{fit.law.formula!r} has no finite value at {_shown(question)}.")
+    if within is not None and not within[0] <= said.value[0] <= within[1]:
+        raise ForecastError(
+            f"{fit.law.formula!r} gives {fit.target} {said.value[0]:.4g} at {_shown(question)}, outside {within[0]:g} to {within[1]:g}: "
+            "it cannot hold so far out. Ask nearer, or fit a law that stays inside (logistic-of-loss)."
+        )
     return one_point(fit, question, said)
 
 

@@ -1,0 +1,113 @@
+"""The list of papers, and the file of each that is checked already."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.resources import files
+
+from rung.errors import PapersError
+from rung.papers.claims import Check, Reproduction
+from rung.papers.tables import Tables
+
+CHECKS: dict[str, str] = {
+    "dpa3": "rung.papers.dpa3:check",
+    "henighan": "rung.papers.henighan:check",
+    "hestness": "rung.papers.hestness:check",
+    "hitchhiker": "rung.papers.hitchhiker:check",
+    "hstu": "rung.papers.hstu:check",
+    "mass-radius": "rung.papers.mass_radius:check",
+    "mystery": "rung.papers.mystery:check",
+}
+"""The papers that are checked: a function each."""
+
+CONTEXT: dict[str, tuple[str, str, str]] = {
+    "kaplan": ("Scaling laws for neural language models", "2001.08361", "rung.papers.context:kaplan"),
+    "chinchilla": ("Training compute-optimal large language models", "2203.15556", "rung.papers.context:chinchilla"),
+    "besiroglu": ("Chinchilla scaling: a replication attempt", "2404.10102", "rung.papers.context:besiroglu"),
+    "muennighoff": ("Scaling data-constrained language models", "2305.16264", "rung.papers.context:muennighoff"),
+    "gadre": ("Language models scale reliably with over-training", "2403.08540", "rung.papers.context:gadre"),
+    "learning-curves": (
+        "Revisiting neural scaling laws in language and vision",
+        "2209.06640",
+        "rung.papers.context:learning_curves",
+    ),
+}
+"""Beside the papers: the laws that they stand on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paper:
+    """One paper.
+
+    Attributes:
+        slug: Its name here.
+        title: Its title.
+        arxiv: Its number there; None where it has none.
+        claim: The claim that is checked.
+        scale: How far the check goes.
+        check: The function that checks it, as module:name; None where there is none yet.
+        context: Whether it stands beside the papers of the list.
+    """
+
+    slug: str
+    title: str
+    arxiv: str | None
+    claim: str
+    scale: str
+    check: str | None
+    context: bool = False
+
+    @property
+    def source(self) -> str:
+        return f"arXiv:{self.arxiv}" if self.arxiv else "no arXiv number"
+
+
+@cache
+def catalogue() -> Mapping[str, Paper]:
+    """Every paper by its slug, those beside the list last."""
+    content = tomllib.loads(files("rung.papers").joinpath("papers.toml").read_text(encoding="utf-8"))
+    listed = {
+        slug: Paper(
+            slug=slug,
+            title=entry["title"],
+            arxiv=entry.get("arxiv"),
+            claim=entry["claim"],
+            scale=entry["scale"],
+            check=CHECKS.get(slug),
+        )
+        for slug, entry in content.items()
+    }
+    beside = {
+        slug: Paper(slug=slug, title=title, arxiv=arxiv, claim="", scale="", check=check, context=True)
+        for slug, (title, arxiv, check) in CONTEXT.items()
+    }
+    return {**listed, **beside}
+
+
+def reproduce(slug: str, tables: Tables | None = None) -> Reproduction:
+    """Check a paper's claims.
+
+    Args:
+        slug: The paper, by its slug in the catalogue.
+        tables: Where published tables are; the place named by RUNG_DATA by default.
+
+    Raises:
+        PapersError: There is no such paper, or it is not checked yet.
+    """
+    paper = catalogue().get(slug)
+    if paper is None:
+        near = difflib.get_close_matches(slug, catalogue(), 1)
+        raise PapersError(f"no paper {slug!r}.{f' Did you mean {near[0]}?' if near else ''} rung reproduce lists them.")
+    if paper.check is None:
+        raise PapersError(
+            f"{slug} is not checked yet. Checked are {', '.join(p.slug for p in catalogue().values() if p.check)}."
+        )
+    module, _, name = paper.check.partition(":")
+    check: Check = getattr(import_module(module), name)
+    claims = check(tables if tables is not None else Tables.of_environment())
+    return Reproduction(slug=slug, title=paper.title, source=paper.source, claims=tuple(claims))

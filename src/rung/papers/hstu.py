@@ -1,0 +1,69 @@
+"""Zhai et al. 2024, arXiv:2402.17152: a recommender that grows with the logarithm of compute, or reaches a plateau."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from rung.errors import RungError
+from rung.fit import fit as fit_law
+from rung.fit import select
+from rung.forecast import forecast as forecast_run
+from rung.papers.claims import FORM, Claim
+from rung.papers.tables import Tables
+
+_SEEDS = 100
+_POINTS = 12
+_LINE = "a + b * log(C) with a in (-inf, inf)"
+_PLATEAU = "a + b * log(min(C, Cp)) with a in (-inf, inf)"
+
+
+def _table(seed: int, *, plateau: bool) -> pl.DataFrame:
+    """A hit rate over three decades of compute, noise 0.5 % of its range; the plateau begins after half of them."""
+    compute = np.geomspace(1e18, 1e21, _POINTS)
+    reached = np.minimum(compute, 1e18 * 10**1.5) if plateau else compute
+    score = 0.15 + 0.0195 * np.log(reached / 1e15)
+    noise = 0.005 * np.ptp(score) * np.random.default_rng(seed).standard_normal(_POINTS)
+    return pl.DataFrame({"flops": compute, "loss": score + noise})
+
+
+def _is_plateau(table: pl.DataFrame) -> bool:
+    """Whether a plateau fits better than a line, by Akaike's criterion for few points, and by more than chance."""
+    found = select(table, [_LINE, _PLATEAU], objective="squares", cuts=1)
+    aicc = {len(ranked.fit.coefficients): ranked.aicc for ranked in found.laws}
+    return 3 in aicc and aicc.get(2, np.inf) - aicc[3] > 4
+
+
+def check(tables: Tables) -> list[Claim]:
+    """Planted plateaus and planted lines told apart; a score beyond 1 refused."""
+    del tables
+    seen = sum(_is_plateau(_table(seed, plateau=True)) for seed in range(_SEEDS))
+    wrong = sum(_is_plateau(_table(seed, plateau=False)) for seed in range(_SEEDS))
+    line = fit_law(_table(0, plateau=False), _LINE, objective="squares", draws=0)
+    try:
+        said = f"{forecast_run(line, C=1e60, within=(0.0, 1.0)).value:.2f}"
+    except RungError as error:
+        said = str(error)
+    return [
+        Claim(
+            what="a plateau beyond 10^1.5 of compute is seen",
+            published="90 of 100",
+            measured=f"{seen} of {_SEEDS}",
+            scale=FORM,
+            held=seen >= 90,
+        ),
+        Claim(
+            what="a line in the logarithm is not called a plateau",
+            published="at most 10 of 100",
+            measured=f"{wrong} of {_SEEDS}",
+            scale=FORM,
+            held=wrong <= 10,
+        ),
+        Claim(
+            what="a hit rate that the line carries beyond 1 is refused",
+            published="an error",
+            measured=said,
+            scale=FORM,
+            held="outside" in said,
+        ),
+    ]

@@ -84,6 +84,12 @@ def heavy(seed):
     return table.with_columns(loss=pl.col("loss") * pl.Series(np.where(odd, 1.5, 1.0)))
 
 
+def corner(seed):
+    """The three runs of fewest tokens stand far above the law."""
+    table = grid(seed).sort("tokens")
+    return table.with_columns(loss=pl.col("loss") * pl.Series(np.where(np.arange(len(table)) < 3, 1.25, 1.0)))
+
+
 def narrow(seed):
     rng = np.random.default_rng(seed)
     params = np.exp(rng.uniform(np.log(1e8), np.log(3e8), 60))
@@ -151,5 +157,5 @@ FAULTS = {
     "fixed_proportion": Fault(proportional),
     "undetermined": Fault(proportional),
     "on_bound": Fault(below_zero, grid),
-    "influential_runs": Fault(lambda seed: changed(grid(seed), seed, 3, 1.6)),
+    "influential_runs": Fault(corner),
 }

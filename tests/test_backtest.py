@@ -249,3 +249,29 @@ def test_noisy_tables_have_intervals_of_every_kind():
         ahead = rung.forecast(fit, N=1e10, D=1e11)
         assert ahead.law_interval[0] < ahead.value < ahead.law_interval[1]
     assert max(widths.values()) < 2.5 * min(widths.values())
+
+
+class TestBorrow:
+    def test_from_the_law_book_and_from_a_fit(self, tmp_path):
+        other = rung.fit(isoflop(seed=5), draws=50)
+        other.write(tmp_path / "other.json")
+        for source in (other, str(tmp_path / "other.json")):
+            fit = rung.fit(isoflop(), borrow={"alpha": source}, draws=0)
+            assert "alpha" not in fit.coefficients
+            assert {c.name: c.fixed for c in fit.law.coefficients}["alpha"] == other.values["alpha"]
+            said = next(caution.text for caution in fit.cautions if caution.code == "borrowed")
+            assert "its standard error" in said
+        book = rung.fit(isoflop(), borrow={"beta": "besiroglu-2024"}, draws=0)
+        assert "a tenth (0.03658" in next(caution.text for caution in book.cautions if caution.code == "borrowed")
+
+    @pytest.mark.parametrize(
+        ("borrowed", "said"),
+        [
+            ({"alpha": "besirogli"}, "no law of the book"),
+            ({"gamma": "besiroglu-2024"}, "no constant gamma"),
+            ({"alpha": "farseer"}, "none that"),
+        ],
+    )
+    def test_what_is_not_there(self, borrowed, said):
+        with pytest.raises(FitError, match=said):
+            rung.fit(isoflop(), borrow=borrowed)

@@ -66,8 +66,8 @@ def test_python_in_a_document_prints_what_it_shows(document, monkeypatch):
     assert results.failed == 0
 
 
-SLOW = {"studies.md", "papers.md"}
-"""Documents whose commands take most of a minute."""
+SLOW = {"README.md", "fit.md", "forecast.md", "papers.md", "studies.md"}
+"""Documents whose commands take many seconds."""
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ def fit(
     *,
     law: Annotated[str, Parameter(group=LAW)] = "chinchilla",
     fix: Annotated[tuple[str, ...], Parameter(group=LAW, negative="", consume_multiple=False)] = (),
+    borrow: Annotated[tuple[str, ...], Parameter(group=LAW, negative="", consume_multiple=False)] = (),
     target: Annotated[str | None, Parameter(group=LAW)] = None,
     objective: Annotated[str | None, Parameter(group=LAW)] = None,
     delta: Annotated[float | None, Parameter(group=LAW)] = None,
@@ -56,6 +57,8 @@ def fit(
         Chinchilla's by default.
     fix
         Hold a coefficient at a value: E=1.69. Repeatable.
+    borrow
+        Take coefficients from a law of the book or a kept fit: alpha,beta=besiroglu-2024. Repeatable.
     target
         The column that the law predicts; loss unless the law says otherwise.
     objective
@@ -104,6 +107,9 @@ def fit(
         target=chosen.target,
         weights=weights,
         fix={name: parse_number(value) for name, value in pairs(fix, "--fix").items()},
+        borrow={
+            name.strip(): source for names, source in pairs(borrow, "--borrow").items() for name in names.split(",")
+        },
         level=level,
         interval=interval,
         draws=draws,

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from rung.errors import FitError
-from rung.fit.covariance import student_quantile
 from rung.fit.cuts import CUTS, SAME_SCALE, Scored, choose_cuts, scale_levels, score
 from rung.fit.discrepancy import Discrepancy, learn, prior
 from rung.fit.objective import Objective
 from rung.fit.search import search
 from rung.fit.setup import Setup, scale_of, set_up
+from rung.fit.student import student_quantile
 from rung.laws import Law
 from rung.laws.tree import Array
 

@@ -77,13 +77,6 @@ class Curvature:
         return robust / model if self.clustered else max(self.noise_scale, robust / model)
 
 
-def student_quantile(probability: float, degrees: int) -> float:
-    """The quantile of Student's t."""
-    from scipy.special import stdtrit
-
-    return float(stdtrit(max(degrees, 1), probability))
-
-
 def curvature(problem: Problem, optimum: Optimum) -> Curvature:
     """Standard errors from the sandwich, clustered by run; the classical formula for least squares.
 
@@ -188,8 +181,12 @@ class _Directions:
     def of(weighted_Kn: Array) -> _Directions:
         # Scaled first, so that units do not matter; the rows are folded into a triangle, since a decomposition of
         # all of them would need rows x rows numbers.
-        norms = np.sqrt(np.sum(weighted_Kn**2, axis=1))
-        # All the rows of a number may have weight zero: it is a direction without effect by itself.
+        # A number whose derivatives are beyond the range of numbers, or all of weight zero, is loose by itself.
+        usable = np.all(np.isfinite(weighted_Kn), axis=1)
+        weighted_Kn = np.where(usable[:, None], weighted_Kn, 0.0)
+        largest = np.max(np.abs(weighted_Kn), axis=1)
+        largest[largest == 0] = 1.0
+        norms = largest * np.sqrt(np.sum((weighted_Kn / largest[:, None]) ** 2, axis=1))
         norms[norms == 0] = 1.0
         triangle = np.linalg.qr((weighted_Kn / norms[:, None]).T, mode="r")
         _, singular, directions = np.linalg.svd(triangle, full_matrices=True)

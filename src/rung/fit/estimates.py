@@ -69,7 +69,8 @@ def _std_errors(problem: Problem, optimum: Optimum, shape: Curvature, values_BK:
     else:
         slopes = [float(c.slope(u)) for c, u in zip(problem.design.numbers(problem.law), optimum.internal, strict=True)]
         errors = np.sqrt(np.diag(shape.covariance_KK)) * np.abs(slopes)
-    errors[sorted(sure.hidden)] = np.nan
+    # One that stands at an end of its range has an interval to one side, and no error to both.
+    errors[sorted(sure.hidden | shape.gone)] = np.nan
     return np.asarray(errors)
 
 

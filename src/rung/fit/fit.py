@@ -11,6 +11,8 @@ import numpy as np
 import rung
 from rung.errors import Caution, FitError
 from rung.fit.backtest import NOT_ROLLED, Backtest, Rolled, roll
+from rung.fit.borrow import borrow as look_up
+from rung.fit.borrow import sensitivity
 from rung.fit.covariance import Curvature, curvature
 from rung.fit.cuts import CUTS
 from rung.fit.design import Design, columns_used
@@ -56,6 +58,7 @@ def fit(
     target: str | None = None,
     weights: str | None = None,
     fix: Mapping[str, float] | None = None,
+    borrow: Mapping[str, str | Fit] | None = None,
     start: Mapping[str, float] | None = None,
     level: float = 0.9,
     interval: str | None = None,
@@ -73,6 +76,8 @@ def fit(
         target: The column that the law predicts; the law book's word for this law, else loss.
         weights: A column of row weights.
         fix: Coefficients that are not estimated, and their values.
+        borrow: Coefficients taken from elsewhere, and where: a law of the book, a fit, or the file of one. They are
+            fixed there, and the result says what a forecast owes to them.
         start: Coefficients from which alone the solver starts; by default it draws its own starts.
         level: Coverage that the intervals aim at.
         interval: How intervals are found: "profile", "sandwich" or "bootstrap"; the profile where the table has at
@@ -92,9 +97,13 @@ def fit(
         raise FitError(f"draws {draws} must be 0 or at least 2.")
     if seed < 0:
         raise FitError(f"seed {seed} must be 0 or more.")
-    setup = set_up(runs, law, objective=objective, delta=delta, target=target, weights=weights, fix=fix)
+    borrowed = look_up(borrow or {})
+    fixed = {**(fix or {}), **{name: one.value for name, one in borrowed.items()}}
+    setup = set_up(runs, law, objective=objective, delta=delta, target=target, weights=weights, fix=fixed)
     method = method_for(setup.problem, None if interval == STATISTICAL else interval, draws)
     found, _ = fit_set_up(setup, level=level, method=method, draws=draws, seed=seed, start=start)
+    if borrowed:
+        found = replace(found, cautions=(*found.cautions, *sensitivity(setup, found, borrowed)))
     return replace(found, discrepancy=None) if interval == STATISTICAL else found
 
 
@@ -183,7 +192,7 @@ def _tell(
     values_BK = problem.design.values(problem.law, drawn.internal_BK)
     values_BK[:, sorted(bare)] = np.nan
     values_BK.setflags(write=False)
-    influence = influence_caution(problem, optimum)
+    influence = influence_caution(problem, optimum, shape)
     sure = Certainty(
         level=level,
         method=method if noisy else None,

@@ -6,18 +6,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.errors import Caution
-from rung.fit.covariance import without_effect
+from rung.fit.covariance import Curvature
 from rung.fit.diagnosis import is_exact, listed, names_of
 from rung.fit.search import Optimum, Problem
 from rung.laws.tree import Array
 from rung.units import format_value
+
+_WORTH = 0.5
+"""Standard errors by which a coefficient must move."""
 
 _INFLUENCE = 5.0
 """Cook's distance above which a run is named; on the Chinchilla table it names the five rows that the
 replication by Besiroglu et al. (2024) left out (the next row has 4.4)."""
 
 
-def influence_caution(problem: Problem, optimum: Optimum) -> Caution | None:
+def influence_caution(problem: Problem, optimum: Optimum, shape: Curvature) -> Caution | None:
     """The rows that pull the law away from the rest, found together and not one by one.
 
     Rows with a large Cook's distance are left out, the law is refitted, and the distances are taken again
@@ -45,8 +48,13 @@ def influence_caution(problem: Problem, optimum: Optimum) -> Caution | None:
     if not len(odd):
         return None
     shifts = np.abs(point[0] - optimum.internal)
-    shifts[sorted(without_effect(problem, optimum.jacobian_Kn))] = 0.0
-    place = int(np.argmax(shifts))
+    # In standard errors: what the data do not determine moves for nothing, and a small part of one is no news.
+    errors = np.sqrt(np.diag(shape.covariance_KK))
+    known = np.isfinite(errors) & (errors > 0)
+    far = known & (shifts >= _WORTH * np.where(known, errors, np.inf))
+    if not far.any():
+        return None
+    place = int(np.argmax(np.where(far, shifts, 0.0)))
     before, after = design.values(problem.law, np.stack([optimum.internal, point[0]]))[:, place]
     rows = [str(number) for number in design.row[odd[:10]]]
     more = [f"{len(odd) - 10} more"] if len(odd) > 10 else []

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.errors import FitError
-from rung.fit.covariance import curvature, student_quantile
+from rung.fit.covariance import curvature
 from rung.fit.derived import exponents_ratio
 from rung.fit.profile import MOST_ROWS, Combinations, Predictions, Profiler, Quantities
 from rung.fit.result import Fit
 from rung.fit.search import Optimum, Problem, make_problem
+from rung.fit.student import student_quantile, student_quantiles
 from rung.laws.tree import Array
 
 PROFILE, SANDWICH, BOOTSTRAP = "profile", "sandwich", "bootstrap"
@@ -166,9 +167,7 @@ class LawEnds:
 
     def draws(self, place: int, count: int) -> Array:
         """Draws of the law at one point, ascending: Student's t, each side with its own width (count,)."""
-        from scipy.special import stdtrit
-
-        roots = stdtrit(max(self.degrees, 1), (np.arange(count) + 0.5) / count) / self.root
+        roots = student_quantiles(count, max(self.degrees, 1)) / self.root
         below, above = self.value[place] - self.low[place], self.high[place] - self.value[place]
         return np.asarray(self.value[place] + np.where(roots < 0, below, above) * roots)
 

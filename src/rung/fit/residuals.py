@@ -16,6 +16,7 @@ from rung.errors import Caution
 from rung.fit.cuts import SAME_SCALE
 from rung.fit.design import Design
 from rung.fit.search import Optimum, Problem
+from rung.fit.student import f_chance
 from rung.laws.tree import Array
 from rung.units import format_count, format_percent
 
@@ -146,6 +147,10 @@ def _curved(view: _View) -> Caution | None:
     if {"N", "D"} <= set(logs) and "C" not in logs:
         logs["C"] = logs["N"] + logs["D"]
     J = view.jacobian_Kn[np.any(view.jacobian_Kn != 0, axis=1)]
+    size = np.max(np.abs(J), axis=1, keepdims=True)
+    if not np.all(np.isfinite(size)):
+        return None
+    J = J / size
     spare = design.runs - len(J) - _PARTS
     if not logs or spare < _SPARE:
         return None
@@ -173,11 +178,9 @@ def _chance_of_waves(design: Design, logs: Array, fitted: Array, psi: Array, spa
     scores = np.stack([np.bincount(design.run, column * psi, minlength=design.runs) for column in waves.T], axis=1)
     total, meat = scores.sum(axis=0), scores.T @ scores
     statistic = float(total @ np.linalg.pinv(meat, rcond=1e-10, hermitian=True) @ total)
-    from scipy.special import fdtrc
-
     count = scores.shape[1]
     share = min(statistic / design.runs, 1 - 1e-12)
-    return float(fdtrc(count, spare, share / (1 - share) * spare / count))
+    return f_chance(count, spare, share / (1 - share) * spare / count)
 
 
 def _narrow(view: _View) -> Caution | None:
@@ -209,9 +212,7 @@ def _seeds(view: _View) -> Caution | None:
     lack = float(counts @ means**2) / rest
     if pure <= 0:
         return None
-    from scipy.special import fdtrc
-
-    if fdtrc(rest, spare, lack / pure) > _CHANCE:
+    if f_chance(rest, spare, lack / pure) > _CHANCE:
         return None
     return Caution(
         "lack_of_fit",

@@ -208,7 +208,8 @@ class _Draw:
 
     def _call(self, function: str, arguments: tuple[Expression, ...], target: Array) -> None:
         known = [argument for argument in arguments if not self.unknown(argument)]
-        if function in {"min", "max"} and known:
+        bare = all(isinstance(argument, Name) for argument in arguments if self.unknown(argument))
+        if function in {"min", "max"} and known and bare:
             # A kink lies where the arguments meet: at a row of the table, or near one.
             target = self.value(known[0])
         match function:

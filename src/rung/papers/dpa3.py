@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from rung.fit import fit as fit_law
+from rung.fit.student import f_chance
 from rung.papers.claims import FORM, Claim
 from rung.papers.tables import Tables
 
@@ -35,14 +36,12 @@ def _table(seed: int, exponents: tuple[float, float, float]) -> pl.DataFrame:
 
 def _differ(table: pl.DataFrame) -> bool:
     """Likelihood-ratio test of one exponent against one for each property, as F for few rows."""
-    from scipy.special import fdtrc
-
     shared, apart = (
         fit_law(table, law, objective="log-squares", draws=0, interval="sandwich") for law in (_SHARED, _APART)
     )
     spare = apart.rows - len(apart.coefficients)
     gain = (shared.objective_value - apart.objective_value) / 2
-    return bool(fdtrc(2, spare, gain / (apart.objective_value / spare)) < 0.05)
+    return f_chance(2, spare, gain / (apart.objective_value / spare)) < 0.05
 
 
 def check(tables: Tables) -> list[Claim]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rung.files import write_text
 from rung.fit import Fit
+from rung.report.checklist import checklist
 from rung.report.figure import render_figure
 from rung.units import format_count, format_error, format_interval, format_percent, format_value
 
@@ -25,7 +26,7 @@ def write_page(path: str | Path, fit: Fit, runs: Runs, held_out: HeldOut | None 
 
 
 def page_text(fit: Fit, runs: Runs, held_out: HeldOut | None = None) -> str:
-    """A page: the figure, coefficients, what was read, held-out rows and warnings.
+    """A page: the figure, coefficients, backtest, held-out rows, warnings, what was read, and the checklist of a law.
 
     Args:
         fit: The fit.
@@ -46,5 +47,10 @@ def page_text(fit: Fit, runs: Runs, held_out: HeldOut | None = None) -> str:
     environment.globals |= {"interval": format_interval, "error": format_error, "percent_of": format_percent}
     svg = render_figure(fit, runs, held_out, "svg").decode()
     return environment.get_template("page.html").render(
-        fit=fit, runs=runs, held_out=held_out, figure=svg[svg.index("<svg") :], percent=f"{100 * fit.level:g}"
+        fit=fit,
+        runs=runs,
+        held_out=held_out,
+        checklist=checklist(fit, runs, held_out),
+        figure=svg[svg.index("<svg") :],
+        percent=f"{100 * fit.level:g}",
     )

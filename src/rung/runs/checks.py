@@ -18,6 +18,9 @@ _LARGEST_LOSS = 25.0
 """Nats per token; a uniform guess over a million words has 13.8."""
 
 
+_FEWEST, _MOST = 1e-2, 1e6
+"""Tokens for each parameter, in the median row, beyond which units are doubted."""
+
 _DRIFT, _MONOTONE = 1.25, 0.7
 """Ratio of flops to 6 N D between sizes, and how steadily it drifts, from which conventions count as mixed."""
 
@@ -79,10 +82,27 @@ def require_usable(runs: Runs, columns: list[str]) -> None:
                 f"{runs.row_name(second)} has the same {what} as row {runs.frame[ROW][first]} but other {' and '.join(differing)}: "
                 f"{parts[0]} does not name runs here. Name them: --map run={','.join(parts)}."
             )
+        telling = _telling(runs, first, second, identity)
+        if telling:
+            parts = [runs.mapping.get(name, name) for name in ("run", *telling)]
+            raise RunsError(
+                f"{runs.row_name(second)} has the same {what} as row {runs.frame[ROW][first]} but another {' and '.join(telling)}: "
+                f"{parts[0]} does not name runs here. Name them: --map run={','.join(parts)}."
+            )
         raise RunsError(
             f"{runs.row_name(second)} repeats row {runs.frame[ROW][first]} ({what} the same; {len(repeated)} rows "
             "take part in repeats). Remove the repeats or pass --drop-duplicates."
         )
+
+
+def _telling(runs: Runs, first: int, second: int, identity: list[str]) -> list[str]:
+    """Columns that may tell two rows' runs apart: they differ there, and have few values over the table."""
+    if not runs.has("run"):
+        return []
+    frame = runs.frame
+    among = [name for name in runs.file_columns if name not in {*identity, "loss", ROW}]
+    few = [name for name in among if 1 < frame[name].n_unique() <= max(len(runs) // 20, 2)]
+    return [name for name in few if frame[name][first] != frame[name][second]][:2]
 
 
 def _loss(runs: Runs, target: str) -> list[tuple[str, str]]:
@@ -110,16 +130,35 @@ def _counts(runs: Runs) -> list[tuple[str, str]]:
             if len(values) and np.max(values) < 1e4:
                 source = runs.mapping.get(column, column)
                 words = plain(source).split("_")
-                unit = next((size for word, size in _UNIT_WORDS.items() if word in words), usual)
+                named = next((size for word, size in _UNIT_WORDS.items() if word in words), None)
+                unit, other = named or usual, "" if named else f", or *{'1e9' if usual == '1e6' else '1e6'}"
                 written = name_text(source) if source in runs.columns else f"({source})"
                 found.append(
                     (
                         "implausible_units",
                         f"{runs.source}: the largest {column} is {np.max(values):g}; is {source} in millions or billions? "
-                        f"Rung counts single {'tokens' if column == 'tokens' else 'parameters'}: --map '{name}={written}*{unit}'.",
+                        f"Rung counts single {'tokens' if column == 'tokens' else 'parameters'}: --map '{name}={written}*{unit}'{other}.",
                     )
                 )
-    return found
+    return found or _tokens_for_params(runs)
+
+
+def _tokens_for_params(runs: Runs) -> list[tuple[str, str]]:
+    if not (runs.has("tokens") and runs.has("params")):
+        return []
+    with np.errstate(all="ignore"):
+        ratio = runs.numbers("tokens") / runs.numbers("params")
+    ratio = ratio[np.isfinite(ratio) & (ratio > 0)]
+    middle = float(np.median(ratio)) if len(ratio) else 1.0
+    if _FEWEST < middle < _MOST:
+        return []
+    return [
+        (
+            "implausible_units",
+            f"{runs.source}: the median row has {middle:.2g} tokens for each parameter. Are both single counts? Otherwise say so: "
+            "--map 'D=tokens*1e6'.",
+        )
+    ]
 
 
 def _compute(runs: Runs) -> list[tuple[str, str]]:

@@ -185,6 +185,9 @@ def no_column(
     shown = ", ".join(found[:12]) + (f" and {len(found) - 12} more" if len(found) > 12 else "")
     known = {plain(name): name for name in (*found, *also)}
     near = difflib.get_close_matches(plain(column), known, 1)
+    if not near or plain(column) not in near[0]:
+        # A name that holds the wanted word is nearer than one that is spelt alike: final_loss than flops, for loss.
+        near = [name for name in known if plain(column) in name.split("_")][:1] or near
     hint = f' Did you mean "{known[near[0]]}"?' if near else ""
     symbol = next((symbol for symbol, name in SYMBOLS.items() if name == column and symbol != "L"), column)
     remedy = "" if before else f" Map it: --map {symbol}=COLUMN."

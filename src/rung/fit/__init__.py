@@ -10,8 +10,9 @@ from rung.fit.intervals import LawEnds, law_ends, reopen
 from rung.fit.objective import OBJECTIVES, Objective
 from rung.fit.profile import Profiler
 from rung.fit.result import Estimate, Fit
-from rung.fit.select import Ranked, Selection, name_of, select, weighted_median
+from rung.fit.select import Ranked, Selection, name_of, select
 from rung.fit.stored import holds_selection, read_fit, read_selection
+from rung.fit.weighing import weighted_median
 
 __all__ = [
     "OBJECTIVES",

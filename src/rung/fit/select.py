@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from rung.fit.intervals import method_for
 from rung.fit.result import SCHEMA, Fit
 from rung.fit.search import QUICK_ROUNDS, Problem
 from rung.fit.setup import Setup, scale_of, set_up
+from rung.fit.weighing import SHARPNESS, combined, cut_errors, paired, score_of
 from rung.laws import SYMBOLS, Law, find_law, law_book
 from rung.laws.tree import Array
 from rung.runs import Runs, read_runs
@@ -31,17 +32,8 @@ CURVES = ("m1", "m2", "m3", "broken-1")
 """Laws of one variable x, compared along the only one that a table has."""
 
 _ALONG = ("C", "D", "N", "S")
-_LATE = 3.0
-"""Power of the share of rows fitted by which later cuts weigh more: they are nearer to the forecast wanted."""
-
-_SHARPNESS = 3.0
-"""Power of a law's error with which its weight falls."""
-
 _TIE = 2.0
 """Standard errors of the paired difference within which two laws are tied."""
-
-_MISSING = 0.6
-"""Share of the cuts that a law must have been fitted at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +185,7 @@ def combined_backtest(runs: Any, laws: Sequence[str | Law] = (), seed: int = 0) 
     """How the combined forecast of a selection would have done at each cut; see `select` for the arguments."""
     table = runs if isinstance(runs, Runs) else read_runs(runs)
     tried, _ = _tried(table, laws, None, CUTS, None, None, None, None, 0.9, seed)
-    return _combined([one.rolled for one in tried])
+    return combined([one.rolled for one in tried])
 
 
 def _tried(
@@ -254,20 +246,20 @@ def _try(setup: Setup, level: float, by: str | None, cuts: int, seed: int) -> _T
 
 def _ranked(tried: Sequence[_Tried], failed: Mapping[str, str]) -> Selection:
     fits, rolled = [one.fit for one in tried], [one.rolled for one in tried]
-    errors = [_cut_errors(one) for one in rolled]
+    errors = [cut_errors(one) for one in rolled]
     places = sorted(set().union(*errors))
-    scores = np.array([_score(found, places) for found in errors])
+    scores = np.array([score_of(found, places) for found in errors])
     aicc = np.array([one.aicc for one in tried])
     shown = np.where(np.isfinite(scores), scores, np.inf)
     # Without a backtest the criterion alone speaks, and every law that is near its lowest counts.
-    powers = shown**-_SHARPNESS if places else np.exp(-0.5 * (aicc - np.min(aicc)))
+    powers = shown**-SHARPNESS if places else np.exp(-0.5 * (aicc - np.min(aicc)))
     best = int(np.argmin(shown)) if places else int(np.argmin(aicc))
-    paired = [_paired(found, errors[best]) for found in errors]
+    gaps = [paired(found, errors[best]) for found in errors]
     tied = [
         place == best or bool(np.isfinite(shown[place]) and mean <= _TIE * spread)
         if places
         else aicc[place] - aicc.min() < 2
-        for place, (mean, spread) in enumerate(paired)
+        for place, (mean, spread) in enumerate(gaps)
     ]
     simplest = min(
         (place for place in range(len(fits)) if tied[place]), key=lambda p: (len(fits[p].coefficients), shown[p])
@@ -277,14 +269,14 @@ def _ranked(tried: Sequence[_Tried], failed: Mapping[str, str]) -> Selection:
             fit=fits[place],
             weight=float(powers[place] / powers.sum()),
             error=float(scores[place]),
-            difference=paired[place][0],
-            difference_error=paired[place][1],
+            difference=gaps[place][0],
+            difference_error=gaps[place][1],
             tied=tied[place],
             aicc=float(aicc[place] - aicc.min()),
         )
         for place in range(len(fits))
     ]
-    combined = _combined(rolled)
+    together = combined(rolled)
     before = prior(combined=True)
     return Selection(
         by=next((one.by for one in rolled if one.by), None),
@@ -293,42 +285,8 @@ def _ranked(tried: Sequence[_Tried], failed: Mapping[str, str]) -> Selection:
         chosen=name_of(fits[simplest].law),
         failed=failed,
         noise=float(np.std(fits[best].noise)) if len(fits[best].noise) else 0.0,
-        discrepancy=learn(combined, before) if any(one.by for one in rolled) else None,
+        discrepancy=learn(together, before) if any(one.by for one in rolled) else None,
     )
-
-
-def _cut_errors(rolled: Rolled) -> dict[int, tuple[float, float]]:
-    """For each cut, by its place: the share of rows fitted, and the mean size of the law's error."""
-    if rolled.scored is None:
-        return {}
-    scored = rolled.scored
-    return {
-        int(place): (
-            float(np.mean(rolled.scale <= rolled.cuts[place])),
-            float(np.mean(np.minimum(np.abs(scored.error[scored.cut == place]), 1.0))),
-        )
-        for place in np.unique(scored.cut)
-    }
-
-
-def _score(errors: Mapping[int, tuple[float, float]], places: Sequence[int]) -> float:
-    """Root of the mean square of a law's errors over cuts, later ones weighing more; nan with too few cuts."""
-    if not places or len(errors) < _MISSING * len(places):
-        return np.nan
-    share, error = (np.array(part) for part in zip(*errors.values(), strict=True))
-    return float(np.sqrt(np.average(error**2, weights=share**_LATE)))
-
-
-def _paired(one: Mapping[int, tuple[float, float]], other: Mapping[int, tuple[float, float]]) -> tuple[float, float]:
-    """Mean difference of two laws' errors over the cuts of both, later ones weighing more, and its standard error."""
-    both = sorted(set(one) & set(other))
-    if len(both) < 2:
-        return 0.0, np.inf
-    gap = np.array([one[place][1] - other[place][1] for place in both])
-    weight = np.array([one[place][0] for place in both]) ** _LATE
-    weight /= weight.sum()
-    mean = float(weight @ gap)
-    return mean, float(np.sqrt(weight**2 @ (gap - mean) ** 2 * len(both) / (len(both) - 1)))
 
 
 def _aicc(problem: Problem, internal: Array) -> float:
@@ -342,69 +300,3 @@ def _aicc(problem: Problem, internal: Array) -> float:
     else:
         deviance = 2 * count * np.log(np.mean(np.abs(residuals)))
     return float(deviance + 2 * size + 2 * size * (size + 1) / (count - size - 1))
-
-
-def _combined(rolled: Sequence[Rolled]) -> Scored | None:
-    """The backtest of the combined forecast: its law error holds how far the laws lie apart.
-
-    At each cut the laws weigh what the smaller cuts had shown by then, on rows that the cut was fitted to.
-    """
-    present = [one for one in rolled if one.scored is not None]
-    if not present:
-        return None
-    places = sorted({int(place) for one in present for place in np.unique(_scored(one).cut)})
-    parts = [part for place in places if (part := _combined_at(present, place)) is not None]
-    if not parts:
-        return None
-    return Scored(
-        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in Scored.__dataclass_fields__}
-    )
-
-
-def _scored(rolled: Rolled) -> Scored:
-    assert rolled.scored is not None
-    return rolled.scored
-
-
-def _combined_at(rolled: Sequence[Rolled], place: int) -> Scored | None:
-    usable = [one for one in rolled if np.any(_scored(one).cut == place)]
-    if not usable:
-        return None
-    here = [_scored(one).take(_scored(one).cut == place) for one in usable]
-    rows = here[0].row
-    if any(not np.array_equal(part.row, rows) for part in here):
-        here = [part for part in here if np.array_equal(part.row, rows)]
-    errors = [_seen_errors(one, place) for one in usable][: len(here)]
-    seen = sorted(set().union(*errors))
-    scores = np.array([_score(found, seen) for found in errors])
-    weights = (
-        np.where(np.isfinite(scores), np.maximum(scores, 1e-12) ** -_SHARPNESS, 0.0) if seen else np.ones(len(here))
-    )
-    if not weights.any():
-        weights = np.ones(len(here))
-    forecasts = np.stack([part.forecast for part in here])
-    share = np.where(np.isfinite(forecasts), (weights / weights.sum())[:, None], 0.0)
-    share = share / np.sum(share, axis=0)
-    middle = np.array([weighted_median(forecasts[:, at], share[:, at]) for at in range(len(rows))])
-    noise = np.array([part.noise[0] for part in here])
-    first = here[int(np.argmax(weights))]
-    # A law far off the others counts by its weight alone, not by how far it is.
-    apart = np.minimum(
-        np.abs(np.nan_to_num(forecasts - middle)), 3 * np.median(noise) + np.median(np.abs(forecasts - middle), axis=0)
-    )
-    inner = np.minimum(np.nan_to_num(np.stack([part.law_error for part in here])), 1.0)
-    return replace(first, forecast=middle, law_error=np.sqrt(np.sum(share * (apart**2 + inner**2), axis=0)))
-
-
-def _seen_errors(rolled: Rolled, place: int) -> dict[int, tuple[float, float]]:
-    """Errors at the cuts below one, on the rows that it was fitted to."""
-    scored = _scored(rolled)
-    seen = (scored.cut < place) & (rolled.scale[scored.row] <= rolled.cuts[place])
-    return _cut_errors(replace(rolled, scored=scored.take(seen))) if seen.any() else {}
-
-
-def weighted_median(values: Array, weights: Array) -> float:
-    """The value at half of the weight."""
-    order = np.argsort(values)
-    total = np.cumsum(weights[order])
-    return float(values[order[int(np.searchsorted(total, 0.5 * total[-1]))]])

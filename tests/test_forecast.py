@@ -187,3 +187,11 @@ def test_a_group_that_is_held_out_whole_is_named():
     rest, held = split(runs, "corpus = 'b'")
     with pytest.raises(RungError, match="no row fitted has its corpus, 'b'"):
         compare_held_out(rung.fit(rest, "E[corpus] + A / N^alpha", draws=20), held)
+
+
+def test_noise_and_law_are_independent_in_a_new_run():
+    fit = rung.fit(noisy(60), draws=0, interval="statistical")
+    ahead = rung.forecast(fit, N=1e11, D=2e12)
+    law, run = (np.log(high / low) for low, high in (ahead.law_interval, ahead.run_interval))
+    noise = float(np.diff(np.quantile(fit.noise, [0.05, 0.95]))[0])
+    assert run == pytest.approx(np.hypot(law, noise), rel=0.12)

@@ -118,7 +118,7 @@ def likelihood(scored: Scored) -> tuple[Array, int]:
     The rows of a cut within a factor of two of scale are one observation, their mean error, and the observations of
     a cut together count as one: they share the fit and most of the way.
     """
-    usable = np.isfinite(scored.law_error) & (scored.distance > _NEAR) & (scored.noise > 0)
+    usable = np.isfinite(scored.law_error) & np.isfinite(scored.error) & (scored.distance > _NEAR) & (scored.noise > 0)
     total = np.zeros(len(GRID))
     cuts = 0
     for cut in np.unique(scored.cut[usable]):

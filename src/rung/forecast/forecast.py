@@ -267,7 +267,8 @@ class _FromFits:
 def _law(fit: Fit, question: Question, draws: Mapping[str, Array], value: Array, profiler: Profiler | None) -> _Law:
     if profiler is not None:
         ends = law_ends(profiler, fit, question.variables, question.levels)
-        return _FromEnds(ends, np.random.default_rng(fit.seed).permutation(_PAIRS), _PAIRS)
+        # A stream of its own: in the order of the noise, law and noise would rise together.
+        return _FromEnds(ends, np.random.default_rng([fit.seed, 1]).permutation(_PAIRS), _PAIRS)
     columns = {name: np.broadcast_to(values, value.shape) for name, values in question.variables.items()}
     return _FromFits(fit, draws, columns, -(-_PAIRS // len(fit.draws)) if len(fit.draws) else 0)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from rung.errors import FitError
 from rung.fit.cuts import choose_cuts, score
-from rung.fit.search import QUICK_ROUNDS, search
+from rung.fit.search import QUICK, search
 from rung.fit.setup import Setup, scale_of, set_up
 from rung.laws import Law
 from rung.runs import Runs
@@ -69,7 +69,7 @@ def drop_start(
         assert scale is not None
         rng = np.random.default_rng(seed)
         with np.errstate(all="ignore"):
-            internal = search(setup.problem, rng, rounds=QUICK_ROUNDS).internal
+            internal = search(setup.problem, rng, effort=QUICK).internal
             scored = score(setup.problem, scale[1], cuts, internal, rng)
         if scored is None:
             continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -36,7 +36,7 @@ from rung.fit.profile import MOST_ROWS
 from rung.fit.resample import Draws, bootstrap
 from rung.fit.residuals import residual_cautions
 from rung.fit.result import Estimate, Fit
-from rung.fit.search import ROUNDS, Optimum, Problem, search
+from rung.fit.search import FULL, Effort, Optimum, Problem, search
 from rung.fit.sensitivity import objective_caution
 from rung.fit.setup import Setup, scale_of, set_up
 from rung.laws import Law
@@ -115,7 +115,7 @@ def fit_set_up(
     draws: int,
     seed: int,
     start: Mapping[str, float] | None = None,
-    rounds: Sequence[tuple[int, int]] = ROUNDS,
+    effort: Effort = FULL,
     by: str | None = None,
     cuts: int = CUTS,
 ) -> tuple[Fit, Rolled]:
@@ -123,7 +123,7 @@ def fit_set_up(
     problem, design = setup.problem, setup.problem.design
     rng = np.random.default_rng(seed)
     with np.errstate(all="ignore"):
-        optimum = search(problem, rng, start, rounds)
+        optimum = search(problem, rng, start, effort)
         story = _tell(setup, optimum, draws, level, method, rng, by, cuts)
     used = columns_used(problem.law, setup.target, setup.weights)
     measure = problem.objective

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,8 +24,25 @@ PROJECTED_CANDIDATES = 256
 ROUNDS = ((2048, 128), (8192, 256))
 """Further rounds where starts disagree: candidates screened by their objective, and starts kept."""
 
-QUICK_ROUNDS = ((2048, 64),)
-"""The same where many laws are compared."""
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How many starts are run.
+
+    Attributes:
+        balanced: Share-balanced starts of the first round.
+        projected: Starts by variable projection beside them, where the law has a linear part.
+        rounds: Further rounds where starts disagree: candidates screened, and starts kept.
+    """
+
+    balanced: int = FIRST_STARTS
+    projected: int = PROJECTED_STARTS
+    rounds: tuple[tuple[int, int], ...] = ROUNDS
+
+
+FULL = Effort()
+QUICK = Effort(balanced=20, projected=8, rounds=((2048, 64),))
+"""Where many laws are compared, or one over and over."""
 
 SAFE_SHARE = 0.1
 AGREEMENT = 1e-6
@@ -225,7 +242,7 @@ def search(
     problem: Problem,
     rng: np.random.Generator,
     start: Mapping[str, float] | None = None,
-    rounds: Sequence[tuple[int, int]] = ROUNDS,
+    effort: Effort = FULL,
 ) -> Optimum:
     """Minimise from share-balanced and projected starts until enough of them agree.
 
@@ -236,12 +253,12 @@ def search(
         problem: What is fitted.
         rng: Source of the starts.
         start: The one start, where it is given.
-        rounds: Further rounds where starts disagree: candidates screened, and starts kept.
+        effort: How many starts are run.
 
     Raises:
         FitError: No start reached a finite objective.
     """
-    ends = _explore(problem.sampled(rng), rng, start, rounds)
+    ends = _explore(problem.sampled(rng), rng, start, effort)
     space = problem.workspace(_LEADING)
     end, point, scale, converged = _finish(problem, space, ends)
     if not np.isfinite(end):
@@ -265,7 +282,7 @@ def search(
 
 
 def _explore(
-    problem: Problem, rng: np.random.Generator, start: Mapping[str, float] | None, rounds: Sequence[tuple[int, int]]
+    problem: Problem, rng: np.random.Generator, start: Mapping[str, float] | None, effort: Effort
 ) -> Solutions:
     """Where the starts end in the first stage: all of them, in as many rounds as it takes."""
     law, design = problem.law, problem.design
@@ -273,11 +290,11 @@ def _explore(
     if start is not None:
         starts = _given_start(problem, start)
     else:
-        projected = projected_starts(law, design, PROJECTED_STARTS, PROJECTED_CANDIDATES, rng)
-        starts = np.concatenate([projected, balanced_starts(law, design, FIRST_STARTS, rng)])
+        projected = projected_starts(law, design, effort.projected, PROJECTED_CANDIDATES, rng)
+        starts = np.concatenate([projected, balanced_starts(law, design, effort.balanced, rng)])
     space = problem.workspace(len(starts))
     found = problem.first_stage(space, starts, weights)
-    for candidates, kept in rounds if start is None else ():
+    for candidates, kept in effort.rounds if start is None else ():
         values = found.objective_J
         if _agreed(values, float(np.min(values)), problem) >= SAFE_SHARE * len(values):
             break

@@ -15,7 +15,7 @@ from rung.fit.discrepancy import Discrepancy, learn, prior
 from rung.fit.fit import fit_set_up
 from rung.fit.intervals import method_for
 from rung.fit.result import SCHEMA, Fit
-from rung.fit.search import QUICK_ROUNDS, Problem
+from rung.fit.search import QUICK, Problem
 from rung.fit.setup import Setup, scale_of, set_up
 from rung.fit.weighing import SHARPNESS, combined, cut_errors, paired, score_of
 from rung.laws import SYMBOLS, Law, find_law, law_book
@@ -236,9 +236,7 @@ class _Tried:
 
 def _try(setup: Setup, level: float, by: str | None, cuts: int, seed: int) -> _Tried:
     method = method_for(setup.problem, None, 0)
-    found, rolled = fit_set_up(
-        setup, level=level, method=method, draws=0, seed=seed, rounds=QUICK_ROUNDS, by=by, cuts=cuts
-    )
+    found, rolled = fit_set_up(setup, level=level, method=method, draws=0, seed=seed, effort=QUICK, by=by, cuts=cuts)
     internal = setup.problem.design.internal(setup.problem.law, found.values.values())
     with np.errstate(all="ignore"):
         return _Tried(found, rolled, _aicc(setup.problem, internal))

@@ -20,6 +20,9 @@ from rung.fit.student import f_chance
 from rung.laws.tree import Array
 from rung.units import format_count, format_percent
 
+_MOST_ROWS = 20_000
+"""Rows that are looked at, evenly over a longer table."""
+
 _OUTLIER = 6.0
 """Robust spreads from the law beyond which a run is odd."""
 
@@ -62,15 +65,17 @@ class _View:
 
 def residual_cautions(problem: Problem, optimum: Optimum) -> list[Caution]:
     """Everything that the residuals show; nothing for residuals without a spread."""
-    design = problem.design
-    residuals = optimum.residuals
+    design, residuals, jacobian = problem.design, optimum.residuals, optimum.jacobian_Kn
+    if design.rows > _MOST_ROWS:
+        rows = np.linspace(0, design.rows - 1, _MOST_ROWS).astype(np.intp)
+        design, residuals, jacobian = design.take(rows), residuals[rows], jacobian[:, rows]
     spread = float(np.median(np.abs(residuals))) / _NORMAL_MEDIAN
     if spread == 0 or design.rows < design.size + 4:
         return []
     logs = {
         name: np.log(column) for name, column in design.columns.items() if np.all(column > 0) and np.ptp(column) > 0
     }
-    view = _View(design=design, residuals=residuals, spread=spread, logs=logs, jacobian_Kn=optimum.jacobian_Kn)
+    view = _View(design=design, residuals=residuals, spread=spread, logs=logs, jacobian_Kn=jacobian)
     checks: tuple[Callable[[_View], Caution | None], ...] = (
         _outliers,
         _size_off,

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
 
-from rung.cli.selection import Selection, pairs, read_law, read_selected, say, unused_maps
+from rung.cli.selection import LAW, Measure, Selection, pairs, read_law, read_selected, say, unused_maps
 from rung.cli.text import table
 
 if TYPE_CHECKING:
     from rung.fit import Backtest
 
-LAW = Group("Law and objective", sort_key=0)
 RESULT = Group("Result", sort_key=2)
 
 
@@ -23,11 +22,7 @@ def backtest(
     *,
     law: Annotated[str, Parameter(group=LAW)] = "chinchilla",
     fix: Annotated[tuple[str, ...], Parameter(group=LAW, negative="", consume_multiple=False)] = (),
-    target: Annotated[str | None, Parameter(group=LAW)] = None,
-    objective: Annotated[str | None, Parameter(group=LAW)] = None,
-    delta: Annotated[float | None, Parameter(group=LAW)] = None,
-    weights: Annotated[str | None, Parameter(group=LAW)] = None,
-    laws: Annotated[str | None, Parameter(group=LAW)] = None,
+    measure: Measure = Measure(),  # noqa: B008  # frozen
     selection: Selection = Selection(),  # noqa: B008  # frozen
     by: Annotated[str | None, Parameter(group=RESULT)] = None,
     cuts: Annotated[int, Parameter(group=RESULT)] = 6,
@@ -45,16 +40,6 @@ def backtest(
         A law of the book (rung laws), or a formula. Chinchilla's by default.
     fix
         Hold a coefficient at a value: E=1.69. Repeatable.
-    target
-        The column that the law predicts; loss unless the law says otherwise.
-    objective
-        As for rung fit; log-huber by default.
-    delta
-        Where Huber's loss turns from square to absolute; 0.001 for log-huber.
-    weights
-        A column of row weights.
-    laws
-        A TOML file of your own laws that join the book.
     by
         Cut along this symbol or column: flops by default, else the law's first variable.
     cuts
@@ -70,16 +55,16 @@ def backtest(
     from rung.units import parse_number
 
     table_of_runs = read_selected(runs, selection)
-    chosen = read_law(law, table_of_runs, laws, selection, target=target, objective=objective, weights=weights)
+    chosen = read_law(law, table_of_runs, selection, measure)
     found = backtest_law(
         chosen.runs,
         chosen.law,
         by=by,
         cuts=cuts,
         objective=chosen.objective,
-        delta=delta,
+        delta=measure.delta,
         target=chosen.target,
-        weights=weights,
+        weights=measure.weights,
         fix={name: parse_number(value) for name, value in pairs(fix, "--fix").items()},
         level=level,
         seed=seed,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Group, Parameter
 
 from rung.cli.backtest import summary
-from rung.cli.selection import Selection, pairs, read_law, read_selected, say, unused_maps
+from rung.cli.selection import LAW, Measure, Selection, pairs, read_law, read_selected, say, unused_maps
 from rung.cli.text import table
 from rung.errors import ReportError
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from rung.forecast import HeldOut
     from rung.runs import Runs
 
-LAW = Group("Law and objective", sort_key=0)
 RESULT = Group("Result", sort_key=2)
 
 
@@ -29,11 +28,7 @@ def fit(
     law: Annotated[str, Parameter(group=LAW)] = "chinchilla",
     fix: Annotated[tuple[str, ...], Parameter(group=LAW, negative="", consume_multiple=False)] = (),
     borrow: Annotated[tuple[str, ...], Parameter(group=LAW, negative="", consume_multiple=False)] = (),
-    target: Annotated[str | None, Parameter(group=LAW)] = None,
-    objective: Annotated[str | None, Parameter(group=LAW)] = None,
-    delta: Annotated[float | None, Parameter(group=LAW)] = None,
-    weights: Annotated[str | None, Parameter(group=LAW)] = None,
-    laws: Annotated[str | None, Parameter(group=LAW)] = None,
+    measure: Measure = Measure(),  # noqa: B008  # frozen
     selection: Selection = Selection(),  # noqa: B008  # frozen
     hold_out: Annotated[str | None, Parameter(group=RESULT)] = None,
     level: Annotated[float, Parameter(group=RESULT)] = 0.9,
@@ -59,16 +54,6 @@ def fit(
         Hold a coefficient at a value: E=1.69. Repeatable.
     borrow
         Take coefficients from a law of the book or a kept fit: alpha,beta=besiroglu-2024. Repeatable.
-    target
-        The column that the law predicts; loss unless the law says otherwise.
-    objective
-        log-huber (the default), log-absolute, log-squares, log-student-t, squares, huber, absolute, logit-huber or logit-squares.
-    delta
-        Where Huber's loss turns from square to absolute; 0.001 for log-huber.
-    weights
-        A column of row weights.
-    laws
-        A TOML file of your own laws that join the book.
     hold_out
         Leave these rows out of the fit and forecast them instead: "params > 1e9".
     level
@@ -95,17 +80,17 @@ def fit(
     for path in kinds:
         require_writable(path)
     table_of_runs = read_selected(runs, selection)
-    chosen = read_law(law, table_of_runs, laws, selection, target=target, objective=objective, weights=weights)
+    chosen = read_law(law, table_of_runs, selection, measure)
     fitted_on, held = split(chosen.runs, hold_out)
-    if weights:
-        fitted_on = fitted_on.drop_weightless(weights)
+    if measure.weights:
+        fitted_on = fitted_on.drop_weightless(measure.weights)
     result = fit_law(
         fitted_on,
         chosen.law,
         objective=chosen.objective,
-        delta=delta,
+        delta=measure.delta,
         target=chosen.target,
-        weights=weights,
+        weights=measure.weights,
         fix={name: parse_number(value) for name, value in pairs(fix, "--fix").items()},
         borrow={
             name.strip(): source for names, source in pairs(borrow, "--borrow").items() for name in names.split(",")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
 
-from rung.cli.selection import AUTO, read_selected, say
+from rung.cli.selection import AUTO, LAW, Measure, read_selected, say
 from rung.cli.selection import Selection as Rows
 from rung.cli.text import table
 from rung.errors import ReportError, RungError
@@ -15,7 +15,6 @@ from rung.errors import ReportError, RungError
 if TYPE_CHECKING:
     from rung.fit import Selection
 
-LAW = Group("Laws and objective", sort_key=0)
 RESULT = Group("Result", sort_key=2)
 
 
@@ -24,11 +23,7 @@ def select(
     /,
     *,
     law: Annotated[tuple[str, ...], Parameter(group=LAW, negative="", consume_multiple=False)] = (),
-    target: Annotated[str | None, Parameter(group=LAW)] = None,
-    objective: Annotated[str | None, Parameter(group=LAW)] = None,
-    delta: Annotated[float | None, Parameter(group=LAW)] = None,
-    weights: Annotated[str | None, Parameter(group=LAW)] = None,
-    laws: Annotated[str | None, Parameter(group=LAW)] = None,
+    measure: Measure = Measure(),  # noqa: B008  # frozen
     rows: Rows = Rows(),  # noqa: B008  # frozen
     by: Annotated[str | None, Parameter(group=RESULT)] = None,
     cuts: Annotated[int, Parameter(group=RESULT)] = 6,
@@ -45,16 +40,6 @@ def select(
         A table of runs: CSV, TSV, Parquet or JSONL; - for CSV on standard input.
     law
         A law of the book, or a formula; those that fit the table's columns by default. Repeatable.
-    target
-        The column that the laws predict; loss by default.
-    objective
-        As for rung fit, the same for every law.
-    delta
-        Where Huber's loss turns from square to absolute; 0.001 for log-huber.
-    weights
-        A column of row weights.
-    laws
-        A TOML file of your own laws that join the book.
     by
         Cut along this symbol or column: flops by default, else the laws' first variable.
     cuts
@@ -81,13 +66,13 @@ def select(
     table_of_runs = read_selected(runs, rows)
     found = select_laws(
         table_of_runs,
-        [find_law(name, table_of_runs.columns, laws) for name in law],
+        [find_law(name, table_of_runs.columns, measure.laws) for name in law],
         by=by,
         cuts=cuts,
-        objective=objective,
-        delta=delta,
-        target=target,
-        weights=weights,
+        objective=measure.objective,
+        delta=measure.delta,
+        target=measure.target,
+        weights=measure.weights,
         level=level,
         seed=seed,
     )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rung.runs import Runs
 
 AUTO = "auto"
+LAW = Group("Law and objective", sort_key=0)
 ROWS = Group("Columns and rows", sort_key=1)
 
 
@@ -37,6 +38,23 @@ class Selection:
     """Leave out rows up to this many training tokens, such as 10e9: the start of each run; auto lets backtests decide."""
     drop_nonfinite: Annotated[bool, Parameter(negative="")] = False
     """Leave out rows in which a number that the law uses is missing or not finite."""
+
+
+@Parameter(name="*", group=LAW)
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """What is fitted, and by which objective."""
+
+    target: str | None = None
+    """The column that the law predicts; loss unless the law says otherwise."""
+    objective: str | None = None
+    """log-huber (the default), log-absolute, log-squares, log-student-t, squares, huber, absolute, logit-huber or logit-squares."""
+    delta: float | None = None
+    """Where Huber's loss turns from square to absolute; 0.001 for log-huber."""
+    weights: str | None = None
+    """A column of row weights."""
+    laws: str | None = None
+    """A TOML file of your own laws that join the book."""
 
 
 def read_selected(path: str, selection: Selection) -> Runs:
@@ -75,35 +93,27 @@ class Wish:
     used: list[str]
 
 
-def read_law(
-    law: str,
-    runs: Runs,
-    laws: str | None,
-    selection: Selection,
-    *,
-    target: str | None,
-    objective: str | None,
-    weights: str | None,
-) -> Wish:
+def read_law(law: str, runs: Runs, selection: Selection, measure: Measure) -> Wish:
     """The law that a user named, and the rows that it can use."""
     from rung.fit import columns_used, drop_start
     from rung.laws import find_law, law_book
 
-    chosen = find_law(law, runs.columns, laws)
-    entry = law_book(laws).get(chosen.name)
-    target = target or (entry.target if entry else "loss")
-    used = columns_used(chosen, target, weights)
+    chosen = find_law(law, runs.columns, measure.laws)
+    entry = law_book(measure.laws).get(chosen.name)
+    target = measure.target or (entry.target if entry else "loss")
+    objective = measure.objective or (entry.objective if entry else None)
+    used = columns_used(chosen, target, measure.weights)
     if selection.drop_nonfinite:
         runs = runs.drop_nonfinite([name for name in used if name not in chosen.groups], chosen.groups)
     if selection.drop_tokens == AUTO:
         runs = drop_start(
-            runs, chosen, target=target, objective=objective or (entry.objective if entry else None), weights=weights
+            runs, chosen, target=target, objective=objective, delta=measure.delta, weights=measure.weights
         )
     return Wish(
         runs=runs,
         law=chosen,
         target=target,
-        objective=objective or (entry.objective if entry else None),
+        objective=objective,
         used=used,
     )
 

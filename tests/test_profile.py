@@ -1,0 +1,46 @@
+"""What profile intervals, noise and weights are, by their definitions."""
+
+import numpy as np
+import pytest
+
+import rung
+from rung.fit import reopen
+from rung.fit.noise import nearness
+from rung.fit.student import student_quantile
+from test_backtest import isoflop
+
+
+@pytest.mark.parametrize("end", ["low", "high"])
+@pytest.mark.parametrize("name", ["E", "alpha", "beta"])
+def test_an_end_is_where_the_objective_has_risen_by_the_squared_quantile(name, end):
+    runs = isoflop(noise=0.01)
+    fit = rung.fit(runs, draws=0)
+    profiler = reopen(fit)
+    unit = np.eye(5)[list(fit.coefficients).index(name)]
+    held = rung.fit(runs, fix={name: getattr(fit.coefficients[name], end)}, draws=0)
+    rise = 2 * (held.objective_value - fit.objective_value) / profiler.shape.scale_of(unit)
+    assert np.sqrt(rise) == pytest.approx(student_quantile(0.95, profiler.shape.degrees), rel=0.03)
+
+
+def test_noise_is_that_of_the_largest_scale():
+    assert nearness(np.array([1.0, 10.0, 100.0])) == pytest.approx(
+        np.exp([-2.0, -1.0, 0.0]) / np.mean(np.exp([-2.0, -1.0, 0.0]))
+    )
+    runs = isoflop(noise=0.0, levels=12)
+    rng = np.random.default_rng(0)
+    flops = 6.0 * runs["params"].to_numpy() * runs["tokens"].to_numpy()
+    spread = np.where(flops > 3e19, 0.002, 0.02)
+    noisy = runs.with_columns(loss=runs["loss"] * np.exp(spread * rng.standard_normal(len(runs))))
+    fit = rung.fit(noisy, draws=0)
+    residuals = reopen(fit).optimum.residuals
+    expected = np.sqrt(np.average(residuals**2, weights=nearness(flops)) * len(runs) / (len(runs) - 5))
+    # The positions of quantiles reach a little beyond the residuals themselves.
+    assert np.std(fit.noise) == pytest.approx(expected, rel=0.1)
+    assert expected < 0.9 * np.std(residuals)
+
+
+def test_weights_fall_with_the_third_power_of_the_error():
+    found = rung.select(isoflop(noise=0.002), ["chinchilla", "A / N^alpha + B / D^beta", "kaplan-nd"])
+    first, *others = found.laws
+    for other in others:
+        assert first.weight / other.weight == pytest.approx((other.error / first.error) ** 3)

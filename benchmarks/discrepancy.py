@@ -27,6 +27,8 @@ import studies
 def default_law(study):
     if {"params", "tokens"} <= set(study.runs.columns):
         return "chinchilla"
+    if "characters" in study.runs.columns:
+        return "vocabulary"
     return "clark-2022" if "num_experts" in study.runs.columns else "E + B / D^beta"
 
 
@@ -41,7 +43,7 @@ def likeliest(scored):
 def measured(study):
     """Log-likelihoods of tau for the default law and for the combined forecast of one study."""
     table = rung.read_runs(study.runs)
-    setup = set_up(table, default_law(study))
+    setup = set_up(table, default_law(study), target="loss")
     _, rolled = fit_set_up(setup, level=0.9, method="sandwich", draws=0, seed=0)
     alone = likeliest(rolled.scored)
     try:

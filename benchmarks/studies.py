@@ -45,7 +45,7 @@ class Study:
 def scale_of(runs):
     if {"params", "tokens"} <= set(runs.columns):
         return 6.0 * runs["params"].to_numpy() * runs["tokens"].to_numpy()
-    column = next(name for name in ("tokens", "params", "flops") if name in runs.columns)
+    column = next(name for name in ("tokens", "characters", "params", "flops") if name in runs.columns)
     return runs[column].to_numpy().astype(float)
 
 
@@ -176,5 +176,6 @@ def all_studies(most=12):
     """Every study, a few curves of the collections of curves."""
     yield from surfaces()
     yield from routing()
+    yield vocabulary()
     yield from curves(most)
     yield from samples(most)

@@ -1,8 +1,8 @@
 """Forecasts of the held-out largest scale on published studies: `python benchmarks/truth.py`.
 
 Every method gets the same rows and the same held-out ones, and no setting per study: Rung's combined forecast
-(`rung select`) and its default fit, careful and careless practice, variable projection, the learning-curve forms M1 to
-M4 and the broken law, and two baselines. Told per study: median absolute relative error, bias, coverage of the 90 %
+(`rung select`) and its default fit, careful and careless practice, variable projection, the package `chinchilla`, the
+learning-curve forms M1 to M4 and the broken law, and two baselines. Told per study: median absolute relative error, bias, coverage of the 90 %
 interval of a new run, and the mean interval score (Winkler 1972), in percent of the loss. What the laws stray by is
 learnt from the other studies alone.
 """
@@ -10,17 +10,20 @@ learnt from the other studies alone.
 import argparse
 import json
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 
 import numpy as np
-from scipy.optimize import curve_fit, least_squares, minimize, nnls
+import polars as pl
+from scipy.optimize import brentq, curve_fit, least_squares, minimize, nnls
 
 import rung
 import rung.fit.discrepancy
 from rung.forecast import compare_held_out
 
 sys.path.append(str(Path(__file__).parent))
+import peers
 import studies
 
 DISCREPANCY = sys.modules["rung.fit.discrepancy"]
@@ -29,10 +32,13 @@ DELTA = 1e-3
 
 
 class Form:
-    """A law for SciPy: its value at log coefficients, and starts."""
+    """A law for SciPy: its value at log coefficients, starts, and whether residuals are those of the logarithm."""
 
-    def __init__(self, size, value, draw):
-        self.size, self.value, self.draw = size, value, draw
+    def __init__(self, size, value, draw, logs=True):
+        self.size, self.value, self.draw, self.logs = size, value, draw, logs
+
+    def scale(self, values):
+        return np.log(values) if self.logs else values
 
 
 def columns(runs):
@@ -60,6 +66,17 @@ def form_of(study):
             )
 
         return Form(5, value, draw)
+    if "characters" in study.runs.columns:
+        names = ("params_non_vocab", "params_vocab", "characters")
+
+        def value(theta, x):
+            terms = (np.exp(theta[i] - theta[3 + i] * np.log(x[name])) for i, name in enumerate(names))
+            return sum(terms) - np.exp(theta[6])
+
+        def draw(rng):
+            return np.concatenate([rng.uniform(-2, 10, 3), rng.uniform(0.1, 0.8, 3), [rng.uniform(1, 2)]])
+
+        return Form(7, value, draw, logs=False)
     x_name = "tokens" if "tokens" in study.runs.columns else "params"
 
     def value(theta, x):
@@ -79,12 +96,13 @@ def huber(r, weights):
 
 def careful(study, rng, starts=64, resamples=200):
     """Log-Huber from many starts, pairs bootstrap, and residual noise: how the field's best practice does it."""
-    form, x, y = form_of(study), columns(study.fitted), np.log(study.fitted["loss"].to_numpy())
+    form, x = form_of(study), columns(study.fitted)
+    y = form.scale(study.fitted["loss"].to_numpy())
     ahead = columns(study.ahead)
 
     def objective(theta, weights):
         with np.errstate(all="ignore"):
-            found = huber(y - np.log(form.value(theta, x)), weights)
+            found = huber(y - form.scale(form.value(theta, x)), weights)
         return found if np.isfinite(found) else 1e9
 
     ones = np.ones(len(y))
@@ -95,19 +113,25 @@ def careful(study, rng, starts=64, resamples=200):
     for _ in range(resamples):
         weights = np.bincount(rng.integers(len(y), size=len(y)), minlength=len(y)).astype(float)
         theta = minimize(objective, best.x, (weights,), method="L-BFGS-B").x
-        forecasts.append(np.log(form.value(theta, ahead)))
-    residual = y - np.log(form.value(best.x, x))
+        forecasts.append(form.scale(form.value(theta, ahead)))
+    residual = y - form.scale(form.value(best.x, x))
     widened = residual * np.sqrt(len(y) / max(len(y) - form.size, 1))
     drawn = np.stack(forecasts) + rng.choice(widened, (resamples, len(study.ahead)))
     low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-    return form.value(best.x, ahead), np.exp(low), np.exp(high)
+    if form.logs:
+        low, high = np.exp(low), np.exp(high)
+    return form.value(best.x, ahead), low, high
 
 
 def careless(study, rng):
     """curve_fit from one start, plain least squares, its own covariance."""
     form, x, y = form_of(study), columns(study.fitted), study.fitted["loss"].to_numpy()
     ahead = columns(study.ahead)
-    start = np.array([5.0, 5.0, 0.5, 0.3, 0.3]) if form.size == 5 else np.array([1.0, np.log(y.min() / 2), 0.3])
+    start = {
+        3: np.array([1.0, np.log(abs(y.min()) / 2), 0.3]),
+        5: np.array([5.0, 5.0, 0.5, 0.3, 0.3]),
+        7: np.array([5.0, 5.0, 5.0, 0.3, 0.3, 0.3, 1.7]),
+    }[form.size]
     theta, covariance = curve_fit(lambda _, *t: form.value(np.array(t), x), np.zeros(len(y)), y, start, maxfev=20000)
     value = form.value(theta, ahead)
     if not np.all(np.isfinite(covariance)):
@@ -141,6 +165,16 @@ def projected(study, _rng):
     return basis @ amplitude, None, None
 
 
+def package(study, _rng):
+    """The package `chinchilla` 0.2.0 from its 72 starts."""
+    with tempfile.TemporaryDirectory() as folder:
+        study.fitted.select(C=6 * pl.col("params") * pl.col("tokens"), N="params", D="tokens", loss="loss").write_csv(
+            Path(folder) / "df.csv"
+        )
+        theta = peers.chinchilla_package(folder)
+    return form_of(study).value(theta, columns(study.ahead)), None, None
+
+
 def last(study, _rng):
     scale = studies.scale_of(study.fitted)
     top = scale >= scale.max() / 1.1
@@ -152,8 +186,32 @@ def line(study, _rng):
     return np.exp(height + slope * np.log(studies.scale_of(study.ahead))), None, None
 
 
+def m4(study, rng):
+    """M4, (L - e) / (e0 - L)^a = b x^-c, by least squares of the logarithm of both sides, and solved for L."""
+    x, y = np.log(study.fitted["tokens"].to_numpy().astype(float)), study.fitted["loss"].to_numpy()
+    ahead = np.log(study.ahead["tokens"].to_numpy().astype(float))
+
+    def excess(theta, loss):
+        floor, top = y.min() / (1 + np.exp(-theta[0])), y.max() * (1 + np.exp(theta[1]))
+        return np.log(loss - floor) - np.exp(theta[2]) * np.log(top - loss), floor, top
+
+    def residual(theta):
+        return excess(theta, y)[0] - theta[3] + np.exp(theta[4]) * x
+
+    best = None
+    for _ in range(40):
+        start = np.array([rng.normal(0, 2), rng.normal(-1, 2), rng.normal(-1, 1), rng.normal(0, 3), rng.normal(-1, 1)])
+        found = least_squares(residual, start, max_nfev=400)
+        if np.isfinite(found.cost) and (best is None or found.cost < best.cost):
+            best = found
+    _, floor, top = excess(best.x, y)
+    wanted = best.x[3] - np.exp(best.x[4]) * ahead
+    ends = floor + (top - floor) * np.array([1e-12, 1 - 1e-12])
+    return np.array([brentq(lambda loss, w=w: excess(best.x, loss)[0] - w, *ends) for w in wanted]), None, None
+
+
 def curve_method(name):
-    """M1 to M4 and the broken law by least squares in logarithms from many starts."""
+    """M1 to M3 and the broken law by least squares in logarithms from many starts."""
 
     def value(theta, x):
         match name:
@@ -209,12 +267,15 @@ def rung_method(verb):
                 if "num_experts" in study.runs.columns
                 else "chinchilla"
                 if {"params", "tokens"} <= set(study.runs.columns)
+                else "vocabulary"
+                if "characters" in study.runs.columns
                 else "E + B / D^beta"
             )
             if verb == "select":
-                fitted = rung.select(table, [law, "clark-bilinear"] if "num_experts" in study.runs.columns else ())
+                named = {"clark-2022": [law, "clark-bilinear"], "vocabulary": [law]}.get(law, ())
+                fitted = rung.select(table, named, target="loss")
             else:
-                fitted = rung.fit(table, law, draws=0)
+                fitted = rung.fit(table, law, draws=0, target="loss")
             said = compare_held_out(fitted, rung.read_runs(study.ahead))
         finally:
             DISCREPANCY.studies = original
@@ -229,7 +290,7 @@ def rung_method(verb):
 def winkler(measured, low, high):
     """Mean interval score: the width, and 2 / (1 - level) times what a measurement lies outside by."""
     miss = np.maximum(low - measured, 0) + np.maximum(measured - high, 0)
-    return float(np.mean((high - low + 2 / (1 - LEVEL) * miss) / measured))
+    return float(np.mean((high - low + 2 / (1 - LEVEL) * miss) / np.abs(measured)))
 
 
 def judge(study, method, seed):
@@ -271,25 +332,29 @@ def main():
         "careful": careful,
         "careless": careless,
         "projection": projected,
+        "package": package,
         "last": last,
         "line": line,
         "M1": curve_method("M1"),
         "M2": curve_method("M2"),
         "M3": curve_method("M3"),
+        "M4": m4,
         "broken": curve_method("broken"),
     }
     wanted = arguments.methods.split(",") if arguments.methods else list(methods)
     result = {}
-    chosen = [*studies.surfaces(), *studies.routing()] if arguments.surfaces else studies.all_studies(arguments.curves)
+    chosen = (
+        [*studies.surfaces(), *studies.routing(), studies.vocabulary()]
+        if arguments.surfaces
+        else studies.all_studies(arguments.curves)
+    )
     for study in chosen:
         if arguments.only and arguments.only not in study.name:
             continue
-        surface = "params" in study.runs.columns
+        surface = "tokens" not in study.runs.columns or "params" in study.runs.columns
         found = {}
         for name in wanted:
-            if name in ("M1", "M2", "M3", "broken") and surface:
-                continue
-            if name in ("careful", "careless", "projection") and "num_experts" in study.runs.columns:
+            if not applies(name, surface, set(study.runs.columns)):
                 continue
             found[name] = judge(study, methods[name], 0)
         result[study.name] = {
@@ -311,6 +376,17 @@ def main():
     summarise(result)
 
 
+def applies(name, surface, columns):
+    """Whether a method has a form for a study's columns."""
+    if name in ("M1", "M2", "M3", "M4", "broken"):
+        return not surface
+    if name == "package":
+        return {"params", "tokens"} <= columns
+    if "characters" in columns:
+        return name not in ("projection", "line")
+    return name not in ("careful", "careless", "projection") or "num_experts" not in columns
+
+
 def summarise(result):
     """The shares that docs/benchmarks.md states."""
     curves = {name: one for name, one in result.items() if name.startswith(("curve", "lcdb"))}
@@ -320,14 +396,18 @@ def summarise(result):
         for name in ("rung select", "rung fit", "careful"):
             print(f"  {name}: {shares(part.values(), name)}")
     own = [one["methods"] for name, one in curves.items() if name.startswith("curve")]
-    for peer in ("M1", "M2", "M3", "broken"):
+    for peer in ("M1", "M2", "M3", "M4", "broken"):
         both = [
             (m["rung select"], m[peer])
             for m in own
             if "rmsle" in m.get("rung select", {}) and "rmsle" in m.get(peer, {})
         ]
         better = sum(mine["rmsle"] < theirs["rmsle"] for mine, theirs in both)
-        print(f"learning-curve benchmark: better RMSLE than {peer} on {better} of {len(both)}")
+        mean = [np.exp(np.mean(np.log([pair[side]["rmsle"] for pair in both]))) for side in (0, 1)] if both else [0, 0]
+        print(
+            f"learning-curve benchmark: better RMSLE than {peer} on {better} of {len(both)}; geometric mean "
+            f"{100 * mean[0]:.2f} % against {100 * mean[1]:.2f} %"
+        )
 
 
 def shares(studies_told, name):

@@ -156,6 +156,7 @@ FAULTS = {
     "mixed_conventions": Fault(counted_twice, counted_once),
     "fixed_proportion": Fault(proportional),
     "undetermined": Fault(proportional),
+    "trade_off": Fault(narrow),
     "on_bound": Fault(below_zero, grid),
     "influential_runs": Fault(corner),
 }

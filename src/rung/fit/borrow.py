@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rung.errors import Caution, FitError
-from rung.fit.design import Design
+from rung.fit.ahead import AHEAD, law_ahead
 from rung.fit.result import Fit
 from rung.fit.search import Problem, make_problem
 from rung.fit.setup import Setup
 from rung.laws import law_book
-from rung.laws.tree import Array
 from rung.units import format_value
 
 if TYPE_CHECKING:
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
 
 _UNKNOWN = 0.1
 """Relative uncertainty of a published constant that comes without one."""
-
-_AHEAD = 10.0
-"""Multiple of the largest run at which the forecast is watched."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,13 +82,10 @@ def _looked_up(name: str, source: str | Fit) -> Borrowed:
 def sensitivity(setup: Setup, fit: Fit, borrowed: Mapping[str, Borrowed]) -> tuple[Caution, ...]:
     """For each borrowed coefficient: how the law ten times beyond the largest run moves with it."""
     problem = setup.problem
-    here = _beyond(problem.design)
-    usual = _ahead(problem, problem.law, fit, here)
+    usual = _ahead(problem, problem.law, fit)
     found = []
     for name, one in borrowed.items():
-        moved = [
-            _ahead(problem, _moved(problem.law, name, one.value + side * one.error), fit, here) for side in (-1, 1)
-        ]
+        moved = [_ahead(problem, _moved(problem.law, name, one.value + side * one.error), fit) for side in (-1, 1)]
         shifts = [100 * (float(value) / usual - 1) for value in moved]
         told = (
             " to ".join(f"{shift:+.2f} %" for shift in sorted(shifts))
@@ -108,16 +101,10 @@ def sensitivity(setup: Setup, fit: Fit, borrowed: Mapping[str, Borrowed]) -> tup
             Caution(
                 "borrowed",
                 f"{name} = {format_value(one.value)} is borrowed from {one.source}. Moved by {size} and the rest fitted again, the law at "
-                f"{_AHEAD:g} times the largest run moves by {told}.",
+                f"{AHEAD:g} times the largest run moves by {told}.",
             )
         )
     return tuple(found)
-
-
-def _beyond(design: Design) -> dict[str, Array]:
-    """A point ten times beyond the largest run, along each variable in the same share."""
-    share = _AHEAD ** (1 / len(design.columns))
-    return {name: np.array([float(column.max()) * share]) for name, column in design.columns.items()}
 
 
 def _moved(law: Law, name: str, value: float) -> Law:
@@ -126,12 +113,10 @@ def _moved(law: Law, name: str, value: float) -> Law:
     return replace(law, coefficients=tuple(replace(c, fixed=value) if c.name == name else c for c in law.coefficients))
 
 
-def _ahead(problem: Problem, law: Law, fit: Fit, here: Mapping[str, Array]) -> float:
-    """The law at a point, fitted again from where it stood; for laws with groups, at the first level of each."""
+def _ahead(problem: Problem, law: Law, fit: Fit) -> float:
+    """The law beyond the largest run, fitted again from where it stood."""
     part = make_problem(law, problem.design, problem.objective)
     start = problem.design.internal(law, fit.values.values())
     with np.errstate(all="ignore"):
         internal = part.solve(start[None, :], problem.design.weights[None, :], scale=fit.scale, warm=True).internal_JK
-        groups = {group: np.zeros(1, dtype=np.intp) for group in problem.design.groups}
-        space = problem.design.at(here, groups).workspace(law, problem.objective.residual, 1)
-        return float(problem.objective.untransform(space.evaluate(internal)[0][0])[0])
+        return float(problem.objective.untransform(np.array([law_ahead(part, internal[0])[0]]))[0])

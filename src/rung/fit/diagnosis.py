@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rung.errors import Caution
+from rung.fit.ahead import determined_ahead, trade_off_caution
 from rung.fit.covariance import Curvature, undetermined_by_design, without_effect
 from rung.fit.design import Design, column_of
 from rung.fit.resample import Draws
@@ -202,7 +203,7 @@ def run_cautions(design: Design, curvature: Curvature, draws: Draws, level: floa
 
 
 def determination_cautions(
-    problem: Problem, optimum: Optimum, curvature: Curvature, undetermined: set[int]
+    problem: Problem, optimum: Optimum, curvature: Curvature, undetermined: set[int], level: float
 ) -> list[Caution]:
     names = names_of(problem)
     design = problem.design
@@ -252,9 +253,12 @@ def determination_cautions(
             Caution(
                 "undetermined",
                 f"the data do not determine {listed([names[place] for place in rest])}: other values fit as well, so no interval "
-                "is given. Vary the columns of those terms independently, or fix coefficients (--fix).",
+                f"is given.{determined_ahead(problem, curvature, optimum.internal, level)} Vary the columns of those terms independently, "
+                "or fix coefficients (--fix).",
             )
         )
+    elif traded := trade_off_caution(problem, curvature, optimum.internal, level):
+        found.append(traded)
     return found
 
 

@@ -215,7 +215,7 @@ def _tell(
             *plausibility(setup.table, setup.target),
             *column_cautions(problem, setup.target),
             *search_cautions(optimum),
-            *determination_cautions(problem, optimum, shape, loose),
+            *determination_cautions(problem, optimum, shape, loose, level),
             *group_cautions(levels),
             *run_cautions(problem.design, shape, drawn, level),
             *([influence] if influence else []),

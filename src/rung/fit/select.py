@@ -24,11 +24,14 @@ from rung.runs import Runs, read_runs
 
 CANDIDATES: dict[tuple[str, ...], tuple[str, ...]] = {
     ("N", "D", "U"): ("muennighoff-2023", "data-repeated", "chinchilla", "kaplan-nd"),
-    ("N", "D"): ("chinchilla", "chinchilla-tied", "densing-loss", "kaplan-nd", "kaplan-floor", "farseer"),
+    ("N", "D"): ("chinchilla", "densing-loss", "kaplan-floor", "farseer"),
 }
-"""Laws that are compared by default where a table has these columns, and they vary."""
+"""Laws that are compared by default where a table has these columns, and they vary.
 
-CURVES = ("m1", "m2", "m3", "broken-1")
+A special case of another, such as kaplan-nd of kaplan-floor, would be the same law with two votes.
+"""
+
+CURVES = ("m1", "m2", "m3", "broken-falling")
 """Laws of one variable x, compared along the only one that a table has."""
 
 _ALONG = ("C", "D", "N", "S")

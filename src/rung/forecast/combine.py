@@ -53,12 +53,12 @@ class _Voice:
     ends: LawEnds | None
 
     def draws(self, point: int) -> Array:
-        """Draws in proportion to the weight; a law that its rows do not determine there stands where it stands."""
+        """Draws in proportion to the weight; a law that its rows do not bound there stands where it stands."""
         count = max(1, round(self.weight * _DRAWS))
         if self.ends is None:
             return np.full(count, self.value[point])
         found = self.ends.draws(point, count)
-        return np.where(np.isnan(found), self.value[point], found)
+        return np.where(np.isfinite(found), found, self.value[point])
 
 
 def reopened(selection: Selection) -> list[Profiler | None]:

@@ -13,17 +13,22 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rung.errors import FitError, ForecastError, FormulaError, PapersError, ReportError, RungError, RunsError
+    from rung.errors import FitError, ForecastError, FormulaError, PapersError, PlanError, ReportError, RungError, RunsError
     from rung.fit import Backtest, Fit, Objective, Selection, backtest, fit, read_fit, read_selection, select  # type: ignore[no-redef]
     from rung.forecast import Forecast, forecast, forecast_grid, forecast_selection, invert  # type: ignore[no-redef]
     from rung.laws import Law, law_book
     from rung.papers import reproduce
+    from rung.plan import Allocation, allocate, cost
     from rung.report import draw_figure, write_page
     from rung.runs import Runs, read_runs
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "Allocation": "rung.plan",
+    "allocate": "rung.plan",
+    "cost": "rung.plan",
+    "PlanError": "rung.errors",
     "PapersError": "rung.errors",
     "reproduce": "rung.papers",
     "select": "rung.fit",
@@ -55,6 +60,7 @@ _HOME = {
 }
 
 __all__ = [
+    "Allocation",
     "Backtest",
     "Fit",
     "FitError",
@@ -64,13 +70,16 @@ __all__ = [
     "Law",
     "Objective",
     "PapersError",
+    "PlanError",
     "ReportError",
     "RungError",
     "Runs",
     "RunsError",
     "Selection",
     "__version__",
+    "allocate",
     "backtest",
+    "cost",
     "draw_figure",
     "fit",
     "forecast",

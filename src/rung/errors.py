@@ -31,6 +31,10 @@ class ForecastError(RungError):
     """A forecast or an inversion cannot be made from this fit."""
 
 
+class PlanError(RungError):
+    """A plan cannot be made: a budget, a limit, a cost or a machine that does not serve."""
+
+
 class ReportError(RungError):
     """A figure, a page or a result file cannot be written."""
 

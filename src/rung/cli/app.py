@@ -17,6 +17,11 @@ VERBS: dict[str, tuple[str, str]] = {
         "rung.cli.forecast:forecast",
         "Ask a fit about runs not made: loss, or the size a loss needs.",
     ),
+    "allocate": (
+        "rung.cli.allocate:allocate",
+        "How large a model and how much data, for a budget or a wished loss.",
+    ),
+    "cost": ("rung.cli.cost:cost", "Hours, money, energy and memory of a training."),
     "reproduce": ("rung.cli.reproduce:reproduce", "The papers: a claim of each, checked here."),
     "laws": ("rung.cli.laws:laws", "The law book: published laws with source, convention and constants."),
 }

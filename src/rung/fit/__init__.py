@@ -3,15 +3,18 @@
 from rung.fit.backtest import Backtest, backtest
 from rung.fit.burn_in import drop_start
 from rung.fit.curve import LearningCurve, learning_curve
+from rung.fit.cuts import scale_levels
+from rung.fit.derived import power_terms
 from rung.fit.design import column_of, columns_used, measured_at
 from rung.fit.discrepancy import Discrepancy
 from rung.fit.fit import fit
-from rung.fit.intervals import LawEnds, law_ends, reopen
+from rung.fit.intervals import LawEnds, interval_of, law_ends, reopen
 from rung.fit.objective import OBJECTIVES, Objective
 from rung.fit.profile import Profiler
 from rung.fit.result import Estimate, Fit
 from rung.fit.select import Ranked, Selection, name_of, select
 from rung.fit.stored import holds_selection, read_fit, read_selection
+from rung.fit.student import student_quantile
 from rung.fit.weighing import weighted_median
 
 __all__ = [
@@ -32,13 +35,17 @@ __all__ = [
     "drop_start",
     "fit",
     "holds_selection",
+    "interval_of",
     "law_ends",
     "learning_curve",
     "measured_at",
     "name_of",
+    "power_terms",
     "read_fit",
     "read_selection",
     "reopen",
+    "scale_levels",
     "select",
+    "student_quantile",
     "weighted_median",
 ]

@@ -82,9 +82,9 @@ def _summary(value: float, draws: Array, level: float) -> Estimate:
     return Estimate(value=value, low=float(low), high=float(high), std_error=float(np.std(draws, ddof=1)))
 
 
-def _exponents(law: Law) -> tuple[str, str] | None:
-    """The exponents of N and D where the law is a sum with one term in each, c / N^a and c / D^b."""
-    found: dict[str, str] = {}
+def power_terms(law: Law) -> dict[str, tuple[str, str]] | None:
+    """The factor and the exponent of N and of D, where the law is a sum with one term in each, c / N^a and c / D^b."""
+    found: dict[str, tuple[str, str]] = {}
     for sign, term in signed_terms(law.tree):
         present = {name.name for name in names(term)} & {"N", "D"}
         if not present:
@@ -92,18 +92,22 @@ def _exponents(law: Law) -> tuple[str, str] | None:
         power = _power_term(term) if sign > 0 else None
         if power is None or power[0] not in present or power[0] in found or len(present) > 1:
             return None
-        found[power[0]] = power[1]
-    if set(found) != {"N", "D"} or not set(found.values()) <= set(law.coefficient_names):
-        return None
-    return found["N"], found["D"]
+        found[power[0]] = power[1:]
+    used = {name for pair in found.values() for name in pair}
+    return found if set(found) == {"N", "D"} and used <= set(law.coefficient_names) else None
 
 
-def _power_term(term: Expression) -> tuple[str, str] | None:
-    """The variable and the exponent of a term c / x^a or c * x^-a, with c a single name."""
+def _exponents(law: Law) -> tuple[str, str] | None:
+    terms = power_terms(law)
+    return (terms["N"][1], terms["D"][1]) if terms else None
+
+
+def _power_term(term: Expression) -> tuple[str, str, str] | None:
+    """The variable, the factor and the exponent of a term c / x^a or c * x^-a, with c a single name."""
     match term:
-        case Binary("/", Name(), Binary("^", Name(variable, None), Name(exponent, None))):
-            return variable, exponent
-        case Binary("*", Name(), Binary("^", Name(variable, None), Negative(Name(exponent, None)))):
-            return variable, exponent
+        case Binary("/", Name(factor), Binary("^", Name(variable, None), Name(exponent, None))):
+            return variable, factor, exponent
+        case Binary("*", Name(factor), Binary("^", Name(variable, None), Negative(Name(exponent, None)))):
+            return variable, factor, exponent
         case _:
             return None

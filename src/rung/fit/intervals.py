@@ -73,6 +73,11 @@ def ends_of(profiler: Profiler, quantities: Quantities, method: str, root: float
     return Ends(value=values[0], low=values[0] - half, high=values[0] + half)
 
 
+def interval_of(profiler: Profiler, quantities: Quantities, method: str, level: float) -> Ends:
+    """Intervals of quantities of the coefficients at a level, by the profile or the sandwich."""
+    return ends_of(profiler, quantities, method, student_quantile((1 + level) / 2, profiler.shape.degrees))
+
+
 def coefficient_intervals(
     profiler: Profiler, method: str, level: float, values_BK: Array, loose: frozenset[int]
 ) -> tuple[Array, Array]:

@@ -2,6 +2,7 @@
 
 from rung.laws.book import Entry, find_law, law_book
 from rung.laws.law import SYMBOLS, Law
+from rung.laws.surface import Surface
 from rung.laws.syntax import parse_formula
 
-__all__ = ["SYMBOLS", "Entry", "Law", "find_law", "law_book", "parse_formula"]
+__all__ = ["SYMBOLS", "Entry", "Law", "Surface", "find_law", "law_book", "parse_formula"]

@@ -1,0 +1,346 @@
+"""Where a law is lowest at a given cost.
+
+Along a curve of equal cost a variable is bought with the others; the law is lowest where one more unit of cost buys
+the same in each. All derivatives are exact, and by logarithms.
+
+Shapes: `L` lanes (one problem each), `K` internal numbers of the coefficients, `V` variables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rung.laws import Surface
+from rung.laws.tree import Array
+
+_GRID = 129
+_ROUNDS = 80
+_CLOSE = 1e-13
+_LEAP = 100.0
+_STEP = 1e-4
+_SWEEPS = 60
+_FIRST_STRIDE = 0.05
+_STRIDES = 14
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repeats:
+    """What tokens are worth that are seen more than once, and parameters beyond what the unique tokens can use.
+
+    Source: Muennighoff et al. 2023, arXiv:2305.16264, equations 5 and 6.
+
+    Attributes:
+        unique: Unique tokens U.
+        size: The compute-optimal size for U tokens; None where sizes count in full.
+        tokens_last: Repetitions R_D* after which a token has lost 1 - 1/e of its worth.
+        params_last: The same for parameters, R_N*.
+    """
+
+    unique: float
+    size: float | None
+    tokens_last: float
+    params_last: float
+
+    def worth(self, logs_LV: Array, variables: tuple[str, ...]) -> tuple[Array, Array]:
+        """Logarithms of what N and D are worth (L, V), and their slopes (L, V)."""
+        worth, slopes = logs_LV.copy(), np.ones_like(logs_LV)
+        for name, base, last in (("D", self.unique, self.tokens_last), ("N", self.size, self.params_last)):
+            if name in variables and base is not None:
+                place = variables.index(name)
+                worth[:, place], slopes[:, place] = _saturated(logs_LV[:, place], base, last)
+        return worth, slopes
+
+
+def _saturated(logs: Array, base: float, last: float) -> tuple[Array, Array]:
+    with np.errstate(over="ignore"):
+        beyond = np.maximum(np.exp(logs) / base - 1, 0.0)
+    left = np.exp(-beyond / last)
+    worth = np.log(base) + np.log1p(last * (1 - left))
+    inside = beyond == 0
+    slope = (1 + beyond) * left / (1 + last * (1 - left))
+    return np.where(inside, logs, worth), np.where(inside, 1.0, slope)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frontier:
+    """A law over its variables, and what they cost.
+
+    Attributes:
+        variables: The variables that are chosen (V,); the last is the one that takes what the others leave of a budget.
+        law: The law in its coefficients and the variables.
+        cost: The cost in the variables.
+        limits: Logarithms of the smallest and largest value of each variable (V, 2).
+        ratio: The last variable over the first, where it is fixed.
+        repeats: What repeated tokens are worth; None where every token counts in full.
+    """
+
+    variables: tuple[str, ...]
+    law: Surface
+    cost: Surface
+    limits: Array
+    ratio: float | None = None
+    repeats: Repeats | None = None
+
+    @property
+    def tied(self) -> bool:
+        """Whether the budget leaves nothing to choose."""
+        return self.ratio is not None or len(self.variables) == 1
+
+    def losses(self, theta_LK: Array, logs_LV: Array) -> tuple[Array, Array]:
+        """The law (L,), and its slopes by the logarithm of each variable (V, L)."""
+        seen, chain = (logs_LV, 1.0) if self.repeats is None else self.repeats.worth(logs_LV, self.variables)
+        values, slopes = self.law.evaluate(np.concatenate([theta_LK, seen], axis=1))
+        return values, slopes[theta_LK.shape[1] :] * np.transpose(chain)
+
+    def costs(self, logs_LV: Array) -> tuple[Array, Array]:
+        """Logarithm of the cost (L,), and its slopes by the logarithm of each variable (V, L)."""
+        values, slopes = self.cost.evaluate(logs_LV)
+        with np.errstate(all="ignore"):
+            return np.log(values), slopes / values
+
+    def spend(self, logs_LV: Array, budget_L: Array) -> Array:
+        """The points with their last variable (all, in proportion, where they are tied) set to spend the budget.
+
+        Rows of nan where the others alone cost more.
+        """
+        points = np.array(logs_LV, dtype=float)
+        moved = np.zeros(points.shape[1])
+        moved[-1] = 1.0
+        if self.ratio is not None:
+            points[:, -1] = points[:, 0] + np.log(self.ratio)
+            moved[0] = 1.0
+        # The logarithm of a sum of powers is convex: Newton's steps come from above after the first.
+        for _ in range(_ROUNDS):
+            height, slopes = self.costs(points)
+            slope = moved @ slopes
+            with np.errstate(all="ignore"):
+                step = (height - budget_L) / slope
+            step = np.where(np.isfinite(step), step, np.inf)
+            points -= np.where(np.isfinite(step), np.clip(step, -_LEAP, _LEAP), 0.0)[:, None] * moved
+            if np.all(~(np.abs(step) > _CLOSE)):
+                break
+        height = self.costs(points)[0]
+        low = points[:, -1] < self.limits[-1, 0] - 1e-9
+        points[low | ~(np.abs(height - budget_L) < 1e-9)] = np.nan
+        return points
+
+    def pull(self, theta_LK: Array, points_LV: Array, place: int) -> Array:
+        """How the law rises along equal cost with the logarithm of one variable (L,); inf where nothing is left to spend."""
+        loss = self.losses(theta_LK, points_LV)[1]
+        cost = self.costs(points_LV)[1]
+        with np.errstate(all="ignore"):
+            rise = loss[place] - loss[-1] * cost[place] / cost[-1]
+        return np.where(np.isnan(points_LV).any(axis=1), np.inf, rise)
+
+    def best(self, theta_LK: Array, budget_L: Array, near: Array | None = None) -> Array:
+        """Logarithms of the variables at which the law is lowest for a budget (L, V), a logarithm of the cost.
+
+        Args:
+            theta_LK: Internal numbers of the coefficients.
+            budget_L: Logarithm of the budget.
+            near: Where to begin (V,); by default everywhere between the limits.
+
+        A row is nan where nothing can be bought.
+        """
+        lanes = len(theta_LK)
+        start = np.tile(np.mean(self.limits, axis=1) if near is None else near, (lanes, 1))
+        if self.tied:
+            return self.spend(start, budget_L)
+        points = start
+        chosen = range(len(self.variables) - 1)
+        for sweep in range(_SWEEPS):
+            before = points
+            for place in chosen:
+                points = self._along(theta_LK, budget_L, points, place, wide=near is None and sweep == 0)
+            if len(chosen) == 1 or not np.nanmax(np.abs(points - before)) > 1e-10:
+                break
+        return points
+
+    def _along(self, theta_LK: Array, budget_L: Array, points_LV: Array, place: int, *, wide: bool) -> Array:
+        """The best value of one variable, the others but the last held."""
+
+        def at(x_L: Array) -> tuple[Array, Array]:
+            moved = points_LV.copy()
+            moved[:, place] = x_L
+            spent = self.spend(moved, budget_L)
+            return spent, self.pull(theta_LK, spent, place)
+
+        low, high = self._bracket(theta_LK, budget_L, points_LV, place, at, wide=wide)
+        low_pull, high_pull = at(low)[1], at(high)[1]
+        # Where the law still falls at the upper limit, or rises from the lower one, that limit is the best.
+        stuck_high, stuck_low = ~(high_pull > 0), ~(low_pull < 0)
+        middle = np.full(len(low), np.nan)
+        for _ in range(_ROUNDS):
+            with np.errstate(all="ignore"):
+                cut = high - high_pull * (high - low) / (high_pull - low_pull)
+            before, middle = middle, np.where((cut > low) & (cut < high), cut, (low + high) / 2)
+            if np.all(np.abs(middle - before) <= _CLOSE * np.maximum(np.abs(middle), 1)):
+                break
+            here = at(middle)[1]
+            up = here > 0
+            # Illinois: an end that stays counts half, so that both ends move.
+            high, low = np.where(up, middle, high), np.where(up, low, middle)
+            low_pull = np.where(up, low_pull / 2, here)
+            high_pull = np.where(up, here, high_pull / 2)
+        best = np.where(stuck_low, low, np.where(stuck_high, high, middle))
+        return at(best)[0]
+
+    def _bracket(
+        self, theta_LK: Array, budget_L: Array, points_LV: Array, place: int, at, *, wide: bool
+    ) -> tuple[Array, Array]:
+        bottom, top = self.limits[place]
+        if not wide:
+            here = points_LV[:, place]
+            low, high = here - _FIRST_STRIDE, here + _FIRST_STRIDE
+            stride = _FIRST_STRIDE
+            for _ in range(_STRIDES):
+                falls, rises = at(low)[1] < 0, at(high)[1] > 0
+                if np.all((falls | (low <= bottom)) & (rises | (high >= top))):
+                    break
+                stride *= 2
+                low, high = np.where(falls, low, low - stride), np.where(rises, high, high + stride)
+            return np.maximum(low, bottom), np.minimum(high, top)
+        grid = np.linspace(bottom, top, _GRID)
+        lanes = len(theta_LK)
+        spread = np.repeat(points_LV, _GRID, axis=0)
+        spread[:, place] = np.tile(grid, lanes)
+        spent = self.spend(spread, np.repeat(budget_L, _GRID))
+        values = self.losses(np.repeat(theta_LK, _GRID, axis=0), spent)[0].reshape(lanes, _GRID)
+        lowest = np.argmin(np.where(np.isfinite(values), values, np.inf), axis=1)
+        return grid[np.maximum(lowest - 1, 0)], grid[np.minimum(lowest + 1, _GRID - 1)]
+
+    def cheapest(self, theta_K: Array, wish: float, low: float, high: float) -> float | None:
+        """Logarithm of the lowest cost at which the law reaches a wish; None where it does not between two costs."""
+        theta = theta_K[None, :]
+
+        def gap(budget: float, near: Array | None) -> tuple[float, Array]:
+            point = self.best(theta, np.array([budget]), near)
+            return float(self.losses(theta, point)[0][0]) - wish, point[0]
+
+        steps = np.linspace(low, high, _GRID)
+        wide = np.tile(theta, (_GRID, 1))
+        reached = np.flatnonzero(self.losses(wide, self.best(wide, steps))[0] <= wish)
+        found = int(reached[0]) if len(reached) else None
+        if found is None:
+            return None
+        if found == 0:
+            return float(steps[0])
+        low, high = float(steps[found - 1]), float(steps[found])
+        low_gap, near = gap(low, None)
+        high_gap, near = gap(high, None)
+        for _ in range(_ROUNDS):
+            width = high - low
+            cut = high - high_gap * width / (high_gap - low_gap) if high_gap != low_gap else low
+            middle = cut if low + 0.01 * width < cut < high - 0.01 * width else (low + high) / 2
+            here, near = gap(middle, near)
+            if here <= 0:
+                high, high_gap, low_gap = middle, here, low_gap / 2
+            else:
+                low, low_gap, high_gap = middle, here, high_gap / 2
+            if here == 0 or high - low <= 1e-14 * max(abs(high), 1):
+                return middle
+        return (low + high) / 2
+
+    def flat(self, theta_K: Array, budget: float, best_V: Array, most: float) -> tuple[Array, Array]:
+        """The points at equal cost, below and above the best in the first variable, where the law reaches `most` (V,) each.
+
+        Where it does not before a limit, the point at that limit.
+        """
+        theta = theta_K[None, :]
+
+        def point(x: float) -> Array:
+            moved = best_V[None, :].copy()
+            moved[:, 0] = x
+            spent = self.spend(moved, np.array([budget]))
+            if len(self.variables) > 2 and np.all(np.isfinite(spent)):
+                held = self.limits.copy()
+                held[0] = x
+                spent = replace(self, limits=held).best(theta, np.array([budget]), spent[0])
+            return spent[0]
+
+        def over(x: float) -> bool:
+            here = point(x)
+            return bool(np.isnan(here).any() or self.losses(theta, here[None, :])[0][0] > most)
+
+        ends = []
+        for limit in self.limits[0]:
+            inside, stride = float(best_V[0]), 0.01 * np.sign(limit - best_V[0])
+            outside = None
+            while stride:
+                trial = inside + stride
+                past = (trial - limit) * np.sign(stride) >= 0
+                trial = float(limit) if past else float(trial)
+                if over(trial):
+                    outside = trial
+                    break
+                inside, stride = trial, 0.0 if past else stride * 1.6
+            for _ in range(50 if outside is not None else 0):
+                middle = (inside + outside) / 2
+                inside, outside = (inside, middle) if over(middle) else (middle, outside)
+            ends.append(point(inside))
+        return ends[0], ends[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Optima:
+    """The best variables for one budget as quantities of the coefficients, to be profiled.
+
+    Attributes:
+        frontier: The law and the cost.
+        budget: Logarithm of the budget.
+        near: The best variables at the estimate (V,).
+        places: Which of a fit's internal numbers the law uses at the level asked about.
+        free: Which of the variables are reported.
+    """
+
+    frontier: Frontier
+    budget: float
+    near: Array
+    places: tuple[int, ...]
+    free: tuple[int, ...]
+
+    def evaluate(self, points_LK: Array) -> tuple[Array, Array]:
+        """Logarithms of the variables (L, Q), and derivatives by the internal numbers (K, L, Q)."""
+        theta = points_LK[:, self.places]
+        lanes, size = theta.shape
+        budget = np.full(lanes, self.budget)
+        best = self.frontier.best(theta, budget, self.near)
+        derivatives = np.zeros((points_LK.shape[1], lanes, len(self.free)))
+        steps = np.concatenate([np.eye(size), -np.eye(size)]) * _STEP
+        if len(self.frontier.variables) == 2:
+            moved = self._implicit(theta, best, steps)
+        else:
+            wide = (theta[None, :, :] + steps[:, None, :]).reshape(-1, size)
+            found = self.frontier.best(wide, np.full(len(wide), self.budget), self.near).reshape(2, size, lanes, -1)
+            moved = (found[0] - found[1]) / (2 * _STEP)
+        for at, place in enumerate(self.places):
+            derivatives[place] = moved[at][:, self.free]
+        return best[:, self.free], derivatives
+
+    def _implicit(self, theta: Array, best: Array, steps: Array) -> Array:
+        """How the best point moves with each coefficient (K, L, 2): its pull stays zero, and its cost the same."""
+        frontier, (lanes, size) = self.frontier, theta.shape
+        wide = (theta[None, :, :] + steps[:, None, :]).reshape(-1, size)
+        pulls = frontier.pull(wide, np.tile(best, (2 * size, 1)), 0).reshape(2, size, lanes)
+        by_theta = (pulls[0] - pulls[1]) / (2 * _STEP)
+        cost = frontier.costs(best)[1]
+        trade = -cost[0] / cost[1]
+        ends = []
+        for side in (1, -1):
+            moved = best.copy()
+            moved[:, 0] += side * _STEP
+            moved[:, 1] += side * _STEP * trade
+            ends.append(frontier.pull(theta, frontier.spend(moved, np.full(lanes, self.budget)), 0))
+        with np.errstate(all="ignore"):
+            first = -by_theta / ((ends[0] - ends[1]) / (2 * _STEP))
+        at_limit = np.any(np.abs(best[:, :1] - frontier.limits[0]) < 1e-9, axis=1)
+        first = np.where(at_limit, 0.0, first)
+        return np.stack([first, first * trade], axis=-1)
+
+
+def log_limits(ranges: Mapping[str, tuple[float, float]], variables: tuple[str, ...]) -> Array:
+    """How far each variable is looked for (V, 2): far beyond the runs to either side."""
+    return np.log([[ranges[name][0] * 1e-6, ranges[name][1] * 1e12] for name in variables])

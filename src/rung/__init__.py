@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rung.errors import FitError, ForecastError, FormulaError, PapersError, PlanError, ReportError, RungError, RunsError
+    from rung.errors import FitError, ForecastError, FormulaError, PapersError, PlanError, ReportError, RungError, RunsError, WorthError
     from rung.fit import Backtest, Fit, Objective, Selection, backtest, fit, read_fit, read_selection, select  # type: ignore[no-redef]
     from rung.forecast import Forecast, forecast, forecast_grid, forecast_selection, invert  # type: ignore[no-redef]
     from rung.laws import Law, law_book
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rung.plan import Allocation, allocate, cost
     from rung.report import draw_figure, write_page
     from rung.runs import Runs, read_runs
+    from rung.worth import Comparison, Density, compare, density, density_trend  # type: ignore[no-redef]
 
 __version__ = "0.1.0"
 
@@ -29,6 +30,12 @@ _HOME = {
     "allocate": "rung.plan",
     "cost": "rung.plan",
     "PlanError": "rung.errors",
+    "WorthError": "rung.errors",
+    "Comparison": "rung.worth",
+    "Density": "rung.worth",
+    "compare": "rung.worth",
+    "density": "rung.worth",
+    "density_trend": "rung.worth",
     "PapersError": "rung.errors",
     "reproduce": "rung.papers",
     "select": "rung.fit",
@@ -62,6 +69,8 @@ _HOME = {
 __all__ = [
     "Allocation",
     "Backtest",
+    "Comparison",
+    "Density",
     "Fit",
     "FitError",
     "Forecast",
@@ -76,10 +85,14 @@ __all__ = [
     "Runs",
     "RunsError",
     "Selection",
+    "WorthError",
     "__version__",
     "allocate",
     "backtest",
+    "compare",
     "cost",
+    "density",
+    "density_trend",
     "draw_figure",
     "fit",
     "forecast",

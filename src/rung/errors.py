@@ -35,6 +35,10 @@ class PlanError(RungError):
     """A plan cannot be made: a budget, a limit, a cost or a machine that does not serve."""
 
 
+class WorthError(RungError):
+    """What a recipe is worth cannot be told: ladders too poor, or out of reach of one another."""
+
+
 class ReportError(RungError):
     """A figure, a page or a result file cannot be written."""
 

@@ -21,6 +21,11 @@ VERBS: dict[str, tuple[str, str]] = {
         "rung.cli.allocate:allocate",
         "How large a model and how much data, for a budget or a wished loss.",
     ),
+    "compare": (
+        "rung.cli.compare:compare",
+        "What one recipe is worth against another, and whether the gain lasts with scale.",
+    ),
+    "density": ("rung.cli.density:density", "Effective size and capacity density against a reference ladder."),
     "cost": ("rung.cli.cost:cost", "Hours, money, energy and memory of a training."),
     "reproduce": ("rung.cli.reproduce:reproduce", "The papers: a claim of each, checked here."),
     "laws": ("rung.cli.laws:laws", "The law book: published laws with source, convention and constants."),

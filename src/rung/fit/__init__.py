@@ -8,10 +8,11 @@ from rung.fit.derived import power_terms
 from rung.fit.design import column_of, columns_used, measured_at
 from rung.fit.discrepancy import Discrepancy
 from rung.fit.fit import fit
-from rung.fit.intervals import LawEnds, interval_of, law_ends, reopen
+from rung.fit.intervals import Fitted, LawEnds, fitted, interval_of, law_ends, reopen
 from rung.fit.objective import OBJECTIVES, Objective
-from rung.fit.profile import Profiler
-from rung.fit.result import Estimate, Fit
+from rung.fit.profile import Combinations, Profiler, Quantities
+from rung.fit.result import Estimate, Fit, coefficient_names
+from rung.fit.search import Problem
 from rung.fit.select import Ranked, Selection, name_of, select
 from rung.fit.stored import holds_selection, read_fit, read_selection
 from rung.fit.student import student_quantile
@@ -20,19 +21,25 @@ from rung.fit.weighing import weighted_median
 __all__ = [
     "OBJECTIVES",
     "Backtest",
+    "Combinations",
     "Discrepancy",
     "Estimate",
     "Fit",
+    "Fitted",
     "LawEnds",
     "LearningCurve",
     "Objective",
+    "Problem",
     "Profiler",
+    "Quantities",
     "Ranked",
     "Selection",
     "backtest",
+    "coefficient_names",
     "column_of",
     "columns_used",
     "drop_start",
+    "fitted",
     "fit",
     "holds_selection",
     "interval_of",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,8 @@ from rung.fit.covariance import curvature
 from rung.fit.derived import exponents_ratio
 from rung.fit.profile import MOST_ROWS, Combinations, Predictions, Profiler, Quantities
 from rung.fit.result import Fit
-from rung.fit.search import Optimum, Problem, make_problem
+from rung.fit.search import QUICK, Effort, Optimum, Problem, make_problem, search
+from rung.fit.setup import set_up
 from rung.fit.student import student_quantile, student_quantiles
 from rung.laws.tree import Array
 
@@ -121,6 +123,25 @@ def derived_intervals(
     found = ends_of(profiler, Combinations(ratio.weights[None, :]), method, root)
     low, high = (float(1 / (1 + np.exp(-(end[0] + ratio.offset)))) for end in (found.low, found.high))
     return {"params_exponent": (low, high), "tokens_exponent": (1 - high, 1 - low)} if np.isfinite(low + high) else {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitted:
+    """An optimum to be profiled, without the story that a fit tells of it."""
+
+    problem: Problem
+    profiler: Profiler
+
+
+def fitted(
+    runs: Any, law: str, *, target: str, objective: str, seed: int = 0, effort: Effort = QUICK
+) -> Fitted:
+    """Fit a law for what follows from its coefficients alone; see `fit` for the arguments and errors."""
+    setup = set_up(runs, law, target=target, objective=objective)
+    problem = setup.problem
+    with np.errstate(all="ignore"):
+        optimum = search(problem, np.random.default_rng(seed), effort=effort)
+        return Fitted(problem=problem, profiler=Profiler.of(problem, optimum, curvature(problem, optimum)))
 
 
 def reopen(fit: Fit) -> Profiler | None:

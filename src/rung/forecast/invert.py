@@ -16,6 +16,9 @@ from rung.units import format_count
 
 _GRID = 257
 _BISECTIONS = 60
+_FIRST_STRIDE, _GROWTH, _STRIDES = 0.05, 1.6, 16
+"""Steps, in the logarithm, by which the ends of an inversion's interval are looked for; each is longer than the last."""
+
 _REFINEMENTS = 12
 _BELOW, _BEYOND = 1e-6, 1e12
 """How far below the smallest and beyond the largest run a solution is looked for."""
@@ -140,47 +143,41 @@ def _bands(
     """
     profiler = reopen(fit) if fit.interval != "bootstrap" else None
 
-    def ends(name: str, x: float) -> tuple[float, float]:
-        variables = {key: np.atleast_1d(part) for key, part in point(np.array([x])).items()}
+    def rooms(x: Array) -> Array:
+        """How far inside the interval of the law, and of a new run, the wish lies (2, m): negative outside, nan where the interval is open."""
+        variables = {key: np.broadcast_to(part, x.shape) for key, part in point(x).items()}
         said = predict(fit, Question(variables=variables, levels=question.levels), profiler)
-        return float(getattr(said, f"{name}_low")[0]), float(getattr(said, f"{name}_high")[0])
+        ends = ((said.law_low, said.law_high), (said.run_low, said.run_high))
+        return np.stack([np.minimum(wish - low, high - wish) for low, high in ends])
 
-    def room_of(name: str) -> Callable[[float], float]:
-        """How far inside an interval the wish lies, by x; negative outside, and 1 where the interval is open."""
-
-        def room(x: float) -> float:
-            low, high = ends(name, x)
-            inside = min(wish - low, high - wish)
-            return inside if np.isfinite(inside) else 1.0
-
-        return room
-
-    if not np.any(np.isfinite(ends("law", value))):
+    if np.isnan(rooms(np.array([value]))[0, 0]):
         return (None, None), (None, None)
-    law, run = (
-        (_leave(room, value, grid, -1), _leave(room, value, grid, 1)) for room in (room_of("law"), room_of("run"))
-    )
-    return law, run
+    found: list[list[float | None]] = [[None, None], [None, None]]
+    brackets = []
+    for side, last in enumerate((grid[0], grid[-1])):
+        steps = _FIRST_STRIDE * _GROWTH ** np.arange(_STRIDES)
+        x = np.log(value) + np.concatenate([[0.0], np.cumsum(steps) * (2 * side - 1)])
+        x = x[np.abs(x - np.log(value)) <= abs(np.log(last / value))]
+        for of, room in enumerate(rooms(np.exp(x))):
+            outside = np.flatnonzero(room < 0)
+            if len(outside):
+                brackets.append((of, side, np.linspace(x[outside[0] - 1], x[outside[0]], _REFINEMENTS)))
+    if brackets:
+        inner = rooms(np.exp(np.concatenate([x for *_, x in brackets])))
+        for place, (of, side, x) in enumerate(brackets):
+            room = inner[of, place * _REFINEMENTS : (place + 1) * _REFINEMENTS]
+            found[of][side] = float(np.exp(_zero(x, room)))
+    return (found[0][0], found[0][1]), (found[1][0], found[1][1])
 
 
-def _leave(room: Callable[[float], float], value: float, grid: Array, side: int) -> float | None:
-    """Where `room` first turns negative on one side of a value: strides that grow, then bisection."""
-    inside, stride = np.log(value), 0.05
-    last = np.log(grid[0] if side < 0 else grid[-1])
-    while True:
-        outside = inside + side * stride
-        if (outside - last) * side > 0:
-            return None
-        if room(float(np.exp(outside))) < 0:
-            break
-        inside, stride = outside, stride * 1.6
-    for _ in range(_REFINEMENTS):
-        middle = (inside + outside) / 2
-        if room(float(np.exp(middle))) < 0:
-            outside = middle
-        else:
-            inside = middle
-    return float(np.exp((inside + outside) / 2))
+def _zero(x: Array, room: Array) -> float:
+    """Where room first turns negative, by a straight line between the points around."""
+    outside = max(int(np.flatnonzero(room < 0)[0]) if np.any(room < 0) else len(x) - 1, 1)
+    inside = room[outside - 1]
+    if not np.isfinite(inside) or inside == room[outside]:
+        return float(x[outside])
+    share = np.clip(inside / (inside - room[outside]), 0.0, 1.0)
+    return float(x[outside - 1] + share * (x[outside] - x[outside - 1]))
 
 
 def _first_crossing(gap: Callable[[Array], Array], grid: Array) -> Array:

@@ -21,6 +21,7 @@ VERBS: dict[str, tuple[str, str]] = {
         "rung.cli.allocate:allocate",
         "How large a model and how much data, for a budget or a wished loss.",
     ),
+    "tune": ("rung.cli.tune:tune", "Learning rate and batch, scored by regret on your own sweeps."),
     "compare": (
         "rung.cli.compare:compare",
         "What one recipe is worth against another, and whether the gain lasts with scale.",

@@ -15,6 +15,10 @@ from rung.papers.claims import Check, Reproduction
 from rung.papers.tables import Tables
 
 CHECKS: dict[str, str] = {
+    "densing-law": "rung.papers.densing_law:check",
+    "merging-at-scale": "rung.papers.merging_at_scale:check",
+    "specialise": "rung.papers.specialise:check",
+    "step-law": "rung.papers.step_law:check",
     "dpa3": "rung.papers.dpa3:check",
     "henighan": "rung.papers.henighan:check",
     "hestness": "rung.papers.hestness:check",

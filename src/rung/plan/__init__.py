@@ -3,6 +3,21 @@
 from rung.plan.allocate import Allocation, Choice, allocate, best_sizes
 from rung.plan.approaches import Approach, Approaches, Profile, compare_approaches, parabola_bias, parabola_bottom
 from rung.plan.hardware import Accelerator, Cluster, Price, accelerator_named, cost, hardware
+from rung.plan.tune import (
+    Grid,
+    PowerRule,
+    Proposal,
+    Rule,
+    Tuning,
+    fit_procedure,
+    fit_surface,
+    held_out_regrets,
+    published_rules,
+    read_sweeps,
+    regrets,
+    round_batch,
+    tune,
+)
 
 __all__ = [
     "Accelerator",
@@ -11,14 +26,27 @@ __all__ = [
     "Approaches",
     "Choice",
     "Cluster",
+    "Grid",
+    "PowerRule",
     "Price",
     "Profile",
+    "Proposal",
+    "Rule",
+    "Tuning",
     "accelerator_named",
     "allocate",
     "best_sizes",
     "compare_approaches",
     "cost",
+    "fit_procedure",
+    "fit_surface",
     "hardware",
+    "held_out_regrets",
     "parabola_bias",
     "parabola_bottom",
+    "published_rules",
+    "read_sweeps",
+    "regrets",
+    "round_batch",
+    "tune",
 ]

@@ -2,5 +2,19 @@
 
 from rung.worth.compare import Comparison, Multiplier, compare
 from rung.worth.density import Density, Effective, Trend, density, density_trend
+from rung.worth.experts import experts_needed
+from rung.worth.lift import Lift, treatment_lift
 
-__all__ = ["Comparison", "Density", "Effective", "Multiplier", "Trend", "compare", "density", "density_trend"]
+__all__ = [
+    "Comparison",
+    "Density",
+    "Effective",
+    "Lift",
+    "Multiplier",
+    "Trend",
+    "compare",
+    "density",
+    "density_trend",
+    "experts_needed",
+    "treatment_lift",
+]

@@ -272,7 +272,8 @@ def _records(y: Array) -> Array:
 
 
 def _slope(x: Array, y: Array) -> float:
-    return float(np.polyfit(x - x.mean(), y, 1)[0])
+    away = x - x.mean()
+    return float(away @ y / (away @ away))
 
 
 def _doubling(low: float, high: float) -> Interval:

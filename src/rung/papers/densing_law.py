@@ -1,0 +1,125 @@
+"""Xiao et al. 2024, arXiv:2412.04315: capacity density against a reference ladder, and its trend."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from rung.errors import RungError
+from rung.fit import fit
+from rung.papers.claims import FORM, Claim
+from rung.papers.tables import Tables
+from rung.worth import density, density_trend
+
+_LADDER = np.array([5_247_232, 31_470_080, 106_196_736, 245_416_960, 476_852_480, 828_225_024], dtype=float)
+"""The paper's reference ladder."""
+
+_RATIOS = (10.0, 15.0, 20.0, 30.0, 40.0, 60.0)
+_TOKENS = 1e12
+_REPEATS = 100
+
+
+def _reference(noise: float, seed: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Losses of the ladder, and scores in loss that reach both ends of the sigmoid."""
+    rng = np.random.default_rng(seed)
+    params = np.repeat(_LADDER, len(_RATIOS))
+    tokens = params * np.tile(_RATIOS, len(_LADDER))
+    loss = 30 * params**-0.2 + 60 * tokens**-0.22
+    runs = pl.DataFrame({"params": params, "tokens": tokens, "loss": loss * np.exp(noise * rng.standard_normal(len(loss)))})
+    seen = np.linspace(0.15, 2.6, 40)
+    score = _score(seen) + noise * rng.standard_normal(40)
+    return runs, pl.DataFrame({"loss": seen, "score": score})
+
+
+def _score(loss: np.ndarray) -> np.ndarray:
+    return 0.25 + 0.65 / (1 + np.exp(4 * (loss - 1.0)))
+
+
+def check(tables: Tables) -> list[Claim]:
+    """Round trip, coverage, refusal, and the trend of planted models."""
+    del tables
+    return [*_round_trip(), _coverage(), _refusal(), *_trend()]
+
+
+def _round_trip() -> list[Claim]:
+    runs, scores = _reference(0.0, 0)
+    ladder = fit(runs, "A / N^alpha + B / D^beta", draws=0)
+    skill = fit(scores, "low + (high - low) * sigmoid(-k * (L - middle)) with low in (0, 1), high in (0, 1)", target="score", objective="squares", draws=0)
+    off = []
+    for params in _LADDER:
+        loss = 30 * params**-0.2 + 60 * _TOKENS**-0.22
+        found = density(ladder, score=float(_score(np.array(loss))), score_fit=skill, params=params, reference_tokens=_TOKENS)
+        off.append(abs((found.densities["params"].over or 0.0) - 1))
+    return [
+        Claim(
+            what="a model of the ladder has density 1, from its score through the loss to the size",
+            published="within 1e-6",
+            measured=f"at most {max(off):.1e} off",
+            scale=FORM,
+            held=bool(max(off) < 1e-6),
+        )
+    ]
+
+
+def _coverage() -> Claim:
+    inside = told = 0
+    for seed in range(_REPEATS // 2):
+        runs, _ = _reference(0.01, seed)
+        ladder = fit(runs, "A / N^alpha + B / D^beta", draws=0, interval="statistical")
+        params = float(_LADDER[3])
+        rng = np.random.default_rng(10_000 + seed)
+        truth = 30 * params**-0.2 + 60 * (30 * params) ** -0.22
+        found = density(ladder, loss=truth * float(np.exp(0.01 * rng.standard_normal())), params=params, tokens=30 * params)
+        low, high = found.densities["params"].over_interval
+        told += 1
+        inside += (low is None or low <= 1) and (high is None or high >= 1)
+    return Claim(
+        what="its 90 % interval holds the density of a ladder model",
+        published="84 to 96 %",
+        measured=f"{100 * inside / told:.0f} % of {told}",
+        scale=FORM,
+        held=0.84 <= inside / told <= 0.96,
+    )
+
+
+def _refusal() -> Claim:
+    runs, scores = _reference(0.0, 0)
+    ladder = fit(runs, "A / N^alpha + B / D^beta", draws=0)
+    skill = fit(scores, "low + (high - low) * sigmoid(-k * (L - middle)) with low in (0, 1), high in (0, 1)", target="score", objective="squares", draws=0)
+    refused = []
+    for asked in ({"score": 0.95}, {"score": 0.2}, {"loss": 0.05}):
+        try:
+            density(ladder, score_fit=skill, params=1e8, reference_tokens=_TOKENS, **asked)
+        except RungError:
+            refused.append(True)
+        else:
+            refused.append(False)
+    return Claim(
+        what="a score outside the sigmoid, and a loss that no size reaches, are refused",
+        published="never clipped",
+        measured=f"{sum(refused)} of {len(refused)} refused",
+        scale=FORM,
+        held=all(refused),
+    )
+
+
+def _trend() -> list[Claim]:
+    found, plain = [], []
+    for seed in range(_REPEATS):
+        rng = np.random.default_rng(seed)
+        days = np.sort(rng.uniform(0, 720, 40))
+        densities = np.exp(0.007 * days - np.abs(rng.normal(0, 0.8, 40)))
+        trend = density_trend(days, densities, seed=seed)
+        found.append(trend.doubling_days)
+        plain.append(trend.plain_days)
+    truth = np.log(2) / 0.007
+    near = float(np.mean(np.abs(np.array(found) / truth - 1) <= 0.15))
+    return [
+        Claim(
+            what="the upper envelope of 40 planted models doubles in the planted time",
+            published="99 days, within 15 %",
+            measured=f"{np.mean(found):.0f} days on average, within 15 % in {100 * near:.0f} %; all models by least squares {np.mean(plain):.0f} (spread {np.std(plain):.1f} against {np.std(found):.1f})",
+            scale=FORM,
+            held=bool(near >= 0.9),
+        )
+    ]

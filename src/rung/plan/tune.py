@@ -1,0 +1,499 @@
+"""The verb: learning rate and batch, by published laws and by a user's own sweeps.
+
+Coefficients of such laws are not identified, decisions are: laws far apart in their exponents propose points of the same
+plateau. So everything is scored by regret: the loss at the proposed point over the best of the grid, less one.
+
+Shapes: `n` runs of one grid, `G` grids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rung.errors import Caution, PlanError
+from rung.laws import law_book
+from rung.laws.tree import Array
+from rung.runs import Runs
+
+PLATEAU = 0.0025
+"""Share above a grid's lowest loss within which the published procedure keeps a run.
+
+Source: Li et al. 2025, arXiv:2503.04715."""
+
+BOWL = 0.005
+"""Share above a grid's lowest loss within which the surface is fitted: beyond, it is no bowl."""
+
+_LEAST_RUNS, _LEAST_GRIDS = 8, 3
+_RESAMPLES = 1000
+_DENSE_ENOUGH = 0.5
+"""Share of active parameters from which the count of N for a mixture of experts is open."""
+
+DEEPSEEK = {"a": 0.3118, "alpha": 0.1250, "b": 0.2920, "beta": 0.3271}
+"""As secondary sources report arXiv:2401.02954, section 3.1; the digits could not be checked against the paper."""
+
+KAPLAN_RATE = (3.239e-3, 1.395e-4)
+"""lr = 3.239e-3 - 1.395e-4 log N. Source: Kaplan et al. 2020, arXiv:2001.08361, appendix D.6."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A law of learning rate and batch.
+
+    Attributes:
+        name: Its name.
+        propose: Peak learning rate and batch in tokens for N and D.
+        convention: What N, D and the batch mean there.
+        params: The smallest and largest N that it was fitted on; None where that is not known.
+        tokens: The same for D.
+        source: Where it is from.
+    """
+
+    name: str
+    propose: Callable[[float, float], tuple[float, float]]
+    convention: str
+    params: tuple[float, float] | None
+    tokens: tuple[float, float] | None
+    source: str
+
+
+def published_rules() -> dict[str, Rule]:
+    """The published laws of learning rate and batch, by name."""
+    rate, batch = (law_book()[f"step-law-{part}"] for part in ("lr", "batch"))
+
+    def step_law(params: float, tokens: float) -> tuple[float, float]:
+        return (
+            float(rate.law.value(rate.constants, {"N": params, "D": tokens})),
+            float(batch.law.value(batch.constants, {"D": tokens})),
+        )
+
+    def deepseek(params: float, tokens: float) -> tuple[float, float]:
+        compute = 6 * params * tokens
+        return DEEPSEEK["a"] * compute ** -DEEPSEEK["alpha"], DEEPSEEK["b"] * compute ** DEEPSEEK["beta"]
+
+    def kaplan(params: float, tokens: float) -> tuple[float, float]:
+        return KAPLAN_RATE[0] - KAPLAN_RATE[1] * float(np.log(params)), step_law(params, tokens)[1]
+
+    rules = (
+        Rule(
+            name="step-law",
+            propose=step_law,
+            convention="N without embeddings (mixtures of experts: total), D tokens, batch in tokens; peak rate of a cosine "
+            "with a fixed final rate",
+            params=(60e6, 1e9),
+            tokens=(2e9, 100e9),
+            source="Li et al. 2025, arXiv:2503.04715",
+        ),
+        Rule(
+            name="deepseek",
+            propose=deepseek,
+            convention="C = 6 N D stands for non-embedding FLOPs per token times tokens; batch in tokens; multi-step schedule",
+            params=None,
+            tokens=None,
+            source="DeepSeek-AI 2024, arXiv:2401.02954, section 3.1; digits by secondary sources",
+        ),
+        Rule(
+            name="kaplan",
+            propose=kaplan,
+            convention="N without embeddings; rate for Adam with a cosine; it has no law of batch in D, so Step Law's stands in",
+            params=(768.0, 1.5e9),
+            tokens=None,
+            source="Kaplan et al. 2020, arXiv:2001.08361, appendix D.6",
+        ),
+    )
+    return {rule.name: rule for rule in rules}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """Runs of one size on one count of tokens, over learning rate and batch.
+
+    Attributes:
+        params: N.
+        tokens: D.
+        log_rate: Logarithm of the peak learning rate (n,).
+        log_batch: Logarithm of the batch in tokens (n,).
+        loss: Loss (n,).
+    """
+
+    params: float
+    tokens: float
+    log_rate: Array
+    log_batch: Array
+    loss: Array
+
+    @property
+    def lowest(self) -> float:
+        return float(np.min(self.loss))
+
+    def regret(self, rate: float, batch: float) -> float:
+        """The loss at a point, interpolated over triangles of the grid, over its lowest, less one; nan outside the grid."""
+        from scipy.interpolate import LinearNDInterpolator
+
+        if not (rate > 0 and batch > 0):
+            return float("nan")
+        surface = LinearNDInterpolator(np.column_stack([self.log_rate, self.log_batch]), self.loss)
+        return float(surface(np.log(rate), np.log(batch))) / self.lowest - 1
+
+
+def read_sweeps(runs: Runs, target: str = "loss") -> list[Grid]:
+    """The grids of a table: runs that share params and tokens.
+
+    Raises:
+        RunsError: A column is missing.
+        PlanError: No grid has enough runs over learning rate and batch.
+    """
+    columns = {name: runs.numbers(name, "a sweep") for name in ("params", "tokens", "lr", "batch_tokens", target)}
+    for name, values in columns.items():
+        bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
+        if len(bad):
+            raise PlanError(f"{runs.row_name(int(bad[0]))}: {name} is {values[bad[0]]:g}, and must be positive. Leave such rows out: --where.")
+    grids = []
+    for params, tokens in np.unique(np.column_stack([columns["params"], columns["tokens"]]), axis=0):
+        rows = np.flatnonzero((columns["params"] == params) & (columns["tokens"] == tokens))
+        rate, batch = np.log(columns["lr"][rows]), np.log(columns["batch_tokens"][rows])
+        if len(rows) >= _LEAST_RUNS and len(np.unique(rate)) > 2 and len(np.unique(batch)) > 2:
+            grids.append(
+                Grid(params=float(params), tokens=float(tokens), log_rate=rate, log_batch=batch, loss=columns[target][rows])
+            )
+    if not grids:
+        raise PlanError(
+            f"{runs.source}: no size and count of tokens has {_LEAST_RUNS} runs over three learning rates and three batches. A sweep "
+            "varies lr and batch_tokens at the same params and tokens; map them: --map lr=COLUMN."
+        )
+    return grids
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerRule:
+    """log lr and log batch, each linear in log N and log D.
+
+    Attributes:
+        rate: Intercept and slopes of the learning rate in N and D (3,).
+        batch: The same of the batch (3,).
+        name: How it was fitted.
+    """
+
+    rate: Array
+    batch: Array
+    name: str
+
+    def propose(self, params: float, tokens: float) -> tuple[float, float]:
+        """Peak learning rate and batch in tokens."""
+        at = np.array([1.0, np.log(params), np.log(tokens)])
+        return float(np.exp(at @ self.rate)), float(np.exp(at @ self.batch))
+
+
+def fit_procedure(grids: Sequence[Grid], seed: int = 0) -> PowerRule:
+    """The published procedure: least squares through all runs within a quarter of a percent of their grid's lowest.
+
+    The learning rate goes with N and D, the batch with D alone; the prediction is the mean over resampled runs.
+    """
+    where, rate, batch = [], [], []
+    for grid in grids:
+        kept = grid.loss / grid.lowest - 1 < PLATEAU
+        where += [(1.0, np.log(grid.params), np.log(grid.tokens))] * int(kept.sum())
+        rate += grid.log_rate[kept].tolist()
+        batch += grid.log_batch[kept].tolist()
+    x, y, z = np.array(where), np.array(rate), np.array(batch)
+    rng = np.random.default_rng(seed)
+    rates, batches = [], []
+    for _ in range(_RESAMPLES):
+        rows = rng.integers(len(x), size=len(x))
+        rates.append(_least_squares(x[rows], y[rows]))
+        tokens = _least_squares(x[rows][:, [0, 2]], z[rows])
+        batches.append([tokens[0], 0.0, tokens[1]])
+    return PowerRule(rate=np.mean(rates, axis=0), batch=np.mean(batches, axis=0), name="procedure")
+
+
+def fit_surface(grids: Sequence[Grid]) -> PowerRule:
+    """The loss surface itself: bowls of one shape whose bottoms go by power laws, and a lowest loss for each grid.
+
+    Relative losses within BOWL of each grid's lowest are met by a quadratic in log lr and log batch; the bottom's
+    learning rate goes with N and D, its batch with D.
+    """
+    from scipy.optimize import least_squares
+
+    start = fit_procedure(grids)
+    parts = [(grid, grid.loss / grid.lowest - 1 < BOWL) for grid in grids]
+    at = np.concatenate(
+        [np.tile([1.0, np.log(grid.params), np.log(grid.tokens)], (int(kept.sum()), 1)) for grid, kept in parts]
+    )
+    middle = at.mean(axis=0) * np.array([0.0, 1.0, 1.0])
+    at = at - middle
+    x, y = (np.concatenate([getattr(grid, name)[kept] for grid, kept in parts]) for name in ("log_rate", "log_batch"))
+    rise = np.concatenate([grid.loss[kept] / grid.lowest - 1 for grid, kept in parts])
+    member = np.concatenate([np.full(int(kept.sum()), place) for place, (_, kept) in enumerate(parts)])
+
+    def residual(theta: Array) -> Array:
+        rate = at @ theta[:3]
+        batch = at[:, [0, 2]] @ theta[3:5]
+        a, b = np.exp(theta[5:7])
+        u, v = x - rate, y - batch
+        bowl = a * u**2 + b * v**2 + 2 * np.tanh(theta[7]) * np.sqrt(a * b) * u * v
+        return bowl + theta[8 + member] - rise
+
+    shift = np.array([1.0, 0.0, 0.0])
+    first = np.concatenate(
+        [
+            start.rate + shift * (middle @ start.rate),
+            (start.batch + shift * (middle @ start.batch))[[0, 2]],
+            [-4.0, -4.0, 0.0],
+            np.zeros(len(grids)),
+        ]
+    )
+    found = least_squares(residual, first, loss="soft_l1", f_scale=1e-3).x
+    rate = found[:3] - shift * (middle @ found[:3])
+    slope = np.array([found[3], 0.0, found[4]])
+    return PowerRule(rate=rate, batch=slope - shift * (middle @ slope), name="surface")
+
+
+def _least_squares(x: Array, y: Array) -> Array:
+    return np.asarray(np.linalg.lstsq(x, y, rcond=None)[0])
+
+
+def held_out_regrets(grids: Sequence[Grid], fit: Callable[[Sequence[Grid]], PowerRule]) -> Array:
+    """The regret on each grid of the rule fitted to the others (G,)."""
+    found = []
+    for place, grid in enumerate(grids):
+        rule = fit([other for at, other in enumerate(grids) if at != place])
+        found.append(grid.regret(*rule.propose(grid.params, grid.tokens)))
+    return np.array(found)
+
+
+def regrets(grids: Sequence[Grid], rule: Rule | PowerRule) -> Array:
+    """The regret of a rule on each grid (G,); nan where it proposes a point outside the grid."""
+    return np.array([grid.regret(*rule.propose(grid.params, grid.tokens)) for grid in grids])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A learning rate and a batch for one run.
+
+    Attributes:
+        rule: What proposes them.
+        lr: Peak learning rate.
+        batch_tokens: Batch in tokens, as the rule gives it.
+        batch_rounded: The batch that hardware can do.
+        convention: What N, D and the batch mean there.
+        source: Where the rule is from.
+    """
+
+    rule: str
+    lr: float
+    batch_tokens: float
+    batch_rounded: float
+    convention: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored:
+    """A rule over grids.
+
+    Attributes:
+        rule: Its name.
+        regrets: Its regret on each grid (G,); nan outside the grid.
+        held_out: Whether each grid was left out of the rule's own fit.
+        source: Where the rule is from.
+    """
+
+    rule: str
+    regrets: Array
+    held_out: bool
+    source: str
+
+    @property
+    def mean(self) -> float:
+        """Mean over the grids that the proposal lies on; nan where there is none."""
+        return float(np.nanmean(self.regrets)) if np.any(np.isfinite(self.regrets)) else float("nan")
+
+    @property
+    def worst(self) -> float:
+        """The largest of them."""
+        return float(np.nanmax(self.regrets)) if np.any(np.isfinite(self.regrets)) else float("nan")
+
+    @property
+    def outside(self) -> int:
+        """Grids that the proposal lies outside of."""
+        return int(np.sum(~np.isfinite(self.regrets)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuning:
+    """Learning rate and batch.
+
+    Attributes:
+        proposals: One for each rule, for the run asked about; none where no run was asked about.
+        scores: Each rule over the user's grids, best first; none without grids.
+        own: The rule fitted to the user's grids that does best on those held out; None without enough grids.
+        grids: How many grids there are.
+        cautions: What a user should know.
+    """
+
+    proposals: tuple[Proposal, ...]
+    scores: tuple[Scored, ...]
+    own: PowerRule | None
+    grids: int
+    cautions: tuple[Caution, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The tuning as plain values."""
+
+        def told(number: float) -> float | None:
+            return float(number) if np.isfinite(number) else None
+
+        return {
+            "proposals": [{name: getattr(one, name) for name in Proposal.__dataclass_fields__} for one in self.proposals],
+            "scores": [
+                {
+                    "rule": one.rule,
+                    "mean_regret": told(one.mean),
+                    "worst_regret": told(one.worst),
+                    "outside": one.outside,
+                    "held_out": one.held_out,
+                    "regrets": [told(value) for value in one.regrets],
+                    "source": one.source,
+                }
+                for one in self.scores
+            ],
+            "own": None
+            if self.own is None
+            else {"name": self.own.name, "log_lr": self.own.rate.tolist(), "log_batch": self.own.batch.tolist()},
+            "grids": self.grids,
+            "warnings": [{"code": c.code, "text": c.text} for c in self.cautions],
+        }
+
+
+def tune(
+    sweeps: Runs | None = None,
+    *,
+    params: float | None = None,
+    tokens: float | None = None,
+    params_active: float | None = None,
+    batch_step: float | None = None,
+    target: str = "loss",
+    seed: int = 0,
+) -> Tuning:
+    """Learning rate and batch for a run, and how well every rule does on a user's own sweeps.
+
+    Args:
+        sweeps: Runs over learning rate and batch, with params, tokens, lr, batch_tokens and the target; None for the
+            published rules alone.
+        params: N of the run asked about, without embeddings; all of them for a mixture of experts.
+        tokens: D of the run asked about.
+        params_active: Parameters that one token meets, for a mixture of experts.
+        batch_step: Tokens that the hardware takes at once, of which a batch is a multiple; a power of two of tokens by
+            default.
+        target: The column of losses.
+        seed: Seed of the resamples.
+
+    Raises:
+        PlanError: Nothing is asked, a number is not positive, or the sweeps hold no grid.
+    """
+    if sweeps is None and (params is None or tokens is None):
+        raise PlanError("say for which run: N=1B D=20B; or give a table of sweeps over lr and batch_tokens.")
+    if (params is None) != (tokens is None):
+        raise PlanError("a run has both N and D: N=1B D=20B.")
+    for name, number in (("N", params), ("D", tokens), ("--params-active", params_active), ("--batch-step", batch_step)):
+        if number is not None and not (np.isfinite(number) and number > 0):
+            raise PlanError(f"{name} {number:g} must be positive.")
+    rules: dict[str, Rule | PowerRule] = dict(published_rules())
+    grids = read_sweeps(sweeps, target) if sweeps is not None else []
+    scores = [
+        Scored(rule=rule.name, regrets=regrets(grids, rule), held_out=False, source=getattr(rule, "source", ""))
+        for rule in rules.values()
+        if grids
+    ]
+    own: PowerRule | None = None
+    if len(grids) >= _LEAST_GRIDS:
+        ways: Mapping[str, Callable[[Sequence[Grid]], PowerRule]] = {
+            "procedure": lambda part: fit_procedure(part, seed),
+            "surface": fit_surface,
+        }
+        told = {name: held_out_regrets(grids, way) for name, way in ways.items()}
+        scores += [
+            Scored(rule=f"own, by {name}", regrets=found, held_out=True, source="your sweeps, each grid left out in turn")
+            for name, found in told.items()
+        ]
+        best = min(told, key=lambda name: (np.sum(~np.isfinite(told[name])), np.nanmean(told[name])))
+        own = ways[best](grids)
+        rules[f"own, by {best}"] = own
+    proposals = (
+        tuple(_proposal(name, rule, params, tokens, batch_step) for name, rule in rules.items())
+        if params is not None and tokens is not None
+        else ()
+    )
+    return Tuning(
+        proposals=tuple(reversed(proposals)) if own else proposals,
+        scores=tuple(sorted(scores, key=lambda one: (one.outside, one.mean))),
+        own=own,
+        grids=len(grids),
+        cautions=tuple(_cautions(grids, own, params, tokens, params_active)),
+    )
+
+
+def round_batch(batch: float, step: float | None = None) -> float:
+    """The nearest batch that hardware can do: a multiple of its step, or a power of two."""
+    if step is None:
+        return float(2 ** round(np.log2(batch)))
+    return float(max(round(batch / step), 1) * step)
+
+
+def _proposal(name: str, rule: Rule | PowerRule, params: float, tokens: float, step: float | None) -> Proposal:
+    rate, batch = rule.propose(params, tokens)
+    if isinstance(rule, Rule):
+        convention, source = rule.convention, rule.source
+    else:
+        convention, source = "as in your sweeps", "your sweeps"
+    return Proposal(
+        rule=name,
+        lr=rate,
+        batch_tokens=batch,
+        batch_rounded=round_batch(batch, step),
+        convention=convention,
+        source=source,
+    )
+
+
+def _cautions(
+    grids: Sequence[Grid], own: PowerRule | None, params: float | None, tokens: float | None, active: float | None
+) -> list[Caution]:
+    found = []
+    if params is not None and tokens is not None:
+        ranges: list[tuple[str, tuple[float, float] | None, tuple[float, float] | None]] = [
+            (rule.name, rule.params, rule.tokens) for rule in published_rules().values()
+        ]
+        if own is not None:
+            ends = [(min(values), max(values)) for values in ([g.params for g in grids], [g.tokens for g in grids])]
+            ranges.append(("your sweeps", ends[0], ends[1]))
+        for name, sizes, counts in ranges:
+            for what, value, span in (("N", params, sizes), ("D", tokens, counts)):
+                if span is not None and not span[0] <= value <= span[1]:
+                    beyond = value / span[1] if value > span[1] else span[0] / value
+                    found.append(
+                        Caution(
+                            "outside_range",
+                            f"{name}: {what} lies {beyond:.3g}x outside what it was fitted on ({span[0]:.3g} to {span[1]:.3g}).",
+                        )
+                    )
+    if active is not None and params is not None:
+        share = active / params
+        if share > 1:
+            found.append(Caution("active_params", "more parameters are active than there are: N is to count all of them."))
+        elif share > _DENSE_ENOUGH:
+            found.append(
+                Caution(
+                    "active_params",
+                    f"{100 * share:.0f} % of the parameters are active: on the published grids active parameters then did better as N "
+                    "than all of them, which hold for sparse models. Compare both.",
+                )
+            )
+    if 0 < len(grids) < _LEAST_GRIDS:
+        found.append(
+            Caution("few_grids", f"{len(grids)} grid{'s are' if len(grids) > 1 else ' is'} too few to fit a rule of your own; {_LEAST_GRIDS} are needed.")
+        )
+    return found

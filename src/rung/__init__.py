@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rung.forecast import Forecast, forecast, forecast_grid, forecast_selection, invert  # type: ignore[no-redef]
     from rung.laws import Law, law_book
     from rung.papers import reproduce
-    from rung.plan import Allocation, allocate, cost, tune  # type: ignore[no-redef]
+    from rung.plan import Allocation, allocate, cost, next_runs, tune  # type: ignore[no-redef]
     from rung.report import draw_figure, write_page
     from rung.runs import Runs, read_runs
     from rung.worth import Comparison, Density, compare, density, density_trend  # type: ignore[no-redef]
@@ -28,6 +28,7 @@ __version__ = "0.1.0"
 _HOME = {
     "Allocation": "rung.plan",
     "allocate": "rung.plan",
+    "next_runs": "rung.plan",
     "tune": "rung.plan",
     "cost": "rung.plan",
     "PlanError": "rung.errors",
@@ -101,6 +102,7 @@ __all__ = [
     "forecast_selection",
     "invert",
     "law_book",
+    "next_runs",
     "read_fit",
     "read_runs",
     "read_selection",

@@ -22,6 +22,7 @@ VERBS: dict[str, tuple[str, str]] = {
         "How large a model and how much data, for a budget or a wished loss.",
     ),
     "tune": ("rung.cli.tune:tune", "Learning rate and batch, scored by regret on your own sweeps."),
+    "next": ("rung.cli.next:next_", "Which runs to make next, and how much sharper they make what you want to know."),
     "compare": (
         "rung.cli.compare:compare",
         "What one recipe is worth against another, and whether the gain lasts with scale.",

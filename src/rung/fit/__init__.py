@@ -5,14 +5,14 @@ from rung.fit.burn_in import drop_start
 from rung.fit.curve import LearningCurve, learning_curve
 from rung.fit.cuts import scale_levels
 from rung.fit.derived import power_terms
-from rung.fit.design import column_of, columns_used, measured_at
+from rung.fit.design import column_of, columns_used, make_design, measured_at
 from rung.fit.discrepancy import Discrepancy
 from rung.fit.fit import fit
 from rung.fit.intervals import Fitted, LawEnds, fitted, interval_of, law_ends, reopen
-from rung.fit.objective import OBJECTIVES, Objective
+from rung.fit.objective import OBJECTIVES, Objective, objective_named
 from rung.fit.profile import Combinations, Profiler, Quantities
 from rung.fit.result import Estimate, Fit, coefficient_names
-from rung.fit.search import Problem
+from rung.fit.search import Problem, make_problem
 from rung.fit.select import Ranked, Selection, name_of, select
 from rung.fit.stored import holds_selection, read_fit, read_selection
 from rung.fit.student import student_quantile
@@ -45,8 +45,11 @@ __all__ = [
     "interval_of",
     "law_ends",
     "learning_curve",
+    "make_design",
+    "make_problem",
     "measured_at",
     "name_of",
+    "objective_named",
     "power_terms",
     "read_fit",
     "read_selection",

@@ -3,6 +3,7 @@
 from rung.plan.allocate import Allocation, Choice, allocate, best_sizes
 from rung.plan.approaches import Approach, Approaches, Profile, compare_approaches, parabola_bias, parabola_bottom
 from rung.plan.hardware import Accelerator, Cluster, Price, accelerator_named, cost, hardware
+from rung.plan.next import NextRuns, PlannedRun, Target, next_runs
 from rung.plan.tune import (
     Grid,
     PowerRule,
@@ -27,11 +28,14 @@ __all__ = [
     "Choice",
     "Cluster",
     "Grid",
+    "NextRuns",
+    "PlannedRun",
     "PowerRule",
     "Price",
     "Profile",
     "Proposal",
     "Rule",
+    "Target",
     "Tuning",
     "accelerator_named",
     "allocate",
@@ -42,6 +46,7 @@ __all__ = [
     "fit_surface",
     "hardware",
     "held_out_regrets",
+    "next_runs",
     "parabola_bias",
     "parabola_bottom",
     "published_rules",

@@ -163,6 +163,16 @@ def best_sizes(fit: Fit, flops: Array) -> Array:
     return np.asarray(np.exp(found[:, task.frontier.variables.index("N")]))
 
 
+def best_gradient(fit: Fit, flops: float, internal_K: Array) -> tuple[float, Array]:
+    """Logarithm of the best N at a compute, by C = 6 N D, and its derivatives by the fit's internal numbers (K,)."""
+    task = _task(fit, COST, {}, None, None, None)
+    budget = float(np.log(flops))
+    near = task.frontier.best(task.theta[None, :], np.array([budget]))[0]
+    place = task.frontier.variables.index("N")
+    value, slopes = Optima(task.frontier, budget, near, task.places, (place,)).evaluate(internal_K[None, :])
+    return float(value[0, 0]), slopes[:, 0, 0]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Task:
     """A law to be bought, and what limits it.

@@ -1,0 +1,171 @@
+"""`rung next`: which runs to make."""
+
+from __future__ import annotations
+
+import json as json_module
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Group, Parameter
+
+from rung.cli.budget import Machines, flops_of
+from rung.cli.selection import Measure, Selection, pairs, read_law, read_selected, say
+from rung.cli.text import table
+from rung.errors import PlanError, ReportError
+
+if TYPE_CHECKING:
+    from rung.plan import NextRuns
+
+WISH = Group("What for", sort_key=0)
+CHOICE = Group("Which runs can be made", sort_key=1)
+
+
+def next_(
+    source: Annotated[str | None, Parameter(name="RUNS")] = None,
+    /,
+    *,
+    budget: Annotated[str | None, Parameter(group=WISH)] = None,
+    hours: Annotated[str | None, Parameter(group=WISH)] = None,
+    days: Annotated[str | None, Parameter(group=WISH)] = None,
+    money: Annotated[str | None, Parameter(group=WISH)] = None,
+    target: Annotated[tuple[str, ...], Parameter(group=WISH, negative="", consume_multiple=False)] = (),
+    decide: Annotated[str | None, Parameter(group=WISH)] = None,
+    law: Annotated[str, Parameter(group=WISH)] = "chinchilla",
+    pool: Annotated[str | None, Parameter(group=CHOICE)] = None,
+    box: Annotated[str | None, Parameter(group=CHOICE)] = None,
+    cost: Annotated[str, Parameter(group=CHOICE)] = "6*N*D",
+    most: Annotated[int, Parameter(group=CHOICE)] = 100,
+    noise: Annotated[float | None, Parameter(group=CHOICE)] = None,
+    level: float = 0.9,
+    machines: Machines = Machines(),  # noqa: B008  # frozen
+    measure: Measure = Measure(),  # noqa: B008  # frozen
+    rows: Selection = Selection(),  # noqa: B008  # frozen
+    output: Annotated[str | None, Parameter(name=["-o", "--output"])] = None,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Choose the runs that sharpen a forecast or a decision most for a budget.
+
+    Parameters
+    ----------
+    source
+        The runs that were made, or a fit of them (.json); without it, the law of --law with the book's constants stands in.
+    budget
+        What all new runs may cost together, in FLOPs: 1e21.
+    hours
+        The budget in accelerator-hours, with --hardware.
+    days
+        The budget in days of all --accelerators together, with --hardware.
+    money
+        The budget in the currency of --price, with --hardware.
+    target
+        A run whose loss is to be known: N=70B,D=1.4T. Repeatable.
+    decide
+        A compute at which the best size is to be known: 1e24.
+    law
+        The law; chinchilla by default. Without runs, one of the book with constants, such as besiroglu-2024.
+    pool
+        A table of the runs that can be made, with the law's variables.
+    box
+        Instead: the smallest and largest of each variable, N=10M:1B,D=1B:100B; by default from the smallest run to ten times the largest.
+    cost
+        What a run costs in FLOPs, as a formula; "6*N*D" by default.
+    most
+        How many runs at most; 100 by default.
+    noise
+        Spread of a run about the law, as a share of the loss; from the runs by default.
+    level
+        Coverage of the intervals; 0.9 by default.
+    output
+        Write the plan: .csv, or .toml for a ladder file.
+    json
+        Print one JSON object instead of text.
+    """
+    from rung.files import require_writable, write_text
+    from rung.plan import next_runs
+    from rung.runs import read_runs
+    from rung.units import parse_number
+
+    if output:
+        if not output.lower().endswith((".csv", ".toml")):
+            raise ReportError(f"-o {output}: a plan is written as .csv or, as a ladder file, .toml.")
+        require_writable(output)
+    spend = flops_of(machines, flops=budget, hours=hours, days=days, money=money)
+    if spend is None:
+        raise PlanError("give a budget: --budget 1e21, or --hours, --days, --money with --hardware.")
+    if pool and box:
+        raise PlanError("--pool and --box are two sets of runs; give one.")
+    found = next_runs(
+        _known(source, law, measure, rows, level),
+        budget=spend,
+        targets=[
+            {name: parse_number(text) for name, text in pairs(one.split(","), "--target").items()} for one in target
+        ],
+        decide=parse_number(decide) if decide else None,
+        pool=read_runs(pool) if pool else None,
+        box=_box(box) if box else None,
+        cost=cost,
+        most=most,
+        level=level,
+        noise=noise,
+    )
+    if output:
+        write_text(output, found.to_csv() if output.lower().endswith(".csv") else found.to_ladder())
+    print(json_module.dumps(found.to_dict(), allow_nan=False) if json else describe(found))
+    say(*(f"warning: {caution.text}" for caution in found.cautions))
+
+
+def _known(source: str | None, law: str, measure: Measure, selection: Selection, level: float):
+    from rung.fit import fit, read_fit
+
+    if source is None:
+        return law
+    if source.lower().endswith(".json"):
+        return read_fit(source)
+    wish = read_law(law, read_selected(source, selection), selection, measure)
+    return fit(
+        wish.runs,
+        wish.law,
+        objective=wish.objective,
+        delta=measure.delta,
+        target=wish.target,
+        weights=measure.weights,
+        level=level,
+        draws=0,
+    )
+
+
+def _box(text: str) -> dict[str, tuple[float, float]]:
+    from rung.units import parse_number
+
+    found = {}
+    for name, span in pairs(text.split(","), "--box").items():
+        ends = span.split(":")
+        if len(ends) != 2:
+            raise PlanError(f"--box {name}={span}: write LOW:HIGH, such as N=10M:1B.")
+        found[name] = (parse_number(ends[0]), parse_number(ends[1]))
+    return found
+
+
+def describe(found: NextRuns) -> str:
+    """A plan as text for people."""
+    from rung.units import format_count, format_interval, format_value
+
+    def show(number: float) -> str:
+        return format_count(number) if number > 1e4 else format_value(number)
+
+    percent = f"{100 * found.level:g} %"
+    aims = [[one.name, show(one.value), format_interval(*one.before, show), format_interval(*one.after, show)] for one in found.targets]
+    columns = list(found.runs[0].inputs)
+    runs = [
+        [*(format_count(value) for value in one.inputs.values()), format_count(one.cost), f"{100 * one.spread_after:.3g} %"]
+        for one in found.runs
+    ]
+    source = f"from {found.prior} of the law book, for want of runs" if found.prior else "from the runs made"
+    return "\n".join(
+        [
+            f"{len(found.runs)} of {found.candidates} runs, {format_count(found.spent)} of {format_count(found.budget)} by {found.cost}; {source}",
+            "",
+            table(["to be known", "now", f"{percent} interval now", "expected after the plan"], aims),
+            "",
+            table([*columns, "cost", "standard error then"], runs),
+        ]
+    )

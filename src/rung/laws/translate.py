@@ -120,7 +120,9 @@ class Translator:
                 return self._positive(graph.node("logdata", name))
             return _Real(graph.node("data", name))
         place = self.places[name]
-        inner = graph.node("group", place, group) if group else graph.node("coef", place)
+        # A law taken at one level of each group keeps its formula and has coefficients without groups.
+        grouped = group is not None and coefficient.group is not None
+        inner = graph.node("group", place, group) if grouped else graph.node("coef", place)
         return self._in_range(coefficient, inner)
 
     def _in_range(self, coefficient: Coefficient, inner: Node) -> _Value:

@@ -17,11 +17,14 @@ from rung.laws import Surface
 from rung.laws.tree import Array
 
 _GRID = 129
+_BUDGETS = 49
 _ROUNDS = 80
 _CLOSE = 1e-13
 _LEAP = 100.0
 _STEP = 1e-4
 _SWEEPS = 60
+_SWEPT = 1e-9
+_HALVINGS = 40
 _FIRST_STRIDE = 0.05
 _STRIDES = 14
 
@@ -151,13 +154,52 @@ class Frontier:
             return self.spend(start, budget_L)
         points = start
         chosen = range(len(self.variables) - 1)
+        if len(chosen) > 1 and near is not None:
+            points, settled = self._newton(theta_LK, budget_L, self.spend(start, budget_L))
+            if settled:
+                return points
+            points = start
         for sweep in range(_SWEEPS):
             before = points
             for place in chosen:
                 points = self._along(theta_LK, budget_L, points, place, wide=near is None and sweep == 0)
-            if len(chosen) == 1 or not np.nanmax(np.abs(points - before)) > 1e-10:
+            if len(chosen) == 1 or not np.nanmax(np.abs(points - before)) > _SWEPT:
                 break
         return points
+
+    def pulls(self, theta_LK: Array, points_LV: Array) -> Array:
+        """`pull` of every variable but the last (V - 1, L)."""
+        return np.stack([self.pull(theta_LK, points_LV, place) for place in range(len(self.variables) - 1)])
+
+    def bends(self, theta_LK: Array, budget_L: Array, points_LV: Array) -> Array:
+        """How each pull changes as each variable but the last moves at equal cost (L, V - 1, V - 1)."""
+        size = len(self.variables) - 1
+        found = np.empty((len(points_LV), size, size))
+        for place in range(size):
+            ends = []
+            for side in (_STEP, -_STEP):
+                moved = points_LV.copy()
+                moved[:, place] += side
+                ends.append(self.pulls(theta_LK, self.spend(moved, budget_L)))
+            found[:, :, place] = ((ends[0] - ends[1]) / (2 * _STEP)).T
+        return found
+
+    def _newton(self, theta_LK: Array, budget_L: Array, points_LV: Array) -> tuple[Array, bool]:
+        """All pulls brought to zero together, from near; and whether they came there inside the limits."""
+        points = points_LV
+        for _ in range(_ROUNDS // 4):
+            with np.errstate(all="ignore"):
+                bends, pulls = self.bends(theta_LK, budget_L, points), self.pulls(theta_LK, points)
+                if not (np.all(np.isfinite(bends)) and np.all(np.isfinite(pulls))):
+                    return points, False
+                step = np.clip(np.linalg.solve(bends, pulls.T[:, :, None])[:, :, 0], -1, 1)
+            moved = points.copy()
+            moved[:, :-1] -= step
+            points = self.spend(moved, budget_L)
+            if np.max(np.abs(step)) < _SWEPT:
+                inside = (self.limits[:, 0] <= points) & (points <= self.limits[:, 1])
+                return points, bool(np.all(inside) and np.all(np.linalg.eigvals(bends).real > 0))
+        return points, False
 
     def _along(self, theta_LK: Array, budget_L: Array, points_LV: Array, place: int, *, wide: bool) -> Array:
         """The best value of one variable, the others but the last held."""
@@ -215,34 +257,31 @@ class Frontier:
     def cheapest(self, theta_K: Array, wish: float, low: float, high: float) -> float | None:
         """Logarithm of the lowest cost at which the law reaches a wish; None where it does not between two costs."""
         theta = theta_K[None, :]
-
-        def gap(budget: float, near: Array | None) -> tuple[float, Array]:
-            point = self.best(theta, np.array([budget]), near)
-            return float(self.losses(theta, point)[0][0]) - wish, point[0]
-
-        steps = np.linspace(low, high, _GRID)
-        wide = np.tile(theta, (_GRID, 1))
-        reached = np.flatnonzero(self.losses(wide, self.best(wide, steps))[0] <= wish)
-        found = int(reached[0]) if len(reached) else None
-        if found is None:
+        ends = self.costs(self.limits.T)[0]
+        steps = np.linspace(max(low, ends[0]), min(high, ends[1]), _BUDGETS)
+        wide = np.tile(theta, (_BUDGETS, 1))
+        points = self.best(wide, steps)
+        reached = np.flatnonzero(self.losses(wide, points)[0] <= wish)
+        if not len(reached):
             return None
+        found = int(reached[0])
+        budget, near = float(steps[found]), points[found]
+        low, high = float(steps[max(found - 1, 0)]), budget
         if found == 0:
-            return float(steps[0])
-        low, high = float(steps[found - 1]), float(steps[found])
-        low_gap, near = gap(low, None)
-        high_gap, near = gap(high, None)
+            return budget
         for _ in range(_ROUNDS):
-            width = high - low
-            cut = high - high_gap * width / (high_gap - low_gap) if high_gap != low_gap else low
-            middle = cut if low + 0.01 * width < cut < high - 0.01 * width else (low + high) / 2
-            here, near = gap(middle, near)
-            if here <= 0:
-                high, high_gap, low_gap = middle, here, low_gap / 2
-            else:
-                low, low_gap, high_gap = middle, here, high_gap / 2
-            if here == 0 or high - low <= 1e-14 * max(abs(high), 1):
-                return middle
-        return (low + high) / 2
+            near = self.best(theta, np.array([budget]), near)[0]
+            loss, slopes = self.losses(theta, near[None, :])
+            gap = float(loss[0]) - wish
+            low, high = (low, budget) if gap <= 0 else (budget, high)
+            # What the last variable buys for one more unit of cost is what any variable buys, at the best point.
+            step = gap / float(slopes[-1, 0] / self.costs(near[None, :])[1][-1, 0])
+            before, budget = budget, budget - step
+            if not low <= budget <= high:
+                budget = (low + high) / 2
+            if abs(budget - before) <= _CLOSE * max(abs(budget), 1) or gap == 0:
+                break
+        return budget
 
     def flat(self, theta_K: Array, budget: float, best_V: Array, most: float) -> tuple[Array, Array]:
         """The points at equal cost, below and above the best in the first variable, where the law reaches `most` (V,) each.
@@ -277,7 +316,7 @@ class Frontier:
                     outside = trial
                     break
                 inside, stride = trial, 0.0 if past else stride * 1.6
-            for _ in range(50 if outside is not None else 0):
+            for _ in range(_HALVINGS if outside is not None else 0):
                 middle = (inside + outside) / 2
                 inside, outside = (inside, middle) if over(middle) else (middle, outside)
             ends.append(point(inside))
@@ -309,36 +348,28 @@ class Optima:
         budget = np.full(lanes, self.budget)
         best = self.frontier.best(theta, budget, self.near)
         derivatives = np.zeros((points_LK.shape[1], lanes, len(self.free)))
-        steps = np.concatenate([np.eye(size), -np.eye(size)]) * _STEP
-        if len(self.frontier.variables) == 2:
-            moved = self._implicit(theta, best, steps)
-        else:
-            wide = (theta[None, :, :] + steps[:, None, :]).reshape(-1, size)
-            found = self.frontier.best(wide, np.full(len(wide), self.budget), self.near).reshape(2, size, lanes, -1)
-            moved = (found[0] - found[1]) / (2 * _STEP)
+        moved = self._implicit(theta, best, budget)
         for at, place in enumerate(self.places):
             derivatives[place] = moved[at][:, self.free]
         return best[:, self.free], derivatives
 
-    def _implicit(self, theta: Array, best: Array, steps: Array) -> Array:
-        """How the best point moves with each coefficient (K, L, 2): its pull stays zero, and its cost the same."""
+    def _implicit(self, theta: Array, best: Array, budget: Array) -> Array:
+        """How the best point moves with each coefficient (K, L, V): its pulls stay zero, and its cost the same."""
         frontier, (lanes, size) = self.frontier, theta.shape
+        steps = np.concatenate([np.eye(size), -np.eye(size)]) * _STEP
         wide = (theta[None, :, :] + steps[:, None, :]).reshape(-1, size)
-        pulls = frontier.pull(wide, np.tile(best, (2 * size, 1)), 0).reshape(2, size, lanes)
-        by_theta = (pulls[0] - pulls[1]) / (2 * _STEP)
+        pulls = frontier.pulls(wide, np.tile(best, (2 * size, 1))).reshape(-1, 2, size, lanes)
+        by_theta = (pulls[:, 0] - pulls[:, 1]) / (2 * _STEP)
         cost = frontier.costs(best)[1]
-        trade = -cost[0] / cost[1]
-        ends = []
-        for side in (1, -1):
-            moved = best.copy()
-            moved[:, 0] += side * _STEP
-            moved[:, 1] += side * _STEP * trade
-            ends.append(frontier.pull(theta, frontier.spend(moved, np.full(lanes, self.budget)), 0))
         with np.errstate(all="ignore"):
-            first = -by_theta / ((ends[0] - ends[1]) / (2 * _STEP))
-        at_limit = np.any(np.abs(best[:, :1] - frontier.limits[0]) < 1e-9, axis=1)
-        first = np.where(at_limit, 0.0, first)
-        return np.stack([first, first * trade], axis=-1)
+            bends = frontier.bends(theta, budget, best)
+            usable = np.all(np.isfinite(bends), axis=(1, 2)) & (np.abs(np.linalg.det(np.nan_to_num(bends))) > 0)
+            safe = np.where(usable[:, None, None], bends, np.eye(bends.shape[1]))
+            first = -np.linalg.solve(safe, by_theta.transpose(2, 0, 1))
+        at_limit = np.any(np.abs(best[:, :-1, None] - frontier.limits[None, :-1]) < 1e-9, axis=2)
+        first = np.where(at_limit[:, :, None] | ~usable[:, None, None], 0.0, first)
+        last = -np.einsum("lvk,vl->lk", first, cost[:-1] / cost[-1])
+        return np.concatenate([first, last[:, None, :]], axis=1).transpose(2, 0, 1)
 
 
 def log_limits(ranges: Mapping[str, tuple[float, float]], variables: tuple[str, ...]) -> Array:

@@ -1,0 +1,470 @@
+"""Decisions: allocation under a cost, the three approaches, price, learning rate and batch, and the next runs."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+
+import rung
+from rung.errors import PlanError
+from rung.plan import (
+    Cluster,
+    Grid,
+    accelerator_named,
+    best_sizes,
+    compare_approaches,
+    fit_procedure,
+    fit_surface,
+    hardware,
+    parabola_bias,
+    parabola_bottom,
+    published_rules,
+    regrets,
+    round_batch,
+    tune,
+)
+from test_backtest import isoflop
+
+LAW = "E + A / N^alpha + B / D^beta"
+SERVING = "6*N*D + 2*N*2e12"
+
+
+@pytest.fixture(scope="module")
+def surface():
+    """A fit of 1 % noise about a Chinchilla surface."""
+    return rung.fit(isoflop(noise=0.005), LAW, draws=0)
+
+
+def lowest(fit, flops, cost=lambda n, d: 6 * n * d, worth=lambda n, d: (n, d)):
+    """The best size by brute force: sizes on a fine grid, tokens from the cost by bisection."""
+    best = (np.inf, 0.0)
+    for n in np.geomspace(1e6, 1e14, 4001):
+        low, high = 0.0, 1e30
+        for _ in range(120):
+            middle = (low + high) / 2
+            low, high = (middle, high) if cost(n, middle) < flops else (low, middle)
+        if low > 0:
+            loss = float(fit.law.value(fit.values, dict(zip("ND", worth(n, low), strict=True))))
+            best = min(best, (loss, n))
+    return best
+
+
+class TestAllocate:
+    @pytest.mark.parametrize("cost", ["6*N*D", SERVING, "6*N*D + 1e12*N^0.9"])
+    def test_no_size_of_a_fine_grid_is_better(self, surface, cost):
+        said = rung.allocate(surface, flops=1e22, cost=cost)
+        price = {
+            "6*N*D": lambda n, d: 6 * n * d,
+            SERVING: lambda n, d: 6 * n * d + 2 * n * 2e12,
+            "6*N*D + 1e12*N^0.9": lambda n, d: 6 * n * d + 1e12 * n**0.9,
+        }[cost]
+        loss, size = lowest(surface, 1e22, price)
+        assert said.loss <= loss * (1 + 1e-9)
+        assert said.choices["params"].value == pytest.approx(size, rel=0.02)
+        assert price(said.choices["params"].value, said.choices["tokens"].value) == pytest.approx(1e22, rel=1e-9)
+
+    def test_the_closed_form_and_the_solver_agree(self, surface):
+        closed = rung.allocate(surface, flops=1e22)
+        solved = rung.allocate(surface, flops=1e22, max_params=1e15)
+        assert closed.closed
+        assert best_sizes(surface, np.array([1e22]))[0] == pytest.approx(closed.choices["params"].value, rel=1e-9)
+        assert solved.choices == closed.choices
+
+    @pytest.mark.parametrize(
+        "limits",
+        [
+            {},
+            {"cost": SERVING},
+            {"tokens_per_param": 20.0},
+            {"max_params": 3e9},
+            {"unique_tokens": 2e10},
+            {"cost": "6*N*D + 2*N*T", "T": 1e11},
+        ],
+    )
+    def test_a_wish_and_its_cost_are_one_allocation(self, surface, limits):
+        wished = rung.allocate(surface, loss=2.15, **limits)
+        bought = rung.allocate(surface, flops=wished.budget, **limits)
+        assert wished.loss == pytest.approx(2.15, rel=1e-9)
+        for name, choice in wished.choices.items():
+            assert bought.choices[name].value == pytest.approx(choice.value, rel=1e-5)
+        if "unique_tokens" not in limits:
+            point = {name: choice.value for name, choice in wished.choices.items()}
+            assert rung.forecast(surface, **point).value == pytest.approx(2.15, rel=1e-9)
+
+    def test_the_flat_region_is_where_the_loss_has_risen_by_the_tolerance(self, surface):
+        said = rung.allocate(surface, flops=1e22, tolerance=0.002)
+        for size in said.choices["params"].flat:
+            loss = float(surface.law.value(surface.values, {"N": size, "D": 1e22 / 6 / size}))
+            assert loss == pytest.approx(1.002 * said.loss, rel=1e-6)
+
+    def test_the_best_of_sizes_that_can_be_built(self, surface):
+        free = rung.allocate(surface, flops=1e22)
+        sizes = [free.choices["params"].value * factor for factor in (0.1, 0.7, 3.0)]
+        said = rung.allocate(surface, flops=1e22, sizes=sizes)
+        assert said.choices["params"].value == pytest.approx(sizes[1])
+        assert said.limited == ("params",)
+
+    def test_repeats_are_worth_what_the_data_constrained_law_says(self, surface):
+        scarce = rung.allocate(surface, flops=1e22, unique_tokens=1e10)
+        ample = rung.allocate(surface, flops=1e22, unique_tokens=1e15)
+        free = rung.allocate(surface, flops=1e22)
+        assert ample.loss == pytest.approx(free.loss, rel=1e-9)
+        assert scarce.loss > free.loss
+        assert "repeats" in {caution.code for caution in scarce.cautions}
+        # arXiv:2305.16264, equation 5, by hand at the answer.
+        tokens = scarce.choices["tokens"].value
+        seen = 1e10 * (1 + 15.387756 * (1 - np.exp(-(tokens / 1e10 - 1) / 15.387756)))
+        alone = surface.law.value(surface.values, {"N": scarce.choices["params"].value, "D": seen})
+        assert alone <= scarce.loss
+
+    def test_any_law_of_the_book(self):
+        rng = np.random.default_rng(0)
+        runs = isoflop(noise=0.0)
+        n, d = runs["params"].to_numpy(), runs["tokens"].to_numpy()
+        loss = ((5e13 / n) ** (0.08 / 0.1) + 2e13 / d) ** 0.1 * np.exp(0.003 * rng.standard_normal(len(n)))
+        fit = rung.fit(runs.with_columns(loss=pl.Series(loss)), "kaplan-nd", draws=0)
+        said = rung.allocate(fit, flops=1e22)
+        assert said.loss <= lowest(fit, 1e22)[0] * (1 + 1e-9)
+        low, high = said.choices["params"].interval
+        assert low < said.choices["params"].value < high
+
+    def test_three_variables(self):
+        rng = np.random.default_rng(0)
+        n, v, d = np.exp(rng.uniform(np.log([[1e7], [1e6], [1e9]]), np.log([[1e9], [1e8], [1e11]]), (3, 80)))
+        loss = 1.5 + 400 / n**0.35 + 30 / v**0.3 + 900 / d**0.33
+        table = pl.DataFrame({"params": n, "vocab": v, "tokens": d, "loss": loss * np.exp(0.002 * rng.standard_normal(80))})
+        fit = rung.fit(table, "E + A / N^alpha + V / vocab^gamma + B / D^beta", draws=0)
+        said = rung.allocate(fit, flops=1e21, cost="6*(N + vocab)*D")
+        chosen = {name: choice.value for name, choice in said.choices.items()}
+        assert 6 * (chosen["params"] + chosen["vocab"]) * chosen["tokens"] == pytest.approx(1e21, rel=1e-9)
+        for name in ("params", "vocab"):
+            for factor in (0.9, 1.1):
+                moved = {**chosen, name: chosen[name] * factor}
+                moved["tokens"] = 1e21 / 6 / (moved["params"] + moved["vocab"])
+                point = {"N": moved["params"], "vocab": moved["vocab"], "D": moved["tokens"]}
+                assert fit.law.value(fit.values, point) > said.loss
+
+    def test_a_fit_per_group(self):
+        runs = isoflop(noise=0.003)
+        both = pl.concat([runs.with_columns(corpus=pl.lit("a")), runs.with_columns(corpus=pl.lit("b"), loss=pl.col("loss") * 1.1)])
+        fit = rung.fit(both, "E[corpus] + A[corpus] / N^alpha + B / D^beta", draws=0)
+        sizes = [rung.allocate(fit, flops=1e22, corpus=corpus).choices["params"].value for corpus in "ab"]
+        assert sizes[1] > sizes[0]
+
+    @pytest.mark.parametrize(
+        ("asked", "said"),
+        [
+            ({"flops": 1e3}, "below the smallest run"),
+            ({"loss": 0.5}, "lowest is .*irreducible"),
+            ({"flops": 1e22, "cost": "6*N/D"}, "does not grow with D"),
+            ({"flops": 1e22, "cost": "6*N"}, "does not depend on D"),
+            ({"flops": 1e22, "cost": "6*N*D*x"}, "has x, which the law has not"),
+            ({"flops": 1e22, "cost": "6"}, "does not grow with any variable"),
+            ({"flops": 1e22, "loss": 2.0}, "either a budget"),
+            ({}, "either a budget"),
+            ({"flops": -1.0}, "must be a positive number"),
+            ({"flops": 1e22, "tolerance": 0.0}, "--within"),
+            ({"flops": 1e22, "sizes": [1e20]}, "none of the sizes"),
+            ({"flops": 1e22, "U": 3.0}, "in neither the law"),
+            ({"flops": 1e22, "N": 1e9, "D": 1e9}, "nothing to choose|does not grow"),
+        ],
+    )
+    def test_what_cannot_be_served(self, surface, asked, said):
+        with pytest.raises(PlanError, match=said):
+            rung.allocate(surface, **asked)
+
+    @pytest.mark.slow
+    def test_the_interval_of_the_best_size_holds_it(self):
+        held = 0
+        for seed in range(100):
+            fit = rung.fit(isoflop(noise=0.01, seed=seed), LAW, draws=0)
+            low, high = rung.allocate(fit, flops=3e23).choices["params"].interval
+            truth = best_sizes(rung.fit(isoflop(noise=0.0), LAW, draws=0), np.array([3e23]))[0]
+            held += (low or 0) <= truth <= (high or np.inf)
+        assert 83 <= held <= 97
+
+
+class TestApproaches:
+    def test_a_parabola_misses_by_its_cube(self, surface):
+        alpha, beta = surface.values["alpha"], surface.values["beta"]
+        best = float(np.log(best_sizes(surface, np.array([1e20]))[0]))
+        x = best + np.linspace(-1, 1, 9)
+        loss = surface.law.value(surface.values, {"N": np.exp(x), "D": 1e20 / 6 / np.exp(x)})
+        assert parabola_bottom(x, loss) - best == pytest.approx(parabola_bias(alpha, beta, x), rel=0.05)
+
+    def test_one_that_opens_downwards_has_no_bottom(self):
+        x = np.linspace(-1, 1, 9)
+        assert parabola_bottom(x, -(x**2)) is None
+
+    def test_on_noise_free_runs_the_measured_bias_is_the_expected_one(self):
+        runs = rung.read_runs(isoflop(noise=0.0))
+        fit = rung.fit(runs, LAW, draws=0)
+        found = compare_approaches(runs, fit, 1e22)
+        lowest_, parabola, surface_ = found.approaches
+        assert parabola.params / surface_.params - 1 == pytest.approx(parabola.bias, abs=1e-6)
+        assert lowest_.params / surface_.params - 1 == pytest.approx(lowest_.bias, abs=1e-6)
+        assert surface_.exponent == pytest.approx(fit.derived["params_exponent"].value, rel=1e-5)
+
+    def test_too_few_profiles(self):
+        rng = np.random.default_rng(0)
+        table = pl.DataFrame({"params": np.geomspace(1e7, 1e9, 12), "tokens": np.geomspace(1e9, 1e11, 12)})
+        table = table.with_columns(loss=2 + 100 * pl.col("params") ** -0.3 + pl.Series(0.01 * rng.standard_normal(12)))
+        runs = rung.read_runs(table)
+        with pytest.raises(PlanError, match="parabolas say nothing"):
+            compare_approaches(runs, rung.fit(runs, LAW, draws=0), 1e22)
+
+
+class TestCost:
+    def test_hours_money_and_energy(self):
+        cluster = Cluster(accelerator=accelerator_named("h100-sxm"), count=100, utilisation=0.5, price=2.0, overhead=1.2)
+        price = rung.cost(989e12 * 0.5 * 3600 * 1000, cluster, params=1e9)
+        assert price.accelerator_hours == pytest.approx(1000)
+        assert price.days == pytest.approx(1000 / 100 / 24)
+        assert price.money == pytest.approx(2000)
+        assert price.energy_kwh == pytest.approx(1000 * 0.7 * 1.2)
+        assert price.state_bytes == 16e9
+        assert price.least_accelerators == 1
+
+    def test_every_published_accelerator_has_a_source(self):
+        assert all(one.source and one.peak_flops > 1e13 and one.memory > 1e9 for one in hardware().values())
+
+    def test_a_users_own(self, tmp_path):
+        file = tmp_path / "own.toml"
+        file.write_text("[mine]\npeak_flops = 1e14\nmemory = 24e9\nprice = 0.5\n")
+        cluster = Cluster(accelerator=accelerator_named("mine", file))
+        assert cluster.flops_of(money=10.0) == pytest.approx(20 * 3600 * 1e14 * 0.4)
+        assert rung.cost(1e18, cluster).energy_kwh is None
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("[mine]\npeak_flops = 1e14\n", "memory .* needed"),
+            ("[mine]\npeak_flops = -1\nmemory = 1e9\n", "positive number"),
+            ("[mine]\npeek = 1\n", "peek is not known"),
+            ("mine = 3\n", "is no table"),
+            ("[mine", "not TOML"),
+        ],
+    )
+    def test_a_wrong_file(self, tmp_path, text, said):
+        file = tmp_path / "own.toml"
+        file.write_text(text)
+        with pytest.raises(PlanError, match=said):
+            hardware(file)
+
+    def test_hardware_that_does_not_exist(self):
+        with pytest.raises(PlanError, match=r"no hardware 'h100'.*Did you mean"):
+            accelerator_named("h100")
+
+    @pytest.mark.parametrize("wrong", [{"count": 0}, {"utilisation": 1.5}, {"price": -1.0}, {"overhead": 0.5}])
+    def test_a_cluster_that_cannot_be(self, wrong):
+        with pytest.raises(PlanError):
+            Cluster(accelerator=accelerator_named("h100-sxm"), **wrong)
+
+
+def grids(noise=0.0, seed=0):
+    """Sweeps whose best points follow power laws: bowls in log lr and log batch."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for params in (1e8, 3e8, 1e9):
+        for tokens in (2e9, 1e10, 5e10):
+            rate, batch = (part.ravel() for part in np.meshgrid(np.linspace(-9, -4.5, 12), np.linspace(10, 15, 11)))
+            best = (np.log(3.0) - 0.7 * np.log(params) + 0.25 * np.log(tokens), 0.5 + 0.55 * np.log(tokens))
+            rise = 0.004 * (rate - best[0]) ** 2 + 0.003 * (batch - best[1]) ** 2
+            loss = 2.5 * (1 + rise) * np.exp(noise * rng.standard_normal(len(rise)))
+            found.append(Grid(params=params, tokens=tokens, log_rate=rate, log_batch=batch, loss=loss))
+    return found
+
+
+class TestTune:
+    @pytest.mark.parametrize("way", [fit_procedure, fit_surface])
+    def test_a_planted_rule_is_found_by_its_regret(self, way):
+        rule = way(grids(noise=2e-4))
+        assert np.nanmax(regrets(grids(), rule)) < 1e-3
+
+    def test_regret_is_zero_at_the_best_point_of_a_grid(self):
+        grid = grids()[4]
+        best = int(np.argmin(grid.loss))
+        assert grid.regret(np.exp(grid.log_rate[best]), np.exp(grid.log_batch[best])) == pytest.approx(0, abs=1e-12)
+        assert np.isnan(grid.regret(10.0, 1e6))
+
+    def test_batches_that_hardware_can_do(self):
+        assert round_batch(700_000) == 2**19
+        assert round_batch(700_000, 2048 * 64) == 5 * 2048 * 64
+        assert round_batch(10.0, 2048) == 2048
+
+    def test_the_published_law(self):
+        said = tune(params=1e9, tokens=2e10)
+        one = next(one for one in said.proposals if one.rule == "step-law")
+        assert one.lr == pytest.approx(1.79 * 1e9**-0.713 * 2e10**0.307)
+        assert one.batch_tokens == pytest.approx(0.58 * 2e10**0.571)
+
+    def test_far_from_what_a_rule_was_fitted_on(self):
+        codes = {caution.code for caution in tune(params=1e12, tokens=2e10).cautions}
+        assert codes == {"outside_range"}
+
+    def test_a_dense_mixture_of_experts(self):
+        assert "active_params" in {c.code for c in tune(params=1e9, tokens=2e10, params_active=6e8).cautions}
+        assert "active_params" not in {c.code for c in tune(params=1e9, tokens=2e10, params_active=1e8).cautions}
+
+    def test_own_sweeps_are_scored_on_grids_left_out(self):
+        parts = [
+            pl.DataFrame({"lr": np.exp(g.log_rate), "batch_tokens": np.exp(g.log_batch), "loss": g.loss}).with_columns(
+                params=pl.lit(g.params), tokens=pl.lit(g.tokens)
+            )
+            for g in grids(noise=2e-4)
+        ]
+        said = tune(rung.read_runs(pl.concat(parts)), params=2e9, tokens=1e11)
+        assert said.grids == 9
+        own = [one for one in said.scores if one.held_out]
+        assert own[0].mean < 1e-3
+        assert said.proposals[0].rule.startswith("own")
+        json.dumps(said.to_dict(), allow_nan=False)
+
+    @pytest.mark.parametrize(
+        ("asked", "said"),
+        [
+            ({}, "for which run"),
+            ({"params": 1e9}, "for which run"),
+            ({"params": -1.0, "tokens": 1e9}, "positive"),
+            ({"params": 1e9, "tokens": 1e9, "batch_step": 0.0}, "positive"),
+        ],
+    )
+    def test_what_cannot_be_served(self, asked, said):
+        with pytest.raises(PlanError, match=said):
+            tune(**asked)
+
+    def test_a_table_without_a_grid(self):
+        runs = rung.read_runs(pl.DataFrame({"params": [1e9], "tokens": [1e10], "lr": [1e-3], "batch_tokens": [1e6], "loss": [2.5]}))
+        with pytest.raises(PlanError, match="no size and count of tokens"):
+            tune(runs)
+
+    def test_kaplan_has_no_law_of_batch(self):
+        assert "stands in" in published_rules()["kaplan"].convention
+
+
+class TestNext:
+    def test_the_plan_keeps_the_budget_and_sharpens(self, surface):
+        plan = rung.next_runs(surface, budget=1e21, decide=1e23)
+        assert plan.spent <= 1e21
+        assert plan.spent == pytest.approx(sum(one.cost for one in plan.runs))
+        (target,) = plan.targets
+        assert target.before[0] < target.after[0] < target.value < target.after[1] < target.before[1]
+        spreads = [one.spread_after for one in plan.runs]
+        assert spreads == sorted(spreads, reverse=True)
+
+    def test_what_is_expected_comes_about(self, surface):
+        """Make the planned runs, fit again: the interval shrinks about as far as was said."""
+        plan = rung.next_runs(surface, budget=3e21, decide=1e23)
+        made = pl.DataFrame([dict(one.inputs) for one in plan.runs])
+        rng = np.random.default_rng(5)
+        truth = rung.fit(isoflop(noise=0.0), LAW, draws=0)
+        loss = truth.law.value(truth.values, {"N": made["params"].to_numpy(), "D": made["tokens"].to_numpy()})
+        made = made.with_columns(loss=pl.Series(loss * np.exp(0.005 * rng.standard_normal(len(made)))))
+        runs = isoflop(noise=0.005)
+        after = rung.fit(pl.concat([runs.select(made.columns), made]), LAW, draws=0)
+        low, high = rung.allocate(after, flops=1e23).choices["params"].interval
+        (target,) = plan.targets
+        assert np.log(high / low) == pytest.approx(np.log(target.after[1] / target.after[0]), rel=0.4)
+
+    def test_better_than_chance_at_the_same_cost(self, surface):
+        pool = rung.read_runs(
+            pl.DataFrame({"params": np.repeat(np.geomspace(1e7, 3e9, 20), 20), "tokens": np.tile(np.geomspace(3e8, 1e11, 20), 20)})
+        )
+        chosen = rung.next_runs(surface, budget=1e21, decide=1e23, pool=pool).targets[0]
+        widths = []
+        rng = np.random.default_rng(0)
+        for _ in range(10):
+            order = rng.permutation(len(pool))
+            cost = 6 * pool.numbers("params")[order] * pool.numbers("tokens")[order]
+            part = pool.take(np.isin(np.arange(len(pool)), order[np.cumsum(cost) <= 1e21]))
+            if len(part):
+                after = rung.next_runs(surface, budget=1e30, decide=1e23, pool=part, most=len(part)).targets[0].after
+                widths.append(np.log(after[1] / after[0]))
+        assert np.log(chosen.after[1] / chosen.after[0]) < min(widths)
+
+    def test_from_nothing(self):
+        box = {"N": (1e7, 1e9), "D": (1e8, 1e11)}
+        plan = rung.next_runs("besiroglu-2024", budget=1e20, targets=[{"N": 7e10, "D": 1.4e12}], box=box)
+        assert plan.prior == "besiroglu-2024"
+        assert len({one.inputs["params"] for one in plan.runs}) >= 4
+        assert plan.to_csv().startswith("params,tokens,cost\n")
+        assert plan.to_ladder().count("[[rung]]") == len(plan.runs)
+
+    @pytest.mark.parametrize(
+        ("asked", "said"),
+        [
+            ({"budget": 1e3, "decide": 1e23}, "affordable"),
+            ({"budget": -1.0, "decide": 1e23}, "must be positive"),
+            ({"budget": 1e21}, "what is to become sharper"),
+            ({"budget": 1e21, "targets": [{"N": 1e9}]}, "missing D"),
+            ({"budget": 1e21, "targets": [{"N": 1e9, "D": 1e9, "x": 1.0}]}, "unknown x"),
+            ({"budget": 1e21, "decide": 1e23, "box": {"x": (1.0, 2.0)}}, "box has x"),
+            ({"budget": 1e21, "decide": 1e23, "box": {"N": (2e9, 1e9)}}, "LOW:HIGH"),
+            ({"budget": 1e21, "decide": 1e23, "most": 0}, "at least one"),
+        ],
+    )
+    def test_what_cannot_be_served(self, surface, asked, said):
+        with pytest.raises(PlanError, match=said):
+            rung.next_runs(surface, **asked)
+
+    @pytest.mark.parametrize(("law", "said"), [("nowhere", "no constants"), ("besiroglu-2024", "without runs")])
+    def test_no_runs_and_no_law(self, law, said):
+        with pytest.raises(PlanError, match=said):
+            rung.next_runs(law, budget=1e20, targets=[{"N": 1e9, "D": 1e9}])
+
+
+@pytest.fixture(scope="module")
+def kept(surface, tmp_path_factory):
+    """The same fit as a file."""
+    file = tmp_path_factory.mktemp("plan") / "fit.json"
+    surface.write(file)
+    return file
+
+
+class TestCommands:
+    def test_allocate(self, command, kept):
+        done = command("allocate", kept, "--days", 10, "--hardware", "h100-sxm", "--accelerators", 64, "--price", 2)
+        assert done.returncode == 0, done.stderr
+        assert "tokens per parameter" in done.stdout
+        assert "10.0 days" in done.stdout
+        said = json.loads(command("allocate", kept, "--flops", "1e22", "--json").stdout)
+        assert said["budget"] == pytest.approx(1e22)
+
+    def test_allocate_a_table(self, command, tmp_path):
+        isoflop(noise=0.005).write_csv(tmp_path / "runs.csv")
+        done = command("allocate", "runs.csv", "--flops", "1e22")
+        assert done.returncode == 0, done.stderr
+        assert "surface over all runs" in done.stdout
+        assert "parabola's bottom" in done.stdout
+
+    def test_next_writes_a_plan(self, command, kept, tmp_path):
+        done = command("next", kept, "--budget", "1e21", "--decide", "1e23", "-o", "plan.csv")
+        assert done.returncode == 0, done.stderr
+        assert pl.read_csv(tmp_path / "plan.csv").columns == ["params", "tokens", "cost"]
+
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            (("allocate", "FIT", "--flops", "1e3"), "below the smallest run"),
+            (("allocate", "FIT", "--loss", "0.5"), "irreducible"),
+            (("allocate", "FIT", "--flops", "1e22", "--loss", "2"), "two wishes"),
+            (("allocate", "FIT", "--flops", "1e22", "--hours", "3"), "two budgets"),
+            (("allocate", "FIT", "--hours", "3"), "needs a machine"),
+            (("allocate", "FIT", "--money", "3", "--hardware", "h100-sxm"), "needs a price"),
+            (("allocate", "FIT", "--flops", "1e22", "--hardware", "abacus"), "no hardware 'abacus'"),
+            (("cost", "N=7B", "D=2T"), "name a machine"),
+            (("cost", "--hardware", "h100-sxm"), "say what is trained"),
+            (("cost", "N=7B", "--hardware", "h100-sxm"), "has D"),
+            (("next", "FIT", "--budget", "1e3", "--decide", "1e23", "-o", "plan.toml"), "affordable"),
+            (("next", "FIT", "--budget", "1e21", "--decide", "1e23", "-o", "plan.txt"), "written as .csv"),
+            (("tune",), "for which run"),
+            (("tune", "N=1B", "x=3"), "not what a run is asked about by"),
+        ],
+    )
+    def test_what_cannot_be_served(self, command, kept, tmp_path, arguments, said):
+        done = command(*(kept if one == "FIT" else one for one in arguments))
+        assert done.returncode == 1
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
+        assert not list(tmp_path.iterdir())

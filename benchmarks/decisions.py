@@ -44,7 +44,9 @@ def exact(flops):
 
 
 def allocations(repeats):
-    print("| runs | interval of the best N at 100x holds it | of the best D | median width, as a factor |\n|---|---|---|---|")
+    print(
+        "| runs | interval of the best N at 100x holds it | of the best D | median width, as a factor |\n|---|---|---|---|"
+    )
     flops = 3e23
     truth = float(exact(np.array(flops)))
     for rows in (60, 240):
@@ -61,15 +63,15 @@ def allocations(repeats):
 
 def parabolas():
     """Five surfaces of published exponents, a grid centred on the best size, by its half width in the logarithm."""
-    print("\n| alpha, beta | half width | parabola's bottom over the best size, less one | analytic, leading order | ours |")
+    print(
+        "\n| alpha, beta | half width | parabola's bottom over the best size, less one | analytic, leading order | ours |"
+    )
     print("|---|---|---|---|---|")
     for alpha, beta in ((0.34, 0.28), (0.3478, 0.3658), (0.3511, 0.4587), (0.5, 0.3), (0.31, 0.31)):
         fit = rung.fit(planted(alpha, beta), LAW, draws=0)
         best = float(best_sizes(fit, np.array([1e21]))[0])
         A, B = 400.0, 2000.0
-        truth = np.exp(
-            (np.log(alpha * A / (beta * B)) + beta * np.log(1e21 / 6)) / (alpha + beta)
-        )
+        truth = np.exp((np.log(alpha * A / (beta * B)) + beta * np.log(1e21 / 6)) / (alpha + beta))
         for half in (np.log(2), np.log(8)):
             x = np.log(truth) + np.linspace(-half, half, 9)
             loss = 1.8 + A / np.exp(x) ** alpha + B / (1e21 / 6 / np.exp(x)) ** beta
@@ -93,7 +95,9 @@ def ladder(seed, multiplier=1.0, alpha=0.3, factor=400.0, floor=1.7, sizes=10, l
 
 
 def comparisons(repeats):
-    print("\n| planted multiplier | 90 % interval holds it | treated called better | control called better | verdicts |\n|---|---|---|---|---|")
+    print(
+        "\n| planted multiplier | 90 % interval holds it | treated called better | control called better | verdicts |\n|---|---|---|---|---|"
+    )
     for multiplier in (1.0, 1.1, 1.5):
         held, better, verdicts = [], Counter(), Counter()
         for seed in range(repeats):
@@ -110,8 +114,13 @@ def comparisons(repeats):
         verdicts = Counter()
         for seed in range(100):
             wide = {"factor": 6.0, "floor": 0.0, "low": 1e6, "high": 1e11}
-            verdicts[compare(ladder(seed, alpha=0.029, **wide), ladder(100_000 + seed, alpha=other, **wide)).verdict] += 1
-        print(f"| .029 against {other:.3f} | {', '.join(f'{name} {count}' for name, count in verdicts.most_common())} |", flush=True)
+            verdicts[
+                compare(ladder(seed, alpha=0.029, **wide), ladder(100_000 + seed, alpha=other, **wide)).verdict
+            ] += 1
+        print(
+            f"| .029 against {other:.3f} | {', '.join(f'{name} {count}' for name, count in verdicts.most_common())} |",
+            flush=True,
+        )
 
 
 def timings():

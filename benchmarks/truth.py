@@ -34,7 +34,7 @@ DELTA = 1e-3
 class Form:
     """A law for SciPy: its value at log coefficients, starts, and whether residuals are those of the logarithm."""
 
-    def __init__(self, size, value, draw, logs=True):
+    def __init__(self, size, value, draw, *, logs=True):
         self.size, self.value, self.draw, self.logs = size, value, draw, logs
 
     def scale(self, values):

@@ -11,6 +11,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+import rung
+
 
 def assert_refused(done, message, *, status=1):
     assert done.returncode == status, done.stderr
@@ -268,8 +270,9 @@ def test_a_misspelt_option_is_answered_with_the_nearest(command, runs_csv):
         (["fit.json", "N=7B", "D=1T", "--tokens-per-param", "20"], "goes with --loss"),
     ],
 )
-def test_what_is_wrong_with_a_forecast_is_said_in_one_message(command, runs_csv, arguments, message):
-    command("fit", runs_csv, "--draws", 20, "-o", "fit.json")
+def test_what_is_wrong_with_a_forecast_is_said_in_one_message(command, runs_csv, tmp_path, arguments, message):
+    named = {"N": "n_params", "D": "num_tokens", "loss": "val_loss"}
+    rung.fit(rung.read_runs(runs_csv, named), draws=0).write(tmp_path / "fit.json")
     assert_refused(command("forecast", *arguments), message)
 
 

@@ -349,8 +349,12 @@ class TestDoubt:
             (pl.lit(1e10), {"E", "B", "beta"}),
             (pl.when(pl.int_range(pl.len()) % 2 == 0).then(1e10).otherwise(1e11), {"E", "B", "beta"}),
             (20 * pl.col("params"), {"A", "alpha", "B", "beta"}),
-            (20 * pl.col("params") * (1 + 0.01 * (pl.int_range(pl.len()) % 3)), {"A", "alpha", "B", "beta"}),
-            (0.1 * pl.col("params") ** 1.5, {"A", "alpha", "B", "beta"}),
+            pytest.param(
+                20 * pl.col("params") * (1 + 0.01 * (pl.int_range(pl.len()) % 3)),
+                {"A", "alpha", "B", "beta"},
+                marks=pytest.mark.slow,
+            ),
+            pytest.param(0.1 * pl.col("params") ** 1.5, {"A", "alpha", "B", "beta"}, marks=pytest.mark.slow),
         ],
         ids=["constant", "two values", "proportional", "nearly proportional", "a power"],
     )
@@ -499,7 +503,9 @@ def test_what_cannot_be_fitted_is_said(change, arguments, message):
     assert message in str(error.value)
 
 
-@pytest.mark.parametrize("change", [None, "x", -1, 1e308, [], {}, True, "gone"])
+@pytest.mark.parametrize(
+    "change", [None, "gone", *(pytest.param(value, marks=pytest.mark.slow) for value in ("x", -1, 1e308, [], {}, True))]
+)
 def test_a_fit_file_with_one_field_damaged_is_refused_or_still_a_fit(tmp_path, change):
     whole = json.loads(rung.fit(noisy(30), draws=20).to_json())
     file = tmp_path / "fit.json"

@@ -133,7 +133,9 @@ class TestAllocate:
         rng = np.random.default_rng(0)
         n, v, d = np.exp(rng.uniform(np.log([[1e7], [1e6], [1e9]]), np.log([[1e9], [1e8], [1e11]]), (3, 80)))
         loss = 1.5 + 400 / n**0.35 + 30 / v**0.3 + 900 / d**0.33
-        table = pl.DataFrame({"params": n, "vocab": v, "tokens": d, "loss": loss * np.exp(0.002 * rng.standard_normal(80))})
+        table = pl.DataFrame(
+            {"params": n, "vocab": v, "tokens": d, "loss": loss * np.exp(0.002 * rng.standard_normal(80))}
+        )
         fit = rung.fit(table, "E + A / N^alpha + V / vocab^gamma + B / D^beta", draws=0)
         said = rung.allocate(fit, flops=1e21, cost="6*(N + vocab)*D")
         chosen = {name: choice.value for name, choice in said.choices.items()}
@@ -147,7 +149,9 @@ class TestAllocate:
 
     def test_a_fit_per_group(self):
         runs = isoflop(noise=0.003)
-        both = pl.concat([runs.with_columns(corpus=pl.lit("a")), runs.with_columns(corpus=pl.lit("b"), loss=pl.col("loss") * 1.1)])
+        both = pl.concat(
+            [runs.with_columns(corpus=pl.lit("a")), runs.with_columns(corpus=pl.lit("b"), loss=pl.col("loss") * 1.1)]
+        )
         fit = rung.fit(both, "E[corpus] + A[corpus] / N^alpha + B / D^beta", draws=0)
         sizes = [rung.allocate(fit, flops=1e22, corpus=corpus).choices["params"].value for corpus in "ab"]
         assert sizes[1] > sizes[0]
@@ -217,7 +221,9 @@ class TestApproaches:
 
 class TestCost:
     def test_hours_money_and_energy(self):
-        cluster = Cluster(accelerator=accelerator_named("h100-sxm"), count=100, utilisation=0.5, price=2.0, overhead=1.2)
+        cluster = Cluster(
+            accelerator=accelerator_named("h100-sxm"), count=100, utilisation=0.5, price=2.0, overhead=1.2
+        )
         price = rung.cost(989e12 * 0.5 * 3600 * 1000, cluster, params=1e9)
         assert price.accelerator_hours == pytest.approx(1000)
         assert price.days == pytest.approx(1000 / 100 / 24)
@@ -335,7 +341,9 @@ class TestTune:
             tune(**asked)
 
     def test_a_table_without_a_grid(self):
-        runs = rung.read_runs(pl.DataFrame({"params": [1e9], "tokens": [1e10], "lr": [1e-3], "batch_tokens": [1e6], "loss": [2.5]}))
+        runs = rung.read_runs(
+            pl.DataFrame({"params": [1e9], "tokens": [1e10], "lr": [1e-3], "batch_tokens": [1e6], "loss": [2.5]})
+        )
         with pytest.raises(PlanError, match="no size and count of tokens"):
             tune(runs)
 
@@ -369,7 +377,12 @@ class TestNext:
 
     def test_better_than_chance_at_the_same_cost(self, surface):
         pool = rung.read_runs(
-            pl.DataFrame({"params": np.repeat(np.geomspace(1e7, 3e9, 20), 20), "tokens": np.tile(np.geomspace(3e8, 1e11, 20), 20)})
+            pl.DataFrame(
+                {
+                    "params": np.repeat(np.geomspace(1e7, 3e9, 20), 20),
+                    "tokens": np.tile(np.geomspace(3e8, 1e11, 20), 20),
+                }
+            )
         )
         chosen = rung.next_runs(surface, budget=1e21, decide=1e23, pool=pool).targets[0]
         widths = []

@@ -13,7 +13,17 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rung.errors import FitError, ForecastError, FormulaError, PapersError, PlanError, ReportError, RungError, RunsError, WorthError
+    from rung.errors import (
+        FitError,
+        ForecastError,
+        FormulaError,
+        PapersError,
+        PlanError,
+        ReportError,
+        RungError,
+        RunsError,
+        WorthError,
+    )
     from rung.fit import Backtest, Fit, Objective, Selection, backtest, fit, read_fit, read_selection, select  # type: ignore[no-redef]
     from rung.forecast import Forecast, forecast, forecast_grid, forecast_selection, invert  # type: ignore[no-redef]
     from rung.laws import Law, law_book

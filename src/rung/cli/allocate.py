@@ -91,21 +91,23 @@ def allocate(
 
     budget = flops_of(machines, flops=flops, hours=hours, days=days, money=money)
     if budget is None and loss is None:
-        raise PlanError("give a budget (--flops 1e24, or --hours, --days, --money with --hardware) or a wished loss (--loss 2.0).")
+        raise PlanError(
+            "give a budget (--flops 1e24, or --hours, --days, --money with --hardware) or a wished loss (--loss 2.0)."
+        )
     if budget is not None and loss is not None:
         raise PlanError("a budget and a wished loss are two wishes; give one.")
     if not source.lower().endswith(".json"):
         if budget is None or inputs:
-            raise PlanError(f"{source} is a table of runs: its three approaches are compared for a budget, --flops 1e24.")
+            raise PlanError(
+                f"{source} is a table of runs: its three approaches are compared for a budget, --flops 1e24."
+            )
         runs, fit = _fitted(source, law, measure, rows)
         _tell_approaches(runs, fit, budget, json=json)
         return
     from rung.fit import read_fit
 
     fit = read_fit(source)
-    given = {
-        name: text if name in fit.groups else parse_number(text) for name, text in pairs(inputs, "input").items()
-    }
+    given = {name: text if name in fit.groups else parse_number(text) for name, text in pairs(inputs, "input").items()}
     largest = [parse_number(max_params)] if max_params else []
     if memory:
         if not bytes_per_param > 0:
@@ -125,9 +127,7 @@ def allocate(
     )
     cluster = cluster_of(machines)
     params = answer.choices["params"].value if "params" in answer.choices else None
-    price = (
-        price_of(answer.budget, cluster, params=params, bytes_per_param=bytes_per_param) if cluster else None
-    )
+    price = price_of(answer.budget, cluster, params=params, bytes_per_param=bytes_per_param) if cluster else None
     if json:
         content = answer.to_dict() | ({"price": price.to_dict()} if price else {})
         print(json_module.dumps(content, allow_nan=False))
@@ -162,13 +162,20 @@ def describe(answer: Allocation, fit: Fit, price: Price | None) -> str:
     if ratio is not None:
         params, tokens = answer.choices["params"].flat, answer.choices["tokens"].flat
         ends = (tokens[0] / params[1], tokens[1] / params[0])
-        rows.append(["tokens per parameter", format_value(ratio, 3), "", format_interval(*ends, lambda x: format_value(x, 3))])
+        rows.append(
+            ["tokens per parameter", format_value(ratio, 3), "", format_interval(*ends, lambda x: format_value(x, 3))]
+        )
     lines = [
         f"wanted     {asked}",
         *([f"given      {given}"] if given else []),
         "",
         table(
-            ["", "best", f"{percent} interval of the best", f"within {100 * answer.tolerance:g} % of the lowest {fit.target}"],
+            [
+                "",
+                "best",
+                f"{percent} interval of the best",
+                f"within {100 * answer.tolerance:g} % of the lowest {fit.target}",
+            ],
             rows,
         ),
         "",
@@ -213,7 +220,13 @@ def describe_approaches(found: Approaches, fit: Fit) -> str:
     def ends(number: float | None) -> str:
         return f"{number:.3f}"
 
-    head = ["approach", "N grows as C^", f"{100 * fit.level:g} % interval", f"N at {format_count(found.flops)} FLOPs", "bias there"]
+    head = [
+        "approach",
+        "N grows as C^",
+        f"{100 * fit.level:g} % interval",
+        f"N at {format_count(found.flops)} FLOPs",
+        "bias there",
+    ]
     rows = [
         [
             one.name,
@@ -244,7 +257,8 @@ def describe_approaches(found: Approaches, fit: Fit) -> str:
             "",
             table(["flops", "sizes", "lowest loss at", "parabola's bottom", "inside", "its bias"], profiles),
             "",
-            f"{inside} of {len(found.profiles)} parabolas have their bottom among their sizes; the others are left out"
+            f"{inside} of {len(found.profiles)} parabolas have their bottom among their sizes"
+            + ("; the others are left out" if inside < len(found.profiles) else "")
             + ("; compute is in bins of a quarter of a decade" if found.binned else ""),
         ]
     )

@@ -10,7 +10,7 @@ from cyclopts import Group, Parameter
 from rung.errors import PlanError
 
 if TYPE_CHECKING:
-    from rung.plan import Cluster
+    from rung.plan import Cluster, Price
 
 MACHINES = Group("Machines", sort_key=3)
 
@@ -77,7 +77,7 @@ def flops_of(
     return cluster.flops_of(**{name: amount})
 
 
-def describe_price(price, rows: list[list[str]] | None = None) -> list[str]:
+def describe_price(price: Price) -> list[str]:
     """Lines for people on what a training costs."""
     from rung.units import format_count, format_value
 
@@ -90,7 +90,10 @@ def describe_price(price, rows: list[list[str]] | None = None) -> list[str]:
     if price.money is not None:
         lines.append(f"money      {format_count(price.money)} at {cluster.hourly:g} an hour")
     if price.energy_kwh is not None:
-        lines.append(f"energy     {format_count(price.energy_kwh)} kWh at {machine.power:g} W each" + (f", times {cluster.overhead:g}" if cluster.overhead != 1 else ""))
+        lines.append(
+            f"energy     {format_count(price.energy_kwh)} kWh at {machine.power:g} W each"
+            + (f", times {cluster.overhead:g}" if cluster.overhead != 1 else "")
+        )
     if price.state_bytes is not None:
         lines.append(
             f"memory     {format_count(price.state_bytes)} bytes of weights, gradients and optimizer state: at least "

@@ -121,7 +121,11 @@ def describe(found: Comparison) -> str:
         return f"{format_value(number, 3)}x"
 
     rows = [
-        [one.of if one.at is None else f"{one.of} at {found.along} = {format_count(one.at)}", times(one.value), format_interval(one.low, one.high, times)]
+        [
+            one.of if one.at is None else f"{one.of} at {found.along} = {format_count(one.at)}",
+            times(one.value),
+            format_interval(one.low, one.high, times),
+        ]
         for one in (*found.constant, *found.by_scale)
     ]
     split = len(found.constant)
@@ -144,7 +148,9 @@ def describe(found: Comparison) -> str:
             if found.correlation is not None
             else ""
         )
-        lines.append(f"matched    {found.treated} has the lower loss at {found.lower} of {found.shared} scales that both ran{paired}")
+        lines.append(
+            f"matched    {found.treated} has the lower loss at {found.lower} of {found.shared} scales that both ran{paired}"
+        )
     lines.append(f"law        {found.formula}, along {found.along}")
     return "\n".join(lines)
 

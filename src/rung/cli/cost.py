@@ -46,7 +46,14 @@ def cost(
             raise PlanError("name a machine: --hardware h100-sxm. rung cost --hardware list names them.")
         known = hardware(machines.hardware_file)
         if json:
-            print(json_module.dumps({name: {field: getattr(one, field) for field in one.__dataclass_fields__} for name, one in known.items()}))
+            print(
+                json_module.dumps(
+                    {
+                        name: {field: getattr(one, field) for field in one.__dataclass_fields__}
+                        for name, one in known.items()
+                    }
+                )
+            )
             return
         rows = [
             [name, format_count(one.peak_flops), format_count(one.memory), format_value(one.power, 3), one.source]
@@ -67,4 +74,12 @@ def cost(
     if json:
         print(json_module.dumps(price.to_dict()))
         return
-    print("\n".join([f"computes   {format_count(total)} FLOPs", *describe_price(price), f"source     {cluster.accelerator.source}"]))
+    print(
+        "\n".join(
+            [
+                f"computes   {format_count(total)} FLOPs",
+                *describe_price(price),
+                f"source     {cluster.accelerator.source}",
+            ]
+        )
+    )

@@ -13,11 +13,23 @@ from rung.cli.text import table
 from rung.errors import RungError, WorthError
 
 if TYPE_CHECKING:
-    from rung.fit import Fit
-    from rung.runs import Runs
-    from rung.worth import Density
+    from collections.abc import Mapping
 
-_NAMES = {"N": "params", "params": "params", "D": "tokens", "tokens": "tokens", "params_active": "params_active", "bits": "bits", "loss": "loss", "score": "score"}
+    from rung.fit import Fit
+    from rung.laws.tree import Array
+    from rung.runs import Runs
+    from rung.worth import Density, Trend
+
+_NAMES = {
+    "N": "params",
+    "params": "params",
+    "D": "tokens",
+    "tokens": "tokens",
+    "params_active": "params_active",
+    "bits": "bits",
+    "loss": "loss",
+    "score": "score",
+}
 
 
 def density(
@@ -63,7 +75,8 @@ def density(
     scores = read_fit(score_fit) if score_fit else None
     at = parse_number(tokens) if tokens else None
     if source is not None and "=" in source:
-        source, inputs = None, (source, *inputs)
+        inputs = (source, *inputs)
+        source = None
     if (source is None) == (not inputs):
         raise WorthError("give a table of models, or one model: loss=2.1 N=7B D=1T.")
     if source is None:
@@ -91,67 +104,102 @@ def _table(
 ) -> None:
     import numpy as np
 
-    from rung.units import format_count, format_interval, format_value
-    from rung.worth import density as density_of
     from rung.worth import density_trend
 
-    measured = "loss" if runs.has("loss") else "score"
-    columns = [name for name in (measured, "params", "tokens", "params_active", "bits") if runs.has(name)]
-    if measured not in columns or "params" not in columns:
-        raise WorthError(f"{runs.source}: a table of models needs params, and loss or score. Map them: --map loss=COLUMN.")
-    values = {name: runs.numbers(name) for name in columns}
-    groups = {name: runs.texts(name) for name in fit.groups}
-    labels = runs.texts("model") if runs.has("model") else runs.texts("run") if runs.has("run") else np.arange(1, len(runs) + 1).astype(str)
-    found: list[Density | str] = []
-    for row in range(len(runs)):
-        known: dict[str, Any] = {name: float(column[row]) for name, column in values.items() if np.isfinite(column[row])}
-        known |= {name: str(column[row]) for name, column in groups.items()}
-        try:
-            found.append(density_of(fit, score_fit=scores, reference_tokens=at, **known))
-        except RungError as error:
-            found.append(str(error))
-    told = [one.densities["params"] if not isinstance(one, str) else None for one in found]
+    found = _each(fit, scores, at, runs)
     followed = None
     if trend:
-        days = _days(runs, date)
-        dense = np.array([one.over if one and one.over else np.nan for one in told])
-        followed = density_trend(days, dense, level=level)
+        told = [None if isinstance(one, str) else one.densities["params"].over for one in found.values()]
+        followed = density_trend(_days(runs, date), np.array([over or np.nan for over in told]), level=level)
     if json:
         content: dict[str, Any] = {
             "models": [
-                {"model": str(label), **({"refused": one} if isinstance(one, str) else one.to_dict())}
-                for label, one in zip(labels, found, strict=True)
+                {"model": label, **({"refused": one} if isinstance(one, str) else one.to_dict())}
+                for label, one in found.items()
             ]
         }
         if followed:
             content["trend"] = followed.to_dict()
         print(json_module.dumps(content, allow_nan=False))
     else:
-        kinds = [name for name in ("params", "active params", "stored bits") if any(not isinstance(one, str) and name in one.densities for one in found)]
-        lines = []
-        for label, one in zip(labels, found, strict=True):
-            if isinstance(one, str):
-                lines.append([str(label), "refused", *[""] * (len(kinds) + 1)])
-                continue
-            cells = [format_value(one.densities[kind].over, 3) if kind in one.densities else "-" for kind in kinds]
-            own = one.densities["params"].over_interval
-            lines.append([str(label), format_count(one.size.value), *cells, format_interval(*own, lambda x: format_value(x, 3))])
-        print(table(["model", "effective size", *(f"density by {kind}" for kind in kinds), f"{100 * fit.level:g} % interval (params)"], lines))
+        print(_describe_models(found, fit))
         if followed:
-            show = lambda x: f"{x:.3g}"  # noqa: E731  # a number for two lines
-            print(
-                f"\ndensity of the densest doubles in {show(followed.doubling_days)} days ({100 * level:g} %: {format_interval(*followed.interval, show)}), "
-                f"from {len(followed.records)} records\n"
-                f"of all models, by least squares, in {show(followed.plain_days)} days ({format_interval(*followed.plain_interval, show)}): "
-                "models that fall short of their time bias it"
-            )
-    say(*(f"warning: {label}: {one}" for label, one in zip(labels, found, strict=True) if isinstance(one, str)))
-    far = sum(any(caution.code == "far_extrapolation" for caution in one.cautions) for one in found if not isinstance(one, str))
+            print(_describe_trend(followed, level))
+    say(*(f"warning: {label}: {one}" for label, one in found.items() if isinstance(one, str)))
+    far = sum(
+        any(caution.code == "far_extrapolation" for caution in one.cautions)
+        for one in found.values()
+        if not isinstance(one, str)
+    )
     if far:
-        say(f"warning: {far} effective size{'s lie' if far > 1 else ' lies'} more than 100 times beyond the reference ladder.")
+        say(
+            f"warning: {far} effective size{'s lie' if far > 1 else ' lies'} more than 100 times beyond the reference ladder."
+        )
 
 
-def _days(runs: Runs, date: str):
+def _each(fit: Fit, scores: Fit | None, at: float | None, runs: Runs) -> dict[str, Density | str]:
+    """The density of every model by its label, or why it has none."""
+    import numpy as np
+
+    from rung.worth import density as density_of
+
+    measured = "loss" if runs.has("loss") else "score"
+    columns = [name for name in (measured, "params", "tokens", "params_active", "bits") if runs.has(name)]
+    if measured not in columns or "params" not in columns:
+        raise WorthError(
+            f"{runs.source}: a table of models needs params, and loss or score. Map them: --map loss=COLUMN."
+        )
+    values = {name: runs.numbers(name) for name in columns}
+    groups = {name: runs.texts(name) for name in fit.groups}
+    label = next((name for name in ("model", "run") if runs.has(name)), None)
+    names = runs.texts(label) if label else runs.row_numbers().astype(str)
+    found: dict[str, Density | str] = {}
+    for row, name in enumerate(names):
+        known: dict[str, Any] = {
+            name: float(column[row]) for name, column in values.items() if np.isfinite(column[row])
+        }
+        known |= {name: str(column[row]) for name, column in groups.items()}
+        key = str(name) if str(name) not in found else f"{name} ({row + 1})"
+        try:
+            found[key] = density_of(fit, score_fit=scores, reference_tokens=at, **known)
+        except RungError as error:
+            found[key] = str(error)
+    return found
+
+
+def _describe_models(found: Mapping[str, Density | str], fit: Fit) -> str:
+    from rung.units import format_count, format_interval, format_value
+
+    told = [one for one in found.values() if not isinstance(one, str)]
+    kinds = [name for name in ("params", "active params", "stored bits") if any(name in one.densities for one in told)]
+    lines = []
+    for label, one in found.items():
+        if isinstance(one, str):
+            lines.append([label, "refused", *[""] * (len(kinds) + 1)])
+            continue
+        cells = [format_value(one.densities[kind].over, 3) if kind in one.densities else "-" for kind in kinds]
+        own = one.densities["params"].over_interval
+        lines.append([label, format_count(one.size.value), *cells, format_interval(*own, lambda x: format_value(x, 3))])
+    head = ["model", "effective size", *(f"density by {kind}" for kind in kinds)]
+    return table([*head, f"{100 * fit.level:g} % interval (params)"], lines)
+
+
+def _describe_trend(followed: Trend, level: float) -> str:
+    from rung.units import format_interval
+
+    def days(number: float) -> str:
+        return f"{number:.3g}"
+
+    percent = f"{100 * level:g} %"
+    return (
+        f"\ndensity of the densest doubles in {days(followed.doubling_days)} days ({percent}: "
+        f"{format_interval(*followed.interval, days)}), from {len(followed.records)} records\n"
+        f"of all models, by least squares, in {days(followed.plain_days)} days "
+        f"({format_interval(*followed.plain_interval, days)}): models that fall short of their time bias it"
+    )
+
+
+def _days(runs: Runs, date: str) -> Array:
     """Dates as days since 1970; nan where one is missing."""
     import polars as pl
 
@@ -181,7 +229,9 @@ def describe(found: Density, fit: Fit) -> str:
     at = f", at {format_count(found.tokens)} tokens" if found.tokens is not None else ""
     rows = [["effective size", format_count(found.size.value), format_interval(*found.size.interval, format_count)]]
     if found.data is not None:
-        rows.append(["effective data", format_count(found.data.value), format_interval(*found.data.interval, format_count)])
+        rows.append(
+            ["effective data", format_count(found.data.value), format_interval(*found.data.interval, format_count)]
+        )
         if found.data.over is not None:
             rows.append(["data multiplier", times(found.data.over), format_interval(*found.data.over_interval, times)])
     rows += [
@@ -189,5 +239,9 @@ def describe(found: Density, fit: Fit) -> str:
         for name, one in found.densities.items()
     ]
     return "\n".join(
-        [f"asked      {asked}{fit.target} {format_value(found.loss)}{at}", "", table(["", "", f"{100 * fit.level:g} % interval"], rows)]
+        [
+            f"asked      {asked}{fit.target} {format_value(found.loss)}{at}",
+            "",
+            table(["", "", f"{100 * fit.level:g} % interval"], rows),
+        ]
     )

@@ -13,6 +13,7 @@ from rung.cli.text import table
 from rung.errors import PlanError, ReportError
 
 if TYPE_CHECKING:
+    from rung.fit import Fit
     from rung.plan import NextRuns
 
 WISH = Group("What for", sort_key=0)
@@ -113,7 +114,7 @@ def next_(
     say(*(f"warning: {caution.text}" for caution in found.cautions))
 
 
-def _known(source: str | None, law: str, measure: Measure, selection: Selection, level: float):
+def _known(source: str | None, law: str, measure: Measure, selection: Selection, level: float) -> Fit | str:
     from rung.fit import fit, read_fit
 
     if source is None:
@@ -153,10 +154,17 @@ def describe(found: NextRuns) -> str:
         return format_count(number) if number > 1e4 else format_value(number)
 
     percent = f"{100 * found.level:g} %"
-    aims = [[one.name, show(one.value), format_interval(*one.before, show), format_interval(*one.after, show)] for one in found.targets]
+    aims = [
+        [one.name, show(one.value), format_interval(*one.before, show), format_interval(*one.after, show)]
+        for one in found.targets
+    ]
     columns = list(found.runs[0].inputs)
     runs = [
-        [*(format_count(value) for value in one.inputs.values()), format_count(one.cost), f"{100 * one.spread_after:.3g} %"]
+        [
+            *(format_count(value) for value in one.inputs.values()),
+            format_count(one.cost),
+            f"{100 * one.spread_after:.3g} %",
+        ]
         for one in found.runs
     ]
     source = f"from {found.prior} of the law book, for want of runs" if found.prior else "from the runs made"

@@ -50,7 +50,8 @@ def tune(
     from rung.units import parse_number
 
     if source is not None and "=" in source:
-        source, inputs = None, (source, *inputs)
+        inputs = (source, *inputs)
+        source = None
     given = {name: parse_number(text) for name, text in pairs(inputs, "input").items()}
     known = {"N": "params", "params": "params", "D": "tokens", "tokens": "tokens"}
     unknown = [name for name in given if name not in known]
@@ -75,7 +76,7 @@ def describe(found: Tuning) -> str:
     lines = []
     if found.proposals:
         rows = [
-            [one.rule, format_value(one.lr, 3), format_count(one.batch_tokens), format_count(one.batch_rounded), one.source]
+            [one.rule, format_value(one.lr, 3), format_count(one.batch_tokens), f"{one.batch_rounded:,.0f}", one.source]
             for one in found.proposals
         ]
         lines += [table(["rule", "peak lr", "batch, tokens", "rounded", "source"], rows), ""]

@@ -133,9 +133,7 @@ class Fitted:
     profiler: Profiler
 
 
-def fitted(
-    runs: Any, law: str, *, target: str, objective: str, seed: int = 0, effort: Effort = QUICK
-) -> Fitted:
+def fitted(runs: Any, law: str, *, target: str, objective: str, seed: int = 0, effort: Effort = QUICK) -> Fitted:
     """Fit a law for what follows from its coefficients alone; see `fit` for the arguments and errors."""
     setup = set_up(runs, law, target=target, objective=objective)
     problem = setup.problem

@@ -121,8 +121,10 @@ class Translator:
             return _Real(graph.node("data", name))
         place = self.places[name]
         # A law taken at one level of each group keeps its formula and has coefficients without groups.
-        grouped = group is not None and coefficient.group is not None
-        inner = graph.node("group", place, group) if grouped else graph.node("coef", place)
+        if group is None or coefficient.group is None:
+            inner = graph.node("coef", place)
+        else:
+            inner = graph.node("group", place, group)
         return self._in_range(coefficient, inner)
 
     def _in_range(self, coefficient: Coefficient, inner: Node) -> _Value:

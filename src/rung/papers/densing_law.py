@@ -25,7 +25,9 @@ def _reference(noise: float, seed: int) -> tuple[pl.DataFrame, pl.DataFrame]:
     params = np.repeat(_LADDER, len(_RATIOS))
     tokens = params * np.tile(_RATIOS, len(_LADDER))
     loss = 30 * params**-0.2 + 60 * tokens**-0.22
-    runs = pl.DataFrame({"params": params, "tokens": tokens, "loss": loss * np.exp(noise * rng.standard_normal(len(loss)))})
+    runs = pl.DataFrame(
+        {"params": params, "tokens": tokens, "loss": loss * np.exp(noise * rng.standard_normal(len(loss)))}
+    )
     seen = np.linspace(0.15, 2.6, 40)
     score = _score(seen) + noise * rng.standard_normal(40)
     return runs, pl.DataFrame({"loss": seen, "score": score})
@@ -44,11 +46,19 @@ def check(tables: Tables) -> list[Claim]:
 def _round_trip() -> list[Claim]:
     runs, scores = _reference(0.0, 0)
     ladder = fit(runs, "A / N^alpha + B / D^beta", draws=0)
-    skill = fit(scores, "low + (high - low) * sigmoid(-k * (L - middle)) with low in (0, 1), high in (0, 1)", target="score", objective="squares", draws=0)
+    skill = fit(
+        scores,
+        "low + (high - low) * sigmoid(-k * (L - middle)) with low in (0, 1), high in (0, 1)",
+        target="score",
+        objective="squares",
+        draws=0,
+    )
     off = []
     for params in _LADDER:
         loss = 30 * params**-0.2 + 60 * _TOKENS**-0.22
-        found = density(ladder, score=float(_score(np.array(loss))), score_fit=skill, params=params, reference_tokens=_TOKENS)
+        found = density(
+            ladder, score=float(_score(np.array(loss))), score_fit=skill, params=params, reference_tokens=_TOKENS
+        )
         off.append(abs((found.densities["params"].over or 0.0) - 1))
     return [
         Claim(
@@ -69,7 +79,9 @@ def _coverage() -> Claim:
         params = float(_LADDER[3])
         rng = np.random.default_rng(10_000 + seed)
         truth = 30 * params**-0.2 + 60 * (30 * params) ** -0.22
-        found = density(ladder, loss=truth * float(np.exp(0.01 * rng.standard_normal())), params=params, tokens=30 * params)
+        found = density(
+            ladder, loss=truth * float(np.exp(0.01 * rng.standard_normal())), params=params, tokens=30 * params
+        )
         low, high = found.densities["params"].over_interval
         told += 1
         inside += (low is None or low <= 1) and (high is None or high >= 1)
@@ -85,7 +97,13 @@ def _coverage() -> Claim:
 def _refusal() -> Claim:
     runs, scores = _reference(0.0, 0)
     ladder = fit(runs, "A / N^alpha + B / D^beta", draws=0)
-    skill = fit(scores, "low + (high - low) * sigmoid(-k * (L - middle)) with low in (0, 1), high in (0, 1)", target="score", objective="squares", draws=0)
+    skill = fit(
+        scores,
+        "low + (high - low) * sigmoid(-k * (L - middle)) with low in (0, 1), high in (0, 1)",
+        target="score",
+        objective="squares",
+        draws=0,
+    )
     refused = []
     for asked in ({"score": 0.95}, {"score": 0.2}, {"loss": 0.05}):
         try:

@@ -39,7 +39,11 @@ def _quadratic() -> list[Claim]:
     exact = _POOL / (_POOL - 1) * trace / 2
     scaled = np.array(spreads[:4]) * counts[:4]
     floor = found.values["floor"]
-    answers = (experts_needed(found, floor + found.values["c"] / 5, _POOL), experts_needed(found, floor * 0.99, _POOL), experts_needed(found, floor + found.values["c"] / 50, _POOL))
+    answers = (
+        experts_needed(found, floor + found.values["c"] / 5, _POOL),
+        experts_needed(found, floor * 0.99, _POOL),
+        experts_needed(found, floor + found.values["c"] / 50, _POOL),
+    )
     return [
         Claim(
             what="in a quadratic bowl c is K / (K - 1) tr(H S) / 2, without replacement from a pool of 20",
@@ -91,7 +95,9 @@ def _experts() -> Claim:
 
     means, errors = {}, {}
     for k in (1, 2, 3, 4, 8):
-        found = [loss(experts[rng.choice(domains, k, replace=False)].mean(axis=0)) for _ in range(60 if k < domains else 1)]
+        found = [
+            loss(experts[rng.choice(domains, k, replace=False)].mean(axis=0)) for _ in range(60 if k < domains else 1)
+        ]
         means[k], errors[k] = float(np.mean(found)), float(np.std(found) / np.sqrt(len(found)))
     fitted = _fitted(np.array([1, 2, 3, 4]), [means[k] for k in (1, 2, 3, 4)])
     said = float(fitted.law.value(fitted.values, {"k": 8.0}))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import polars as pl
 
 from rung.errors import RungError
+from rung.laws.tree import Array
 from rung.papers.claims import FULL, Claim, not_checked
 from rung.papers.tables import Tables
 from rung.plan import Grid, fit_procedure, fit_surface, held_out_regrets, published_rules, read_sweeps, regrets
@@ -20,12 +19,21 @@ def check(tables: Tables) -> list[Claim]:
 
 
 def _constants(tables: Tables) -> list[Claim]:
-    what, published = "the constants are the means of 1000 bootstrap fits", "lr 1.79 N^-0.713 D^0.307, batch 0.58 D^0.571"
+    what, published = (
+        "the constants are the means of 1000 bootstrap fits",
+        "lr 1.79 N^-0.713 D^0.307, batch 0.58 D^0.571",
+    )
     try:
         fits = pl.read_csv(tables.path("steplaw_bootstrap_fits.csv")).mean().row(0, named=True)
     except RungError as why:
         return [not_checked(what, published, why)]
-    found = (np.exp(fits["lr_intercept"]), fits["lr_coef_n"], fits["lr_coef_d"], np.exp(fits["bs_intercept"]), fits["bs_coef_d"])
+    found = (
+        np.exp(fits["lr_intercept"]),
+        fits["lr_coef_n"],
+        fits["lr_coef_d"],
+        np.exp(fits["bs_intercept"]),
+        fits["bs_coef_d"],
+    )
     wanted = (1.79, -0.713, 0.307, 0.58, 0.571)
     return [
         Claim(
@@ -43,19 +51,27 @@ def _grids(tables: Tables, name: str, count: str, where: str | None = None) -> l
     return read_sweeps(runs.where(where) if where else runs)
 
 
-def _told(values: Sequence[float]) -> str:
-    known = np.array(values)[np.isfinite(values)]
+def _told(values: Array) -> str:
+    known = values[np.isfinite(values)]
     off = len(values) - len(known)
     if not len(known):
         return "off every grid"
-    return f"{100 * known.mean():.3f} % on average, {100 * known.max():.3f} % at worst" + (f", off {off}" if off else "")
+    return f"{100 * known.mean():.3f} % on average, {100 * known.max():.3f} % at worst" + (
+        f", off {off}" if off else ""
+    )
 
 
 def _dense(tables: Tables) -> list[Claim]:
     rules = published_rules()
     asked = (
-        ("the law proposes points near the best of each dense grid", "0.126 % on average (17 grids; 15 are in the table), below 0.25 % everywhere"),
-        ("refitted by the published procedure, each grid left out in turn", "at most 0.12 % on average, 0.25 % at worst"),
+        (
+            "the law proposes points near the best of each dense grid",
+            "0.126 % on average (17 grids; 15 are in the table), below 0.25 % everywhere",
+        ),
+        (
+            "refitted by the published procedure, each grid left out in turn",
+            "at most 0.12 % on average, 0.25 % at worst",
+        ),
         ("the loss surface fitted directly, each grid left out in turn", "at most 0.15 % on average"),
         ("DeepSeek's law does worse by five times or more", "0.83 % on average"),
     )
@@ -73,16 +89,24 @@ def _dense(tables: Tables) -> list[Claim]:
         bool(np.nanmean(other) >= 5 * law.mean()),
     )
     return [
-        Claim(what=what, published=published, measured=f"{_told(found)} ({len(grids)} grids)", scale=FULL, held=bool(ok))
+        Claim(
+            what=what, published=published, measured=f"{_told(found)} ({len(grids)} grids)", scale=FULL, held=bool(ok)
+        )
         for (what, published), found, ok in zip(asked, measured, held, strict=True)
     ]
 
 
 def _mixtures(tables: Tables) -> list[Claim]:
-    what, published = "for sparse mixtures of experts N counts all parameters", "total better than active for 1 of 8, 1 of 89 and 2 of 88"
+    what, published = (
+        "for sparse mixtures of experts N counts all parameters",
+        "total better than active for 1 of 8, 1 of 89 and 2 of 88",
+    )
     try:
         families = {
-            family: [_grids(tables, "steplaw_moe.csv", count, f"family = '{family}'") for count in ("params_total", "params_active")]
+            family: [
+                _grids(tables, "steplaw_moe.csv", count, f"family = '{family}'")
+                for count in ("params_total", "params_active")
+            ]
             for family in ("1in8", "1in89", "2in88")
         }
     except RungError as why:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -221,24 +221,8 @@ def _task(
     for name in known:
         if name not in law.variables and name not in asked:
             raise PlanError(f"{name} is in neither the law ({law.formula}) nor the cost ({cost}).")
-    idle = [name for name in chosen if name not in asked]
-    if idle or not chosen:
-        raise PlanError(
-            f"the cost {to_text(tree)} does not depend on {' and '.join(idle)}, so more of it would be free. Give it "
-            f"({idle[0]}=VALUE), or a cost that it enters: --cost."
-            if idle
-            else f"every variable of {law.formula!r} is given: there is nothing to choose."
-        )
-    if len(chosen) > 3:
-        raise PlanError(f"{len(chosen)} variables are open ({', '.join(chosen)}); give all but three.")
-    if ratio is not None and set(chosen) != {"N", "D"}:
-        raise PlanError("--tokens-per-param ties D to N: both must be open, and nothing else.")
-    if unique is not None and "D" not in chosen:
-        raise PlanError("--unique-tokens limits D, which is not open in this law.")
-    low = [name for name in chosen if fit.ranges[name][0] <= 0]
-    if low:
-        raise PlanError(f"{low[0]} is not positive in the runs, so it cannot be chosen. Give it: {low[0]}=VALUE.")
-    ordered = tuple(sorted(chosen, key=lambda name: ("N" != name, "D" == name)))
+    _require_open(fit, chosen, asked, tree, ratio, unique)
+    ordered = tuple(sorted(chosen, key=lambda name: (name != "N", name == "D")))
     estimate, _ = fit.vectors(levels)
     single = replace(law, coefficients=tuple(replace(c, group=None) for c in law.coefficients))
     limits = log_limits(fit.ranges, ordered)
@@ -270,6 +254,35 @@ def _task(
     return replace(task, frontier=replace(frontier, repeats=_repeats(task, unique))) if unique is not None else task
 
 
+def _require_open(
+    fit: Fit,
+    chosen: tuple[str, ...],
+    asked: Collection[str],
+    tree: Expression,
+    ratio: float | None,
+    unique: float | None,
+) -> None:
+    """Refuse a choice of none or too many variables, of one that costs nothing, and limits on what is not open."""
+    law = fit.law
+    idle = [name for name in chosen if name not in asked]
+    if idle or not chosen:
+        raise PlanError(
+            f"the cost {to_text(tree)} does not depend on {' and '.join(idle)}, so more of it would be free. Give it "
+            f"({idle[0]}=VALUE), or a cost that it enters: --cost."
+            if idle
+            else f"every variable of {law.formula!r} is given: there is nothing to choose."
+        )
+    if len(chosen) > 3:
+        raise PlanError(f"{len(chosen)} variables are open ({', '.join(chosen)}); give all but three.")
+    if ratio is not None and set(chosen) != {"N", "D"}:
+        raise PlanError("--tokens-per-param ties D to N: both must be open, and nothing else.")
+    if unique is not None and "D" not in chosen:
+        raise PlanError("--unique-tokens limits D, which is not open in this law.")
+    low = [name for name in chosen if fit.ranges[name][0] <= 0]
+    if low:
+        raise PlanError(f"{low[0]} is not positive in the runs, so it cannot be chosen. Give it: {low[0]}=VALUE.")
+
+
 def _cost_tree(text: str, law: Law, known: Mapping[str, float]) -> Expression:
     tree = read_cost(text, [*law.variables, *known], "the law")
     if not any(node.name in law.variables for node in names(tree)):
@@ -285,7 +298,7 @@ def _places(fit: Fit, levels: Mapping[str, str]) -> tuple[int, ...]:
 def _require_growing(task: _Task) -> None:
     """Refuse a cost that falls, or stands, as a variable grows."""
     frontier = task.frontier
-    corners = np.stack([np.linspace(*ends, 9) for ends in frontier.limits], axis=1)
+    corners = np.linspace(frontier.limits[:, 0], frontier.limits[:, 1], 9)
     heights, slopes = frontier.costs(corners)
     for place, name in enumerate(frontier.variables):
         if np.any(np.isnan(heights)) or np.any(slopes[place] < 0) or not np.any(slopes[place] > 0):
@@ -356,7 +369,9 @@ def _require_covered(task: _Task, flops: float) -> None:
         )
 
 
-def _among(task: _Task, sizes: Sequence[float], flops: float | None, loss: float | None, tolerance: float) -> Allocation:
+def _among(
+    task: _Task, sizes: Sequence[float], flops: float | None, loss: float | None, tolerance: float
+) -> Allocation:
     """The best of the sizes that can be built."""
     if "N" not in task.frontier.variables:
         raise PlanError("a list of sizes needs N among the variables that are chosen.")
@@ -366,7 +381,11 @@ def _among(task: _Task, sizes: Sequence[float], flops: float | None, loss: float
         limits = task.frontier.limits.copy()
         limits[place] = np.log(size)
         held = replace(task, frontier=replace(task.frontier, limits=limits))
-        budget = np.log(flops) if flops is not None else held.frontier.cheapest(task.theta, float(loss or 0), _FINEST, _DEAREST)
+        budget = (
+            np.log(flops)
+            if flops is not None
+            else held.frontier.cheapest(task.theta, float(loss or 0), _FINEST, _DEAREST)
+        )
         if budget is None:
             continue
         best = held.frontier.best(task.theta[None, :], np.array([budget]))[0]
@@ -382,9 +401,7 @@ def _among(task: _Task, sizes: Sequence[float], flops: float | None, loss: float
     return min(tried, key=lambda one: one[0])[1]
 
 
-def _told(
-    task: _Task, budget: float, best: Array, wish: float | None, tolerance: float, *, closed: bool
-) -> Allocation:
+def _told(task: _Task, budget: float, best: Array, wish: float | None, tolerance: float, *, closed: bool) -> Allocation:
     fit, frontier = task.fit, task.frontier
     value = float(frontier.losses(task.theta[None, :], best[None, :])[0][0])
     most = value + tolerance * abs(value)
@@ -392,7 +409,8 @@ def _told(
     intervals = _intervals(task, budget, best)
     seen = best if frontier.repeats is None else frontier.repeats.worth(best[None, :], frontier.variables)[0][0]
     point = {**task.known, **{name: float(np.exp(x)) for name, x in zip(frontier.variables, seen, strict=True)}}
-    said = forecast(fit, **{name: point[name] for name in fit.law.variables}, **task.levels)
+    asked: dict[str, Any] = {**{name: point[name] for name in fit.law.variables}, **task.levels}
+    said = forecast(fit, **asked)
     limited = tuple(
         SYMBOLS.get(name, name)
         for name, x, ends in zip(frontier.variables, best, frontier.limits, strict=True)

@@ -91,7 +91,9 @@ class Approaches:
         """The approaches as plain values."""
         return {
             "flops": self.flops,
-            "approaches": [{name: getattr(one, name) for name in Approach.__dataclass_fields__} for one in self.approaches],
+            "approaches": [
+                {name: getattr(one, name) for name in Approach.__dataclass_fields__} for one in self.approaches
+            ],
             "profiles": [{name: getattr(one, name) for name in Profile.__dataclass_fields__} for one in self.profiles],
             "binned": self.binned,
         }

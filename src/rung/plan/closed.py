@@ -70,9 +70,7 @@ def closed_form(law: Law, frontier: Frontier, theta_K: Array) -> ClosedForm | No
     if np.ptp(unit) > 1e-9 or np.max(np.abs(slopes - 1)) > 1e-12:
         return None
     numbers = dict(zip(frontier.law.names, theta_K, strict=False))
-    values = {
-        c.name: c.fixed if c.fixed is not None else float(c.to_value(numbers[c.name])) for c in law.coefficients
-    }
+    values = {c.name: c.fixed if c.fixed is not None else float(c.to_value(numbers[c.name])) for c in law.coefficients}
     (factor_N, alpha), (factor_D, beta) = ((values[a], values[b]) for a, b in (terms["N"], terms["D"]))
     if not all(np.isfinite(number) and number > 0 for number in (factor_N, alpha, factor_D, beta)):
         return None

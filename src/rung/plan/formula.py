@@ -47,7 +47,7 @@ def evaluate_cost(text: str, given: Mapping[str, float]) -> float:
     tree = read_cost(text, values, "the command")
     idle = values.keys() - {node.name for node in names(tree)} - {"N"}
     if idle:
-        raise PlanError(f"{sorted(idle)[0]} is not in the cost {to_text(tree)}.")
+        raise PlanError(f"{min(idle)} is not in the cost {to_text(tree)}.")
     found = float(evaluate(tree, values))
     if not (np.isfinite(found) and found > 0):
         raise PlanError(f"the cost {to_text(tree)} is {found:g} there; it must be a positive number.")

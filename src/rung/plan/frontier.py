@@ -8,13 +8,16 @@ Shapes: `L` lanes (one problem each), `K` internal numbers of the coefficients, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from rung.laws import Surface
 from rung.laws.tree import Array
+
+_At = Callable[[Array], tuple[Array, Array]]
+"""From values of one variable to the points that spend the budget, and their pull."""
 
 _GRID = 129
 _BUDGETS = 49
@@ -231,7 +234,7 @@ class Frontier:
         return at(best)[0]
 
     def _bracket(
-        self, theta_LK: Array, budget_L: Array, points_LV: Array, place: int, at, *, wide: bool
+        self, theta_LK: Array, budget_L: Array, points_LV: Array, place: int, at: _At, *, wide: bool
     ) -> tuple[Array, Array]:
         bottom, top = self.limits[place]
         if not wide:
@@ -298,7 +301,7 @@ class Frontier:
                 held = self.limits.copy()
                 held[0] = x
                 spent = replace(self, limits=held).best(theta, np.array([budget]), spent[0])
-            return spent[0]
+            return np.asarray(spent[0])
 
         def over(x: float) -> bool:
             here = point(x)
@@ -306,8 +309,8 @@ class Frontier:
 
         ends = []
         for limit in self.limits[0]:
-            inside, stride = float(best_V[0]), 0.01 * np.sign(limit - best_V[0])
-            outside = None
+            inside, stride = float(best_V[0]), 0.01 * float(np.sign(limit - best_V[0]))
+            outside = float("nan")
             while stride:
                 trial = inside + stride
                 past = (trial - limit) * np.sign(stride) >= 0
@@ -316,7 +319,7 @@ class Frontier:
                     outside = trial
                     break
                 inside, stride = trial, 0.0 if past else stride * 1.6
-            for _ in range(_HALVINGS if outside is not None else 0):
+            for _ in range(_HALVINGS if np.isfinite(outside) else 0):
                 middle = (inside + outside) / 2
                 inside, outside = (inside, middle) if over(middle) else (middle, outside)
             ends.append(point(inside))
@@ -344,7 +347,7 @@ class Optima:
     def evaluate(self, points_LK: Array) -> tuple[Array, Array]:
         """Logarithms of the variables (L, Q), and derivatives by the internal numbers (K, L, Q)."""
         theta = points_LK[:, self.places]
-        lanes, size = theta.shape
+        lanes = len(theta)
         budget = np.full(lanes, self.budget)
         best = self.frontier.best(theta, budget, self.near)
         derivatives = np.zeros((points_LK.shape[1], lanes, len(self.free)))

@@ -239,9 +239,7 @@ def cost(
         accelerator_hours=hours,
         days=hours / cluster.count / _HOURS_PER_DAY,
         money=None if hourly is None else hours * hourly,
-        energy_kwh=None
-        if power is None
-        else hours * power * _SECONDS_PER_HOUR * cluster.overhead / _JOULES_PER_KWH,
+        energy_kwh=None if power is None else hours * power * _SECONDS_PER_HOUR * cluster.overhead / _JOULES_PER_KWH,
         state_bytes=state,
         least_accelerators=None if state is None else math.ceil(state / cluster.accelerator.memory),
     )

@@ -18,13 +18,15 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from rung.errors import Caution, PlanError
 from rung.fit import Fit, Problem, make_design, make_problem, objective_named, reopen, student_quantile
+from rung.forecast import forecast
 from rung.laws import SYMBOLS, Entry, law_book
 from rung.laws.coefficients import Scale
 from rung.laws.tree import Array, evaluate, to_text
-from rung.plan.allocate import best_gradient
+from rung.plan.allocate import allocate, best_gradient
 from rung.plan.formula import COST, read_cost
 from rung.runs import Runs, read_runs
 from rung.units import flops_6nd, format_count
@@ -175,7 +177,9 @@ def next_runs(
     if not (np.isfinite(budget) and budget > 0):
         raise PlanError(f"the budget {budget:g} must be positive.")
     if not targets and decide is None:
-        raise PlanError("say what is to become sharper: a forecast (--target N=70B,D=1.4T) or a decision (--decide 1e24).")
+        raise PlanError(
+            "say what is to become sharper: a forecast (--target N=70B,D=1.4T) or a decision (--decide 1e24)."
+        )
     if most < 1:
         raise PlanError(f"{most} runs: plan at least one.")
     state = _from_book(fit, box, noise) if isinstance(fit, str) else _from_fit(fit, noise)
@@ -203,15 +207,20 @@ def next_runs(
     ]
     best = min(plans, key=lambda plan: plan.variance[-1])
     root = student_quantile((1 + level) / 2, max(state.degrees, 1))
-    before, after = best.start, best.end
+    present = _present(state, wanted, decide, best, root)
     told = tuple(
         Target(
             name=name,
             value=float(np.exp(value)),
-            before=_ends(value, root * np.sqrt(before[place])),
-            after=_ends(value, root * np.sqrt(after[place])),
+            before=_ends(value, *_widened(low, high, 1.0, root**2 * best.stray[0][place])),
+            after=_ends(
+                value,
+                *_widened(
+                    low, high, np.sqrt(best.known[1][place] / best.known[0][place]), root**2 * best.stray[1][place]
+                ),
+            ),
         )
-        for place, (name, value) in enumerate(zip(called, values, strict=True))
+        for place, (name, value, (low, high)) in enumerate(zip(called, values, present, strict=True))
     )
     runs = tuple(
         PlannedRun(
@@ -268,7 +277,7 @@ class _State:
         groups = {group: np.zeros(count, dtype=np.intp) for group in design.groups}
         space = design.at(columns, groups).workspace(self.problem.law, self.problem.objective.residual, 1)
         with np.errstate(all="ignore"):
-            return space.evaluate(self.internal[None, :])[1][:, 0].copy()
+            return np.array(space.evaluate(self.internal[None, :])[1][:, 0])
 
     def value(self, columns: Mapping[str, Array]) -> Array:
         """The law on the residual's scale at points (M,)."""
@@ -277,15 +286,19 @@ class _State:
         groups = {group: np.zeros(count, dtype=np.intp) for group in design.groups}
         space = design.at(columns, groups).workspace(self.problem.law, self.problem.objective.residual, 1)
         with np.errstate(all="ignore"):
-            return space.evaluate(self.internal[None, :])[0][0].copy()
+            return np.array(space.evaluate(self.internal[None, :])[0][0])
 
 
 def _from_fit(fit: Fit, noise: float | None) -> _State:
     if fit.objective.residual != "log":
-        raise PlanError(f"runs are planned for laws fitted in logarithms, and this fit's objective is {fit.objective.name}.")
+        raise PlanError(
+            f"runs are planned for laws fitted in logarithms, and this fit's objective is {fit.objective.name}."
+        )
     profiler = reopen(fit)
     if profiler is None:
-        raise PlanError("the fit keeps no rows, or none beyond its coefficients, so it does not tell how sure it is. Fit again with more runs.")
+        raise PlanError(
+            "the fit keeps no rows, or none beyond its coefficients, so it does not tell how sure it is. Fit again with more runs."
+        )
     shape, problem = profiler.shape, profiler.problem
     numbers = problem.design.numbers(problem.law)
     # What the runs do not determine is known as far as a coefficient's range tells: a weak prior.
@@ -316,15 +329,24 @@ def _from_book(name: str, box: Mapping[str, tuple[float, float]] | None, noise: 
     entry: Entry | None = law_book().get(name)
     if entry is None or set(entry.law.coefficient_names) - set(entry.constants):
         known = [slug for slug, one in law_book().items() if not set(one.law.coefficient_names) - set(one.constants)]
-        raise PlanError(f"no runs were made, and the law book has no constants of {name!r} to begin with; it has those of {', '.join(known)}.")
+        raise PlanError(
+            f"no runs were made, and the law book has no constants of {name!r} to begin with; it has those of {', '.join(known)}."
+        )
     if box is None or set(box) != set(entry.law.variables):
         raise PlanError(
             f"without runs, say what can be run: the smallest and largest of {' and '.join(entry.law.variables)}, --box "
             + ",".join(f"{variable}=LOW:HIGH" for variable in entry.law.variables)
         )
     # A few rows of the law itself give the design its shape; they carry no information.
-    rows = {SYMBOLS.get(variable, variable): np.geomspace(*box[variable], len(entry.law.free) + 2) for variable in entry.law.variables}
-    target = np.asarray(entry.law.value(entry.constants, {variable: rows[SYMBOLS.get(variable, variable)] for variable in entry.law.variables}))
+    rows = {
+        SYMBOLS.get(variable, variable): np.geomspace(*box[variable], len(entry.law.free) + 2)
+        for variable in entry.law.variables
+    }
+    target = np.asarray(
+        entry.law.value(
+            entry.constants, {variable: rows[SYMBOLS.get(variable, variable)] for variable in entry.law.variables}
+        )
+    )
     measure = objective_named("log-squares", None)
     design = make_design(read_runs(pl.DataFrame({**rows, "loss": target})), entry.law, measure)
     problem = make_problem(entry.law, design, measure)
@@ -376,7 +398,9 @@ def _pool(state: _State, pool: Runs) -> dict[str, Array]:
         values = pool.numbers(SYMBOLS.get(name, name), "the pool")
         bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
         if len(bad):
-            raise PlanError(f"{pool.row_name(int(bad[0]))}: {name} of the pool is {values[bad[0]]:g}, and must be positive.")
+            raise PlanError(
+                f"{pool.row_name(int(bad[0]))}: {name} of the pool is {values[bad[0]]:g}, and must be positive."
+            )
         found[name] = values
     if not len(pool):
         raise PlanError("the pool has no runs.")
@@ -389,12 +413,16 @@ def _box(state: _State, box: Mapping[str, tuple[float, float]] | None) -> dict[s
     ends = {symbols.get(name, name): pair for name, pair in (box or {}).items()}
     unknown = [name for name in ends if name not in variables]
     if unknown:
-        raise PlanError(f"the box has {', '.join(unknown)}, which the law has not; its variables are {', '.join(variables)}.")
+        raise PlanError(
+            f"the box has {', '.join(unknown)}, which the law has not; its variables are {', '.join(variables)}."
+        )
     axes = []
     for name in variables:
         low, high = ends.get(name, (state.ranges[name][0], 10 * state.ranges[name][1]))
         if not 0 < low <= high:
-            raise PlanError(f"the box of {name} is {low:g} to {high:g}; write LOW:HIGH with LOW above 0 and under HIGH.")
+            raise PlanError(
+                f"the box of {name} is {low:g} to {high:g}; write LOW:HIGH with LOW above 0 and under HIGH."
+            )
         axes.append(np.geomspace(low, high, _PER_AXIS if high > low else 1))
     mesh = np.meshgrid(*axes, indexing="ij")
     return _completed({name: part.ravel() for name, part in zip(variables, mesh, strict=True)})
@@ -429,13 +457,21 @@ def _gradients(
 
 @dataclass(frozen=True, slots=True)
 class _Greedy:
-    """One plan: the places chosen, and what variance is left after each (one more than places)."""
+    """One plan.
+
+    Attributes:
+        power: The power of the cost.
+        chosen: Places of the candidates, in order.
+        variance: Mean variance of the targets before the plan and after each run (one more than places).
+        known: Variance of each target by the coefficients, before and after.
+        stray: What the law strays by there, before and after.
+    """
 
     power: float
     chosen: Array
     variance: tuple[float, ...]
-    start: Array
-    end: Array
+    known: tuple[Array, Array]
+    stray: tuple[Array, Array]
 
 
 def _greedy(
@@ -448,7 +484,7 @@ def _greedy(
     budget: float,
     power: float,
     most: int,
-    usable: Array,
+    usable: NDArray[np.bool_],
 ) -> _Greedy:
     covariance = state.covariance_KK
     left, largest = budget, state.largest
@@ -464,8 +500,8 @@ def _greedy(
     def variances(covariance_KK: Array) -> Array:
         return np.asarray(np.einsum("qk,kl,ql->q", gradients_QK, covariance_KK, gradients_QK))
 
-    start = variances(covariance) + strays(largest)
-    told = [float(np.mean(start))]
+    known, stray = variances(covariance), strays(largest)
+    told = [float(np.mean(known + stray))]
     chosen: list[int] = []
     while len(chosen) < most:
         can = open_ & (prices <= left)
@@ -487,14 +523,14 @@ def _greedy(
         covariance = covariance - np.outer(moved[:, at], moved[:, at]) / spread[at]
         largest = max(largest, float(sizes[at]))
         told.append(float(np.mean(variances(covariance) + strays(largest))))
-    return _Greedy(power, np.array(chosen, dtype=int), tuple(told), start, variances(covariance) + strays(largest))
+    ends = (variances(covariance), strays(largest))
+    return _Greedy(power, np.array(chosen, dtype=int), tuple(told), (known, ends[0]), (stray, ends[1]))
 
 
 def _cautions(state: _State, best: _Greedy, scales: Array) -> tuple[Caution, ...]:
     if not state.stray or not len(scales) or not np.any(np.isfinite(scales)):
         return ()
-    away = np.maximum(scales - state.largest, 0.0)
-    share = float(np.mean(state.stray * np.where(np.isfinite(away), away, 0.0)) / np.mean(best.start))
+    share = float(np.mean(best.stray[0]) / best.variance[0])
     if share < _MOSTLY:
         return ()
     return (
@@ -506,5 +542,37 @@ def _cautions(state: _State, best: _Greedy, scales: Array) -> tuple[Caution, ...
     )
 
 
-def _ends(value: float, half: float) -> tuple[float, float]:
-    return float(np.exp(value - half)), float(np.exp(value + half))
+def _present(
+    state: _State, targets: Sequence[dict[str, Array]], decide: float | None, best: _Greedy, root: float
+) -> list[tuple[float, float]]:
+    """How far each target's interval reaches below and above it now, on the logarithm's scale: the profile's where runs were made."""
+    halves = root * np.sqrt(best.known[0])
+    if state.fit is None:
+        return [(float(half), float(half)) for half in halves]
+    found: list[Sequence[float | None]] = []
+    values = []
+    for point in targets:
+        asked: dict[str, Any] = {name: float(value[0]) for name, value in point.items()}
+        said = forecast(state.fit, **asked)
+        found.append(said.law_interval)
+        values.append(said.value)
+    if decide is not None:
+        choice = allocate(state.fit, flops=decide).choices["params"]
+        found.append(choice.interval)
+        values.append(choice.value)
+    return [
+        (
+            float(half) if low is None else float(np.log(value / low)),
+            float(half) if high is None else float(np.log(high / value)),
+        )
+        for half, value, (low, high) in zip(halves, values, found, strict=True)
+    ]
+
+
+def _widened(low: float, high: float, share: float, stray: float) -> tuple[float, float]:
+    """The reach of an interval to either side, a share of it, with what the law strays by."""
+    return float(np.hypot(share * low, np.sqrt(stray))), float(np.hypot(share * high, np.sqrt(stray)))
+
+
+def _ends(value: float, low: float, high: float) -> tuple[float, float]:
+    return float(np.exp(value - low)), float(np.exp(value + high))

@@ -150,14 +150,22 @@ def read_sweeps(runs: Runs, target: str = "loss") -> list[Grid]:
     for name, values in columns.items():
         bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
         if len(bad):
-            raise PlanError(f"{runs.row_name(int(bad[0]))}: {name} is {values[bad[0]]:g}, and must be positive. Leave such rows out: --where.")
+            raise PlanError(
+                f"{runs.row_name(int(bad[0]))}: {name} is {values[bad[0]]:g}, and must be positive. Leave such rows out: --where."
+            )
     grids = []
     for params, tokens in np.unique(np.column_stack([columns["params"], columns["tokens"]]), axis=0):
         rows = np.flatnonzero((columns["params"] == params) & (columns["tokens"] == tokens))
         rate, batch = np.log(columns["lr"][rows]), np.log(columns["batch_tokens"][rows])
         if len(rows) >= _LEAST_RUNS and len(np.unique(rate)) > 2 and len(np.unique(batch)) > 2:
             grids.append(
-                Grid(params=float(params), tokens=float(tokens), log_rate=rate, log_batch=batch, loss=columns[target][rows])
+                Grid(
+                    params=float(params),
+                    tokens=float(tokens),
+                    log_rate=rate,
+                    log_batch=batch,
+                    loss=columns[target][rows],
+                )
             )
     if not grids:
         raise PlanError(
@@ -234,7 +242,7 @@ def fit_surface(grids: Sequence[Grid]) -> PowerRule:
         a, b = np.exp(theta[5:7])
         u, v = x - rate, y - batch
         bowl = a * u**2 + b * v**2 + 2 * np.tanh(theta[7]) * np.sqrt(a * b) * u * v
-        return bowl + theta[8 + member] - rise
+        return np.asarray(bowl + theta[8 + member] - rise)
 
     shift = np.array([1.0, 0.0, 0.0])
     first = np.concatenate(
@@ -347,7 +355,9 @@ class Tuning:
             return float(number) if np.isfinite(number) else None
 
         return {
-            "proposals": [{name: getattr(one, name) for name in Proposal.__dataclass_fields__} for one in self.proposals],
+            "proposals": [
+                {name: getattr(one, name) for name in Proposal.__dataclass_fields__} for one in self.proposals
+            ],
             "scores": [
                 {
                     "rule": one.rule,
@@ -398,7 +408,12 @@ def tune(
         raise PlanError("say for which run: N=1B D=20B; or give a table of sweeps over lr and batch_tokens.")
     if (params is None) != (tokens is None):
         raise PlanError("a run has both N and D: N=1B D=20B.")
-    for name, number in (("N", params), ("D", tokens), ("--params-active", params_active), ("--batch-step", batch_step)):
+    for name, number in (
+        ("N", params),
+        ("D", tokens),
+        ("--params-active", params_active),
+        ("--batch-step", batch_step),
+    ):
         if number is not None and not (np.isfinite(number) and number > 0):
             raise PlanError(f"{name} {number:g} must be positive.")
     rules: dict[str, Rule | PowerRule] = dict(published_rules())
@@ -416,7 +431,9 @@ def tune(
         }
         told = {name: held_out_regrets(grids, way) for name, way in ways.items()}
         scores += [
-            Scored(rule=f"own, by {name}", regrets=found, held_out=True, source="your sweeps, each grid left out in turn")
+            Scored(
+                rule=f"own, by {name}", regrets=found, held_out=True, source="your sweeps, each grid left out in turn"
+            )
             for name, found in told.items()
         ]
         best = min(told, key=lambda name: (np.sum(~np.isfinite(told[name])), np.nanmean(told[name])))
@@ -483,7 +500,9 @@ def _cautions(
     if active is not None and params is not None:
         share = active / params
         if share > 1:
-            found.append(Caution("active_params", "more parameters are active than there are: N is to count all of them."))
+            found.append(
+                Caution("active_params", "more parameters are active than there are: N is to count all of them.")
+            )
         elif share > _DENSE_ENOUGH:
             found.append(
                 Caution(
@@ -494,6 +513,9 @@ def _cautions(
             )
     if 0 < len(grids) < _LEAST_GRIDS:
         found.append(
-            Caution("few_grids", f"{len(grids)} grid{'s are' if len(grids) > 1 else ' is'} too few to fit a rule of your own; {_LEAST_GRIDS} are needed.")
+            Caution(
+                "few_grids",
+                f"{len(grids)} grid{'s are' if len(grids) > 1 else ' is'} too few to fit a rule of your own; {_LEAST_GRIDS} are needed.",
+            )
         )
     return found

@@ -35,7 +35,7 @@ def format_count(value: float) -> str:
     ('70B', '1.4T', '5.88e23', '512')
     """
     magnitude = abs(value)
-    if math.isfinite(value) and 1 <= magnitude < 1e15:
+    if math.isfinite(value) and 1 <= magnitude < 0.9995e15:
         for suffix, unit in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("K", 1e3), ("", 1.0)):
             if magnitude >= unit * 0.9995:
                 return f"{value / unit:.3g}{suffix}"

@@ -219,7 +219,10 @@ def compare(
     at = np.geomspace(scales.min(), scales.max(), _POINTS)
     moving = Gains(free["exponent"].problem, Recipe.of(axes), tuple(np.log(at)))
     found = interval_of(free["exponent"].profiler, moving, "profile", level)
-    by_scale = [_multiplier(_word(axes), float(x), *ends) for x, ends in zip(at, zip(found.value, found.low, found.high, strict=True), strict=False)]
+    by_scale = [
+        _multiplier(_word(axes), float(x), *ends)
+        for x, ends in zip(at, zip(found.value, found.low, found.high, strict=True), strict=False)
+    ]
     growth = _multiplier("growth", None, found.value[-1], found.low[-1], found.high[-1])
     exponents, floors = _differences(free["exponent"], level), _differences(free.get("floor"), level)
     verdict = _verdict(free, growth, level)
@@ -264,7 +267,9 @@ def _require_apart(control: Runs, treated: Runs, names: tuple[str, str], target:
                 f"{names[0]} counts params as {counted[0]} and {names[1]} as {counted[1]}: two conventions of N. Map the same "
                 "one in both: --map N=COLUMN."
             )
-    shared = [name for name in ("run", "params", "tokens", "flops", "step", target) if control.has(name) and treated.has(name)]
+    shared = [
+        name for name in ("run", "params", "tokens", "flops", "step", target) if control.has(name) and treated.has(name)
+    ]
     rows = [set(runs.frame.select(shared).rows()) for runs in (control, treated)]
     both = rows[0] & rows[1]
     if both:
@@ -320,7 +325,9 @@ def _require_ladder(runs: Runs, ladder: pl.DataFrame, scale: str, name: str) -> 
     values = _scale(ladder, [column for column in ladder.columns if column in {"params", "tokens", "flops"}])
     if not np.all(np.isfinite(values) & (values > 0)):
         bad = int(np.flatnonzero(~(np.isfinite(values) & (values > 0)))[0])
-        raise WorthError(f"{runs.row_name(bad)}: {scale} of {name} is missing or not positive. Leave such rows out: --where.")
+        raise WorthError(
+            f"{runs.row_name(bad)}: {scale} of {name} is missing or not positive. Leave such rows out: --where."
+        )
     levels = len(scale_levels(values))
     span = float(values.max() / values.min())
     if levels < _FEWEST or span < _NARROWEST:
@@ -372,7 +379,10 @@ def _correlation(constant: Fitted, first: int, pairs: Sequence[tuple[int, int]])
     if len(pairs) < _FEWEST:
         return None
     residual = constant.profiler.optimum.residuals
-    one, other = (np.array([residual[place] for place in places]) for places in zip(*((a, first + b) for a, b in pairs), strict=True))
+    one, other = (
+        np.array([residual[place] for place in places])
+        for places in zip(*((a, first + b) for a, b in pairs), strict=True)
+    )
     # Residuals sum to about zero in each recipe, whose factor is its own.
     both = np.std(one) * np.std(other)
     return float(np.mean((one - one.mean()) * (other - other.mean())) / both) if both else None
@@ -427,7 +437,7 @@ def _verdict(free: dict[str, Fitted], growth: Multiplier, level: float) -> str:
     }
     if not any(changed.values()):
         low, high = growth.low, growth.high
-        steady = low is not None and high is not None and 1 / MARGIN < low and high < MARGIN
+        steady = low is not None and high is not None and low > 1 / MARGIN and high < MARGIN
         return CONSTANT if steady else UNDETERMINED
     if len(free) == 1:
         return EXPONENT

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rung.errors import Caution, ForecastError, WorthError
 from rung.fit import Fit, student_quantile
@@ -133,12 +134,14 @@ def density(
             raise WorthError(f"{name} {number:g} must be positive.")
     if "N" not in fit.law.variables:
         raise WorthError(f"the reference law {fit.law.formula!r} has no N: an effective size needs one.")
-    asked: dict[str, float | str] = dict(given)
+    asked: dict[str, Any] = dict(given)
     at = None
     if "D" in fit.law.variables:
         at = reference_tokens if reference_tokens is not None else tokens
         if at is None:
-            raise WorthError("the reference law has D: give the model's tokens, or those of the reference (--tokens 1T).")
+            raise WorthError(
+                "the reference law has D: give the model's tokens, or those of the reference (--tokens 1T)."
+            )
         asked["D"] = at
     try:
         found = invert(fit, loss, **asked)
@@ -157,7 +160,9 @@ def density(
         size=size,
         data=_data(fit, loss, params, tokens, given),
         densities={
-            name: _over("params", found.value, found.run_interval, base) for name, base in kinds.items() if base is not None
+            name: _over("params", found.value, found.run_interval, base)
+            for name, base in kinds.items()
+            if base is not None
         },
         cautions=found.cautions,
     )
@@ -165,7 +170,9 @@ def density(
 
 def _loss_of(score: float, score_fit: Fit | None) -> float:
     if score_fit is None:
-        raise WorthError("a score needs the law that reads it as a loss: a fit of score in L, such as logistic-of-loss.")
+        raise WorthError(
+            "a score needs the law that reads it as a loss: a fit of score in L, such as logistic-of-loss."
+        )
     if score_fit.law.variables != ("L",):
         raise WorthError(f"the score's law {score_fit.law.formula!r} is not one of L alone.")
     try:
@@ -181,7 +188,9 @@ def _over(of: str, value: float, interval: Interval, base: float | None) -> Effe
     return Effective(of=of, value=value, interval=interval, over=value / base, over_interval=(low, high))
 
 
-def _data(fit: Fit, loss: float, params: float | None, tokens: float | None, given: Mapping[str, float | str]) -> Effective | None:
+def _data(
+    fit: Fit, loss: float, params: float | None, tokens: float | None, given: Mapping[str, Any]
+) -> Effective | None:
     if params is None or "D" not in fit.law.variables:
         return None
     try:
@@ -237,7 +246,9 @@ def density_trend(days: Array, densities: Array, *, level: float = 0.9, seed: in
     if not np.all(rho[known] > 0):
         raise WorthError("a density is not positive.")
     if len(np.unique(t[known])) < _FEWEST_DATED:
-        raise WorthError(f"{int(known.sum())} models at {len(np.unique(t[known]))} dates: a trend needs at least {_FEWEST_DATED} dates.")
+        raise WorthError(
+            f"{int(known.sum())} models at {len(np.unique(t[known]))} dates: a trend needs at least {_FEWEST_DATED} dates."
+        )
     places = np.flatnonzero(known)
     order = places[np.lexsort((-rho[places], t[places]))]
     x, y = t[order], np.log(rho[order])
@@ -265,7 +276,7 @@ def density_trend(days: Array, densities: Array, *, level: float = 0.9, seed: in
     )
 
 
-def _records(y: Array) -> Array:
+def _records(y: Array) -> NDArray[np.intp]:
     """Places at which the running maximum rises."""
     top = np.maximum.accumulate(y)
     return np.flatnonzero(np.concatenate([[True], top[1:] > top[:-1]]))

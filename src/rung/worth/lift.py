@@ -66,7 +66,9 @@ def treatment_lift(
     """
     for name, curve in zip(SIDES, (control, treated), strict=True):
         if curve["params"].n_unique() < _FEWEST:
-            raise WorthError(f"the {name} curve has {curve['params'].n_unique()} sizes; a lift needs at least {_FEWEST} of each.")
+            raise WorthError(
+                f"the {name} curve has {curve['params'].n_unique()} sizes; a lift needs at least {_FEWEST} of each."
+            )
     shared = _lines(control, treated, score, tilted=False)
     tilted = _lines(control, treated, score, tilted=True)
     names = coefficient_names(shared.problem.law, shared.problem.design.level_names)
@@ -90,7 +92,11 @@ def treatment_lift(
         fell=tuple(
             (other, float(found.value[0]))
             for other in others
-            for found in [interval_of(_lines(control, treated, other, tilted=False).profiler, Combinations(weights), "profile", _SURE)]
+            for found in [
+                interval_of(
+                    _lines(control, treated, other, tilted=False).profiler, Combinations(weights), "profile", _SURE
+                )
+            ]
             if found.high[0] < 0
         ),
     )

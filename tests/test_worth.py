@@ -1,0 +1,292 @@
+"""Worth: recipes compared, densities against a reference ladder, experts and lifts."""
+
+import json
+from datetime import date, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+import rung
+from rung.errors import WorthError
+from rung.worth import compare, density, density_trend, experts_needed, treatment_lift
+from test_backtest import isoflop
+
+
+def ladder(seed=0, multiplier=1.0, alpha=0.3, factor=400.0, floor=1.7, sizes=10, noise=0.003, low=1e7, high=1e10):
+    """Sizes of one recipe, worth `multiplier` times as many parameters each."""
+    rng = np.random.default_rng(seed)
+    params = np.geomspace(low, high, sizes)
+    loss = floor + factor / (params * multiplier) ** alpha
+    return pl.DataFrame({"params": params, "loss": loss * np.exp(noise * rng.standard_normal(sizes))})
+
+
+def compared(first, second, **options):
+    return compare(rung.read_runs(first), rung.read_runs(second), **options)
+
+
+class TestCompare:
+    def test_exact_runs_give_the_planted_multiplier(self):
+        said = compared(ladder(noise=1e-6), ladder(1, 1.37, noise=1e-6))
+        (size,) = said.constant
+        assert (size.of, size.value) == ("size", pytest.approx(1.37, rel=1e-3))
+        assert all(one.value == pytest.approx(1.37, rel=1e-2) for one in said.by_scale)
+        assert (said.verdict, said.better, said.dominant) == ("constant gain", "B", "B")
+
+    def test_the_names_do_not_decide_which_is_better(self):
+        for names in (("A", "B"), ("z", "a")):
+            said = compared(ladder(), ladder(1, 3.0), names=names)
+            assert said.better == names[1]
+            assert said.constant[0].value > 2
+            assert said.lower == 10
+
+    def test_the_other_way_round_it_is_the_inverse(self):
+        one, other = compared(ladder(), ladder(1, 2.0)), compared(ladder(1, 2.0), ladder())
+        assert one.constant[0].value * other.constant[0].value == pytest.approx(1, rel=1e-4)
+        assert other.better == "A"
+
+    def test_over_a_surface_compute_is_size_times_data(self):
+        runs = isoflop(noise=0.001)
+        n, d = runs["params"].to_numpy(), runs["tokens"].to_numpy()
+        better = 1.7 + 480 / (1.5 * n) ** 0.35 + 1500 / (2 * d) ** 0.37
+        said = compared(runs, runs.with_columns(loss=pl.Series(better)))
+        size, data, compute = said.constant
+        assert size.value == pytest.approx(1.5, rel=0.05)
+        assert data.value == pytest.approx(2.0, rel=0.05)
+        assert compute.value == pytest.approx(3.0, rel=0.03)
+        assert said.along == "C"
+        # At the best allocation the control needs that much more compute for the same loss.
+        assert said.by_scale[2].value == pytest.approx(3.0, rel=0.05)
+
+    def test_another_exponent(self):
+        wide = {"factor": 6.0, "floor": 0.0, "low": 1e6, "high": 1e11, "noise": 0.01}
+        said = compared(ladder(alpha=0.029, **wide), ladder(1, alpha=0.06, **wide))
+        assert said.verdict == "change of exponent"
+        ((name, ratio),) = said.exponents
+        assert name == "alpha"
+        assert ratio.low < 0.06 / 0.029 < ratio.high
+        assert said.growth.low > 1
+
+    def test_nearly_the_same_exponent_is_undetermined(self):
+        wide = {"factor": 6.0, "floor": 0.0, "low": 1e6, "high": 1e11, "noise": 0.01}
+        assert compared(ladder(alpha=0.029, **wide), ladder(1, alpha=0.028, **wide)).verdict == "undetermined"
+
+    def test_another_floor(self):
+        said = compared(ladder(noise=5e-4), ladder(1, floor=1.5, noise=5e-4))
+        assert said.verdict == "change of floor"
+        assert said.floor.low < 1.5 / 1.7 < said.floor.high
+
+    def test_noise_that_matched_runs_share_is_paired_away(self):
+        rng = np.random.default_rng(3)
+        shared = np.exp(0.02 * rng.standard_normal(10))
+        pair = [ladder(1, m, noise=0.001).with_columns(loss=pl.col("loss") * pl.Series(shared)) for m in (1.0, 1.3)]
+        together = compared(*pair)
+        assert together.paired
+        assert together.correlation > 0.9
+        alone = compared(pair[0], pair[1].with_columns(params=pl.col("params") * 1.05))
+        widths = [np.log(one.constant[0].high / one.constant[0].low) for one in (together, alone)]
+        assert widths[0] < 0.5 * widths[1]
+
+    @pytest.mark.slow
+    def test_the_interval_holds_the_multiplier(self):
+        held = better = 0
+        for seed in range(120):
+            said = compared(ladder(seed, noise=0.01), ladder(10_000 + seed, noise=0.01))
+            held += said.constant[0].low <= 1 <= said.constant[0].high
+            better += said.better == "B"
+        assert held >= 98
+        assert better <= 12
+
+    @pytest.mark.parametrize(
+        ("first", "second", "said"),
+        [
+            (ladder(), ladder(), "in both A and B"),
+            (ladder(), ladder(1, sizes=3), "too poor a ladder"),
+            (ladder(), ladder(1, low=1e9, high=2e9), "too poor a ladder"),
+            (ladder(), ladder(1).with_columns(params=pl.lit(1e9)), "no scale to compare|too poor"),
+            (
+                ladder().rename({"params": "params_total"}),
+                ladder(1)
+                .rename({"params": "params_non_embedding"})
+                .with_columns(params_non_embedding=pl.col("params_non_embedding")),
+                "two conventions of N|no scale",
+            ),
+        ],
+    )
+    def test_what_is_refused(self, first, second, said):
+        with pytest.raises(WorthError, match=said):
+            compared(first, second)
+
+    def test_two_conventions_of_params(self):
+        first = rung.read_runs(ladder().rename({"params": "params_total"}), {"params": "params_total"})
+        second = rung.read_runs(
+            ladder(1).rename({"params": "params_non_embedding"}), {"params": "params_non_embedding"}
+        )
+        with pytest.raises(WorthError, match="two conventions of N"):
+            compare(first, second)
+
+    def test_recipes_of_one_name(self):
+        with pytest.raises(WorthError, match="Name them apart"):
+            compared(ladder(), ladder(1), names=("A", "A"))
+
+
+@pytest.fixture(scope="module")
+def reference():
+    return rung.fit(isoflop(noise=0.005), "E + A / N^alpha + B / D^beta", draws=0)
+
+
+class TestDensity:
+    def test_a_ladder_model_is_its_own_size(self, reference):
+        loss = rung.forecast(reference, N=1e9, D=2e10).value
+        said = density(reference, loss=loss, params=1e9, tokens=2e10, params_active=2.5e8, bits=4)
+        assert {name: one.over for name, one in said.densities.items()} == pytest.approx(
+            {"params": 1.0, "active params": 4.0, "stored bits": 4.0}
+        )
+        low, high = said.densities["params"].over_interval
+        assert low < 1 < high
+        assert said.data.over == pytest.approx(1.0)
+
+    def test_a_pruned_model_doubles_what_is_left(self, reference):
+        """Density over density is the ratio of effective sizes times that of stored ones, exactly."""
+        parent = density(reference, loss=2.3, params=1e9, tokens=2e10)
+        child = density(reference, loss=2.35, params=5e8, tokens=2e10)
+        ratio = child.densities["params"].over / parent.densities["params"].over
+        assert ratio == pytest.approx(child.size.value / parent.size.value * 2, rel=1e-12)
+
+    def test_through_a_score(self, reference):
+        losses = np.linspace(1.8, 4.0, 30)
+        rng = np.random.default_rng(0)
+        scores = 0.25 + 0.6 / (1 + np.exp(4 * (losses - 2.5))) + 1e-4 * rng.standard_normal(30)
+        skill = rung.fit(pl.DataFrame({"loss": losses, "score": scores}), "logistic-of-loss", draws=0)
+        said = density(
+            reference, score=0.25 + 0.6 / (1 + np.exp(4 * (2.3 - 2.5))), score_fit=skill, params=1e9, tokens=2e10
+        )
+        assert said.loss == pytest.approx(2.3, abs=1e-3)
+        for outside in (0.1, 0.95):
+            with pytest.raises(WorthError, match="outside the range of its law"):
+                density(reference, score=outside, score_fit=skill, params=1e9, tokens=2e10)
+
+    @pytest.mark.parametrize(
+        ("asked", "said"),
+        [
+            ({"loss": 1.0, "params": 1e9, "tokens": 2e10}, "no size of the reference"),
+            ({"params": 1e9, "tokens": 2e10}, "a measured loss, or a score"),
+            ({"loss": 2.3, "params": 1e9}, "the reference law has D"),
+            ({"loss": 2.3, "params": -1.0, "tokens": 2e10}, "must be positive"),
+            ({"score": 0.5, "params": 1e9, "tokens": 2e10}, "a score needs the law"),
+        ],
+    )
+    def test_what_is_refused(self, reference, asked, said):
+        with pytest.raises(WorthError, match=said):
+            density(reference, **asked)
+
+    def test_the_trend_follows_records(self):
+        rng = np.random.default_rng(1)
+        days = np.sort(rng.uniform(0, 720, 40))
+        late = days > 360
+        # Half of the later models fall far short: the plain regression is drawn down by them, the envelope is not.
+        short = np.where(late & (rng.uniform(size=40) < 0.5), 2.0, 0.0)
+        densities = np.exp(0.007 * days - short - np.abs(rng.normal(0, 0.3, 40)))
+        said = density_trend(days, densities)
+        assert said.doubling_days == pytest.approx(99, rel=0.15)
+        assert said.interval[0] < 99 < said.interval[1]
+        assert said.plain_days > 1.15 * 99
+
+    def test_too_few_dates(self):
+        with pytest.raises(WorthError, match="at least 5 dates"):
+            density_trend(np.arange(3.0), np.ones(3))
+
+
+class TestExperts:
+    def test_the_count_is_the_smallest_that_reaches(self):
+        k = np.arange(1.0, 11.0)
+        fit = rung.fit(pl.DataFrame({"k": k, "loss": 1.5 + 0.4 / k}), "floor + c / k", draws=0)
+        assert experts_needed(fit, 1.6, 20) == 4
+        assert experts_needed(fit, 1.95, 20) == 1
+        assert experts_needed(fit, 1.51, 20) is None
+        assert experts_needed(fit, 1.4, 20) is None
+        with pytest.raises(WorthError):
+            experts_needed(fit, 1.6, 0)
+
+
+class TestLift:
+    def test_a_rise_is_a_size(self):
+        rng = np.random.default_rng(0)
+        params = np.repeat(np.geomspace(1e8, 1e10, 5), 2)
+        place = np.log10(params / 1e9)
+
+        def curve(rise, slope, fall):
+            return pl.DataFrame(
+                {
+                    "params": params,
+                    "skill": 20 + rise + slope * place + 0.2 * rng.standard_normal(10),
+                    "other": 40 - fall + 0.2 * rng.standard_normal(10),
+                }
+            )
+
+        said = treatment_lift(curve(0, 10, 0), curve(8, 10, 3), "skill", others=("other",))
+        assert said.rise == pytest.approx(8, abs=0.5)
+        assert said.multiplier == pytest.approx(10**0.8, rel=0.15)
+        assert said.multiplier_interval[0] < said.multiplier < said.multiplier_interval[1]
+        assert not said.slope_changes
+        assert [name for name, _ in said.fell] == ["other"]
+        assert treatment_lift(curve(0, 10, 0), curve(8, 20, 0), "skill").slope_changes
+
+    def test_too_few_sizes(self):
+        curve = pl.DataFrame({"params": [1e8, 1e9], "skill": [1.0, 2.0]})
+        with pytest.raises(WorthError, match="at least 3"):
+            treatment_lift(curve, curve, "skill")
+
+
+class TestCommands:
+    def test_compare_two_tables(self, command, tmp_path):
+        ladder().write_csv(tmp_path / "plain.csv")
+        ladder(1, 2.0).write_csv(tmp_path / "new.csv")
+        done = command("compare", "plain.csv", "new.csv")
+        assert done.returncode == 0, done.stderr
+        assert "new measured by plain" in done.stdout
+        assert "new is better on every axis" in done.stdout
+
+    def test_compare_within_one_table(self, command, tmp_path):
+        both = pl.concat([ladder().with_columns(kind=pl.lit("b")), ladder(1, 2.0).with_columns(kind=pl.lit("a"))])
+        both.write_csv(tmp_path / "runs.csv")
+        said = json.loads(command("compare", "runs.csv", "--by", "kind", "--names", "b,a", "--json").stdout)
+        assert said["better"] == "a"
+
+    def test_density_of_a_table_with_its_trend(self, command, reference, tmp_path):
+        reference.write(tmp_path / "fit.json")
+        rng = np.random.default_rng(0)
+        dates = [date(2024, 1, 1) + timedelta(days=60 * place) for place in range(9)]
+        dense = np.exp(0.004 * 60 * np.arange(9) - np.abs(0.2 * rng.standard_normal(9)))
+        loss = [rung.forecast(reference, N=1e9 * rho, D=2e10).value for rho in dense]
+        models = pl.DataFrame(
+            {"model": [f"m{i}" for i in range(9)], "params": 1e9, "tokens": 2e10, "loss": loss, "date": dates}
+        )
+        models = pl.concat([models, models.head(1).with_columns(model=pl.lit("too good"), loss=pl.lit(1.0))])
+        models.write_csv(tmp_path / "models.csv")
+        done = command("density", "fit.json", "models.csv", "--trend")
+        assert done.returncode == 0, done.stderr
+        assert "doubles in" in done.stdout
+        assert "too good  " in done.stdout
+        assert "refused" in done.stdout
+        assert "warning: too good: no size of the reference" in done.stderr
+
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            (("compare", "plain.csv"), "give two tables"),
+            (("compare", "plain.csv", "plain.csv"), "in both A and B"),
+            (("compare", "plain.csv", "--by", "nothing"), "nothing"),
+            (("compare", "plain.csv", "plain.csv", "--names", "one"), "two names with a comma"),
+            (("density", "fit.json"), "a table of models, or one model"),
+            (("density", "fit.json", "loss=1.0", "N=1B", "D=20B"), "no size of the reference"),
+            (("density", "fit.json", "plain.csv", "--tokens", "20B", "--trend"), "no column 'date'"),
+        ],
+    )
+    def test_what_is_refused(self, command, reference, tmp_path, arguments, said):
+        reference.write(tmp_path / "fit.json")
+        ladder().write_csv(tmp_path / "plain.csv")
+        done = command(*arguments)
+        assert done.returncode == 1
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr

@@ -136,7 +136,7 @@ def timings():
         "density": lambda: rung.density(fit, loss=2.1, params=1e10, tokens=2e11),
         "tune": lambda: tune(params=1e9, tokens=2e10),
     }
-    print("\n| verb, 240 rows | wall s |\n|---|---|")
+    print("\n| verb, 240 rows | CPU s |\n|---|---|")
     for name, call in verbs.items():
         call()
         print(f"| {name} | {statistics.median(timed(call)[0] for _ in range(3)):.2f} |")

@@ -28,6 +28,7 @@ def fit(
     law: Annotated[str, Parameter(group=LAW)] = "chinchilla",
     fix: Annotated[tuple[str, ...], Parameter(group=LAW, negative="", consume_multiple=False)] = (),
     borrow: Annotated[tuple[str, ...], Parameter(group=LAW, negative="", consume_multiple=False)] = (),
+    prior: Annotated[tuple[str, ...], Parameter(group=LAW, negative="", consume_multiple=False)] = (),
     measure: Measure = Measure(),  # noqa: B008  # frozen
     selection: Selection = Selection(),  # noqa: B008  # frozen
     hold_out: Annotated[str | None, Parameter(group=RESULT)] = None,
@@ -54,6 +55,8 @@ def fit(
         Hold a coefficient at a value: E=1.69. Repeatable.
     borrow
         Take coefficients from a law of the book or a kept fit: alpha,beta=besiroglu-2024. Repeatable.
+    prior
+        What is known of a coefficient beforehand: alpha=0.34+-0.02, or alpha,beta=besiroglu-2024. Repeatable.
     hold_out
         Leave these rows out of the fit and forecast them instead: "params > 1e9".
     level
@@ -92,9 +95,8 @@ def fit(
         target=chosen.target,
         weights=measure.weights,
         fix={name: parse_number(value) for name, value in pairs(fix, "--fix").items()},
-        borrow={
-            name.strip(): source for names, source in pairs(borrow, "--borrow").items() for name in names.split(",")
-        },
+        borrow=_sources(borrow, "--borrow"),
+        prior=_sources(prior, "--prior"),
         level=level,
         interval=interval,
         draws=draws,
@@ -104,6 +106,11 @@ def fit(
     write_all({path: _content(kind, result, fitted_on, comparison) for path, kind in kinds.items()})
     print(_json(result, comparison) if json else describe(result, fitted_on, comparison))
     say(*(f"warning: {caution.text}" for caution in result.cautions), *unused_maps(selection, chosen.used, hold_out))
+
+
+def _sources(texts: Sequence[str], option: str) -> dict[str, str]:
+    """alpha,beta=SOURCE as a source for each name."""
+    return {name.strip(): source for names, source in pairs(texts, option).items() for name in names.split(",")}
 
 
 def _kinds(output: Sequence[str], figure: str | None) -> dict[str, str]:

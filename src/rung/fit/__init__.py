@@ -10,7 +10,8 @@ from rung.fit.discrepancy import Discrepancy
 from rung.fit.fit import fit
 from rung.fit.intervals import Fitted, LawEnds, fitted, interval_of, law_ends, reopen
 from rung.fit.objective import OBJECTIVES, Objective, objective_named
-from rung.fit.profile import Combinations, Profiler, Quantities
+from rung.fit.profile import Profiler
+from rung.fit.pull import Combinations, Quantities
 from rung.fit.result import Estimate, Fit, coefficient_names
 from rung.fit.search import Problem, make_problem
 from rung.fit.select import Ranked, Selection, name_of, select

@@ -98,7 +98,10 @@ def curvature(problem: Problem, optimum: Optimum) -> Curvature:
     undetermined = set(gone)
     if places:
         part = J[places]
-        directions = _Directions.of(part * np.sqrt(design.weights * slope))
+        prior = problem.prior
+        # A prior is a row of its own for each coefficient that it knows.
+        own = np.zeros((len(places), 0)) if prior is None else np.diag(np.sqrt(prior.weight[places]))
+        directions = _Directions.of(np.concatenate([part * np.sqrt(design.weights * slope), own], axis=1))
         undetermined |= {places[at] for at in directions.loose}
         inverse[np.ix_(places, places)] = directions.inverse
         norms[places] = directions.norms
@@ -111,6 +114,8 @@ def curvature(problem: Problem, optimum: Optimum) -> Curvature:
                 scores = np.zeros((design.runs, len(places)))
                 np.add.at(scores, design.run, (part * (design.weights * psi)).T)
                 meat = scores.T @ scores * design.runs / (design.runs - 1 if clustered else degrees)
+                if prior is not None:
+                    meat += prior.noise * np.diag(prior.weight[places])
                 found = directions.inverse @ meat @ directions.inverse
             covariance[np.ix_(places, places)] = sandwich[np.ix_(places, places)] = found
     covariance[sorted(undetermined)] = covariance[:, sorted(undetermined)] = np.nan

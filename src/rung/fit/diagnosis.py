@@ -53,6 +53,9 @@ def undetermined_places(curvature: Curvature, problem: Problem, optimum: Optimum
     as Nc in (Nc / N)^alpha, may be wide on both sides and still be known.
     """
     places = set(curvature.undetermined)
+    if problem.prior is not None:
+        # What is known beforehand is not in the table's design: the curvature has it.
+        return places
     if places:
         # Something is missing at the optimum: what it could trade against does not show there.
         places |= undetermined_by_design(problem)

@@ -12,7 +12,7 @@ import rung
 from rung.errors import Caution, FitError
 from rung.fit.backtest import NOT_ROLLED, Backtest, Rolled, roll
 from rung.fit.borrow import borrow as look_up
-from rung.fit.borrow import sensitivity
+from rung.fit.borrow import prior_cautions, sensitivity, with_prior
 from rung.fit.covariance import Curvature, curvature
 from rung.fit.cuts import CUTS
 from rung.fit.design import Design, columns_used
@@ -30,7 +30,7 @@ from rung.fit.diagnosis import (
 from rung.fit.discrepancy import Discrepancy, learn, prior
 from rung.fit.estimates import Certainty, estimate
 from rung.fit.influence import influence_caution
-from rung.fit.intervals import STATISTICAL, method_for
+from rung.fit.intervals import BOOTSTRAP, STATISTICAL, method_for
 from rung.fit.noise import nearness, noise_quantiles
 from rung.fit.profile import MOST_ROWS
 from rung.fit.resample import Draws, bootstrap
@@ -59,6 +59,7 @@ def fit(
     weights: str | None = None,
     fix: Mapping[str, float] | None = None,
     borrow: Mapping[str, str | Fit] | None = None,
+    prior: Mapping[str, str | Fit] | None = None,
     start: Mapping[str, float] | None = None,
     level: float = 0.9,
     interval: str | None = None,
@@ -78,6 +79,8 @@ def fit(
         fix: Coefficients that are not estimated, and their values.
         borrow: Coefficients taken from elsewhere, and where: a law of the book, a fit, or the file of one. They are
             fixed there, and the result says what a forecast owes to them.
+        prior: Coefficients of which something is known, and what: "0.34+-0.02", or a source as for `borrow`, whose
+            standard error is taken. They are estimated, with that as one more observation.
         start: Coefficients from which alone the solver starts; by default it draws its own starts.
         level: Coverage that the intervals aim at.
         interval: How intervals are found: "profile", "sandwich" or "bootstrap"; the profile where the table has at
@@ -100,10 +103,19 @@ def fit(
     borrowed = look_up(borrow or {})
     fixed = {**(fix or {}), **{name: one.value for name, one in borrowed.items()}}
     setup = set_up(runs, law, objective=objective, delta=delta, target=target, weights=weights, fix=fixed)
+    known = look_up(prior or {}, "--prior")
+    if known:
+        if interval == BOOTSTRAP:
+            raise FitError("resamples know nothing of a prior: with --prior take --interval profile or sandwich.")
+        draws = 0
+        setup = with_prior(setup, known, seed)
     method = method_for(setup.problem, None if interval == STATISTICAL else interval, draws)
     found, _ = fit_set_up(setup, level=level, method=method, draws=draws, seed=seed, start=start)
     if borrowed:
         found = replace(found, cautions=(*found.cautions, *sensitivity(setup, found, borrowed)))
+    if known:
+        told = {name: (one.value, one.error) for name, one in known.items()}
+        found = replace(found, priors=told, cautions=(*found.cautions, *prior_cautions(setup, found, known)))
     return replace(found, discrepancy=None) if interval == STATISTICAL else found
 
 
@@ -150,6 +162,8 @@ def fit_set_up(
         noise=story.noise,
         backtest=story.backtest,
         discrepancy=story.discrepancy,
+        priors={},
+        prior_noise=problem.prior.noise if problem.prior else 0.0,
         table=design if design.rows <= MOST_ROWS else None,
         data_digest=setup.table.digest(used),
         seed=seed,

@@ -7,7 +7,7 @@ resamples runs. All of them count runs, not rows, where runs have several.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from rung.errors import FitError
 from rung.fit.covariance import curvature
 from rung.fit.derived import exponents_ratio
-from rung.fit.profile import MOST_ROWS, Combinations, Predictions, Profiler, Quantities
+from rung.fit.profile import MOST_ROWS, Predictions, Profiler
+from rung.fit.pull import Combinations, Prior, Quantities
 from rung.fit.result import Fit
 from rung.fit.search import QUICK, Effort, Optimum, Problem, make_problem, search
 from rung.fit.setup import set_up
@@ -142,11 +143,26 @@ def fitted(runs: Any, law: str, *, target: str, objective: str, seed: int = 0, e
         return Fitted(problem=problem, profiler=Profiler.of(problem, optimum, curvature(problem, optimum)))
 
 
+def _prior_of(fit: Fit, problem: Problem) -> Prior | None:
+    """The prior that a fit was made with."""
+    if not fit.priors:
+        return None
+    numbers = problem.design.numbers(problem.law)
+    mean, weight = np.zeros(len(numbers)), np.zeros(len(numbers))
+    for place, coefficient in enumerate(numbers):
+        if coefficient.name in fit.priors:
+            value, error = fit.priors[coefficient.name]
+            mean[place] = float(coefficient.to_internal(value))
+            weight[place] = fit.prior_noise * (float(coefficient.slope(mean[place])) / error) ** 2
+    return Prior(mean=mean, weight=weight, noise=fit.prior_noise)
+
+
 def reopen(fit: Fit) -> Profiler | None:
     """The optimum of a fit with its rows, from which anything can be profiled; None where the fit keeps none."""
     if fit.table is None or fit.status == "exact" or fit.rows <= len(fit.coefficients):
         return None
     problem = make_problem(fit.law, fit.table, fit.objective)
+    problem = replace(problem, prior=_prior_of(fit, problem))
     internal = problem.design.internal(fit.law, fit.values.values())
     with np.errstate(all="ignore"):
         prediction, jacobian = problem.workspace(1).evaluate(internal[None, :])

@@ -15,14 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rung.fit.covariance import Curvature
+from rung.fit.pull import Combinations, PulledLoss, PulledSpace, Quantities
 from rung.fit.search import Optimum, Problem
-from rung.fit.solver import RowLoss, solve
+from rung.fit.solver import solve
 from rung.laws.tape import Workspace
 from rung.laws.tree import Array
 
@@ -52,25 +52,6 @@ _AWAKE = 1e-3
 """Effect, in spreads of the target, at which a coefficient that had none begins to count."""
 
 
-class Quantities(Protocol):
-    """What can be profiled: values and derivatives at many points at once."""
-
-    def evaluate(self, points_LK: Array) -> tuple[Array, Array]:
-        """Values (L, Q), and derivatives (K, L, Q)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Combinations:
-    """Linear combinations of internal numbers, one per row of a matrix (Q, K)."""
-
-    weights_QK: Array
-
-    def evaluate(self, points_LK: Array) -> tuple[Array, Array]:
-        lanes = len(points_LK)
-        derivatives = np.broadcast_to(self.weights_QK.T[:, None, :], (points_LK.shape[1], lanes, len(self.weights_QK)))
-        return points_LK @ self.weights_QK.T, derivatives
-
-
 @dataclass(frozen=True, slots=True)
 class Predictions:
     """The law's values at other points than the rows, on the residual's scale."""
@@ -84,43 +65,6 @@ class Predictions:
             values.append(value.copy())
             derivatives.append(derivative.copy())
         return np.concatenate(values), np.concatenate(derivatives, axis=1)
-
-
-@dataclass(frozen=True, slots=True)
-class _PulledSpace:
-    """The law's rows and, after them, one row for each quantity."""
-
-    rows: Workspace
-    quantities: Quantities
-
-    @property
-    def lanes(self) -> int:
-        return self.rows.lanes
-
-    def evaluate(self, points_LK: Array) -> tuple[Array, Array]:
-        prediction, jacobian = self.rows.evaluate(points_LK)
-        values, derivatives = self.quantities.evaluate(points_LK)
-        return np.concatenate([prediction, values], axis=1), np.concatenate([jacobian, derivatives], axis=2)
-
-
-@dataclass(frozen=True, slots=True)
-class _PulledLoss:
-    """A loss on the first rows, and half squares on those of the quantities."""
-
-    loss: RowLoss
-    rows: int
-
-    @property
-    def delta(self) -> float:
-        return self.loss.delta
-
-    def terms(self, r: Array, weights: Array, tau: Array) -> tuple[Array, Array, Array, Array]:
-        value, psi, curve, scaling = self.loss.terms(r[:, : self.rows], weights[:, : self.rows], tau)
-        pull = weights[:, self.rows :]
-        force = pull * r[:, self.rows :]
-        value = value + 0.5 * np.sum(force * r[:, self.rows :], axis=1)
-        curve, scaling = (np.concatenate([np.broadcast_to(part, psi.shape), pull], axis=1) for part in (curve, scaling))
-        return value, np.concatenate([psi, force], axis=1), curve, scaling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,23 +168,32 @@ class Profiler:
         for first in range(0, len(points_LK), self.space.lanes):
             residual = self.problem.target - self.space.evaluate(points_LK[first : first + self.space.lanes])[0]
             found.append(loss.terms(residual, weights, np.zeros(len(residual)))[0])
-        return np.concatenate(found)
+        prior = self.problem.prior
+        return np.concatenate(found) + (prior.cost(points_LK) if prior else 0.0)
 
     def pulled(self, quantities: Quantities, starts_JK: Array, aims_JQ: Array, pulls_JQ: Array) -> Array:
         """The coefficients that fit best while quantities are pulled to aims (J, K)."""
         design = self.problem.design
         jobs = len(starts_JK)
-        target = np.concatenate([np.broadcast_to(self.problem.target, (jobs, design.rows)), aims_JQ], axis=1)
-        weights = np.concatenate([np.broadcast_to(design.weights, (jobs, design.rows)), pulls_JQ], axis=1)
+        prior = self.problem.prior
+        known = [] if prior is None else [prior]
+        target, weights = (
+            np.concatenate([*(np.broadcast_to(part, (jobs, len(part))) for part in parts), last], axis=1)
+            for parts, last in (
+                ([self.problem.target, *(one.mean for one in known)], aims_JQ),
+                ([design.weights, *(one.weight for one in known)], pulls_JQ),
+            )
+        )
+        rows = prior.space(self.space) if prior else self.space
         points = starts_JK
         for delta in self.problem.deltas:
             loss = self.problem.loss(delta, self.optimum.scale)
             points = solve(
-                _PulledSpace(self.space, quantities),
+                PulledSpace(rows, quantities),
                 points,
                 target,
                 weights,
-                _PulledLoss(loss, design.rows),
+                PulledLoss(loss, design.rows),
                 reach=self.problem.reach,
                 warm=True,
                 tolerance=1e-7,

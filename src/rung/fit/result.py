@@ -65,6 +65,8 @@ class Fit:
         scale: Scale of Student's loss at the optimum; 1 for other losses.
         backtest: How wrong the law would have been about the larger scales; None where the table has too few.
         discrepancy: What the law strays by beyond the runs; None where intervals are to be statistical.
+        priors: Coefficients that had a prior: its mean and standard error.
+        prior_noise: Noise of the objective that priors were weighed against; 0 without any.
         table: The rows fitted, from which intervals of forecasts are made; None for a long table.
         data_digest: Fingerprint of the columns used.
         seed: Seed of starts and resamples.
@@ -93,6 +95,8 @@ class Fit:
     scale: float
     backtest: Backtest | None
     discrepancy: Discrepancy | None
+    priors: Mapping[str, tuple[float, float]]
+    prior_noise: float
     table: Design | None
     data_digest: str
     seed: int
@@ -165,6 +169,8 @@ class Fit:
             "student_scale": self.scale,
             "backtest": self.backtest.to_dict() if self.backtest else None,
             "discrepancy": self.discrepancy.to_dict() if self.discrepancy else None,
+            "priors": {name: list(pair) for name, pair in self.priors.items()},
+            "prior_noise": self.prior_noise,
             "noise": self.noise.tolist(),
             "table": _table(self.table) if self.table else None,
             "draws": [[_finite(value) for value in row] for row in self.draws.tolist()],

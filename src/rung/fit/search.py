@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from rung.errors import FitError
 from rung.fit.design import Design
 from rung.fit.objective import LAD_DELTA, STUDENT_DEGREES, Objective
-from rung.fit.solver import TOLERANCE, RowLoss, Solutions, solve
+from rung.fit.pull import Prior, PulledLoss
+from rung.fit.solver import TOLERANCE, Loss, RowLoss, Solutions, Space, solve
 from rung.fit.starts import balanced_starts, projected_starts
 from rung.laws import Law
 from rung.laws.coefficients import Scale
@@ -86,6 +87,7 @@ class Problem:
             the last one's solution. A single inf for squares and Student's loss.
         unit: What a residual is large against: 1 for logarithms, the target's spread for plain residuals.
         spread: Standard deviation of the target; where it is constant to rounding, its size.
+        prior: What is known of coefficients before the rows.
     """
 
     law: Law
@@ -95,6 +97,7 @@ class Problem:
     deltas: tuple[float, ...]
     unit: float
     spread: float
+    prior: Prior | None = None
 
     def sampled(self, rng: np.random.Generator, most: int = _SEARCH_ROWS) -> Problem:
         """The problem on a random part of its rows, itself where it has few."""
@@ -170,12 +173,23 @@ class Problem:
         warm: bool = False,
         tolerance: float = TOLERANCE,
     ) -> Solutions:
+        prior = self.prior
+        if prior is None:
+            rows: Space = space
+            target = self.target
+            measure: Loss = loss
+        else:
+            rows, measure = prior.space(space), PulledLoss(loss, self.design.rows)
+            target = np.concatenate([self.target, prior.mean])
+            weights = np.concatenate(
+                [weights, np.broadcast_to(prior.weight, (len(weights), len(prior.weight)))], axis=1
+            )
         return solve(
-            space,
+            rows,
             starts_JK,
-            self.target,
+            target,
             weights,
-            loss,
+            measure,
             reach=self.reach,
             floor=_EXACT * self.unit**2 * float(np.max(np.sum(weights, axis=1))),
             warm=warm,

@@ -161,6 +161,10 @@ def _from_dict(content: Mapping[str, Any]) -> Fit:
         scale=_number(content["student_scale"]),
         backtest=_read_backtest(content["backtest"]) if content["backtest"] is not None else None,
         discrepancy=_read_discrepancy(content["discrepancy"]) if content["discrepancy"] is not None else None,
+        priors={
+            _text(name): (_number(mean), _number(error)) for name, (mean, error) in content.get("priors", {}).items()
+        },
+        prior_noise=_number(content.get("prior_noise", 0.0)),
         table=_read_table(content["table"], law, groups) if content["table"] is not None else None,
         data_digest=_text(content["data_digest"]),
         seed=_count(content["seed"]),

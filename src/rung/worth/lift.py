@@ -12,8 +12,7 @@ import numpy as np
 import polars as pl
 
 from rung.errors import WorthError
-from rung.fit import Combinations, Fitted, coefficient_names, fitted, interval_of
-from rung.fit.profile import Quantities
+from rung.fit import Combinations, Fitted, Quantities, coefficient_names, fitted, interval_of
 from rung.forecast import Interval
 from rung.laws.tree import Array
 from rung.worth.gains import SIDES

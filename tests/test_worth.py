@@ -87,6 +87,33 @@ class TestCompare:
         widths = [np.log(one.constant[0].high / one.constant[0].low) for one in (together, alone)]
         assert widths[0] < 0.5 * widths[1]
 
+    def test_pairs_over_a_surface(self):
+        rng = np.random.default_rng(3)
+        runs = isoflop(noise=0.0)
+        shared = np.exp(0.02 * rng.standard_normal(len(runs)))
+        own = [np.exp(0.001 * rng.standard_normal(len(runs))) for _ in range(2)]
+        better = 1.7 + 480 / (2 * runs["params"]) ** 0.35 + 1500 / runs["tokens"] ** 0.37
+        pair = [
+            runs.with_columns(loss=loss * pl.Series(shared * noise))
+            for loss, noise in zip((runs["loss"], better), own, strict=True)
+        ]
+        said = compared(*pair)
+        assert said.paired
+        assert said.constant[0].low < 2 < said.constant[0].high * 1.05
+
+    def test_compute_of_one_path_is_told_without_its_column(self):
+        path = [ladder(seed, m).with_columns(tokens=20 * pl.col("params")) for seed, m in ((0, 1.0), (1, 2.0))]
+        assert compared(*path).along == "C"
+
+    def test_a_score_that_rises_is_refused(self):
+        rising = [ladder(seed).with_columns(score=3 - pl.col("loss")) for seed in (0, 1)]
+        with pytest.raises(WorthError, match="rises with scale"):
+            compared(*rising, target="score")
+
+    def test_units_that_differ(self):
+        said = compared(ladder(), ladder(1).with_columns(params=pl.col("params") / 1e6))
+        assert "do not overlap" in said.cautions[0].text
+
     @pytest.mark.slow
     def test_the_interval_holds_the_multiplier(self):
         held = better = 0
@@ -245,7 +272,7 @@ class TestCommands:
         done = command("compare", "plain.csv", "new.csv")
         assert done.returncode == 0, done.stderr
         assert "new measured by plain" in done.stdout
-        assert "new is better on every axis" in done.stdout
+        assert "new is better at every scale" in done.stdout
 
     def test_compare_within_one_table(self, command, tmp_path):
         both = pl.concat([ladder().with_columns(kind=pl.lit("b")), ladder(1, 2.0).with_columns(kind=pl.lit("a"))])

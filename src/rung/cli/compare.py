@@ -76,6 +76,9 @@ def compare(
         if treated is not None:
             raise WorthError("--by takes both recipes from one table; leave the second out.")
         first, second, called = _parted(read_selected(control, rows), by, pair)
+    if rows.drop_nonfinite:
+        used = ["params", "tokens", "flops", target]
+        first, second = (runs.drop_nonfinite([name for name in used if runs.has(name)]) for runs in (first, second))
     found = compare_recipes(
         first,
         second,
@@ -157,7 +160,7 @@ def describe(found: Comparison) -> str:
 
 def _verdict(found: Comparison) -> str:
     if found.dominant:
-        side = f"{found.dominant} is better on every axis"
+        side = f"{found.dominant} is better {'on every axis' if len(found.constant) > 1 else 'at every scale'}"
     elif found.better:
         side = f"{found.better} is better at the largest scale"
     else:

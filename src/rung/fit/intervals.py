@@ -134,10 +134,30 @@ class Fitted:
     profiler: Profiler
 
 
-def fitted(runs: Any, law: str, *, target: str, objective: str, seed: int = 0, effort: Effort = QUICK) -> Fitted:
-    """Fit a law for what follows from its coefficients alone; see `fit` for the arguments and errors."""
-    setup = set_up(runs, law, target=target, objective=objective)
-    problem = setup.problem
+def fitted(
+    runs: Any,
+    law: str,
+    *,
+    target: str,
+    objective: str,
+    seed: int = 0,
+    effort: Effort = QUICK,
+    clusters: NDArray[np.intp] | None = None,
+) -> Fitted:
+    """Fit a law for what follows from its coefficients alone; see `fit` for the errors.
+
+    Args:
+        runs: See `fit`, and so the next three.
+        law: See `fit`.
+        target: See `fit`.
+        objective: See `fit`.
+        seed: Seed of the starts.
+        effort: How many starts.
+        clusters: For each row the place of the cluster that shares its noise, from 0 on; by default its run.
+    """
+    problem = set_up(runs, law, target=target, objective=objective).problem
+    if clusters is not None:
+        problem = replace(problem, design=replace(problem.design, run=clusters))
     with np.errstate(all="ignore"):
         optimum = search(problem, np.random.default_rng(seed), effort=effort)
         return Fitted(problem=problem, profiler=Profiler.of(problem, optimum, curvature(problem, optimum)))

@@ -131,12 +131,13 @@ class Problem:
         scale: float = 1.0,
         warm: bool = False,
         space: Workspace | None = None,
+        tolerance: float = TOLERANCE,
     ) -> Solutions:
         """Solve through every stage of delta."""
         space = space or self.workspace(len(starts_JK))
-        found = self.stage(space, starts_JK, weights, self.deltas[0], scale, warm=warm)
+        found = self.stage(space, starts_JK, weights, self.deltas[0], scale, warm=warm, tolerance=tolerance)
         for delta in self.deltas[1:]:
-            found = self.stage(space, found.internal_JK, weights, delta, scale, warm=True)
+            found = self.stage(space, found.internal_JK, weights, delta, scale, warm=True, tolerance=tolerance)
         return found
 
     def first_stage(self, space: Workspace, starts_JK: Array, weights: Array) -> Solutions:

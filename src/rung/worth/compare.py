@@ -8,15 +8,16 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from rung.errors import Caution, WorthError
 from rung.fit import Combinations, Fitted, coefficient_names, fitted, interval_of, scale_levels
 from rung.laws import SYMBOLS
 from rung.laws.tree import Array
 from rung.runs import Runs
-from rung.units import flops_6nd
+from rung.units import flops_6nd, format_count
 from rung.worth.gains import SIDES, Gains, Recipe
-from rung.worth.pairs import matched, pair_labels
+from rung.worth.pairs import clusters, matched
 
 OBJECTIVE = "log-squares"
 MARGIN = 1.25
@@ -118,8 +119,8 @@ class Comparison:
 
     @property
     def dominant(self) -> str | None:
-        """The recipe that is better on every axis: at each shared scale, and in every multiplier; None where none is."""
-        sides = {one.above for one in self.constant}
+        """The recipe that is better on every axis: each multiplier, each scale of the runs, each matched run; None where none is."""
+        sides = {one.above for one in (*self.constant, *self.by_scale)}
         if len(sides) != 1 or None in sides or self.verdict not in {CONSTANT, UNDETERMINED}:
             return None
         treated = sides.pop() is True
@@ -191,30 +192,33 @@ def compare(
         raise WorthError(f"level {level} must lie between 0 and 1, as in --level 0.9.")
     if names[0] == names[1]:
         raise WorthError(f"both recipes are called {names[0]!r}. Name them apart.")
+    for runs in (control, treated):
+        runs.numbers(target, "the target")
     _require_apart(control, treated, names, target)
     axes, scale = _axes((control, treated), along)
     ladders = [
         _ladder(runs, axes, target, name, side)
         for runs, name, side in zip((control, treated), names, SIDES, strict=True)
     ]
-    for runs, ladder, name in zip((control, treated), ladders, names, strict=True):
-        _require_ladder(runs, ladder, scale, name)
+    for ladder, name in zip(ladders, names, strict=True):
+        _require_ladder(ladder, scale, name)
     pairs = matched(*(ladder.select(axes).to_numpy() for ladder in ladders))
     table = pl.concat(ladders)
-    constant = _fitted(table, _law(axes, "constant", floor=floor is not False), target, objective, seed)
+
+    def fit(kind: str, shared: NDArray[np.intp] | None = None) -> Fitted:
+        law = _law(axes, kind, floor=floor is not False)
+        return fitted(table, law, target=target, objective=objective, seed=seed, clusters=shared)
+
+    constant = fit("constant")
     if floor is None:
         floor = _shows_floor(constant)
-        if not floor:
-            constant = _fitted(table, _law(axes, "constant", floor=False), target, objective, seed)
+        constant = constant if floor else fit("constant")
     correlation = _correlation(constant, len(ladders[0]), pairs)
     paired = correlation is not None and correlation > _SHARED_NOISE
+    shared = clusters(len(ladders[0]), len(ladders[1]), pairs) if paired else None
     if paired:
-        table = table.with_columns(run=pl.Series(pair_labels(len(ladders[0]), len(ladders[1]), pairs)))
-        constant = _fitted(table, _law(axes, "constant", floor=floor), target, objective, seed)
-    free = {
-        kind: _fitted(table, _law(axes, kind, floor=floor), target, objective, seed)
-        for kind in (("exponent", "floor") if floor else ("exponent",))
-    }
+        constant = fit("constant", shared)
+    free = {kind: fit(kind, shared) for kind in (("exponent", "floor") if floor else ("exponent",))}
     scales = _scale(table, axes)
     at = np.geomspace(scales.min(), scales.max(), _POINTS)
     moving = Gains(free["exponent"].problem, Recipe.of(axes), tuple(np.log(at)))
@@ -253,7 +257,7 @@ def compare(
         correlation=correlation,
         paired=paired,
         level=level,
-        cautions=_cautions(control, treated, names),
+        cautions=_cautions(ladders, axes, names),
     )
 
 
@@ -285,7 +289,7 @@ def _axes(tables: Sequence[Runs], along: str | None) -> tuple[list[str], str]:
     columns = {"N": "params", "D": "tokens", "C": "flops"}
 
     def varies(name: str) -> bool:
-        return all(runs.has(name) and len(scale_levels(runs.numbers(name))) >= _FEWEST for runs in tables)
+        return all(_known(runs, name) and len(scale_levels(_numbers(runs, name))) >= _FEWEST for runs in tables)
 
     if along is not None:
         column = SYMBOLS.get(along, along)
@@ -298,36 +302,62 @@ def _axes(tables: Sequence[Runs], along: str | None) -> tuple[list[str], str]:
     for symbol in ("C", "N", "D"):
         if varies(columns[symbol]):
             return [columns[symbol]], symbol
-    if varies("params") or all(runs.has("params") for runs in tables):
+    if all(runs.has("params") for runs in tables):
         return ["params"], "N"
     raise WorthError("neither flops, params nor tokens vary in both tables: there is no scale to compare along.")
 
 
+def _known(runs: Runs, column: str) -> bool:
+    """Whether a table has a scale: flops also as 6 N D."""
+    return runs.has(column) or (column == "flops" and runs.has("params") and runs.has("tokens"))
+
+
+def _numbers(runs: Runs, column: str) -> Array:
+    """A scale, positive in every row."""
+    if column == "flops" and not runs.has("flops"):
+        return np.asarray(flops_6nd(_numbers(runs, "params"), _numbers(runs, "tokens")))
+    values = runs.numbers(column, "the scale")
+    bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
+    if len(bad):
+        raise WorthError(
+            f"{runs.row_name(int(bad[0]))}: {column} is {runs.shown(column, int(bad[0]))}, and a scale is a positive number. Leave "
+            "such rows out: --where."
+        )
+    return values
+
+
 def _one_path(runs: Runs) -> bool:
-    x, y = (np.log(runs.numbers(name)) for name in ("params", "tokens"))
+    x, y = (np.log(_numbers(runs, name)) for name in ("params", "tokens"))
     return bool(abs(np.corrcoef(x, y)[0, 1]) > _TOGETHER)
 
 
 def _ladder(runs: Runs, axes: Sequence[str], target: str, name: str, side: str) -> pl.DataFrame:
     labels = runs.texts("run") if runs.has("run") else np.arange(len(runs)).astype(str)
-    columns = {column: runs.numbers(column, f"the scale of {name}") for column in axes}
+    columns = {column: _numbers(runs, column) for column in axes}
+    values = runs.numbers(target, "the target")
+    bad = np.flatnonzero(~np.isfinite(values))
+    if len(bad):
+        raise WorthError(
+            f"{runs.row_name(int(bad[0]))}: {target} is {runs.shown(target, int(bad[0]))}. Leave such rows out: --drop-nonfinite."
+        )
+    scale = np.log(_numbers(runs, axes[0]) if len(axes) == 1 else _numbers(runs, "flops"))
+    if np.ptp(scale) > 0 and np.corrcoef(scale, values)[0, 1] > 0:
+        raise WorthError(
+            f"{target} of {name} rises with scale: what is compared is better when lower. Take an error instead, such as --map "
+            f"'error=1-{target}' --target error."
+        )
     return pl.DataFrame(
         {
             **columns,
-            target: runs.numbers(target, "the target"),
+            target: values,
             "recipe": [side] * len(runs),
             "run": [f"{side} {label}" for label in labels],
         }
     )
 
 
-def _require_ladder(runs: Runs, ladder: pl.DataFrame, scale: str, name: str) -> None:
+def _require_ladder(ladder: pl.DataFrame, scale: str, name: str) -> None:
     values = _scale(ladder, [column for column in ladder.columns if column in {"params", "tokens", "flops"}])
-    if not np.all(np.isfinite(values) & (values > 0)):
-        bad = int(np.flatnonzero(~(np.isfinite(values) & (values > 0)))[0])
-        raise WorthError(
-            f"{runs.row_name(bad)}: {scale} of {name} is missing or not positive. Leave such rows out: --where."
-        )
     levels = len(scale_levels(values))
     span = float(values.max() / values.min())
     if levels < _FEWEST or span < _NARROWEST:
@@ -358,10 +388,6 @@ def _law(axes: Sequence[str], kind: str, *, floor: bool) -> str:
         for column, factor, exponent in zip(axes, "AB", ("alpha", "beta"), strict=False)
     ]
     return rest + " + ".join(terms)
-
-
-def _fitted(table: pl.DataFrame, law: str, target: str, objective: str, seed: int) -> Fitted:
-    return fitted(table, law, target=target, objective=objective, seed=seed)
 
 
 def _shows_floor(constant: Fitted) -> bool:
@@ -448,17 +474,18 @@ def _verdict(free: dict[str, Fitted], growth: Multiplier, level: float) -> str:
     return EXPONENT if gap > 0 else FLOOR
 
 
-def _cautions(control: Runs, treated: Runs, names: tuple[str, str]) -> tuple[Caution, ...]:
-    found = []
-    ranges = [runs.numbers("flops") if runs.has("flops") else None for runs in (control, treated)]
-    if ranges[0] is not None and ranges[1] is not None:
-        beyond = ranges[1].max() / ranges[0].max()
-        if beyond > 2 or beyond < 0.5:
-            found.append(
-                Caution(
-                    "scales_differ",
-                    f"the largest run of {names[1]} has {beyond:.3g} times the compute of that of {names[0]}: beyond the smaller one "
-                    "the comparison rests on an extrapolated law.",
-                )
-            )
-    return tuple(found)
+def _cautions(ladders: Sequence[pl.DataFrame], axes: Sequence[str], names: tuple[str, str]) -> tuple[Caution, ...]:
+    one, other = (_scale(ladder, axes) for ladder in ladders)
+    if other.min() > one.max() or one.min() > other.max():
+        text = (
+            f"the scales of {names[0]} and {names[1]} do not overlap ({format_count(one.min())} to {format_count(one.max())}, and "
+            f"{format_count(other.min())} to {format_count(other.max())}): the comparison is all extrapolation. Are their units the same?"
+        )
+    elif not 0.5 <= other.max() / one.max() <= 2:
+        text = (
+            f"the largest run of {names[1]} has {other.max() / one.max():.3g} times the scale of that of {names[0]}: beyond the smaller one "
+            "the comparison rests on an extrapolated law."
+        )
+    else:
+        return ()
+    return (Caution("scales_differ", text),)

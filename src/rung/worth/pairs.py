@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rung.laws.tree import Array
 
@@ -24,9 +25,9 @@ def matched(first_nV: Array, second_mV: Array) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for a, b in zip(*np.nonzero(only), strict=True)]
 
 
-def pair_labels(first: int, second: int, pairs: Sequence[tuple[int, int]]) -> list[str]:
-    """A label for each run, the second recipe's after the first's, that matched runs share."""
-    labels = [f"a{place}" for place in range(first)] + [f"b{place}" for place in range(second)]
+def clusters(first: int, second: int, pairs: Sequence[tuple[int, int]]) -> NDArray[np.intp]:
+    """A number for each run, from 0 on, the second recipe's after the first's, that matched runs share."""
+    labels = np.arange(first + second)
     for a, b in pairs:
-        labels[first + b] = labels[a]
-    return labels
+        labels[first + b] = a
+    return np.unique(labels, return_inverse=True)[1].astype(np.intp)

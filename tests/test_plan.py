@@ -103,7 +103,11 @@ class TestAllocate:
         sizes = [free.choices["params"].value * factor for factor in (0.1, 0.7, 3.0)]
         said = rung.allocate(surface, flops=1e22, sizes=sizes)
         assert said.choices["params"].value == pytest.approx(sizes[1])
-        assert said.limited == ("params",)
+        assert said.limited == ()
+        assert said.choices["params"].flat == (said.choices["params"].value,) * 2
+        best = free.choices["params"].value
+        near = rung.allocate(surface, flops=1e22, sizes=[0.1 * best, 0.95 * best, best])
+        assert near.choices["params"].flat == pytest.approx((0.95 * best, best))
 
     def test_repeats_are_worth_what_the_data_constrained_law_says(self, surface):
         scarce = rung.allocate(surface, flops=1e22, unique_tokens=1e10)
@@ -170,6 +174,10 @@ class TestAllocate:
             ({"flops": -1.0}, "must be a positive number"),
             ({"flops": 1e22, "tolerance": 0.0}, "--within"),
             ({"flops": 1e22, "sizes": [1e20]}, "none of the sizes"),
+            ({"flops": 1e22, "tokens_per_param": 20.0, "max_params": 1e9}, "leaves nothing to choose"),
+            ({"flops": 1e300}, "where the search ends"),
+            ({"loss": float("nan")}, "no finite number"),
+            ({"loss": 2.0, "max_params": 1e8}, "under these limits"),
             ({"flops": 1e22, "U": 3.0}, "in neither the law"),
             ({"flops": 1e22, "N": 1e9, "D": 1e9}, "nothing to choose|does not grow"),
         ],
@@ -306,8 +314,10 @@ class TestTune:
         assert one.batch_tokens == pytest.approx(0.58 * 2e10**0.571)
 
     def test_far_from_what_a_rule_was_fitted_on(self):
-        codes = {caution.code for caution in tune(params=1e12, tokens=2e10).cautions}
-        assert codes == {"outside_range"}
+        said = tune(params=1e12, tokens=2e10)
+        assert {caution.code for caution in said.cautions} == {"outside_range", "no_proposal"}
+        assert {one.rule for one in said.proposals} == {"step-law", "deepseek"}
+        assert "no_proposal" in {caution.code for caution in tune(params=1e300, tokens=2e10).cautions}
 
     def test_a_dense_mixture_of_experts(self):
         assert "active_params" in {c.code for c in tune(params=1e9, tokens=2e10, params_active=6e8).cautions}
@@ -375,6 +385,14 @@ class TestNext:
         (target,) = plan.targets
         assert np.log(high / low) == pytest.approx(np.log(target.after[1] / target.after[0]), rel=0.4)
 
+    def test_a_level_is_that_of_the_intervals(self, surface):
+        widths = [
+            np.log(target.before[1] / target.before[0])
+            for level in (0.5, 0.9)
+            for target in rung.next_runs(surface, budget=1e21, decide=1e23, level=level).targets
+        ]
+        assert widths[0] < 0.6 * widths[1]
+
     def test_better_than_chance_at_the_same_cost(self, surface):
         pool = rung.read_runs(
             pl.DataFrame(
@@ -415,6 +433,9 @@ class TestNext:
             ({"budget": 1e21, "decide": 1e23, "box": {"x": (1.0, 2.0)}}, "box has x"),
             ({"budget": 1e21, "decide": 1e23, "box": {"N": (2e9, 1e9)}}, "LOW:HIGH"),
             ({"budget": 1e21, "decide": 1e23, "most": 0}, "at least one"),
+            ({"budget": 1e21, "decide": 1e23, "level": 90.0}, "between 0 and 1"),
+            ({"budget": 1e21, "decide": 1e23, "noise": float("nan")}, "--noise"),
+            ({"budget": 1e21, "decide": -1.0}, "positive compute"),
         ],
     )
     def test_what_cannot_be_served(self, surface, asked, said):
@@ -471,6 +492,9 @@ class TestCommands:
             (("cost", "N=7B", "--hardware", "h100-sxm"), "has D"),
             (("next", "FIT", "--budget", "1e3", "--decide", "1e23", "-o", "plan.toml"), "affordable"),
             (("next", "FIT", "--budget", "1e21", "--decide", "1e23", "-o", "plan.txt"), "written as .csv"),
+            (("allocate", "FIT", "--flops", "1e22", "--where", "params > 1"), "is fitted already"),
+            (("allocate", "FIT", "--flops", "1e22", "--price", "2"), "belong to a machine"),
+            (("cost", "N=7B", "D=2T", "--hardware", "h100-sxm", "--accelerators", "2.5"), "no whole number"),
             (("tune",), "for which run"),
             (("tune", "N=1B", "x=3"), "not what a run is asked about by"),
         ],

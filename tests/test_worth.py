@@ -201,6 +201,7 @@ class TestDensity:
             ({"loss": 2.3, "params": 1e9}, "the reference law has D"),
             ({"loss": 2.3, "params": -1.0, "tokens": 2e10}, "must be positive"),
             ({"score": 0.5, "params": 1e9, "tokens": 2e10}, "a score needs the law"),
+            ({"loss": 2.3, "params": 1e9, "tokens": 2e10, "foo": 1.0}, "'foo' is no variable"),
         ],
     )
     def test_what_is_refused(self, reference, asked, said):

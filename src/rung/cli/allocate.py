@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 BUDGET = Group("Budget and cost", sort_key=0)
 LIMITS = Group("Limits", sort_key=1)
+WITHIN = 0.001
 
 
 def allocate(
@@ -31,7 +32,7 @@ def allocate(
     money: Annotated[str | None, Parameter(group=BUDGET)] = None,
     loss: Annotated[float | None, Parameter(group=BUDGET)] = None,
     cost: Annotated[str, Parameter(group=BUDGET)] = "6*N*D",
-    within: Annotated[float, Parameter(group=BUDGET)] = 0.001,
+    within: Annotated[float, Parameter(group=BUDGET)] = WITHIN,
     tokens_per_param: Annotated[float | None, Parameter(group=LIMITS)] = None,
     unique_tokens: Annotated[str | None, Parameter(group=LIMITS)] = None,
     max_params: Annotated[str | None, Parameter(group=LIMITS)] = None,
@@ -97,13 +98,19 @@ def allocate(
     if budget is not None and loss is not None:
         raise PlanError("a budget and a wished loss are two wishes; give one.")
     if not source.lower().endswith(".json"):
-        if budget is None or inputs:
+        limits = (tokens_per_param, unique_tokens, max_params, sizes, memory)
+        if budget is None or inputs or cost != "6*N*D" or within != WITHIN or any(one is not None for one in limits):
             raise PlanError(
-                f"{source} is a table of runs: its three approaches are compared for a budget, --flops 1e24."
+                f"{source} is a table of runs: its three approaches are compared for a budget at 6 N D, --flops 1e24, and nothing else. "
+                "For limits, a wish or another cost make a fit first: rung fit RUNS -o fit.json."
             )
         runs, fit = _fitted(source, law, measure, rows)
         _tell_approaches(runs, fit, budget, json=json)
         return
+    if (law, measure, rows) != ("chinchilla", Measure(), Selection()):
+        raise PlanError(
+            f"{source} is fitted already: laws, columns and rows are chosen where the fit is made, with rung fit."
+        )
     from rung.fit import read_fit
 
     fit = read_fit(source)
@@ -121,7 +128,7 @@ def allocate(
         tokens_per_param=tokens_per_param,
         unique_tokens=parse_number(unique_tokens) if unique_tokens else None,
         max_params=min(largest) if largest else None,
-        sizes=[parse_number(size) for size in sizes.split(",")] if sizes else (),
+        sizes=[parse_number(size) for size in sizes.split(",")] if sizes is not None else (),
         tolerance=within,
         **given,
     )

@@ -22,7 +22,7 @@ class Machines:
 
     hardware: str | None = None
     """An accelerator by name, such as h100-sxm."""
-    accelerators: int = 1
+    accelerators: float = 1
     """How many; 1 by default."""
     utilisation: float = 0.4
     """Share of the peak rate that training reaches; 0.4 by default, an assumption."""
@@ -39,14 +39,29 @@ def cluster_of(machines: Machines) -> Cluster | None:
     from rung.plan import Cluster, accelerator_named
 
     if machines.hardware is None:
+        if machines != Machines():
+            raise PlanError(
+                "--accelerators, --utilisation, --price, --pue and --hardware-file belong to a machine: --hardware h100-sxm."
+            )
         return None
     return Cluster(
         accelerator=accelerator_named(machines.hardware, machines.hardware_file),
-        count=machines.accelerators,
+        count=whole(machines.accelerators, "--accelerators"),
         utilisation=machines.utilisation,
         price=machines.price,
         overhead=machines.pue,
     )
+
+
+def whole(number: float, option: str) -> int:
+    """A count.
+
+    Raises:
+        PlanError: The number is no whole one.
+    """
+    if number != int(number):
+        raise PlanError(f"{option} {number:g} is no whole number.")
+    return int(number)
 
 
 def flops_of(

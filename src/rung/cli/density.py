@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rung.runs import Runs
     from rung.worth import Density, Trend
 
+LEVEL = 0.9
 _NAMES = {
     "N": "params",
     "params": "params",
@@ -41,7 +42,7 @@ def density(
     tokens: str | None = None,
     trend: bool = False,
     date: str = "date",
-    level: float = 0.9,
+    level: float = LEVEL,
     rows: Rows = Rows(),  # noqa: B008  # frozen
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
@@ -77,6 +78,8 @@ def density(
     if source is not None and "=" in source:
         inputs = (source, *inputs)
         source = None
+    if not trend and (date != "date" or level != LEVEL):
+        raise WorthError("--date and --level belong to --trend; a density has the level of the reference fit.")
     if (source is None) == (not inputs):
         raise WorthError("give a table of models, or one model: loss=2.1 N=7B D=1T.")
     if source is None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
 
-from rung.cli.budget import Machines, flops_of
-from rung.cli.selection import Measure, Selection, pairs, read_law, read_selected, say
+from rung.cli.budget import Machines, cluster_of, describe_price, flops_of, whole
+from rung.cli.selection import ROWS, Measure, Selection, pairs, read_law, read_selected, say
 from rung.cli.text import table
 from rung.errors import PlanError, ReportError
 
@@ -34,11 +34,12 @@ def next_(
     pool: Annotated[str | None, Parameter(group=CHOICE)] = None,
     box: Annotated[str | None, Parameter(group=CHOICE)] = None,
     cost: Annotated[str, Parameter(group=CHOICE)] = "6*N*D",
-    most: Annotated[int, Parameter(group=CHOICE)] = 100,
+    most: Annotated[float, Parameter(group=CHOICE)] = 100,
     noise: Annotated[float | None, Parameter(group=CHOICE)] = None,
     level: float = 0.9,
     machines: Machines = Machines(),  # noqa: B008  # frozen
-    measure: Measure = Measure(),  # noqa: B008  # frozen
+    loss_column: Annotated[str | None, Parameter(group=ROWS)] = None,
+    objective: Annotated[str | None, Parameter(group=ROWS)] = None,
     rows: Selection = Selection(),  # noqa: B008  # frozen
     output: Annotated[str | None, Parameter(name=["-o", "--output"])] = None,
     json: Annotated[bool, Parameter(negative="")] = False,
@@ -73,6 +74,10 @@ def next_(
         How many runs at most; 100 by default.
     noise
         Spread of a run about the law, as a share of the loss; from the runs by default.
+    loss_column
+        The column that the law predicts; loss unless the law says otherwise.
+    objective
+        As for rung fit.
     level
         Coverage of the intervals; 0.9 by default.
     output
@@ -81,6 +86,7 @@ def next_(
         Print one JSON object instead of text.
     """
     from rung.files import require_writable, write_text
+    from rung.plan import cost as price_of
     from rung.plan import next_runs
     from rung.runs import read_runs
     from rung.units import parse_number
@@ -95,7 +101,7 @@ def next_(
     if pool and box:
         raise PlanError("--pool and --box are two sets of runs; give one.")
     found = next_runs(
-        _known(source, law, measure, rows, level),
+        _known(source, law, Measure(target=loss_column, objective=objective), rows, level),
         budget=spend,
         targets=[
             {name: parse_number(text) for name, text in pairs(one.split(","), "--target").items()} for one in target
@@ -104,13 +110,18 @@ def next_(
         pool=read_runs(pool) if pool else None,
         box=_box(box) if box else None,
         cost=cost,
-        most=most,
+        most=whole(most, "--most"),
         level=level,
         noise=noise,
     )
     if output:
         write_text(output, found.to_csv() if output.lower().endswith(".csv") else found.to_ladder())
-    print(json_module.dumps(found.to_dict(), allow_nan=False) if json else describe(found))
+    cluster = cluster_of(machines)
+    price = price_of(found.spent, cluster) if cluster else None
+    if json:
+        print(json_module.dumps(found.to_dict() | ({"price": price.to_dict()} if price else {}), allow_nan=False))
+    else:
+        print("\n".join([describe(found), *(["", *describe_price(price)] if price else [])]))
     say(*(f"warning: {caution.text}" for caution in found.cautions))
 
 
@@ -120,15 +131,17 @@ def _known(source: str | None, law: str, measure: Measure, selection: Selection,
     if source is None:
         return law
     if source.lower().endswith(".json"):
+        if (law, measure, selection) != ("chinchilla", Measure(), Selection()):
+            raise PlanError(
+                f"{source} is fitted already: laws, columns and rows are chosen where the fit is made, with rung fit."
+            )
         return read_fit(source)
     wish = read_law(law, read_selected(source, selection), selection, measure)
     return fit(
         wish.runs,
         wish.law,
         objective=wish.objective,
-        delta=measure.delta,
         target=wish.target,
-        weights=measure.weights,
         level=level,
         draws=0,
     )
@@ -170,10 +183,10 @@ def describe(found: NextRuns) -> str:
     source = f"from {found.prior} of the law book, for want of runs" if found.prior else "from the runs made"
     return "\n".join(
         [
-            f"{len(found.runs)} of {found.candidates} runs, {format_count(found.spent)} of {format_count(found.budget)} by {found.cost}; {source}",
+            f"{len(found.runs)} of {found.candidates} affordable runs, {format_count(found.spent)} of {format_count(found.budget)} by {found.cost}; {source}",
             "",
             table(["to be known", "now", f"{percent} interval now", "expected after the plan"], aims),
             "",
-            table([*columns, "cost", "standard error then"], runs),
+            table([*columns, "cost", "error of what is to be known, then"], runs),
         ]
     )

@@ -52,6 +52,8 @@ def tune(
     if source is not None and "=" in source:
         inputs = (source, *inputs)
         source = None
+    if source is None and (rows != Rows() or target != "loss"):
+        raise PlanError("columns and rows belong to a table of sweeps, and none is given.")
     given = {name: parse_number(text) for name, text in pairs(inputs, "input").items()}
     known = {"N": "params", "params": "params", "D": "tokens", "tokens": "tokens"}
     unknown = [name for name in given if name not in known]

@@ -152,7 +152,7 @@ def far_caution(fit: Fit, variables: Mapping[str, Array]) -> tuple[Caution, ...]
     return (
         Caution(
             "far_extrapolation",
-            f"forecast at {name}={format_count(value)} is {np.max(factor):.0f}x beyond the {side} run ({name}={format_count(end)}); "
+            f"forecast at {name}={format_count(value)} is {format_count(float(np.max(factor)))}x beyond the {side} run ({name}={format_count(end)}); "
             "the interval assumes that the law still holds there.",
         ),
     )

@@ -147,6 +147,12 @@ def allocate(
     ):
         if number is not None and not (np.isfinite(number) and number > 0):
             raise PlanError(f"{name} {number:g} must be a positive number.")
+    if loss is not None and not np.isfinite(loss):
+        raise PlanError(f"a wished loss of {loss:g} is no finite number.")
+    if tokens_per_param is not None and (sizes or max_params is not None):
+        raise PlanError(
+            "--tokens-per-param leaves nothing to choose: the budget alone decides the size, and no limit can. Leave one out."
+        )
     if not 0 < tolerance < 1:
         raise PlanError(f"--within {tolerance:g} must lie between 0 and 1; 0.001 is a tenth of a percent.")
     task = _task(fit, cost, given, tokens_per_param, unique_tokens, max_params)
@@ -187,6 +193,7 @@ class _Task:
         known: Other variables, by symbol.
         levels: The level of each group.
         unique: Unique tokens, where they limit a law without U.
+        searched: Logarithms of the ends between which each variable is looked for (V, 2); nan where a user set them.
     """
 
     fit: Fit
@@ -198,6 +205,7 @@ class _Task:
     known: Mapping[str, float]
     levels: Mapping[str, str]
     unique: float | None
+    searched: Array
 
 
 def _task(
@@ -226,7 +234,10 @@ def _task(
     estimate, _ = fit.vectors(levels)
     single = replace(law, coefficients=tuple(replace(c, group=None) for c in law.coefficients))
     limits = log_limits(fit.ranges, ordered)
+    searched = limits.copy()
     if largest is not None:
+        if "N" in ordered:
+            searched[ordered.index("N"), 1] = np.nan
         if "N" not in ordered:
             raise PlanError("a largest size needs N among the variables that are chosen.")
         limits[ordered.index("N"), 1] = np.log(largest)
@@ -249,6 +260,7 @@ def _task(
         known=known,
         levels=levels,
         unique=unique,
+        searched=searched,
     )
     _require_growing(task)
     return replace(task, frontier=replace(frontier, repeats=_repeats(task, unique))) if unique is not None else task
@@ -355,7 +367,19 @@ def _solve(task: _Task, flops: float | None, loss: float | None, tolerance: floa
     assert budget is not None
     if np.isnan(best).any():
         raise PlanError(_too_little(task, budget))
+    _require_near(task, best)
     return _told(task, budget, best, loss, tolerance, closed=inside)
+
+
+def _require_near(task: _Task, best: Array) -> None:
+    """Refuse a best point at the end of what is looked over, which no user has set."""
+    for name, x, ends in zip(task.frontier.variables, best, task.searched, strict=True):
+        if np.any(np.abs(x - ends) < 1e-9):
+            raise PlanError(
+                f"the best {name} lies at {format_count(float(np.exp(x)))}, where the search ends, far beyond the runs "
+                f"({format_count(task.fit.ranges[name][0])} to {format_count(task.fit.ranges[name][1])}): the law or the cost cannot be "
+                "trusted there. Ask nearer, or set a limit."
+            )
 
 
 def _require_covered(task: _Task, flops: float) -> None:
@@ -376,13 +400,13 @@ def _among(
     if "N" not in task.frontier.variables:
         raise PlanError("a list of sizes needs N among the variables that are chosen.")
     place = task.frontier.variables.index("N")
-    tried: list[tuple[float, Allocation]] = []
+    tried: list[tuple[float, _Task, float, Array]] = []
     for size in sorted(sizes):
         limits = task.frontier.limits.copy()
         limits[place] = np.log(size)
         held = replace(task, frontier=replace(task.frontier, limits=limits))
         budget = (
-            np.log(flops)
+            float(np.log(flops))
             if flops is not None
             else held.frontier.cheapest(task.theta, float(loss or 0), _FINEST, _DEAREST)
         )
@@ -392,13 +416,23 @@ def _among(
         if np.isnan(best).any():
             continue
         value = float(task.frontier.losses(task.theta[None, :], best[None, :])[0][0])
-        tried.append((value if flops is not None else budget, _told(held, budget, best, loss, tolerance, closed=False)))
+        tried.append((value if flops is not None else budget, held, budget, best))
     if not tried:
         raise PlanError(
             f"none of the sizes {', '.join(format_count(size) for size in sizes)} "
             + ("leaves anything for data at this budget." if flops is not None else f"reaches {loss:g} at any cost.")
         )
-    return min(tried, key=lambda one: one[0])[1]
+    lowest, held, budget, best = min(tried, key=lambda one: one[0])
+    found = _told(held, budget, best, loss, tolerance, closed=False)
+    # What is flat is which of the sizes lose no more than the tolerance; for a wish, which cost no more.
+    near = lowest + (tolerance * abs(lowest) if flops is not None else np.log1p(tolerance))
+    alike = np.exp([point for measure, _, _, point in tried if measure <= near])
+    choices = {
+        name: replace(choice, flat=(float(values.min()), float(values.max())))
+        for (name, choice), values in zip(found.choices.items(), alike.T, strict=True)
+    }
+    cautions = tuple(caution for caution in found.cautions if caution.code != "at_limit")
+    return replace(found, choices=choices, limited=(), cautions=cautions)
 
 
 def _told(task: _Task, budget: float, best: Array, wish: float | None, tolerance: float, *, closed: bool) -> Allocation:
@@ -452,7 +486,8 @@ def _own_cautions(task: _Task, best: Array, limited: tuple[str, ...]) -> list[Ca
                 Caution(
                     "repeats",
                     f"the data are seen {tokens / repeats.unique:.3g} times; what repeats are worth is taken from Muennighoff et al. "
-                    "2023 (tokens lose 1 - 1/e of their worth in 15.4 repetitions), not from your runs.",
+                    "2023 (tokens lose 1 - 1/e of their worth in 15.4 repetitions, parameters beyond what the unique tokens can use in 5.3), not from "
+                    "your runs.",
                 )
             )
     if limited:
@@ -500,12 +535,15 @@ def _interval(low: float, high: float) -> Interval:
 
 def _unreachable(task: _Task, wish: float) -> str:
     theta, frontier = task.theta[None, :], task.frontier
-    costs = np.linspace(_FINEST, _DEAREST, 151)
-    reached = [float(frontier.losses(theta, frontier.best(theta, np.array([c])))[0][0]) for c in costs]
+    least, most = frontier.costs(frontier.limits.T)[0].tolist()
+    costs = np.linspace(least, most, 49)
+    wide = np.tile(theta, (len(costs), 1))
+    reached = frontier.losses(wide, frontier.best(wide, costs))[0]
     lowest = float(np.nanmin(reached)) if np.any(np.isfinite(reached)) else np.nan
+    free = frontier.repeats is None and not np.isnan(task.searched).any()
     return (
-        f"a {task.fit.target} of {wish:g} is reached at no cost: the law's lowest is {lowest:.5g}"
-        f"{' (its irreducible loss)' if not frontier.tied and frontier.repeats is None else ' under these limits'}. Wish for more."
+        f"no cost reaches a {task.fit.target} of {wish:g}: the law's lowest is {lowest:.5g}"
+        f"{' (its irreducible loss)' if free else ' under these limits'}. Wish for a higher one{'' if free else ', or lift a limit'}."
     )
 
 

@@ -13,7 +13,7 @@ Shapes: `M` candidates, `K` internal numbers of the coefficients, `Q` targets.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -180,12 +180,22 @@ def next_runs(
         raise PlanError(
             "say what is to become sharper: a forecast (--target N=70B,D=1.4T) or a decision (--decide 1e24)."
         )
+    if not 0 < level < 1:
+        raise PlanError(f"level {level:g} must lie between 0 and 1, as in --level 0.9.")
+    if noise is not None and not (np.isfinite(noise) and noise > 0):
+        raise PlanError(f"--noise {noise:g} must be a positive share of the loss, such as 0.01.")
+    if decide is not None and not (np.isfinite(decide) and decide > 0):
+        raise PlanError(f"--decide {decide:g} must be a positive compute.")
     if most < 1:
         raise PlanError(f"{most} runs: plan at least one.")
-    state = _from_book(fit, box, noise) if isinstance(fit, str) else _from_fit(fit, noise)
+    state = _from_book(fit, box, noise) if isinstance(fit, str) else _from_fit(replace(fit, level=level), noise)
     law = state.problem.law
     wanted = [_point(law.variables, one) for one in targets]
     candidates = _pool(state, pool) if pool is not None else _box(state, box)
+    if cost == COST and not {"N", "D"} <= set(law.variables):
+        raise PlanError(
+            f'{law.formula!r} is a law of {" and ".join(law.variables)}, so a run has no 6 N D. Say what one costs: --cost "120*N^2".'
+        )
     tree = read_cost(cost, [*law.variables, "C"], "the law")
     prices = np.broadcast_to(evaluate(tree, candidates), (len(next(iter(candidates.values()))),)).astype(float)
     if not np.all(np.isfinite(prices) & (prices > 0)):
@@ -222,11 +232,18 @@ def next_runs(
         )
         for place, (name, value, (low, high)) in enumerate(zip(called, values, present, strict=True))
     )
+    # The curvature alone may say more or less than the profile; what is told after each run is in the profile's measure.
+    wide = np.sqrt(best.known[0] + best.stray[0])
+    seen = [
+        np.hypot((low + high) / 2 / root, np.sqrt(stray))
+        for (low, high), stray in zip(present, best.stray[0], strict=True)
+    ]
+    measure = float(np.mean(np.array(seen) / wide))
     runs = tuple(
         PlannedRun(
             inputs={SYMBOLS.get(name, name): float(candidates[name][at]) for name in law.variables},
             cost=float(prices[at]),
-            spread_after=float(np.sqrt(left)),
+            spread_after=measure * float(np.sqrt(left)),
         )
         for at, left in zip(best.chosen, best.variance[1:], strict=True)
     )
@@ -294,6 +311,11 @@ def _from_fit(fit: Fit, noise: float | None) -> _State:
         raise PlanError(
             f"runs are planned for laws fitted in logarithms, and this fit's objective is {fit.objective.name}."
         )
+    if fit.groups:
+        raise PlanError(
+            f"runs are planned for a law without groups, and this one has coefficients of its own for each {', '.join(fit.groups)}. Fit "
+            "the group that the runs are for: --where."
+        )
     profiler = reopen(fit)
     if profiler is None:
         raise PlanError(
@@ -331,6 +353,11 @@ def _from_book(name: str, box: Mapping[str, tuple[float, float]] | None, noise: 
         known = [slug for slug, one in law_book().items() if not set(one.law.coefficient_names) - set(one.constants)]
         raise PlanError(
             f"no runs were made, and the law book has no constants of {name!r} to begin with; it has those of {', '.join(known)}."
+        )
+    unknown = [variable for variable in box or {} if variable not in entry.law.variables]
+    if unknown:
+        raise PlanError(
+            f"the box has {', '.join(unknown)}, which {name} has not; its variables are {', '.join(entry.law.variables)}."
         )
     if box is None or set(box) != set(entry.law.variables):
         raise PlanError(

@@ -439,24 +439,34 @@ def tune(
         best = min(told, key=lambda name: (np.sum(~np.isfinite(told[name])), np.nanmean(told[name])))
         own = ways[best](grids)
         rules[f"own, by {best}"] = own
-    proposals = (
-        tuple(_proposal(name, rule, params, tokens, batch_step) for name, rule in rules.items())
-        if params is not None and tokens is not None
-        else ()
-    )
+    ranked = tuple(sorted(scores, key=lambda one: (one.outside, one.mean)))
+    order = {one.rule: place for place, one in enumerate(ranked)}
+    proposals: list[Proposal] = []
+    absurd: list[str] = []
+    for name, rule in rules.items() if params is not None and tokens is not None else ():
+        with np.errstate(all="ignore"):
+            one = _proposal(name, rule, np.float64(params), np.float64(tokens), batch_step)
+        usable = np.isfinite(one.lr) and one.lr > 0 and np.isfinite(one.batch_rounded)
+        proposals += [one] if usable else []
+        absurd += [] if usable else [name]
     return Tuning(
-        proposals=tuple(reversed(proposals)) if own else proposals,
-        scores=tuple(sorted(scores, key=lambda one: (one.outside, one.mean))),
+        proposals=tuple(sorted(proposals, key=lambda one: order.get(one.rule, len(order)))),
+        scores=ranked,
         own=own,
         grids=len(grids),
-        cautions=tuple(_cautions(grids, own, params, tokens, params_active)),
+        cautions=(
+            *_cautions(grids, own, params, tokens, params_active),
+            *(Caution("no_proposal", f"{name} proposes no positive learning rate and batch there.") for name in absurd),
+        ),
     )
 
 
 def round_batch(batch: float, step: float | None = None) -> float:
     """The nearest batch that hardware can do: a multiple of its step, or a power of two."""
+    if not np.isfinite(batch):
+        return float("nan")
     if step is None:
-        return float(2 ** round(np.log2(batch)))
+        return float(2.0 ** round(np.log2(batch)))
     return float(max(round(batch / step), 1) * step)
 
 

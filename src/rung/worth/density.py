@@ -124,16 +124,13 @@ def density(
         WorthError: The score lies outside the reach of its law, the loss below the reference's limit, or a number is
             missing.
     """
-    if (loss is None) == (score is None):
-        raise WorthError("give a measured loss, or a score with the law that reads it as a loss.")
+    _require_sense(fit, loss, score, score_fit, reference_tokens, given)
     if score is not None:
         loss = _loss_of(score, score_fit)
     assert loss is not None
     for name, number in (("params", params), ("tokens", tokens), ("active params", params_active), ("bits", bits)):
         if number is not None and not (np.isfinite(number) and number > 0):
             raise WorthError(f"{name} {number:g} must be positive.")
-    if "N" not in fit.law.variables:
-        raise WorthError(f"the reference law {fit.law.formula!r} has no N: an effective size needs one.")
     asked: dict[str, Any] = dict(given)
     at = None
     if "D" in fit.law.variables:
@@ -166,6 +163,31 @@ def density(
         },
         cautions=found.cautions,
     )
+
+
+def _require_sense(
+    fit: Fit,
+    loss: float | None,
+    score: float | None,
+    score_fit: Fit | None,
+    reference_tokens: float | None,
+    given: Mapping[str, Any],
+) -> None:
+    """Refuse what cannot be asked of the reference, or would be left unused."""
+    if (loss is None) == (score is None):
+        raise WorthError("give a measured loss, or a score with the law that reads it as a loss.")
+    if score_fit is not None and score is None:
+        raise WorthError("the law of a score goes with a score, and a loss is given.")
+    unknown = [name for name in given if name not in {*fit.law.variables, *fit.groups}]
+    if unknown:
+        raise WorthError(
+            f"{unknown[0]!r} is no variable of the reference law {fit.law.formula!r}, and nothing that a model has: loss or score, N, D, "
+            "params_active, bits."
+        )
+    if reference_tokens is not None and "D" not in fit.law.variables:
+        raise WorthError(f"the reference law {fit.law.formula!r} has no D: it cannot be asked at a count of tokens.")
+    if "N" not in fit.law.variables:
+        raise WorthError(f"the reference law {fit.law.formula!r} has no N: an effective size needs one.")
 
 
 def _loss_of(score: float, score_fit: Fit | None) -> float:
@@ -241,6 +263,8 @@ def density_trend(days: Array, densities: Array, *, level: float = 0.9, seed: in
     Raises:
         WorthError: Too few models, or densities that are not positive.
     """
+    if not 0 < level < 1:
+        raise WorthError(f"level {level:g} must lie between 0 and 1, as in --level 0.9.")
     t, rho = np.asarray(days, dtype=float), np.asarray(densities, dtype=float)
     known = np.isfinite(t) & np.isfinite(rho)
     if not np.all(rho[known] > 0):

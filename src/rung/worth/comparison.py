@@ -1,0 +1,126 @@
+"""Two recipes compared, as a value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rung.errors import Caution
+
+CONSTANT, EXPONENT, FLOOR, EITHER, UNDETERMINED = (
+    "constant gain",
+    "change of exponent",
+    "change of floor",
+    "changes with scale, by exponent or floor",
+    "undetermined",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Multiplier:
+    """How many times as much the control would need: above 1 the treated recipe is better.
+
+    Attributes:
+        of: "size", "data" or "compute".
+        at: The scale at which it is told; None for a constant one.
+        value: The estimate; nan where the control reaches that loss at no scale.
+        low: Lower end of its interval; None where it is open.
+        high: Upper end.
+    """
+
+    of: str
+    at: float | None
+    value: float
+    low: float | None
+    high: float | None
+
+    @property
+    def above(self) -> bool | None:
+        """Whether it lies above 1: True, False, or None where the interval holds both."""
+        if self.low is not None and self.low > 1:
+            return True
+        return False if self.high is not None and self.high < 1 else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Two recipes over scale.
+
+    Attributes:
+        control: The recipe that is the measure.
+        treated: The recipe that is measured.
+        formula: The law of a constant gain.
+        along: The scale: N, D or C.
+        constant: The multipliers of a constant gain.
+        by_scale: The multiplier along the scale, where exponents may differ.
+        growth: The last of those over the first.
+        verdict: CONSTANT, EXPONENT, FLOOR, EITHER or UNDETERMINED.
+        better: Which recipe is better at the largest scale; None where that is undetermined.
+        exponents: The treated recipe's exponents over the control's, by name.
+        floor: The treated recipe's floor over the control's; None without one.
+        shared: Scales that both recipes ran.
+        lower: At how many of them the treated recipe has the lower loss.
+        correlation: Correlation of the residuals of matched runs; None with too few.
+        paired: Whether matched runs were taken as pairs.
+        level: Coverage that intervals aim at.
+        cautions: What a user should know.
+    """
+
+    control: str
+    treated: str
+    formula: str
+    along: str
+    constant: tuple[Multiplier, ...]
+    by_scale: tuple[Multiplier, ...]
+    growth: Multiplier
+    verdict: str
+    better: str | None
+    exponents: tuple[tuple[str, Multiplier], ...]
+    floor: Multiplier | None
+    shared: int
+    lower: int
+    correlation: float | None
+    paired: bool
+    level: float
+    cautions: tuple[Caution, ...]
+
+    @property
+    def dominant(self) -> str | None:
+        """The recipe that is better on every axis: each multiplier, each scale of the runs, each matched run; None where none is."""
+        sides = {one.above for one in (*self.constant, *self.by_scale)}
+        if len(sides) != 1 or None in sides or self.verdict not in {CONSTANT, UNDETERMINED}:
+            return None
+        treated = sides.pop() is True
+        if self.shared and self.lower != (self.shared if treated else 0):
+            return None
+        return self.treated if treated else self.control
+
+    def to_dict(self) -> dict[str, Any]:
+        """The comparison as plain values."""
+
+        def told(one: Multiplier) -> dict[str, Any]:
+            value = one.value if np.isfinite(one.value) else None
+            return {"of": one.of, "at": one.at, "value": value, "low": one.low, "high": one.high}
+
+        return {
+            "control": self.control,
+            "treated": self.treated,
+            "formula": self.formula,
+            "along": self.along,
+            "constant": [told(one) for one in self.constant],
+            "by_scale": [told(one) for one in self.by_scale],
+            "growth": told(self.growth),
+            "verdict": self.verdict,
+            "better": self.better,
+            "dominant": self.dominant,
+            "exponents": {name: told(one) for name, one in self.exponents},
+            "floor": told(self.floor) if self.floor else None,
+            "shared": self.shared,
+            "lower": self.lower,
+            "correlation": self.correlation,
+            "paired": self.paired,
+            "level": self.level,
+            "warnings": [{"code": c.code, "text": c.text} for c in self.cautions],
+        }

@@ -530,7 +530,7 @@ def test_a_fit_file_with_one_field_damaged_is_refused_or_still_a_fit(tmp_path, c
             ahead = rung.forecast(rung.read_fit(file), N=1e9, D=1e10)
         except RungError:
             continue
-        json.dumps(ahead.to_dict(), allow_nan=False)
+        assert json.dumps(ahead.to_dict(), allow_nan=False)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"schema_version": 99}', '{"schema_version": 1, "law": {}}'])

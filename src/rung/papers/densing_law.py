@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 
 from rung.errors import RungError
-from rung.fit import fit
+from rung.fit import Fit, fit
 from rung.papers.claims import FORM, Claim
 from rung.papers.tables import Tables
 from rung.worth import density, density_trend
@@ -37,6 +39,13 @@ def _score(loss: np.ndarray) -> np.ndarray:
     return 0.25 + 0.65 / (1 + np.exp(4 * (loss - 1.0)))
 
 
+def _exact() -> tuple[Fit, Fit]:
+    """The reference's laws of loss and of score, fitted without noise."""
+    runs, scores = _reference(0.0, 0)
+    skill = fit(scores, "logistic-of-loss", objective="squares", draws=0)
+    return fit(runs, "A / N^alpha + B / D^beta", draws=0), skill
+
+
 def check(tables: Tables) -> list[Claim]:
     """Round trip, coverage, refusal, and the trend of planted models."""
     del tables
@@ -44,15 +53,7 @@ def check(tables: Tables) -> list[Claim]:
 
 
 def _round_trip() -> list[Claim]:
-    runs, scores = _reference(0.0, 0)
-    ladder = fit(runs, "A / N^alpha + B / D^beta", draws=0)
-    skill = fit(
-        scores,
-        "low + (high - low) * sigmoid(-k * (L - middle)) with low in (0, 1), high in (0, 1)",
-        target="score",
-        objective="squares",
-        draws=0,
-    )
+    ladder, skill = _exact()
     off = []
     for params in _LADDER:
         loss = 30 * params**-0.2 + 60 * _TOKENS**-0.22
@@ -95,19 +96,12 @@ def _coverage() -> Claim:
 
 
 def _refusal() -> Claim:
-    runs, scores = _reference(0.0, 0)
-    ladder = fit(runs, "A / N^alpha + B / D^beta", draws=0)
-    skill = fit(
-        scores,
-        "low + (high - low) * sigmoid(-k * (L - middle)) with low in (0, 1), high in (0, 1)",
-        target="score",
-        objective="squares",
-        draws=0,
-    )
+    ladder, skill = _exact()
     refused = []
-    for asked in ({"score": 0.95}, {"score": 0.2}, {"loss": 0.05}):
+    wishes: list[dict[str, Any]] = [{"score": score, "score_fit": skill} for score in (0.95, 0.2)]
+    for asked in (*wishes, {"loss": 0.05}):
         try:
-            density(ladder, score_fit=skill, params=1e8, reference_tokens=_TOKENS, **asked)
+            density(ladder, params=1e8, reference_tokens=_TOKENS, **asked)
         except RungError:
             refused.append(True)
         else:

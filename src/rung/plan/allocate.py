@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from rung.errors import Caution, PlanError
-from rung.fit import Fit, Profiler, interval_of, reopen
+from rung.fit import Fit, interval_of
 from rung.forecast import Interval, forecast
-from rung.laws import SYMBOLS, Law, Surface, law_book
-from rung.laws.tree import Array, Expression, names, to_text
+from rung.laws import SYMBOLS
+from rung.laws.tree import Array, to_text
 from rung.plan.closed import closed_form
-from rung.plan.formula import COST, read_cost
-from rung.plan.frontier import Frontier, Optima, Repeats, log_limits
+from rung.plan.formula import COST
+from rung.plan.frontier import Optima
+from rung.plan.task import Task, make_task
 from rung.units import format_count
 
 TOLERANCE = 1e-3
 """Share of the lowest loss within which a size counts as good as the best."""
-
-_NUDGE = 1e-3
-_DEAREST, _FINEST = 700.0, -50.0
-"""Logarithms of the largest and smallest cost that are looked over for a wished loss."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +152,7 @@ def allocate(
         )
     if not 0 < tolerance < 1:
         raise PlanError(f"--within {tolerance:g} must lie between 0 and 1; 0.001 is a tenth of a percent.")
-    task = _task(fit, cost, given, tokens_per_param, unique_tokens, max_params)
+    task = make_task(fit, cost, given, ratio=tokens_per_param, unique=unique_tokens, largest=max_params)
     if sizes:
         return _among(task, sizes, flops, loss, tolerance)
     return _solve(task, flops, loss, tolerance)
@@ -163,7 +160,7 @@ def allocate(
 
 def best_sizes(fit: Fit, flops: Array) -> Array:
     """The best N at each compute (m,), by C = 6 N D, without intervals."""
-    task = _task(fit, COST, {}, None, None, None)
+    task = make_task(fit)
     budgets = np.log(np.asarray(flops, dtype=float))
     found = task.frontier.best(np.tile(task.theta, (len(budgets), 1)), budgets)
     return np.asarray(np.exp(found[:, task.frontier.variables.index("N")]))
@@ -171,7 +168,7 @@ def best_sizes(fit: Fit, flops: Array) -> Array:
 
 def best_gradient(fit: Fit, flops: float, internal_K: Array) -> tuple[float, Array]:
     """Logarithm of the best N at a compute, by C = 6 N D, and its derivatives by the fit's internal numbers (K,)."""
-    task = _task(fit, COST, {}, None, None, None)
+    task = make_task(fit)
     budget = float(np.log(flops))
     near = task.frontier.best(task.theta[None, :], np.array([budget]))[0]
     place = task.frontier.variables.index("N")
@@ -179,176 +176,7 @@ def best_gradient(fit: Fit, flops: float, internal_K: Array) -> tuple[float, Arr
     return float(value[0, 0]), slopes[:, 0, 0]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Task:
-    """A law to be bought, and what limits it.
-
-    Attributes:
-        fit: The fit.
-        frontier: The law over its variables, and their cost.
-        tree: The cost's formula.
-        theta: Internal numbers of the law's coefficients at the level asked about (K,).
-        places: Their places among the fit's internal numbers; empty where the fit keeps no rows.
-        profiler: The fit's optimum; None where it keeps no rows.
-        known: Other variables, by symbol.
-        levels: The level of each group.
-        unique: Unique tokens, where they limit a law without U.
-        searched: Logarithms of the ends between which each variable is looked for (V, 2); nan where a user set them.
-    """
-
-    fit: Fit
-    frontier: Frontier
-    tree: Expression
-    theta: Array
-    places: tuple[int, ...]
-    profiler: Profiler | None
-    known: Mapping[str, float]
-    levels: Mapping[str, str]
-    unique: float | None
-    searched: Array
-
-
-def _task(
-    fit: Fit,
-    cost: str,
-    given: Mapping[str, float | str],
-    ratio: float | None,
-    unique: float | None,
-    largest: float | None,
-) -> _Task:
-    law = fit.law
-    levels = {name: str(value) for name, value in given.items() if name in fit.groups}
-    columns = {column: symbol for symbol, column in SYMBOLS.items()}
-    known = {columns.get(name, name): float(value) for name, value in given.items() if name not in fit.groups}
-    if unique is not None and "U" in law.variables:
-        known["U"] = unique
-        unique = None
-    tree = _cost_tree(cost, law, known)
-    asked = {node.name for node in names(tree)}
-    chosen = tuple(name for name in law.variables if name not in known)
-    for name in known:
-        if name not in law.variables and name not in asked:
-            raise PlanError(f"{name} is in neither the law ({law.formula}) nor the cost ({cost}).")
-    _require_open(fit, chosen, asked, tree, ratio, unique)
-    ordered = tuple(sorted(chosen, key=lambda name: (name != "N", name == "D")))
-    estimate, _ = fit.vectors(levels)
-    single = replace(law, coefficients=tuple(replace(c, group=None) for c in law.coefficients))
-    limits = log_limits(fit.ranges, ordered)
-    searched = limits.copy()
-    if largest is not None:
-        if "N" in ordered:
-            searched[ordered.index("N"), 1] = np.nan
-        if "N" not in ordered:
-            raise PlanError("a largest size needs N among the variables that are chosen.")
-        limits[ordered.index("N"), 1] = np.log(largest)
-        limits[ordered.index("N"), 0] = min(limits[ordered.index("N"), 0], np.log(largest) - 30)
-    frontier = Frontier(
-        variables=ordered,
-        law=Surface.of(law.tree, ordered, single.coefficients, {n: known[n] for n in law.variables if n in known}),
-        cost=Surface.of(tree, ordered, (), {name: known[name] for name in asked if name in known}),
-        limits=limits,
-        ratio=ratio,
-    )
-    theta = np.array([float(c.to_internal(estimate[c.name])) for c in single.free])
-    task = _Task(
-        fit=fit,
-        frontier=frontier,
-        tree=tree,
-        theta=np.nan_to_num(theta, posinf=1e4, neginf=-1e4),
-        places=_places(fit, levels),
-        profiler=None if fit.interval == "bootstrap" else reopen(fit),
-        known=known,
-        levels=levels,
-        unique=unique,
-        searched=searched,
-    )
-    _require_growing(task)
-    return replace(task, frontier=replace(frontier, repeats=_repeats(task, unique))) if unique is not None else task
-
-
-def _require_open(
-    fit: Fit,
-    chosen: tuple[str, ...],
-    asked: Collection[str],
-    tree: Expression,
-    ratio: float | None,
-    unique: float | None,
-) -> None:
-    """Refuse a choice of none or too many variables, of one that costs nothing, and limits on what is not open."""
-    law = fit.law
-    idle = [name for name in chosen if name not in asked]
-    if idle or not chosen:
-        raise PlanError(
-            f"the cost {to_text(tree)} does not depend on {' and '.join(idle)}, so more of it would be free. Give it "
-            f"({idle[0]}=VALUE), or a cost that it enters: --cost."
-            if idle
-            else f"every variable of {law.formula!r} is given: there is nothing to choose."
-        )
-    if len(chosen) > 3:
-        raise PlanError(f"{len(chosen)} variables are open ({', '.join(chosen)}); give all but three.")
-    if ratio is not None and set(chosen) != {"N", "D"}:
-        raise PlanError("--tokens-per-param ties D to N: both must be open, and nothing else.")
-    if unique is not None and "D" not in chosen:
-        raise PlanError("--unique-tokens limits D, which is not open in this law.")
-    low = [name for name in chosen if fit.ranges[name][0] <= 0]
-    if low:
-        raise PlanError(f"{low[0]} is not positive in the runs, so it cannot be chosen. Give it: {low[0]}=VALUE.")
-
-
-def _cost_tree(text: str, law: Law, known: Mapping[str, float]) -> Expression:
-    tree = read_cost(text, [*law.variables, *known], "the law")
-    if not any(node.name in law.variables for node in names(tree)):
-        raise PlanError(f"the cost {text!r} does not grow with any variable of {law.formula!r}.")
-    return tree
-
-
-def _places(fit: Fit, levels: Mapping[str, str]) -> tuple[int, ...]:
-    order = {name: place for place, name in enumerate(fit.coefficients)}
-    return tuple(order[f"{c.name}[{levels[c.group]}]" if c.group else c.name] for c in fit.law.free)
-
-
-def _require_growing(task: _Task) -> None:
-    """Refuse a cost that falls, or stands, as a variable grows."""
-    frontier = task.frontier
-    corners = np.linspace(frontier.limits[:, 0], frontier.limits[:, 1], 9)
-    heights, slopes = frontier.costs(corners)
-    for place, name in enumerate(frontier.variables):
-        if np.any(np.isnan(heights)) or np.any(slopes[place] < 0) or not np.any(slopes[place] > 0):
-            raise PlanError(
-                f"the cost {to_text(task.tree)} does not grow with {name} everywhere: a budget would buy it without end. "
-                "Write a cost that rises in every variable."
-            )
-
-
-def _repeats(task: _Task, unique: float) -> Repeats:
-    """The worth of repeats: constants of the data-constrained law, and the size that unique tokens can use."""
-    book = law_book()["muennighoff-2023"].constants
-    frontier = task.frontier
-    if frontier.ratio is not None or set(frontier.variables) != {"N", "D"}:
-        size = None
-    else:
-        size = float(np.exp(_size_for(frontier, task.theta, np.log(unique))))
-    return Repeats(unique=unique, size=size, tokens_last=book["RD"], params_last=book["RN"])
-
-
-def _size_for(frontier: Frontier, theta: Array, tokens: float) -> float:
-    """Logarithm of the N that is best together with the logarithm of a D, over budgets."""
-    budgets = np.linspace(_FINEST, _DEAREST, 129)
-    found = frontier.best(np.tile(theta, (len(budgets), 1)), budgets)
-    known = np.isfinite(found[:, -1])
-    near = np.array([np.interp(tokens, found[known, -1], part) for part in found[known].T])
-    budget = float(np.interp(tokens, found[known, -1], budgets[known]))
-    for _ in range(20):
-        here = frontier.best(theta[None, :], np.array([budget]), near)[0]
-        beyond = frontier.best(theta[None, :], np.array([budget + _NUDGE]), here)[0]
-        step = (tokens - here[-1]) / ((beyond[-1] - here[-1]) / _NUDGE)
-        near, budget = here, budget + step
-        if abs(step) < 1e-10:
-            break
-    return float(near[0])
-
-
-def _solve(task: _Task, flops: float | None, loss: float | None, tolerance: float) -> Allocation:
+def _solve(task: Task, flops: float | None, loss: float | None, tolerance: float) -> Allocation:
     frontier, theta = task.frontier, task.theta
     if flops is not None:
         _require_covered(task, flops)
@@ -359,7 +187,7 @@ def _solve(task: _Task, flops: float | None, loss: float | None, tolerance: floa
     if not inside:
         # No closed form, or one that lies beyond a limit.
         if flops is None:
-            budget = frontier.cheapest(theta, float(loss or 0), _FINEST, _DEAREST)
+            budget = frontier.cheapest(theta, float(loss or 0))
         if budget is None:
             raise PlanError(_unreachable(task, float(loss or 0)))
         best = frontier.best(theta[None, :], np.array([budget]))[0]
@@ -371,7 +199,7 @@ def _solve(task: _Task, flops: float | None, loss: float | None, tolerance: floa
     return _told(task, budget, best, loss, tolerance, closed=inside)
 
 
-def _require_near(task: _Task, best: Array) -> None:
+def _require_near(task: Task, best: Array) -> None:
     """Refuse a best point at the end of what is looked over, which no user has set."""
     for name, x, ends in zip(task.frontier.variables, best, task.searched, strict=True):
         if np.any(np.abs(x - ends) < 1e-9):
@@ -382,7 +210,7 @@ def _require_near(task: _Task, best: Array) -> None:
             )
 
 
-def _require_covered(task: _Task, flops: float) -> None:
+def _require_covered(task: Task, flops: float) -> None:
     """Refuse a budget that the law says nothing about."""
     smallest = np.log([task.fit.ranges[name][0] for name in task.frontier.variables])
     least = float(np.exp(task.frontier.costs(smallest[None, :])[0][0]))
@@ -393,23 +221,17 @@ def _require_covered(task: _Task, flops: float) -> None:
         )
 
 
-def _among(
-    task: _Task, sizes: Sequence[float], flops: float | None, loss: float | None, tolerance: float
-) -> Allocation:
+def _among(task: Task, sizes: Sequence[float], flops: float | None, loss: float | None, tolerance: float) -> Allocation:
     """The best of the sizes that can be built."""
     if "N" not in task.frontier.variables:
         raise PlanError("a list of sizes needs N among the variables that are chosen.")
     place = task.frontier.variables.index("N")
-    tried: list[tuple[float, _Task, float, Array]] = []
+    tried: list[tuple[float, Task, float, Array]] = []
     for size in sorted(sizes):
         limits = task.frontier.limits.copy()
         limits[place] = np.log(size)
         held = replace(task, frontier=replace(task.frontier, limits=limits))
-        budget = (
-            float(np.log(flops))
-            if flops is not None
-            else held.frontier.cheapest(task.theta, float(loss or 0), _FINEST, _DEAREST)
-        )
+        budget = float(np.log(flops)) if flops is not None else held.frontier.cheapest(task.theta, float(loss or 0))
         if budget is None:
             continue
         best = held.frontier.best(task.theta[None, :], np.array([budget]))[0]
@@ -435,13 +257,17 @@ def _among(
     return replace(found, choices=choices, limited=(), cautions=cautions)
 
 
-def _told(task: _Task, budget: float, best: Array, wish: float | None, tolerance: float, *, closed: bool) -> Allocation:
+def _told(task: Task, budget: float, best: Array, wish: float | None, tolerance: float, *, closed: bool) -> Allocation:
     fit, frontier = task.fit, task.frontier
     value = float(frontier.losses(task.theta[None, :], best[None, :])[0][0])
     most = value + tolerance * abs(value)
     flat = (best, best) if frontier.tied else frontier.flat(task.theta, budget, best, most)
     intervals = _intervals(task, budget, best)
-    seen = best if frontier.repeats is None else frontier.repeats.worth(best[None, :], frontier.variables)[0][0]
+    seen = (
+        best
+        if frontier.repeats is None
+        else frontier.repeats.worth(task.theta[None, :], best[None, :], frontier.variables)[0][0]
+    )
     point = {**task.known, **{name: float(np.exp(x)) for name, x in zip(frontier.variables, seen, strict=True)}}
     asked: dict[str, Any] = {**{name: point[name] for name in fit.law.variables}, **task.levels}
     said = forecast(fit, **asked)
@@ -476,7 +302,7 @@ def _told(task: _Task, budget: float, best: Array, wish: float | None, tolerance
     )
 
 
-def _own_cautions(task: _Task, best: Array, limited: tuple[str, ...]) -> list[Caution]:
+def _own_cautions(task: Task, best: Array, limited: tuple[str, ...]) -> list[Caution]:
     found = []
     repeats = task.frontier.repeats
     if repeats is not None:
@@ -497,7 +323,7 @@ def _own_cautions(task: _Task, best: Array, limited: tuple[str, ...]) -> list[Ca
     return found
 
 
-def _intervals(task: _Task, budget: float, best: Array) -> list[Interval]:
+def _intervals(task: Task, budget: float, best: Array) -> list[Interval]:
     frontier, fit = task.frontier, task.fit
     nothing: list[Interval] = [(None, None)] * len(best)
     at_limit = np.any(np.abs(best[:, None] - frontier.limits) < 1e-9)
@@ -513,7 +339,7 @@ def _intervals(task: _Task, budget: float, best: Array) -> list[Interval]:
     return [_interval(low, high) for low, high in ends]
 
 
-def _from_draws(task: _Task, budget: float, best: Array) -> list[Interval]:
+def _from_draws(task: Task, budget: float, best: Array) -> list[Interval]:
     """Ends over the resampled fits."""
     level = task.fit.level
     _, draws = task.fit.vectors(task.levels)
@@ -533,7 +359,7 @@ def _interval(low: float, high: float) -> Interval:
     )
 
 
-def _unreachable(task: _Task, wish: float) -> str:
+def _unreachable(task: Task, wish: float) -> str:
     theta, frontier = task.theta[None, :], task.frontier
     least, most = frontier.costs(frontier.limits.T)[0].tolist()
     costs = np.linspace(least, most, 49)
@@ -547,7 +373,7 @@ def _unreachable(task: _Task, wish: float) -> str:
     )
 
 
-def _too_little(task: _Task, budget: float) -> str:
+def _too_little(task: Task, budget: float) -> str:
     least = task.frontier.costs(task.frontier.limits[:, 0][None, :])[0][0]
     return (
         f"a budget of {format_count(float(np.exp(budget)))} by {to_text(task.tree)} buys nothing within the limits: the "

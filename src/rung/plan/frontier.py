@@ -40,31 +40,53 @@ class Repeats:
 
     Attributes:
         unique: Unique tokens U.
-        size: The compute-optimal size for U tokens; None where sizes count in full.
+        size: What is known of the compute-optimal size for U tokens; None where sizes count in full.
         tokens_last: Repetitions R_D* after which a token has lost 1 - 1/e of its worth.
         params_last: The same for parameters, R_N*.
     """
 
     unique: float
-    size: float | None
+    size: UsableSize | None
     tokens_last: float
     params_last: float
 
-    def worth(self, logs_LV: Array, variables: tuple[str, ...]) -> tuple[Array, Array]:
+    def worth(self, theta_LK: Array, logs_LV: Array, variables: tuple[str, ...]) -> tuple[Array, Array]:
         """Logarithms of what N and D are worth (L, V), and their slopes (L, V)."""
         worth, slopes = logs_LV.copy(), np.ones_like(logs_LV)
-        for name, base, last in (("D", self.unique, self.tokens_last), ("N", self.size, self.params_last)):
-            if name in variables and base is not None:
+        bases = {"D": np.full(len(logs_LV), np.log(self.unique))}
+        if self.size is not None:
+            bases["N"] = self.size.at(theta_LK)
+        for name, last in (("D", self.tokens_last), ("N", self.params_last)):
+            if name in variables and name in bases:
                 place = variables.index(name)
-                worth[:, place], slopes[:, place] = _saturated(logs_LV[:, place], base, last)
+                worth[:, place], slopes[:, place] = _saturated(logs_LV[:, place], bases[name], last)
         return worth, slopes
 
 
-def _saturated(logs: Array, base: float, last: float) -> tuple[Array, Array]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsableSize:
+    """The size that unique tokens can use, by the coefficients: exact at an estimate, and to first order around it.
+
+    Attributes:
+        log_size: Its logarithm at the estimate.
+        slopes: Its derivatives by the internal numbers (K,).
+        theta: The estimate (K,).
+    """
+
+    log_size: float
+    slopes: Array
+    theta: Array
+
+    def at(self, theta_LK: Array) -> Array:
+        """Its logarithm (L,)."""
+        return np.asarray(self.log_size + (theta_LK - self.theta) @ self.slopes)
+
+
+def _saturated(logs: Array, base: Array, last: float) -> tuple[Array, Array]:
     with np.errstate(over="ignore"):
-        beyond = np.maximum(np.exp(logs) / base - 1, 0.0)
+        beyond = np.maximum(np.exp(logs - base) - 1, 0.0)
     left = np.exp(-beyond / last)
-    worth = np.log(base) + np.log1p(last * (1 - left))
+    worth = base + np.log1p(last * (1 - left))
     inside = beyond == 0
     slope = (1 + beyond) * left / (1 + last * (1 - left))
     return np.where(inside, logs, worth), np.where(inside, 1.0, slope)
@@ -97,9 +119,31 @@ class Frontier:
 
     def losses(self, theta_LK: Array, logs_LV: Array) -> tuple[Array, Array]:
         """The law (L,), and its slopes by the logarithm of each variable (V, L)."""
-        seen, chain = (logs_LV, 1.0) if self.repeats is None else self.repeats.worth(logs_LV, self.variables)
+        seen, chain = (logs_LV, 1.0) if self.repeats is None else self.repeats.worth(theta_LK, logs_LV, self.variables)
         values, slopes = self.law.evaluate(np.concatenate([theta_LK, seen], axis=1))
         return values, slopes[theta_LK.shape[1] :] * np.transpose(chain)
+
+    def usable_size(self, theta_K: Array, log_tokens: float) -> UsableSize:
+        """The N that goes best with a D at a cost in proportion to N D, where both pay alike.
+
+        Args:
+            theta_K: Internal numbers of the coefficients, N and D the only variables.
+            log_tokens: Logarithm of D.
+        """
+        size = len(theta_K)
+        theta = theta_K + _STEP * np.concatenate([np.zeros((1, size)), np.eye(size), -np.eye(size)])
+        low, high = (np.full(len(theta), end) for end in self.limits[0])
+        for _ in range(_ROUNDS):
+            middle = (low + high) / 2
+            points = np.column_stack([middle, np.full(len(theta), log_tokens)])
+            params, tokens = self.losses(theta, points)[1]
+            small = params < tokens
+            low, high = np.where(small, middle, low), np.where(small, high, middle)
+        return UsableSize(
+            log_size=float(middle[0]),
+            slopes=(middle[1 : size + 1] - middle[size + 1 :]) / (2 * _STEP),
+            theta=theta_K,
+        )
 
     def costs(self, logs_LV: Array) -> tuple[Array, Array]:
         """Logarithm of the cost (L,), and its slopes by the logarithm of each variable (V, L)."""
@@ -257,11 +301,11 @@ class Frontier:
         lowest = np.argmin(np.where(np.isfinite(values), values, np.inf), axis=1)
         return grid[np.maximum(lowest - 1, 0)], grid[np.minimum(lowest + 1, _GRID - 1)]
 
-    def cheapest(self, theta_K: Array, wish: float, low: float, high: float) -> float | None:
-        """Logarithm of the lowest cost at which the law reaches a wish; None where it does not between two costs."""
+    def cheapest(self, theta_K: Array, wish: float) -> float | None:
+        """Logarithm of the lowest cost at which the law reaches a wish; None where it does not within the limits."""
         theta = theta_K[None, :]
         ends = self.costs(self.limits.T)[0]
-        steps = np.linspace(max(low, ends[0]), min(high, ends[1]), _BUDGETS)
+        steps = np.linspace(ends[0], ends[1], _BUDGETS)
         wide = np.tile(theta, (_BUDGETS, 1))
         points = self.best(wide, steps)
         reached = np.flatnonzero(self.losses(wide, points)[0] <= wish)

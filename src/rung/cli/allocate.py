@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
 
-from rung.cli.budget import Machines, cluster_of, describe_price, flops_of
+from rung.cli.budget import BUDGET, Machines, Spend, cluster_of, describe_price, flops_of
 from rung.cli.selection import ROWS, Measure, Selection, pairs, read_law, read_selected, say
 from rung.cli.text import table
 from rung.errors import PlanError
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from rung.plan import Allocation, Approaches, Price
     from rung.runs import Runs
 
-BUDGET = Group("Budget and cost", sort_key=0)
 LIMITS = Group("Limits", sort_key=1)
 WITHIN = 0.001
 
@@ -27,9 +26,7 @@ def allocate(
     /,
     *inputs: Annotated[str, Parameter(name="NAME=VALUE")],
     flops: Annotated[str | None, Parameter(group=BUDGET)] = None,
-    hours: Annotated[str | None, Parameter(group=BUDGET)] = None,
-    days: Annotated[str | None, Parameter(group=BUDGET)] = None,
-    money: Annotated[str | None, Parameter(group=BUDGET)] = None,
+    spend: Spend = Spend(),  # noqa: B008  # frozen
     loss: Annotated[float | None, Parameter(group=BUDGET)] = None,
     cost: Annotated[str, Parameter(group=BUDGET)] = "6*N*D",
     within: Annotated[float, Parameter(group=BUDGET)] = WITHIN,
@@ -57,12 +54,6 @@ def allocate(
         Other variables of the law or the cost, and the level of each group: U=100B, corpus=c4.
     flops
         The budget in FLOPs, such as 1e24.
-    hours
-        The budget in accelerator-hours, with --hardware.
-    days
-        The budget in days of all --accelerators together, with --hardware.
-    money
-        The budget in the currency of --price, with --hardware.
     loss
         A wished value of the target instead of a budget: the cheapest run that reaches it.
     cost
@@ -90,7 +81,7 @@ def allocate(
     from rung.plan import cost as price_of
     from rung.units import parse_number
 
-    budget = flops_of(machines, flops=flops, hours=hours, days=days, money=money)
+    budget = flops_of(machines, spend, flops=flops)
     if budget is None and loss is None:
         raise PlanError(
             "give a budget (--flops 1e24, or --hours, --days, --money with --hardware) or a wished loss (--loss 2.0)."

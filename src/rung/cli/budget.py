@@ -12,7 +12,21 @@ from rung.errors import PlanError
 if TYPE_CHECKING:
     from rung.plan import Cluster, Price
 
+BUDGET = Group("Budget and cost", sort_key=0)
 MACHINES = Group("Machines", sort_key=3)
+
+
+@Parameter(name="*", group=BUDGET)
+@dataclass(frozen=True, kw_only=True)
+class Spend:
+    """A budget in something else than FLOPs; each needs --hardware."""
+
+    hours: str | None = None
+    """The budget in accelerator-hours, with --hardware."""
+    days: str | None = None
+    """The budget in days of all --accelerators together, with --hardware."""
+    money: str | None = None
+    """The budget in the currency of --price, with --hardware."""
 
 
 @Parameter(name="*", group=MACHINES)
@@ -64,17 +78,20 @@ def whole(number: float, option: str) -> int:
     return int(number)
 
 
-def flops_of(
-    machines: Machines, *, flops: str | None, hours: str | None, days: str | None, money: str | None
-) -> float | None:
+def flops_of(machines: Machines, spend: Spend, **flops: str | None) -> float | None:
     """A budget in FLOPs, however it was given; None where none was.
+
+    Args:
+        machines: What hours, days and money are spent on.
+        spend: A budget in those.
+        **flops: One in FLOPs, by the name of its option.
 
     Raises:
         PlanError: More than one was given, or one that needs a machine without any.
     """
     from rung.units import parse_number
 
-    given = {"flops": flops, "hours": hours, "days": days, "money": money}
+    given = {**flops, "hours": spend.hours, "days": spend.days, "money": spend.money}
     said = {name: text for name, text in given.items() if text is not None}
     if len(said) > 1:
         raise PlanError(f"{' and '.join(f'--{name}' for name in said)} are two budgets; give one.")
@@ -84,7 +101,7 @@ def flops_of(
     amount = parse_number(text)
     if amount <= 0:
         raise PlanError(f"--{name} {text} must be positive.")
-    if name == "flops":
+    if name in flops:
         return amount
     cluster = cluster_of(machines)
     if cluster is None:

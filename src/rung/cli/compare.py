@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -121,7 +122,7 @@ def describe(found: Comparison) -> str:
     percent = f"{100 * found.level:g} % interval"
 
     def times(number: float) -> str:
-        return f"{format_value(number, 3)}x"
+        return f"{format_value(number, 3)}x" if math.isfinite(number) else "at no scale"
 
     rows = [
         [

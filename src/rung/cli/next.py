@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
 
-from rung.cli.budget import Machines, cluster_of, describe_price, flops_of, whole
+from rung.cli.budget import BUDGET, Machines, Spend, cluster_of, describe_price, flops_of, whole
 from rung.cli.selection import ROWS, Measure, Selection, pairs, read_law, read_selected, say
 from rung.cli.text import table
 from rung.errors import PlanError, ReportError
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rung.fit import Fit
     from rung.plan import NextRuns
 
-WISH = Group("What for", sort_key=0)
+WISH = Group("What for", sort_key=-1)
 CHOICE = Group("Which runs can be made", sort_key=1)
 
 
@@ -24,10 +24,8 @@ def next_(
     source: Annotated[str | None, Parameter(name="RUNS")] = None,
     /,
     *,
-    budget: Annotated[str | None, Parameter(group=WISH)] = None,
-    hours: Annotated[str | None, Parameter(group=WISH)] = None,
-    days: Annotated[str | None, Parameter(group=WISH)] = None,
-    money: Annotated[str | None, Parameter(group=WISH)] = None,
+    budget: Annotated[str | None, Parameter(group=BUDGET)] = None,
+    spend: Spend = Spend(),  # noqa: B008  # frozen
     target: Annotated[tuple[str, ...], Parameter(group=WISH, negative="", consume_multiple=False)] = (),
     decide: Annotated[str | None, Parameter(group=WISH)] = None,
     law: Annotated[str, Parameter(group=WISH)] = "chinchilla",
@@ -52,12 +50,6 @@ def next_(
         The runs that were made, or a fit of them (.json); without it, the law of --law with the book's constants stands in.
     budget
         What all new runs may cost together, in FLOPs: 1e21.
-    hours
-        The budget in accelerator-hours, with --hardware.
-    days
-        The budget in days of all --accelerators together, with --hardware.
-    money
-        The budget in the currency of --price, with --hardware.
     target
         A run whose loss is to be known: N=70B,D=1.4T. Repeatable.
     decide
@@ -95,14 +87,14 @@ def next_(
         if not output.lower().endswith((".csv", ".toml")):
             raise ReportError(f"-o {output}: a plan is written as .csv or, as a ladder file, .toml.")
         require_writable(output)
-    spend = flops_of(machines, flops=budget, hours=hours, days=days, money=money)
-    if spend is None:
+    allowed = flops_of(machines, spend, budget=budget)
+    if allowed is None:
         raise PlanError("give a budget: --budget 1e21, or --hours, --days, --money with --hardware.")
     if pool and box:
         raise PlanError("--pool and --box are two sets of runs; give one.")
     found = next_runs(
         _known(source, law, Measure(target=loss_column, objective=objective), rows, level),
-        budget=spend,
+        budget=allowed,
         targets=[
             {name: parse_number(text) for name, text in pairs(one.split(","), "--target").items()} for one in target
         ],

@@ -4,21 +4,8 @@ from rung.plan.allocate import Allocation, Choice, allocate, best_sizes
 from rung.plan.approaches import Approach, Approaches, Profile, compare_approaches, parabola_bias, parabola_bottom
 from rung.plan.hardware import Accelerator, Cluster, Price, accelerator_named, cost, hardware
 from rung.plan.next import NextRuns, PlannedRun, Target, next_runs
-from rung.plan.tune import (
-    Grid,
-    PowerRule,
-    Proposal,
-    Rule,
-    Tuning,
-    fit_procedure,
-    fit_surface,
-    held_out_regrets,
-    published_rules,
-    read_sweeps,
-    regrets,
-    round_batch,
-    tune,
-)
+from rung.plan.sweeps import Grid, PowerRule, fit_procedure, fit_surface, held_out_regrets, read_sweeps, regrets
+from rung.plan.tune import Proposal, Rule, Tuning, published_rules, round_batch, tune
 
 __all__ = [
     "Accelerator",

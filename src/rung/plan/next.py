@@ -7,7 +7,6 @@ least variance for the budget is kept. Beyond the largest run a law strays with 
 Source: V-optimal design; sequential gain per power of cost as in arXiv:2604.22753, whose one power is here chosen by
 what the whole budget buys.
 
-Shapes: `M` candidates, `K` internal numbers of the coefficients, `Q` targets.
 """
 
 from __future__ import annotations
@@ -17,18 +16,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import polars as pl
-from numpy.typing import NDArray
 
 from rung.errors import Caution, PlanError
-from rung.fit import Fit, Problem, make_design, make_problem, objective_named, reopen, student_quantile
+from rung.fit import Fit, student_quantile
 from rung.forecast import forecast
-from rung.laws import SYMBOLS, Entry, law_book
-from rung.laws.coefficients import Scale
-from rung.laws.tree import Array, evaluate, to_text
+from rung.laws import SYMBOLS, Law
+from rung.laws.tree import Array, Expression, evaluate, to_text
 from rung.plan.allocate import allocate, best_gradient
 from rung.plan.formula import COST, read_cost
-from rung.runs import Runs, read_runs
+from rung.plan.greedy import Aims, Candidates, Purchase, buy
+from rung.plan.knowledge import Knowledge, known_from_book, known_from_fit, log_scale
+from rung.runs import Runs
 from rung.units import flops_6nd, format_count
 
 POWERS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
@@ -36,18 +34,6 @@ POWERS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 MOST = 100
 _PER_AXIS = 25
-_WIDE = {Scale.REAL: 3.0, Scale.ABOVE: 2.0, Scale.BELOW: 2.0, Scale.BETWEEN: 2.0}
-"""Standard deviation of an internal number before any run: a factor of e squared for a positive coefficient."""
-
-_BOOK = {"alpha": 0.2, "beta": 0.2, "E": 0.2}
-_BOOK_WIDE = 1.0
-"""Standard deviation of the logarithm of a constant of the law book for another study's runs: of exponents and the
-floor, and of the rest."""
-
-_NOISE = 0.01
-"""Spread of a run about the law, in the logarithm, where no run tells it."""
-
-_LEAST_GAIN = 1e-4
 _MOSTLY = 0.5
 
 
@@ -174,6 +160,55 @@ def next_runs(
     Raises:
         PlanError: No run is affordable, nothing is to be sharpened, or a number is not positive.
     """
+    _require_sense(budget, targets, decide, most, level, noise)
+    known = (
+        known_from_book(fit, box, noise) if isinstance(fit, str) else known_from_fit(replace(fit, level=level), noise)
+    )
+    points = _pool(known.law, pool) if pool is not None else _box(known, box)
+    tree, prices = _prices(known.law, points, cost)
+    affordable = prices <= budget
+    if not affordable.any():
+        raise PlanError(
+            f"no run that could be made is affordable: the cheapest of {len(prices)} costs {format_count(float(prices.min()))} by "
+            f"{to_text(tree)}, the budget is {format_count(budget)}."
+        )
+    points = {name: values[affordable] for name, values in points.items()}
+    prices = prices[affordable]
+    wanted = [_point(known.law.variables, one) for one in targets]
+    aims = _aims(known, wanted, decide)
+    runs = Candidates(slopes_KM=known.evaluate(points)[1], prices=prices, sizes=log_scale(points))
+    best = min((buy(known, runs, aims, budget, power, most) for power in POWERS), key=lambda plan: plan.variance[-1])
+    told, measure = _told(known, aims, best, _reach(known, wanted, decide), level)
+    return NextRuns(
+        runs=tuple(
+            PlannedRun(
+                inputs={SYMBOLS.get(name, name): float(points[name][at]) for name in known.law.variables},
+                cost=float(prices[at]),
+                spread_after=measure * float(np.sqrt(left)),
+            )
+            for at, left in zip(best.chosen, best.variance[1:], strict=True)
+        ),
+        spent=float(prices[best.chosen].sum()),
+        budget=budget,
+        cost=to_text(tree),
+        power=best.power,
+        targets=told,
+        level=level,
+        candidates=len(prices),
+        prior=fit if isinstance(fit, str) else None,
+        cautions=_cautions(best),
+    )
+
+
+def _require_sense(
+    budget: float,
+    targets: Sequence[Mapping[str, float]],
+    decide: float | None,
+    most: int,
+    level: float,
+    noise: float | None,
+) -> None:
+    """Refuse a wish for nothing, and numbers that cannot be."""
     if not (np.isfinite(budget) and budget > 0):
         raise PlanError(f"the budget {budget:g} must be positive.")
     if not targets and decide is None:
@@ -188,220 +223,19 @@ def next_runs(
         raise PlanError(f"--decide {decide:g} must be a positive compute.")
     if most < 1:
         raise PlanError(f"{most} runs: plan at least one.")
-    state = _from_book(fit, box, noise) if isinstance(fit, str) else _from_fit(replace(fit, level=level), noise)
-    law = state.problem.law
-    wanted = [_point(law.variables, one) for one in targets]
-    candidates = _pool(state, pool) if pool is not None else _box(state, box)
+
+
+def _prices(law: Law, points: Mapping[str, Array], cost: str) -> tuple[Expression, Array]:
+    """The cost's formula, and what each point costs (M,)."""
     if cost == COST and not {"N", "D"} <= set(law.variables):
         raise PlanError(
             f'{law.formula!r} is a law of {" and ".join(law.variables)}, so a run has no 6 N D. Say what one costs: --cost "120*N^2".'
         )
     tree = read_cost(cost, [*law.variables, "C"], "the law")
-    prices = np.broadcast_to(evaluate(tree, candidates), (len(next(iter(candidates.values()))),)).astype(float)
+    prices = np.broadcast_to(evaluate(tree, points), np.shape(next(iter(points.values())))).astype(float)
     if not np.all(np.isfinite(prices) & (prices > 0)):
         raise PlanError(f"the cost {to_text(tree)} is not a positive number for every run that could be made.")
-    affordable = prices <= budget
-    if not affordable.any():
-        raise PlanError(
-            f"no run that could be made is affordable: the cheapest of {len(prices)} costs {format_count(float(prices.min()))} by "
-            f"{to_text(tree)}, the budget is {format_count(budget)}."
-        )
-    candidates = {name: values[affordable] for name, values in candidates.items()}
-    prices = prices[affordable]
-    slopes = state.slopes({name: candidates[name] for name in law.variables})
-    called, values, gradients, scales = _gradients(state, wanted, decide)
-    usable = np.all(np.isfinite(slopes), axis=0)
-    plans = [
-        _greedy(state, slopes, prices, _scale(candidates), gradients, scales, budget, power, most, usable)
-        for power in POWERS
-    ]
-    best = min(plans, key=lambda plan: plan.variance[-1])
-    root = student_quantile((1 + level) / 2, max(state.degrees, 1))
-    present = _present(state, wanted, decide, best, root)
-    told = tuple(
-        Target(
-            name=name,
-            value=float(np.exp(value)),
-            before=_ends(value, *_widened(low, high, 1.0, root**2 * best.stray[0][place])),
-            after=_ends(
-                value,
-                *_widened(
-                    low, high, np.sqrt(best.known[1][place] / best.known[0][place]), root**2 * best.stray[1][place]
-                ),
-            ),
-        )
-        for place, (name, value, (low, high)) in enumerate(zip(called, values, present, strict=True))
-    )
-    # The curvature alone may say more or less than the profile; what is told after each run is in the profile's measure.
-    wide = np.sqrt(best.known[0] + best.stray[0])
-    seen = [
-        np.hypot((low + high) / 2 / root, np.sqrt(stray))
-        for (low, high), stray in zip(present, best.stray[0], strict=True)
-    ]
-    measure = float(np.mean(np.array(seen) / wide))
-    runs = tuple(
-        PlannedRun(
-            inputs={SYMBOLS.get(name, name): float(candidates[name][at]) for name in law.variables},
-            cost=float(prices[at]),
-            spread_after=measure * float(np.sqrt(left)),
-        )
-        for at, left in zip(best.chosen, best.variance[1:], strict=True)
-    )
-    return NextRuns(
-        runs=runs,
-        spent=float(prices[best.chosen].sum()),
-        budget=budget,
-        cost=to_text(tree),
-        power=best.power,
-        targets=told,
-        level=level,
-        candidates=len(prices),
-        prior=fit if isinstance(fit, str) else None,
-        cautions=_cautions(state, best, scales),
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _State:
-    """What is known before the new runs.
-
-    Attributes:
-        problem: The law over the runs made; over none, where it comes from the book.
-        internal: Internal numbers of the coefficients (K,).
-        covariance_KK: How well they are known.
-        variance: Variance of what one run says of the law, on the residual's scale.
-        stray: Variance by which the law strays for each factor e beyond the largest run.
-        largest: Logarithm of the largest scale that was run; -inf without runs.
-        ranges: Smallest and largest value of each variable that was run.
-        degrees: Degrees of freedom of the intervals.
-        fit: The fit; None where the law comes from the book.
-    """
-
-    problem: Problem
-    internal: Array
-    covariance_KK: Array
-    variance: float
-    stray: float
-    largest: float
-    ranges: Mapping[str, tuple[float, float]]
-    degrees: int
-    fit: Fit | None
-
-    def slopes(self, columns: Mapping[str, Array]) -> Array:
-        """Derivatives of the law on the residual's scale at points (K, M)."""
-        design = self.problem.design
-        count = len(next(iter(columns.values())))
-        groups = {group: np.zeros(count, dtype=np.intp) for group in design.groups}
-        space = design.at(columns, groups).workspace(self.problem.law, self.problem.objective.residual, 1)
-        with np.errstate(all="ignore"):
-            return np.array(space.evaluate(self.internal[None, :])[1][:, 0])
-
-    def value(self, columns: Mapping[str, Array]) -> Array:
-        """The law on the residual's scale at points (M,)."""
-        design = self.problem.design
-        count = len(next(iter(columns.values())))
-        groups = {group: np.zeros(count, dtype=np.intp) for group in design.groups}
-        space = design.at(columns, groups).workspace(self.problem.law, self.problem.objective.residual, 1)
-        with np.errstate(all="ignore"):
-            return np.array(space.evaluate(self.internal[None, :])[0][0])
-
-
-def _from_fit(fit: Fit, noise: float | None) -> _State:
-    if fit.objective.residual != "log":
-        raise PlanError(
-            f"runs are planned for laws fitted in logarithms, and this fit's objective is {fit.objective.name}."
-        )
-    if fit.groups:
-        raise PlanError(
-            f"runs are planned for a law without groups, and this one has coefficients of its own for each {', '.join(fit.groups)}. Fit "
-            "the group that the runs are for: --where."
-        )
-    profiler = reopen(fit)
-    if profiler is None:
-        raise PlanError(
-            "the fit keeps no rows, or none beyond its coefficients, so it does not tell how sure it is. Fit again with more runs."
-        )
-    shape, problem = profiler.shape, profiler.problem
-    numbers = problem.design.numbers(problem.law)
-    # What the runs do not determine is known as far as a coefficient's range tells: a weak prior.
-    weak = np.diag([_WIDE[number.scale] ** -2.0 for number in numbers])
-    known = np.linalg.pinv(shape.sandwich_KK, rcond=1e-12, hermitian=True)
-    covariance = np.linalg.inv(known + weak)
-    jacobian = profiler.optimum.jacobian_Kn * np.sqrt(problem.design.weights)
-    rank = max(int(np.linalg.matrix_rank(shape.inverse_KK)), 1)
-    # Of a robust objective a row says less than its variance would: by how much, the runs made tell.
-    worth = float(np.trace(shape.inverse_KK @ jacobian @ jacobian.T)) / rank
-    variance = noise**2 if noise is not None else shape.noise_scale * max(worth, 1.0)
-    columns = dict(problem.design.columns)
-    stray = fit.discrepancy.tau**2 * float(np.var(fit.noise)) if fit.discrepancy and len(fit.noise) else 0.0
-    return _State(
-        problem=problem,
-        internal=profiler.optimum.internal,
-        covariance_KK=covariance,
-        variance=variance,
-        stray=stray,
-        largest=float(np.log(np.max(_sizes(columns)))),
-        ranges={name: (float(column.min()), float(column.max())) for name, column in columns.items()},
-        degrees=shape.degrees,
-        fit=fit,
-    )
-
-
-def _from_book(name: str, box: Mapping[str, tuple[float, float]] | None, noise: float | None) -> _State:
-    entry: Entry | None = law_book().get(name)
-    if entry is None or set(entry.law.coefficient_names) - set(entry.constants):
-        known = [slug for slug, one in law_book().items() if not set(one.law.coefficient_names) - set(one.constants)]
-        raise PlanError(
-            f"no runs were made, and the law book has no constants of {name!r} to begin with; it has those of {', '.join(known)}."
-        )
-    unknown = [variable for variable in box or {} if variable not in entry.law.variables]
-    if unknown:
-        raise PlanError(
-            f"the box has {', '.join(unknown)}, which {name} has not; its variables are {', '.join(entry.law.variables)}."
-        )
-    if box is None or set(box) != set(entry.law.variables):
-        raise PlanError(
-            f"without runs, say what can be run: the smallest and largest of {' and '.join(entry.law.variables)}, --box "
-            + ",".join(f"{variable}=LOW:HIGH" for variable in entry.law.variables)
-        )
-    # A few rows of the law itself give the design its shape; they carry no information.
-    rows = {
-        SYMBOLS.get(variable, variable): np.geomspace(*box[variable], len(entry.law.free) + 2)
-        for variable in entry.law.variables
-    }
-    target = np.asarray(
-        entry.law.value(
-            entry.constants, {variable: rows[SYMBOLS.get(variable, variable)] for variable in entry.law.variables}
-        )
-    )
-    measure = objective_named("log-squares", None)
-    design = make_design(read_runs(pl.DataFrame({**rows, "loss": target})), entry.law, measure)
-    problem = make_problem(entry.law, design, measure)
-    numbers = problem.design.numbers(entry.law)
-    internal = np.array([float(c.to_internal(entry.constants[c.name])) for c in numbers])
-    spread = np.array([_BOOK.get(c.name, _BOOK_WIDE) for c in numbers])
-    return _State(
-        problem=problem,
-        internal=internal,
-        covariance_KK=np.diag(spread**2),
-        variance=(noise if noise is not None else _NOISE) ** 2,
-        stray=0.0,
-        largest=-np.inf,
-        ranges={variable: box[variable] for variable in entry.law.variables},
-        degrees=10_000,
-        fit=None,
-    )
-
-
-def _sizes(columns: Mapping[str, Array]) -> Array:
-    """The scale of points: 6 N D where both are known, else the first variable."""
-    if {"N", "D"} <= set(columns):
-        return np.asarray(flops_6nd(columns["N"], columns["D"]))
-    return np.asarray(columns["C"] if "C" in columns else next(iter(columns.values())))
-
-
-def _scale(columns: Mapping[str, Array]) -> Array:
-    return np.log(_sizes(columns))
+    return tree, prices
 
 
 def _point(variables: Sequence[str], given: Mapping[str, float]) -> dict[str, Array]:
@@ -419,9 +253,9 @@ def _point(variables: Sequence[str], given: Mapping[str, float]) -> dict[str, Ar
     return {name: np.array([float(named[name])]) for name in variables}
 
 
-def _pool(state: _State, pool: Runs) -> dict[str, Array]:
+def _pool(law: Law, pool: Runs) -> dict[str, Array]:
     found = {}
-    for name in state.problem.law.variables:
+    for name in law.variables:
         values = pool.numbers(SYMBOLS.get(name, name), "the pool")
         bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
         if len(bad):
@@ -434,8 +268,8 @@ def _pool(state: _State, pool: Runs) -> dict[str, Array]:
     return _completed(found)
 
 
-def _box(state: _State, box: Mapping[str, tuple[float, float]] | None) -> dict[str, Array]:
-    variables = state.problem.law.variables
+def _box(known: Knowledge, box: Mapping[str, tuple[float, float]] | None) -> dict[str, Array]:
+    variables = known.law.variables
     symbols = {column: symbol for symbol, column in SYMBOLS.items()}
     ends = {symbols.get(name, name): pair for name, pair in (box or {}).items()}
     unknown = [name for name in ends if name not in variables]
@@ -445,7 +279,7 @@ def _box(state: _State, box: Mapping[str, tuple[float, float]] | None) -> dict[s
         )
     axes = []
     for name in variables:
-        low, high = ends.get(name, (state.ranges[name][0], 10 * state.ranges[name][1]))
+        low, high = ends.get(name, (known.ranges[name][0], 10 * known.ranges[name][1]))
         if not 0 < low <= high:
             raise PlanError(
                 f"the box of {name} is {low:g} to {high:g}; write LOW:HIGH with LOW above 0 and under HIGH."
@@ -461,102 +295,74 @@ def _completed(columns: dict[str, Array]) -> dict[str, Array]:
     return columns
 
 
-def _gradients(
-    state: _State, targets: Sequence[dict[str, Array]], decide: float | None
-) -> tuple[list[str], list[float], Array, Array]:
-    """Each target's name, value in logarithms, derivatives (Q, K), and logarithm of its scale (-inf where it does not stray)."""
-    told, values, gradients, scales = [], [], [], []
+def _aims(known: Knowledge, targets: Sequence[dict[str, Array]], decide: float | None) -> Aims:
+    names, values, slopes, sizes = [], [], [], []
     for point in targets:
-        told.append("loss at " + ", ".join(f"{name}={format_count(float(value[0]))}" for name, value in point.items()))
-        values.append(float(state.value(point)[0]))
-        gradients.append(state.slopes(point)[:, 0])
-        scales.append(float(_scale(point)[0]))
+        value, slope = known.evaluate(point)
+        names.append("loss at " + ", ".join(f"{name}={format_count(float(x[0]))}" for name, x in point.items()))
+        values.append(float(value[0]))
+        slopes.append(slope[:, 0])
+        sizes.append(float(log_scale(point)[0]))
     if decide is not None:
-        if state.fit is None:
+        if known.fit is None:
             raise PlanError("--decide needs a fit of runs that were made; from a law of the book, plan for a --target.")
-        told.append(f"best N at C={format_count(decide)}")
-        value, gradient = best_gradient(state.fit, decide, state.internal)
-        values.append(value)
-        gradients.append(gradient)
-        scales.append(-np.inf)
-    return told, values, np.array(gradients), np.array(scales)
+        best, slope_K = best_gradient(known.fit, decide, known.internal)
+        names.append(f"best N at C={format_count(decide)}")
+        values.append(best)
+        slopes.append(slope_K)
+        sizes.append(-np.inf)
+    return Aims(names=tuple(names), values=np.array(values), slopes_QK=np.array(slopes), sizes=np.array(sizes))
 
 
-@dataclass(frozen=True, slots=True)
-class _Greedy:
-    """One plan.
+def _reach(
+    known: Knowledge, targets: Sequence[dict[str, Array]], decide: float | None
+) -> list[tuple[float | None, float | None]]:
+    """How far each target's interval reaches below and above it, on the logarithm's scale, by the profile; None where that does not tell."""
+    if known.fit is None:
+        return [(None, None)] * len(targets)
+    found = []
+    for point in targets:
+        asked: dict[str, Any] = {name: float(value[0]) for name, value in point.items()}
+        said = forecast(known.fit, **asked)
+        found.append((said.value, said.law_interval))
+    if decide is not None:
+        choice = allocate(known.fit, flops=decide).choices["params"]
+        found.append((choice.value, choice.interval))
+    return [
+        (None if low is None else float(np.log(value / low)), None if high is None else float(np.log(high / value)))
+        for value, (low, high) in found
+    ]
 
-    Attributes:
-        power: The power of the cost.
-        chosen: Places of the candidates, in order.
-        variance: Mean variance of the targets before the plan and after each run (one more than places).
-        known: Variance of each target by the coefficients, before and after.
-        stray: What the law strays by there, before and after.
+
+def _told(
+    known: Knowledge,
+    aims: Aims,
+    best: Purchase,
+    reach: Sequence[tuple[float | None, float | None]],
+    level: float,
+) -> tuple[tuple[Target, ...], float]:
+    """Each target's interval now and then, and by how much a standard error is more than the curvature says.
+
+    Where the profile tells how far an interval reaches, that is taken, and shrinks as the curvature says.
     """
-
-    power: float
-    chosen: Array
-    variance: tuple[float, ...]
-    known: tuple[Array, Array]
-    stray: tuple[Array, Array]
-
-
-def _greedy(
-    state: _State,
-    slopes_KM: Array,
-    prices: Array,
-    sizes: Array,
-    gradients_QK: Array,
-    scales: Array,
-    budget: float,
-    power: float,
-    most: int,
-    usable: NDArray[np.bool_],
-) -> _Greedy:
-    covariance = state.covariance_KK
-    left, largest = budget, state.largest
-    open_ = usable.copy()
-
-    def strays(top: Any) -> Array:
-        """What the law strays by at each target, for one or many largest runs (..., Q)."""
-        reach = np.asarray(top)[..., None]
-        with np.errstate(invalid="ignore"):
-            distance = np.where(np.isfinite(reach) & np.isfinite(scales), scales - reach, 0.0)
-        return np.asarray(state.stray * np.maximum(distance, 0.0))
-
-    def variances(covariance_KK: Array) -> Array:
-        return np.asarray(np.einsum("qk,kl,ql->q", gradients_QK, covariance_KK, gradients_QK))
-
-    known, stray = variances(covariance), strays(largest)
-    told = [float(np.mean(known + stray))]
-    chosen: list[int] = []
-    while len(chosen) < most:
-        can = open_ & (prices <= left)
-        if not can.any():
-            break
-        moved = covariance @ slopes_KM
-        spread = state.variance + np.einsum("km,km->m", slopes_KM, moved)
-        shrink = (gradients_QK @ moved) ** 2 / spread
-        # Only as far as the budget still allows does a larger run shorten the way to the target.
-        nearer = strays(largest) - strays(np.maximum(sizes, largest))
-        gain = np.mean(shrink.T + nearer, axis=1)
-        score = np.where(can, gain / prices**power, -np.inf)
-        at = int(np.argmax(score))
-        if gain[at] <= _LEAST_GAIN * told[-1] and chosen:
-            break
-        chosen.append(at)
-        open_[at] = False
-        left -= float(prices[at])
-        covariance = covariance - np.outer(moved[:, at], moved[:, at]) / spread[at]
-        largest = max(largest, float(sizes[at]))
-        told.append(float(np.mean(variances(covariance) + strays(largest))))
-    ends = (variances(covariance), strays(largest))
-    return _Greedy(power, np.array(chosen, dtype=int), tuple(told), (known, ends[0]), (stray, ends[1]))
+    root = student_quantile((1 + level) / 2, known.degrees)
+    told, measures = [], []
+    for place, name in enumerate(aims.names):
+        (before, after), (stray, later) = ([part[place] for part in parts] for parts in (best.known, best.stray))
+        half = root * np.sqrt(before)
+        sides = np.array([half if side is None else side for side in reach[place]])
+        ends = (
+            np.hypot(sides, root * np.sqrt(stray)),
+            np.hypot(sides * np.sqrt(after / before), root * np.sqrt(later)),
+        )
+        measures.append(float(np.mean(ends[0]) / np.hypot(half, root * np.sqrt(stray))))
+        value = aims.values[place]
+        now, then = ((float(np.exp(value - low)), float(np.exp(value + high))) for low, high in ends)
+        told.append(Target(name=name, value=float(np.exp(value)), before=now, after=then))
+    return tuple(told), float(np.mean(measures))
 
 
-def _cautions(state: _State, best: _Greedy, scales: Array) -> tuple[Caution, ...]:
-    if not state.stray or not len(scales) or not np.any(np.isfinite(scales)):
-        return ()
+def _cautions(best: Purchase) -> tuple[Caution, ...]:
     share = float(np.mean(best.stray[0]) / best.variance[0])
     if share < _MOSTLY:
         return ()
@@ -567,39 +373,3 @@ def _cautions(state: _State, best: _Greedy, scales: Array) -> tuple[Caution, ...
             "sharpen little. Only larger runs come nearer to the target.",
         ),
     )
-
-
-def _present(
-    state: _State, targets: Sequence[dict[str, Array]], decide: float | None, best: _Greedy, root: float
-) -> list[tuple[float, float]]:
-    """How far each target's interval reaches below and above it now, on the logarithm's scale: the profile's where runs were made."""
-    halves = root * np.sqrt(best.known[0])
-    if state.fit is None:
-        return [(float(half), float(half)) for half in halves]
-    found: list[Sequence[float | None]] = []
-    values = []
-    for point in targets:
-        asked: dict[str, Any] = {name: float(value[0]) for name, value in point.items()}
-        said = forecast(state.fit, **asked)
-        found.append(said.law_interval)
-        values.append(said.value)
-    if decide is not None:
-        choice = allocate(state.fit, flops=decide).choices["params"]
-        found.append(choice.interval)
-        values.append(choice.value)
-    return [
-        (
-            float(half) if low is None else float(np.log(value / low)),
-            float(half) if high is None else float(np.log(high / value)),
-        )
-        for half, value, (low, high) in zip(halves, values, found, strict=True)
-    ]
-
-
-def _widened(low: float, high: float, share: float, stray: float) -> tuple[float, float]:
-    """The reach of an interval to either side, a share of it, with what the law strays by."""
-    return float(np.hypot(share * low, np.sqrt(stray))), float(np.hypot(share * high, np.sqrt(stray)))
-
-
-def _ends(value: float, low: float, high: float) -> tuple[float, float]:
-    return float(np.exp(value - low)), float(np.exp(value + high))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rung.errors import WorthError
 from rung.fit import Combinations, Fitted, coefficient_names, fitted, interval_of
+from rung.laws.tree import Array
 from rung.runs import Runs
 from rung.worth.comparison import CONSTANT, EITHER, EXPONENT, FLOOR, UNDETERMINED, Comparison, Multiplier
 from rung.worth.gains import SIDES, Gains, Recipe
@@ -73,38 +74,27 @@ def compare(
     fits = _fits(ladders, pairs, objective, seed, floor=floor)
     scales = scale_of(ladders.both, ladders.axes)
     at = np.geomspace(scales.min(), scales.max(), _POINTS)
-    free = fits.free["exponent"]
-    moving = Gains(free.problem, Recipe.of(ladders.axes), tuple(np.log(at)))
-    found = interval_of(free.profiler, moving, "profile", level)
-    by_scale = [
-        _multiplier(ladders.word, float(x), *ends)
-        for x, ends in zip(at, zip(found.value, found.low, found.high, strict=True), strict=False)
-    ]
-    growth = _multiplier("growth", None, found.value[-1], found.low[-1], found.high[-1])
-    exponents, floors = _differences(free, level), _differences(fits.free.get("floor"), level)
+    growth = _along(fits.free["exponent"], ladders, at, level)[-1]
     verdict = _verdict(fits.free, growth)
-    told = _constant(fits.constant, ladders, level)
-    changes = verdict in {EXPONENT, FLOOR, EITHER}
+    # The multiplier along the scale is told in the form that the verdict names.
+    form = fits.free["floor" if verdict == FLOOR else "exponent"]
+    *by_scale, growth = _along(form, ladders, at, level)
     # To call one better takes more than to give an interval: half the chance of a false word.
-    sure = interval_of(free.profiler, moving, "profile", _SURE) if changes else None
-    largest = (
-        _multiplier("", None, *(part[-2] for part in (sure.value, sure.low, sure.high)))
-        if sure
-        else _constant(fits.constant, ladders, _SURE)[-1]
-    )
+    changes = verdict in {EXPONENT, FLOOR, EITHER}
+    largest = _along(form, ladders, at, _SURE)[-2] if changes else _constant(fits.constant, ladders, _SURE)[-1]
     losses = [one[target].to_numpy() for one in (ladders.control, ladders.treated)]
     return Comparison(
         control=names[0],
         treated=names[1],
         formula=fits.constant.problem.law.formula,
         along=ladders.along,
-        constant=tuple(told),
+        constant=tuple(_constant(fits.constant, ladders, level)),
         by_scale=tuple(by_scale),
         growth=growth,
         verdict=verdict,
         better={True: names[1], False: names[0], None: None}[largest.above],
-        exponents=tuple((name, one) for name, one in exponents if name != "E"),
-        floor=next((one for name, one in floors if name == "E"), None),
+        exponents=tuple(_differences(fits.free["exponent"], level)),
+        floor=_differences(fits.free["floor"], level)[0][1] if "floor" in fits.free else None,
         shared=len(pairs),
         lower=int(np.sum([losses[1][b] < losses[0][a] for a, b in pairs])),
         correlation=fits.correlation,
@@ -216,10 +206,19 @@ def _constant(constant: Fitted, ladders: Ladders, level: float) -> list[Multipli
     ]
 
 
-def _differences(free: Fitted | None, level: float) -> list[tuple[str, Multiplier]]:
-    """The treated recipe's exponents and floor over the control's: ratios, since their internal numbers are logarithms."""
-    if free is None:
-        return []
+def _along(form: Fitted, ladders: Ladders, at: Array, level: float) -> list[Multiplier]:
+    """The multiplier at each scale, and last what it is at the last scale over the first."""
+    gains = Gains(form.problem, Recipe.of(ladders.axes), tuple(np.log(at)))
+    found = interval_of(form.profiler, gains, "profile", level)
+    names = [(ladders.word, float(x)) for x in at] + [("growth", None)]
+    return [
+        _multiplier(of, x, *ends)
+        for (of, x), ends in zip(names, zip(found.value, found.low, found.high, strict=True), strict=True)
+    ]
+
+
+def _differences(free: Fitted, level: float) -> list[tuple[str, Multiplier]]:
+    """The treated recipe's exponents or floor over the control's: ratios, since their internal numbers are logarithms."""
     problem = free.problem
     names = coefficient_names(problem.law, problem.design.level_names)
     wanted = [c.name for c in problem.law.free if c.group and c.name in {"E", "alpha", "beta"}]

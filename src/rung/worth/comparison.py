@@ -54,7 +54,8 @@ class Comparison:
         formula: The law of a constant gain.
         along: The scale: N, D or C.
         constant: The multipliers of a constant gain.
-        by_scale: The multiplier along the scale, where exponents may differ.
+        by_scale: The multiplier along the scale, with a floor of each recipe's own where the verdict says so, else with
+            exponents of its own.
         growth: The last of those over the first.
         verdict: CONSTANT, EXPONENT, FLOOR, EITHER or UNDETERMINED.
         better: Which recipe is better at the largest scale; None where that is undetermined.

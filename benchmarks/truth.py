@@ -412,18 +412,19 @@ def summarise(result):
 
 def shares(studies_told, name):
     """How one method stands beside the others over some studies."""
-    near, twice, scored, covers, scores = 0, 0, 0, [], []
+    near, written, twice, scored, covers, scores = 0, 0, 0, 0, [], []
     for one in studies_told:
         mine = one["methods"].get(name, {})
-        others = [
-            m["error"]
+        others = {
+            other: m["error"]
             for other, m in one["methods"].items()
             if "error" in m and not other.startswith("rung") and other != name
-        ]
+        }
         if "error" in mine and others:
             scored += 1
-            near += mine["error"] <= 1.05 * min(others)
-            twice += mine["error"] > 2 * min(others)
+            near += mine["error"] <= 1.05 * min(others.values())
+            written += mine["error"] <= 1.05 * min(error for other, error in others.items() if other != "package")
+            twice += mine["error"] > 2 * min(others.values())
         if "coverage" in mine:
             covers.append(mine["coverage"])
         peer = one["methods"].get("careful", {})
@@ -434,7 +435,7 @@ def shares(studies_told, name):
         if covers
         else "no intervals"
     )
-    return f"lowest or within 5 % on {near} of {scored}, above twice the lowest on {twice}; {held}; better interval score than careful on {sum(scores)} of {len(scores)}"
+    return f"lowest or within 5 % on {near} of {scored} ({written} without the package), above twice the lowest on {twice}; {held}; better interval score than careful on {sum(scores)} of {len(scores)}"
 
 
 if __name__ == "__main__":

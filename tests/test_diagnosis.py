@@ -2,6 +2,8 @@
 
 import re
 
+import numpy as np
+import polars as pl
 import pytest
 
 import faults
@@ -37,3 +39,13 @@ def test_what_is_said(code, said):
     text = next(caution.text for caution in cautions if caution.code == code)
 
     assert re.search(said, text), text
+
+
+def test_a_coefficient_that_is_unknown_by_itself_trades_with_none():
+    """A small term that noise hides is wide, but no other coefficient takes its place."""
+    rng = np.random.default_rng(5)
+    x = np.concatenate([np.linspace(0.01, 0.1, 28), [1.0, 1.1]])
+    table = pl.DataFrame({"x": x, "loss": (2 + 0.004 * x) * np.exp(0.004 * rng.standard_normal(30))})
+    fit = rung.fit(table, "E + A * x", draws=0)
+    assert fit.coefficients["A"].high > 4 * fit.values["A"]
+    assert "trade_off" not in {caution.code for caution in fit.cautions}

@@ -1,5 +1,8 @@
 """Forecasts and inversions."""
 
+import sys
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -7,6 +10,7 @@ import pytest
 import rung
 from rung.errors import RungError
 from rung.forecast import compare_held_out, split
+from test_backtest import isoflop
 from test_fit import noisy
 
 
@@ -53,6 +57,15 @@ def test_an_inversion_is_undone_by_a_forecast(fit, given):
     there = rung.invert(fit, 2.05, **given)
     assert rung.forecast(fit, **given, **{there.solved_for: there.value}).value == pytest.approx(2.05, rel=1e-9)
     assert there.law_interval[0] < there.value < (there.law_interval[1] or np.inf)
+
+
+def test_the_ends_of_an_inversion_are_where_the_wish_leaves_the_interval(fit):
+    answer = rung.invert(fit, 2.3, D=1e11)
+    for name in ("law_interval", "run_interval"):
+        for side, size in enumerate(getattr(answer, name)):
+            # At the smaller size the law lies too high: its lower end meets the wish, and the other way round.
+            ends = getattr(rung.forecast(fit, N=size, D=1e11), name)
+            assert ends[side] == pytest.approx(2.3, rel=3e-4)
 
 
 def test_tokens_per_parameter_tie_size_and_data(fit):
@@ -195,3 +208,23 @@ def test_noise_and_law_are_independent_in_a_new_run():
     law, run = (np.log(high / low) for low, high in (ahead.law_interval, ahead.run_interval))
     noise = float(np.diff(np.quantile(fit.noise, [0.05, 0.95]))[0])
     assert run == pytest.approx(np.hypot(law, noise), rel=0.12)
+
+
+def test_a_law_that_its_rows_do_not_bound_stands_where_it_stands_in_a_combined_forecast(monkeypatch):
+    """One vote in six with an open interval must not open that of all."""
+    runs = isoflop()
+    selection = rung.select(runs, ["chinchilla", "densing-loss"])
+    before = rung.forecast_selection(selection, N=1e10, D=1e12).law_interval
+    small = min(selection.laws, key=lambda law: law.weight).fit.law.name
+    combine = sys.modules["rung.forecast.combine"]
+    ends_of = combine.law_ends
+
+    def opened(profiler, fit, variables, levels):
+        ends = ends_of(profiler, fit, variables, levels)
+        return replace(ends, high=np.full_like(ends.high, np.inf)) if fit.law.name == small else ends
+
+    monkeypatch.setattr(combine, "law_ends", opened)
+    low, high = rung.forecast_selection(selection, N=1e10, D=1e12).law_interval
+    assert high is not None
+    assert high < 2 * before[1]
+    assert low == pytest.approx(before[0], rel=0.02)

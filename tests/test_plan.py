@@ -1,6 +1,7 @@
 """Decisions: allocation under a cost, the three approaches, price, learning rate and batch, and the next runs."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -8,6 +9,7 @@ import pytest
 
 import rung
 from rung.errors import PlanError
+from rung.laws import law_book
 from rung.plan import (
     Cluster,
     Grid,
@@ -24,6 +26,10 @@ from rung.plan import (
     round_batch,
     tune,
 )
+from rung.plan.frontier import Optima
+from rung.plan.greedy import Aims, Candidates, buy
+from rung.plan.knowledge import known_from_book
+from rung.plan.task import make_task
 from test_backtest import isoflop
 
 LAW = "E + A / N^alpha + B / D^beta"
@@ -505,3 +511,103 @@ class TestCommands:
         assert said in done.stderr
         assert "Traceback" not in done.stderr
         assert not list(tmp_path.iterdir())
+
+
+class TestOptima:
+    """The best point as a quantity of the coefficients: its derivatives are those of solving again."""
+
+    @pytest.mark.parametrize(
+        ("cost", "unique"), [("6*N*D", None), (SERVING, None), ("6*N*D", 5e9)], ids=["plain", "serving", "repeats"]
+    )
+    def test_derivatives(self, surface, cost, unique):
+        task = make_task(surface, cost, unique=unique)
+        budget, size = float(np.log(1e22)), len(task.theta)
+        best = task.frontier.best(task.theta[None, :], np.array([budget]))[0]
+        _, slopes = Optima(task.frontier, budget, best, task.places, (0, 1)).evaluate(task.theta[None, :])
+        for place in range(size):
+            step = 1e-4 * np.eye(size)[place]
+            ends = [task.frontier.best((task.theta + side * step)[None, :], np.array([budget]))[0] for side in (1, -1)]
+            assert slopes[place, 0] == pytest.approx((ends[0] - ends[1]) / 2e-4, rel=1e-3, abs=1e-6)
+
+    def test_the_usable_size_of_one_exponent_is_the_published_one(self):
+        """U (A / B)^(1 / alpha), arXiv:2305.16264, and with it the whole law of the book."""
+        runs = isoflop(noise=0.002)
+        loss = 1.7 + 480 / runs["params"] ** 0.35 + 900 / runs["tokens"] ** 0.35
+        fit = rung.fit(runs.with_columns(loss=loss), "E + A / N^alpha + B / D^alpha", draws=0)
+        task = make_task(fit, unique=1e9)
+        v = fit.values
+        usable = task.frontier.repeats.size
+        assert np.exp(usable.log_size) == pytest.approx(1e9 * (v["A"] / v["B"]) ** (1 / v["alpha"]), rel=1e-9)
+        slopes = dict(zip(fit.coefficients, usable.slopes, strict=True))
+        assert slopes["A"] == pytest.approx(1 / v["alpha"], rel=1e-5)
+        assert slopes["E"] == pytest.approx(0, abs=1e-6)
+        said = rung.allocate(fit, flops=1e22, unique_tokens=1e9)
+        entry = law_book()["muennighoff-2023"]
+        point = {"N": said.choices["params"].value, "D": said.choices["tokens"].value, "U": 1e9}
+        constants = {**v, "RN": entry.constants["RN"], "RD": entry.constants["RD"]}
+        assert said.loss == pytest.approx(float(entry.law.value(constants, point)), rel=1e-9)
+
+    def test_repeats_do_not_make_it_surer(self, surface):
+        """The size that the tokens can use is itself uncertain: held still, the interval would be a tenth as wide."""
+        low, high = rung.allocate(surface, flops=1e23, unique_tokens=5e9).choices["params"].interval
+        free_low, free_high = rung.allocate(surface, flops=1e23).choices["params"].interval
+        assert np.log(high / low) > 0.2 * np.log(free_high / free_low)
+
+
+class TestBuying:
+    def knowledge(self, **changes):
+        rng = np.random.default_rng(0)
+        root = rng.standard_normal((3, 3))
+        known = known_from_book("kaplan-n", {"N": (1e6, 1e9)}, 0.01)
+        return replace(known, covariance_KK=root @ root.T, variance=0.04, stray=0.0, largest=0.0, **changes)
+
+    def candidates(self, count=6):
+        rng = np.random.default_rng(1)
+        return Candidates(
+            slopes_KM=rng.standard_normal((3, count)), prices=np.ones(count), sizes=np.linspace(-3, 2, count)
+        )
+
+    def aims(self, size=-np.inf):
+        return Aims(names=("one",), values=np.zeros(1), slopes_QK=np.array([[1.0, 0.5, -0.3]]), sizes=np.array([size]))
+
+    def test_what_is_left_is_what_all_rows_together_leave(self):
+        known, runs, aims = self.knowledge(), self.candidates(), self.aims()
+        plan = buy(known, runs, aims, 10.0, 0.0, 4)
+        J = runs.slopes_KM[:, plan.chosen]
+        exact = np.linalg.inv(np.linalg.inv(known.covariance_KK) + J @ J.T / known.variance)
+        assert plan.known[1] == pytest.approx(aims.known(exact), rel=1e-9)
+        assert len(plan.chosen) == 4
+
+    def test_the_first_run_is_the_best_single_one(self):
+        known, runs, aims = self.knowledge(), self.candidates(), self.aims()
+        left = []
+        for row in runs.slopes_KM.T:
+            exact = np.linalg.inv(np.linalg.inv(known.covariance_KK) + np.outer(row, row) / known.variance)
+            left.append(aims.known(exact)[0])
+        assert buy(known, runs, aims, 10.0, 0.0, 1).chosen[0] == np.argmin(left)
+
+    def test_a_larger_run_shortens_the_way(self):
+        known, runs = replace(self.knowledge(), stray=50.0), self.candidates()
+        plan = buy(known, runs, self.aims(size=10.0), 1.0, 0.0, 1)
+        assert plan.chosen[0] == np.argmax(runs.sizes)
+        assert plan.stray[0] - plan.stray[1] == pytest.approx(50.0 * 2.0)
+
+    def test_the_budget_is_kept(self):
+        runs = replace(self.candidates(), prices=np.array([3.0, 2.0, 2.0, 5.0, 1.0, 1.0]))
+        plan = buy(self.knowledge(), runs, self.aims(), 4.0, 0.5, 10)
+        assert runs.prices[plan.chosen].sum() <= 4
+
+    def test_from_the_book_an_interval_is_as_wide_as_is_assumed(self):
+        """Exponents and the floor known to a fifth, the rest to a factor of e, one standard deviation each."""
+        entry = law_book()["besiroglu-2024"]
+        point = {"N": 7e10, "D": 1.4e12}
+        plan = rung.next_runs(
+            "besiroglu-2024", budget=1e20, targets=[point], box={"N": (1e7, 1e9), "D": (1e8, 1e11)}, most=1
+        )
+        columns = {name: np.array([value]) for name, value in point.items()}
+        gradient = entry.law.gradient(entry.constants, columns)
+        loss = float(entry.law.value(entry.constants, point))
+        spreads = {"E": 0.2, "alpha": 0.2, "beta": 0.2, "A": 1.0, "B": 1.0}
+        variance = sum((gradient[name][0] * entry.constants[name] * spreads[name] / loss) ** 2 for name in spreads)
+        low, high = plan.targets[0].before
+        assert np.log(high / low) / 2 == pytest.approx(1.645 * np.sqrt(variance), rel=1e-3)

@@ -52,6 +52,14 @@ def test_a_sharp_one_holds_the_coefficient_and_narrows_the_others():
     assert widths[0] < 0.2 * widths[1]
 
 
+def test_where_the_prior_alone_speaks_its_error_is_the_error():
+    """Under a robust objective too: without its own share of the sandwich the coefficient would seem known exactly."""
+    fit = rung.fit(isoflop(noise=0.01), LAW, prior={"alpha": "0.35+-0.002"}, draws=0)
+    assert fit.coefficients["alpha"].std_error == pytest.approx(0.002, rel=0.05)
+    half = (fit.coefficients["alpha"].high - fit.coefficients["alpha"].low) / 2
+    assert half == pytest.approx(1.665 * 0.002, rel=0.05)
+
+
 def test_it_tells_apart_what_the_table_cannot():
     rng = np.random.default_rng(0)
     params = np.geomspace(1e7, 1e10, 40)

@@ -10,6 +10,7 @@ import pytest
 import rung
 from rung.errors import WorthError
 from rung.worth import compare, density, density_trend, experts_needed, treatment_lift
+from rung.worth.lift import _Shift
 from test_backtest import isoflop
 
 
@@ -75,6 +76,46 @@ class TestCompare:
         said = compared(ladder(noise=5e-4), ladder(1, floor=1.5, noise=5e-4))
         assert said.verdict == "change of floor"
         assert said.floor.low < 1.5 / 1.7 < said.floor.high
+        for one in said.by_scale:
+            # The control's law read backwards at the treated one's loss.
+            lost = 1.5 + 400 / one.at**0.3
+            assert one.value == pytest.approx((400 / (lost - 1.7)) ** (1 / 0.3) / one.at, rel=0.05)
+
+    def test_at_no_scale_where_the_floor_of_the_control_lies_above(self):
+        said = compared(ladder(noise=5e-4, factor=40.0), ladder(1, floor=1.5, factor=40.0, noise=5e-4))
+        assert np.isnan(said.by_scale[-1].value)
+        assert said.to_dict()["by_scale"][-1]["value"] is None
+
+    def test_curves_that_cross_are_judged_at_the_largest_scale(self):
+        said = compared(ladder(alpha=0.25, factor=150.0, noise=0.002), ladder(1, alpha=0.33, factor=700.0, noise=0.002))
+        assert said.constant[0].high < 1 < said.by_scale[-1].low
+        assert said.better == "B"
+        assert said.dominant is None
+
+    def test_a_change_of_which_the_form_is_open(self):
+        said = compared(ladder(2, noise=0.01), ladder(1002, noise=0.01, alpha=0.33, factor=500.0))
+        assert said.verdict == "changes with scale, by exponent or floor"
+
+    def test_to_call_one_better_takes_more_than_an_interval(self):
+        said = compared(ladder(5, noise=0.01), ladder(1005, 1.07, noise=0.01))
+        assert said.constant[0].low > 1
+        assert said.better is None
+
+    def test_over_a_surface_another_exponent_is_told_at_the_best_allocation(self):
+        runs = isoflop(noise=0.0)
+        n, d = runs["params"].to_numpy(), runs["tokens"].to_numpy()
+        fits = []
+        tables = []
+        for seed, (alpha, beta) in enumerate(((0.35, 0.37), (0.37, 0.40))):
+            rng = np.random.default_rng(seed)
+            loss = 1.7 + 480 / n**alpha + 1500 / d**beta
+            exact = runs.with_columns(loss=pl.Series(loss))
+            fits.append(rung.fit(exact, "E + A / N^alpha + B / D^beta", draws=0))
+            tables.append(exact.with_columns(loss=pl.Series(loss * np.exp(2e-4 * rng.standard_normal(len(n))))))
+        for one in compared(*tables).by_scale:
+            reached = rung.allocate(fits[1], flops=max(one.at, 1.1e18)).loss
+            needed = rung.allocate(fits[0], loss=reached).budget
+            assert one.value == pytest.approx(needed / one.at, rel=0.15)
 
     def test_noise_that_matched_runs_share_is_paired_away(self):
         rng = np.random.default_rng(3)
@@ -259,6 +300,15 @@ class TestLift:
         assert not said.slope_changes
         assert [name for name, _ in said.fell] == ["other"]
         assert treatment_lift(curve(0, 10, 0), curve(8, 20, 0), "skill").slope_changes
+
+    def test_the_multiplier_s_derivatives_are_those_of_small_steps(self):
+        shift = _Shift(np.array([1.0, -1.0, 0.0]), 2)
+        point = np.array([[0.9, 0.2, 0.35]])
+        _, slopes = shift.evaluate(point)
+        for place in range(3):
+            step = 1e-6 * np.eye(3)[[place]]
+            moved = (shift.evaluate(point + step)[0] - shift.evaluate(point - step)[0]) / 2e-6
+            assert slopes[place, 0, 0] == pytest.approx(moved[0, 0], rel=1e-6, abs=1e-9)
 
     def test_too_few_sizes(self):
         curve = pl.DataFrame({"params": [1e8, 1e9], "skill": [1.0, 2.0]})

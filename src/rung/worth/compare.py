@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from rung.errors import WorthError
@@ -23,6 +24,9 @@ MARGIN = 1.25
 
 _SURE = 0.95
 _FEWEST_PAIRS = 4
+_ALONE = 4
+"""Runs for each scale of the law up to which one recipe by itself is not asked for its irreducible loss."""
+
 _POINTS = 5
 _SHARED_NOISE = 0.5
 """Correlation of the residuals of matched runs from which they are taken as pairs."""
@@ -132,7 +136,9 @@ def _fits(
 
     constant = fit("constant", floor=floor is not False)
     if floor is None:
-        floor = _shows_floor(constant)
+        floor = _shows_floor(constant) or any(
+            _alone(ladders, one, objective, seed) for one in (ladders.control, ladders.treated)
+        )
         constant = constant if floor else fit("constant", floor=floor)
     first, second = len(ladders.control), len(ladders.treated)
     correlation = _correlation(constant, first, pairs)
@@ -146,9 +152,16 @@ def _fits(
     )
 
 
-def _law(axes: Sequence[str], kind: str, *, floor: bool) -> str:
+def _alone(ladders: Ladders, ladder: pl.DataFrame, objective: str, seed: int) -> bool:
+    """Whether one recipe by itself shows an irreducible loss: where the floors differ, one for both may show none."""
+    law = _law(ladders.axes, "constant", floor=True, own="")
+    if len(ladder) <= _ALONE * len(ladders.axes):
+        return False
+    return _shows_floor(fitted(ladder, law, target=ladders.target, objective=objective, seed=seed))
+
+
+def _law(axes: Sequence[str], kind: str, *, floor: bool, own: str = "[recipe]") -> str:
     """The law of both recipes, in which factors differ, and one thing more."""
-    own = "[recipe]"
     rest = f"E{own if kind == 'floor' else ''} + " if floor else ""
     power = own if kind == "exponent" else ""
     symbols = {"params": "N", "tokens": "D", "flops": "C"}

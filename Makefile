@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 RUNS := examples/python-stdlib/runs.csv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs bench clean
+.PHONY: help demo test check docs bench bench-long clean
 
 help: ## Print the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -45,6 +45,15 @@ bench: $(STAMP) ## Measure against peers, in one run on this machine
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/commands.py
 	$(BIN)/python benchmarks/large.py
+	$(BIN)/python benchmarks/decisions.py
+
+bench-long: $(STAMP) ## Measure coverage, warnings, published studies and real pools: hours
+	$(BIN)/python benchmarks/coverage.py --repeats 500
+	$(BIN)/python benchmarks/diagnosis.py
+	$(BIN)/python benchmarks/together.py
+	$(BIN)/python benchmarks/starts.py
+	$(BIN)/python benchmarks/truth.py
+	$(BIN)/python benchmarks/pools.py
 
 clean: ## Remove what the targets made
 	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

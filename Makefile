@@ -11,7 +11,7 @@ RUNS := examples/python-stdlib/runs.csv
 .PHONY: help demo test check docs bench bench-long clean
 
 help: ## Print the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
 $(STAMP): pyproject.toml
 	@command -v uv >/dev/null 2>&1 && { [ -x $(BIN)/python ] || uv venv --python $(PYTHON) $(VENV); } || { [ -x $(BIN)/pip ] || $(PYTHON) -m venv $(VENV); }

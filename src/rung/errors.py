@@ -39,6 +39,10 @@ class WorthError(RungError):
     """What a recipe is worth cannot be told: ladders too poor, or out of reach of one another."""
 
 
+class LadderError(RungError):
+    """A ladder cannot be read, checked or trained: a file, a size, a corpus, a folder or a launcher that does not serve."""
+
+
 class ReportError(RungError):
     """A figure, a page or a result file cannot be written."""
 

@@ -29,6 +29,7 @@ VERBS: dict[str, tuple[str, str]] = {
     ),
     "density": ("rung.cli.density:density", "Effective size and capacity density against a reference ladder."),
     "cost": ("rung.cli.cost:cost", "Hours, money, energy and memory of a training."),
+    "ladder": ("rung.cli.ladder:app", "Train the rungs of a ladder file: check it, run it, watch it, get its table."),
     "reproduce": ("rung.cli.reproduce:reproduce", "The papers: a claim of each, checked here."),
     "laws": ("rung.cli.laws:laws", "The law book: published laws with source, convention and constants."),
 }
@@ -45,4 +46,5 @@ app = App(
     default_parameter=Parameter(show_default=False),
 )
 for _name, (_target, _help) in VERBS.items():
-    app.command(_target, name=_name, help=_help, help_formatter="default")
+    # A verb of several commands is an app of its own, which says how its help looks.
+    app.command(_target, name=_name, help=_help, **({} if _target.endswith(":app") else {"help_formatter": "default"}))

@@ -39,6 +39,7 @@ def next_(
     loss_column: Annotated[str | None, Parameter(group=ROWS)] = None,
     objective: Annotated[str | None, Parameter(group=ROWS)] = None,
     rows: Selection = Selection(),  # noqa: B008  # frozen
+    like: str | None = None,
     output: Annotated[str | None, Parameter(name=["-o", "--output"])] = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
@@ -72,14 +73,18 @@ def next_(
         As for rung fit.
     level
         Coverage of the intervals; 0.9 by default.
+    like
+        A ladder file whose family, corpus and recipe the plan's ladder file takes over.
     output
-        Write the plan: .csv, or .toml for a ladder file.
+        Write the plan: .csv, or .toml for a ladder file, which rung ladder run trains.
     json
         Print one JSON object instead of text.
     """
     from rung.files import require_writable, write_text
+    from rung.ladder import head_of
     from rung.plan import cost as price_of
     from rung.plan import next_runs
+    from rung.plan.next import HEAD
     from rung.runs import read_runs
     from rung.units import parse_number
 
@@ -87,6 +92,9 @@ def next_(
         if not output.lower().endswith((".csv", ".toml")):
             raise ReportError(f"-o {output}: a plan is written as .csv or, as a ladder file, .toml.")
         require_writable(output)
+    if like and not (output and output.lower().endswith(".toml")):
+        raise PlanError("--like is for a plan that is written as a ladder file: -o plan.toml.")
+    head = head_of(like) if like else HEAD
     allowed = flops_of(machines, spend, budget=budget)
     if allowed is None:
         raise PlanError("give a budget: --budget 1e21, or --hours, --days, --money with --hardware.")
@@ -107,7 +115,7 @@ def next_(
         noise=noise,
     )
     if output:
-        write_text(output, found.to_csv() if output.lower().endswith(".csv") else found.to_ladder())
+        write_text(output, found.to_csv() if output.lower().endswith(".csv") else found.to_ladder(head))
     cluster = cluster_of(machines)
     price = price_of(found.spent, cluster) if cluster else None
     if json:

@@ -33,6 +33,19 @@ POWERS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 """Powers of the cost by which gains are divided, each tried."""
 
 MOST = 100
+
+HEAD = """
+# What the runs are: change it to your own, or plan with --like LADDER.toml. rung ladder families lists what there is.
+[family]
+name = "gpt"
+head_width = 8
+aspect = 16.0
+
+[corpus]
+name = "python"       # the source of Python's standard library; your text: name = "text", path = "FOLDER"
+"""
+"""What a ladder file says beside its runs, where nobody said otherwise."""
+
 _PER_AXIS = 25
 _MOSTLY = 0.5
 
@@ -121,11 +134,16 @@ class NextRuns:
         rows = [",".join(f"{value:.6g}" for value in (*one.inputs.values(), one.cost)) for one in self.runs]
         return "\n".join([",".join(columns), *rows]) + "\n"
 
-    def to_ladder(self) -> str:
-        """The runs as a ladder file: a [[rung]] each."""
-        lines = [f"# {len(self.runs)} runs for {format_count(self.budget)} by {self.cost}, most useful first."]
+    def to_ladder(self, head: str = HEAD) -> str:
+        """The runs as a ladder file: a [[rung]] each, below what the file says of family, corpus and recipe."""
+        lines = [
+            f"# {len(self.runs)} runs for {format_count(self.budget)} by {self.cost}, most useful first.",
+            "",
+            head.strip(),
+        ]
         for one in self.runs:
-            lines += ["", "[[rung]]", *(f"{name} = {value:.6g}" for name, value in one.inputs.items())]
+            named = (("steps" if name == "step" else name, value) for name, value in one.inputs.items())
+            lines += ["", "[[rung]]", *(f"{name} = {value:.6g}" for name, value in named)]
         return "\n".join(lines) + "\n"
 
 

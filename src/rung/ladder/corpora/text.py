@@ -1,0 +1,325 @@
+"""Text of files and folders, as bytes or tokens: windows that come once before any comes again."""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import io
+import json
+import os
+import sysconfig
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rung.errors import LadderError
+from rung.files import write_all
+from rung.ladder.corpora.corpus import HeldOut, Items, places, require_vocab
+from rung.ladder.families import Family
+
+Document = tuple[str, bytes]
+"""A name, which decides whether it is held out, and its text in UTF-8, or its tokens' numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Windows of context + 1 tokens, the last token of one being the first of the next.
+
+    Attributes:
+        train: Tokens to train on (n,), mapped from a file where they are kept.
+        held: Tokens held out (m,).
+        context: Tokens that a window predicts [count].
+    """
+
+    train: NDArray[Any]
+    held: NDArray[Any]
+    context: int
+
+    @property
+    def unique_items(self) -> int:
+        return (len(self.train) - 1) // self.context
+
+    def batch(self, key: tuple[int, ...], first: int, count: int) -> Items:
+        starts = places(key, first, count, self.unique_items) * self.context
+        return (self.train[starts[:, None] + np.arange(self.context + 1)],)
+
+    def limited(self, tokens: int) -> Windows:
+        """The same held-out text, and only the first so many tokens to train on."""
+        return Windows(self.train[: tokens + 1], self.held, self.context)
+
+    def held_out(self, count: int) -> Mapping[str, HeldOut]:
+        """Windows at even distances through the held-out text."""
+        most = max(1, (len(self.held) - 1) // self.context)
+        starts = np.linspace(0, len(self.held) - self.context - 1, min(count, most)).astype(int)
+        return {"": HeldOut(items=(self.held[starts[:, None] + np.arange(self.context + 1)],))}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """Files or folders of text: plain, JSONL or Parquet; one byte is one token unless a tokenizer is named.
+
+    Held out is a document whose name (path, and row or part) has a hash that says so: the same whatever else there is.
+
+    Attributes:
+        path: File or folder, or several.
+        pattern: Names of the files of a folder that are read, in it and below.
+        exclude: Names of folders whose files are left out.
+        field: The column of JSONL and Parquet that holds the text.
+        separator: What parts the documents of a plain file; by default a file is one document.
+        tokenizer: A tokenizer.json, or a name on the Hugging Face hub; bytes by default.
+        held_out: Share of documents held out.
+    """
+
+    path: str | tuple[str, ...]
+    pattern: str = "*"
+    exclude: tuple[str, ...] = ()
+    field: str = "text"
+    separator: str = ""
+    tokenizer: str = ""
+    held_out: float = 0.05
+
+    @property
+    def data(self) -> str:
+        return "tokens"
+
+    def open(self, family: Family, keep: Path | None) -> Windows:
+        files = list(self._files())
+        if not files:
+            raise LadderError(f"corpus: no file at {self.path!r} matches {self.pattern!r}.")
+        stamp = [(name, file.stat().st_size, file.stat().st_mtime_ns) for name, file in files]
+        return windows(
+            lambda: self._documents(files),
+            (repr(self), stamp),
+            family,
+            keep,
+            tokenizer=self.tokenizer,
+            held_out=self.held_out,
+            what=f"corpus {self.path!r}",
+        )
+
+    def _files(self) -> Iterator[tuple[str, Path]]:
+        """Every file by its name within what the user named."""
+        for place in (self.path,) if isinstance(self.path, str) else self.path:
+            root = Path(place).expanduser()
+            if root.is_file():
+                yield root.name, root
+            elif root.is_dir():
+                yield from ((file.relative_to(root).as_posix(), file) for file in sorted(self._below(root)))
+            else:
+                raise LadderError(f"corpus: there is no file or folder {place!r}.")
+
+    def _below(self, root: Path) -> Iterator[Path]:
+        """Files below a folder; what is left out is not walked, since it may hold far more than what is read."""
+        for folder, inner, names in os.walk(root):
+            inner[:] = [name for name in inner if name not in self.exclude]
+            here = Path(folder)
+            yield from (here / name for name in fnmatch.filter(names, self.pattern))
+
+    def _documents(self, files: Sequence[tuple[str, Path]]) -> Iterator[Document]:
+        for name, file in files:
+            kind = file.suffix.lower()
+            if kind in {".jsonl", ".ndjson"}:
+                yield from _jsonl(name, file, self.field)
+            elif kind in {".parquet", ".pq"}:
+                yield from _parquet(name, file, self.field)
+            elif self.separator:
+                parts = file.read_bytes().split(self.separator.encode())
+                yield from ((f"{name}:{place}", part) for place, part in enumerate(parts) if part.strip())
+            else:
+                yield name, file.read_bytes()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PythonSource:
+    """Source text of the running interpreter's standard library, which is on every machine that Rung is on; its tests and bundled packages are left out."""
+
+    @property
+    def data(self) -> str:
+        return "tokens"
+
+    def open(self, family: Family, keep: Path | None) -> Windows:
+        return Text(
+            path=sysconfig.get_paths()["stdlib"],
+            pattern="*.py",
+            exclude=("site-packages", "test", "tests", "idlelib", "lib2to3", "ensurepip"),
+        ).open(family, keep)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hub:
+    """A data set of the Hugging Face hub, or of a local folder that its library reads.
+
+    Attributes:
+        path: Its name, or a folder or file.
+        config: Its configuration, where it has several.
+        split: Which split.
+        revision: A commit or tag.
+        field: The column that holds the text.
+        tokenizer: As for text.
+        held_out: Share of rows held out.
+    """
+
+    path: str
+    config: str = ""
+    split: str = "train"
+    revision: str = ""
+    field: str = "text"
+    tokenizer: str = ""
+    held_out: float = 0.05
+
+    @property
+    def data(self) -> str:
+        return "tokens"
+
+    def open(self, family: Family, keep: Path | None) -> Windows:
+        return windows(
+            self._documents,
+            (repr(self),),
+            family,
+            keep,
+            tokenizer=self.tokenizer,
+            held_out=self.held_out,
+            what=f"data set {self.path!r}",
+        )
+
+    def _documents(self) -> Iterator[Document]:
+        try:
+            from datasets import load_dataset
+        except ModuleNotFoundError:
+            raise LadderError('the corpus hub needs datasets: pip install "rung[hub]".') from None
+        try:
+            rows = load_dataset(self.path, self.config or None, split=self.split, revision=self.revision or None)
+        except (OSError, ValueError) as error:
+            raise LadderError(
+                f"data set {self.path!r} cannot be loaded: {str(error).strip().splitlines()[0]}"
+            ) from None
+        if self.field not in rows.column_names:
+            raise LadderError(
+                f"data set {self.path!r} has no column {self.field!r}; it has {', '.join(rows.column_names)}."
+            )
+        for place, text in enumerate(rows[self.field]):
+            yield f"{self.split}:{place}", str(text).encode()
+
+
+def windows(
+    documents: Any,
+    identity: Any,
+    family: Family,
+    keep: Path | None,
+    *,
+    tokenizer: str,
+    held_out: float,
+    what: str,
+) -> Windows:
+    """Tokens of documents as windows; kept in a folder by what they were made of, and mapped from there.
+
+    Raises:
+        LadderError: There is too little of them for one window to train on and one held out.
+    """
+    if not 0 < held_out < 1:
+        raise LadderError(f"held_out = {held_out:g} must lie between 0 and 1, such as 0.05.")
+    encode, vocab = _encoder(tokenizer)
+    require_vocab(family, vocab, what)
+    context = family.item_tokens
+    if keep is None:
+        train, held = _tokens(documents(), encode, vocab, held_out)
+    else:
+        name = hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
+        paths = [keep / f"{name}-{part}.npy" for part in ("train", "held")]
+        if not all(path.exists() for path in paths):
+            keep.mkdir(parents=True, exist_ok=True)
+            parts = _tokens(documents(), encode, vocab, held_out)
+            write_all({path: _npy(part) for path, part in zip(paths, parts, strict=True)})
+        train, held = (np.load(path, mmap_mode="r") for path in paths)
+    for tokens, use, remedy in (
+        (train, "train on", "Give more text, or a smaller context in [family]."),
+        (
+            held,
+            "hold out",
+            "Documents are held out whole: give more of them, part a file with separator, or raise held_out.",
+        ),
+    ):
+        if len(tokens) <= context:
+            raise LadderError(
+                f"{what}: {len(tokens)} tokens to {use}, and one window takes {context + 1} (context + 1). {remedy}"
+            )
+    return Windows(train, held, context)
+
+
+def _tokens(
+    documents: Iterator[Document], encode: Any, vocab: int, held_out: float
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Tokens to train on, documents shuffled, and tokens held out."""
+    kept: list[NDArray[Any]] = []
+    held: list[NDArray[Any]] = []
+    among = round(1 / held_out)
+    for name, text in documents:
+        digest = hashlib.sha256(name.encode()).digest()
+        (held if int.from_bytes(digest[:1], "big") % among == 0 else kept).append(encode(text))
+    kind = np.uint8 if vocab <= 1 << 8 else np.uint16 if vocab <= 1 << 16 else np.uint32
+    order = np.random.default_rng(0).permutation(len(kept))
+    empty = np.zeros(0, kind)
+    return (
+        np.concatenate([empty, *(kept[place] for place in order)]).astype(kind),
+        np.concatenate([empty, *held]).astype(kind),
+    )
+
+
+def _encoder(tokenizer: str) -> tuple[Any, int]:
+    """From the bytes of a document to its tokens, an end after each; and how many tokens there are."""
+    if not tokenizer:
+        return lambda text: np.frombuffer(text + b"\0", np.uint8), 256
+    try:
+        from tokenizers import Tokenizer
+    except ModuleNotFoundError:
+        raise LadderError('a tokenizer needs tokenizers: pip install "rung[hub]".') from None
+    try:
+        known = Tokenizer.from_file(tokenizer) if Path(tokenizer).exists() else Tokenizer.from_pretrained(tokenizer)
+    except Exception as error:  # noqa: BLE001  # the library raises bare Exceptions, of which the text is all there is
+        raise LadderError(f"tokenizer {tokenizer!r} cannot be loaded: {str(error).strip().splitlines()[0]}") from None
+    end = next(
+        (known.token_to_id(name) for name in ("<|endoftext|>", "</s>", "<eos>") if known.token_to_id(name)), None
+    )
+    tail = [] if end is None else [end]
+    return lambda text: np.array(known.encode(text.decode("utf-8", "replace")).ids + tail), known.get_vocab_size()
+
+
+def _npy(values: NDArray[Any]) -> bytes:
+    out = io.BytesIO()
+    np.save(out, values)
+    return out.getvalue()
+
+
+def _jsonl(name: str, file: Path, field: str) -> Iterator[Document]:
+    with file.open(encoding="utf-8", errors="replace") as lines:
+        for place, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise LadderError(f"{file}, line {place}: not JSON ({error.msg}).") from None
+            if not isinstance(row, dict) or not isinstance(row.get(field), str):
+                found = ", ".join(row) if isinstance(row, dict) else type(row).__name__
+                raise LadderError(
+                    f"{file}, line {place}: no text in {field!r}; it has {found}. Name the field: field = ..."
+                )
+            yield f"{name}:{place}", row[field].encode()
+
+
+def _parquet(name: str, file: Path, field: str) -> Iterator[Document]:
+    import polars as pl
+
+    try:
+        column = pl.read_parquet(file, columns=[field])[field]
+    except pl.exceptions.ColumnNotFoundError:
+        found = ", ".join(pl.read_parquet_schema(file))
+        raise LadderError(f"{file}: no column {field!r}; it has {found}. Name it: field = ...") from None
+    except pl.exceptions.PolarsError as error:
+        raise LadderError(f"{file} cannot be read as Parquet: {str(error).strip().splitlines()[0]}") from None
+    for place, text in enumerate(column.cast(pl.String).fill_null("")):
+        yield f"{name}:{place}", text.encode()

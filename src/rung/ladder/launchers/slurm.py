@@ -1,0 +1,79 @@
+"""SLURM, through submitit: a job for each run, in an array."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rung.errors import LadderError
+from rung.ladder.folder import RunFolder
+from rung.ladder.launchers import Job, carry_out, not_installed
+
+_POLL_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A run as submitit sends it; a job that is preempted or out of time is submitted again and goes on."""
+
+    job: Job
+
+    def __call__(self, path: Path) -> str:
+        return carry_out(path, self.job, lambda: False)
+
+    def checkpoint(self, path: Path) -> Any:
+        """What to submit when the job is about to be ended."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self, path)
+
+
+class Slurm:
+    """Jobs of a SLURM cluster that shares this folder; `workers` of them at once.
+
+    [launch.options] are submitit's parameters: timeout_min, slurm_partition, gpus_per_node, mem_gb and the like.
+    """
+
+    def __init__(self, job: Job) -> None:
+        try:
+            import submitit
+        except ModuleNotFoundError:
+            raise not_installed("slurm", "submitit") from None
+        options = dict(job.launch.options)
+        self.job = job
+        self.poll_s = float(options.pop("poll_s", _POLL_S))
+        try:
+            self.executor = submitit.AutoExecutor(
+                folder=job.keep.parent / ".slurm" / "%j", cluster=options.pop("cluster", "slurm")
+            )
+            self.executor.update_parameters(
+                slurm_array_parallelism=job.launch.workers, **{"cpus_per_task": job.launch.threads or 1, **options}
+            )
+        except (NameError, ValueError, TypeError, RuntimeError) as error:
+            text = str(error).strip().splitlines()[0]
+            raise LadderError(
+                f'launcher = "slurm": {text}. Is sbatch on this machine, and are [launch.options] submitit\'s parameters?'
+            ) from None
+
+    def launch(self, queue: deque[RunFolder]) -> Iterator[RunFolder]:
+        running: list[tuple[Any, RunFolder]] = []
+        try:
+            while queue or running:
+                if queue:
+                    folders = [queue.popleft() for _ in range(len(queue))]
+                    jobs = self.executor.map_array(Task(self.job), [folder.path.resolve() for folder in folders])
+                    running += zip(jobs, folders, strict=True)
+                ended = [(job, folder) for job, folder in running if job.done()]
+                running = [pair for pair in running if pair not in ended]
+                for _, folder in ended:
+                    yield folder
+                if running and not ended:
+                    time.sleep(self.poll_s)
+        except KeyboardInterrupt:
+            for job, _ in running:
+                job.cancel()
+            raise

@@ -1,0 +1,143 @@
+"""Carrying a ladder out: what is not done yet is given to a launcher, and what was lost is taken up again."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rung.errors import LadderError
+from rung.ladder.file import Ladder, Track
+from rung.ladder.folder import DONE, FAILED, RunFolder, run_folders
+from rung.ladder.launch import Launch
+from rung.ladder.launchers import Job, make_launcher
+
+CORPORA = ".corpora"
+"""Where a ladder keeps its corpora, in its output folder."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How far a run is.
+
+    Attributes:
+        run: Its name.
+        status: planned, running, stopped, done or failed.
+        reason: Why it failed; None otherwise.
+        step: Steps logged.
+        steps: Steps in all.
+        loss: Its last held-out loss, or the last training loss; None before the first.
+        time_s: Seconds trained.
+    """
+
+    run: str
+    status: str
+    reason: str | None
+    step: int
+    steps: int
+    loss: float | None
+    time_s: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """The standing as plain values."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+def prepare(ladder: Ladder) -> list[RunFolder]:
+    """A folder for every run of a ladder; nothing is made if one of them belongs to another run.
+
+    Raises:
+        LadderError: A folder holds another run of that name.
+    """
+    folders = [RunFolder(ladder.output / rung.name) for rung in ladder.rungs]
+    for there in (True, False):
+        for folder, rung in zip(folders, ladder.rungs, strict=True):
+            if folder.path.exists() is there:
+                folder.prepare(rung)
+    return folders
+
+
+def carry_out_all(
+    folders: Sequence[RunFolder],
+    launch: Launch,
+    track: Track,
+    *,
+    any_code: bool = False,
+    failed_too: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+) -> list[Standing]:
+    """Train what is not done; how every run stands in the end.
+
+    A run that fails is left with its reason, and the others go on. A run whose worker was lost is taken up from its last
+    checkpoint, `launch.retries` times.
+
+    Args:
+        folders: The runs.
+        launch: Where and how.
+        track: Where they are logged beside.
+        any_code: Whether to go on with runs that other code began.
+        failed_too: Whether runs that failed are tried once more.
+        say: Takes sentences for the user.
+
+    Raises:
+        LadderError: A run cannot be begun: its launcher is not installed, or other code began it.
+    """
+    ended = {DONE} if failed_too else {DONE, FAILED}
+    waiting = deque(folder for folder in folders if folder.status not in ended)
+    if not any_code:
+        for folder in waiting:
+            folder.require_code()
+    if waiting:
+        keep = folders[0].path.parent / CORPORA
+        job = Job(launch=launch, keep=keep, any_code=any_code, tracker=(track.to, track.address, track.experiment))
+        tries: dict[Path, int] = {}
+        for folder in make_launcher(job).launch(waiting):
+            if folder.status in {DONE, FAILED}:
+                continue
+            tries[folder.path] = tries.get(folder.path, 0) + 1
+            if tries[folder.path] <= launch.retries:
+                say(f"{folder.path.name}: its worker was lost; taken up again from its last checkpoint.")
+                waiting.append(folder)
+            else:
+                say(f"{folder.path.name}: its worker was lost {tries[folder.path]} times; left as it is.")
+    return list(standings(folders))
+
+
+def standings(folders: Sequence[RunFolder]) -> Iterator[Standing]:
+    """How far each run is."""
+    for folder in folders:
+        rung, last = folder.rung(), folder.last_metrics() or {}
+        state = folder.state()
+        evaluation = last.get("evaluation", {})
+        yield Standing(
+            run=rung.name,
+            status=folder.status,
+            reason=state.get("reason") if state["status"] == FAILED else None,
+            step=int(last.get("step", 0)),
+            steps=rung.steps,
+            loss=evaluation.get("loss", last.get("train_loss")),
+            time_s=float(last.get("time_s", 0.0)),
+        )
+
+
+def folders_of(place: str | Path) -> list[RunFolder]:
+    """The runs of a folder, or those of a ladder file that have been begun.
+
+    Raises:
+        LadderError: There is none.
+    """
+    path = Path(place)
+    if path.is_file():
+        from rung.ladder.file import read_ladder
+
+        ladder = read_ladder(path)
+        found = [RunFolder(ladder.output / rung.name) for rung in ladder.rungs]
+        begun = [folder for folder in found if (folder.path / "rung.json").exists()]
+        if not begun:
+            raise LadderError(
+                f"{path}: none of its {len(found)} runs has been begun. rung ladder run {path} begins them."
+            )
+        return begun
+    return run_folders(path)

@@ -1,0 +1,235 @@
+"""One run in its folder: taken up where it was left, trained to its end, logged, checkpointed, and its failures told."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from rung.errors import LadderError
+from rung.ladder.folder import DONE, FAILED, RUNNING, STOPPED, Checkpoint, RunFolder
+from rung.ladder.launch import Launch
+from rung.ladder.train import Trainer, best_device
+
+
+class Tracker(Protocol):
+    """What a run tells of itself to, beside its folder."""
+
+    def log(self, line: Mapping[str, Any]) -> None:
+        """Take one line of the metrics."""
+        ...
+
+    def end(self, status: str) -> None:
+        """Take leave."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """How a run in its folder is worked on.
+
+    Attributes:
+        launch: Device, threads, intervals.
+        keep: Where corpora are kept.
+        any_code: Whether to go on with what other code began.
+        stop: Whether to stop now; asked after every step.
+        say: Takes a sentence for the user.
+        track: Makes the tracker of a run, or None.
+    """
+
+    launch: Launch = field(default_factory=Launch)
+    keep: Path | None = None
+    any_code: bool = False
+    stop: Callable[[], bool] = lambda: False
+    say: Callable[[str], None] = lambda _: None
+    track: Callable[[RunFolder], Tracker | None] = lambda _: None
+
+
+class TrainingFailed(Exception):  # noqa: N818  # it is told to the folder and goes no further
+    """The run itself went wrong, not the machine."""
+
+
+def work_on(folder: RunFolder, work: Work) -> str:
+    """Train the run of a folder from where it was left; its status.
+
+    What goes wrong with the run (a loss that is no number, memory that is out, a corpus that cannot be read) is written into
+    its state as its failure. What goes wrong around it (a disk that is full) is raised, and the run can be resumed.
+
+    Raises:
+        LadderError: Another process writes the folder, or other code began it.
+        OSError: The folder cannot be written.
+    """
+    with folder.writing():
+        if folder.state()["status"] == DONE:
+            return DONE
+        if not work.any_code:
+            folder.require_code()
+        folder.clear_leftovers()
+        tracker = work.track(folder)
+        try:
+            status = _train(folder, work, tracker)
+        except (TrainingFailed, LadderError, torch.OutOfMemoryError, MemoryError, RuntimeError, ValueError) as error:
+            status = FAILED
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            memory = isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+            if memory:
+                reason = f"out of memory: {reason}. Set micro_batch in [recipe], or a smaller size."
+            folder.say(FAILED, reason=reason, trace=traceback.format_exc())
+            work.say(f"{folder.path.name} failed: {reason}")
+        if tracker is not None:
+            tracker.end(status)
+        return status
+
+
+def _train(folder: RunFolder, work: Work, tracker: Tracker | None) -> str:
+    launch = work.launch
+    threads = launch.threads or max(1, (os.cpu_count() or 1) // launch.workers)
+    torch.set_num_threads(threads)
+    device = best_device(launch.device)
+    rung = folder.rung()
+    where = {"device": device, "threads": threads}
+    folder.say(RUNNING, **where)
+    trainer = Trainer(rung, device=device, keep=work.keep)
+    begun = _restore(folder, trainer, work.say)
+    evaluated = rung.evaluate.steps(rung.recipe, rung.steps)
+    constant = rung.recipe.steps_before_decay(rung.steps)
+    total, count = torch.tensor(begun.pending[0], device=device), begun.pending[1]
+    clock = time.perf_counter() - begun.time_s
+    kept = time.perf_counter()
+    with folder.metrics_path.open("ab") as metrics:
+        metrics.truncate(begun.metrics_bytes)
+        metrics.seek(0, os.SEEK_END)
+
+        def checkpoint() -> None:
+            _checkpoint(folder, trainer, metrics, (float(total), count), time.perf_counter() - clock)
+
+        while trainer.step < rung.steps:
+            total += trainer.advance()
+            count += 1
+            step = trainer.step
+            if step % launch.log_steps == 0 or step in evaluated:
+                mean = float(total) / count
+                if not math.isfinite(mean):
+                    raise TrainingFailed(
+                        f"the training loss is {mean} by step {step} of {rung.steps}. Take a lower lr (it was {rung.recipe.lr:.3g}) or a longer warmup."
+                    )
+                line: dict[str, Any] = {
+                    "step": step,
+                    "tokens": step * rung.batch * rung.made_family.item_tokens,
+                    "train_loss": mean,
+                    "lr": _lr(rung.recipe.lr) * rung.recipe.rate(step - 1, rung.steps),
+                    "time_s": round(time.perf_counter() - clock, 3),
+                }
+                if step in evaluated:
+                    line["phase"] = "final" if step == rung.steps else "constant" if step <= constant else "decay"
+                    line["evaluation"] = _finite(trainer.evaluate(), step)
+                    if trainer.floors:
+                        line["floor"] = trainer.floors
+                _append(metrics, line)
+                if tracker is not None:
+                    tracker.log(line)
+                total.zero_()
+                count = 0
+                if time.perf_counter() - kept >= launch.checkpoint_s and step < rung.steps:
+                    checkpoint()
+                    kept = time.perf_counter()
+            if work.stop() and trainer.step < rung.steps:
+                checkpoint()
+                folder.say(STOPPED, reason="asked to stop", **where)
+                return STOPPED
+    _save({name: value.contiguous() for name, value in _finished(trainer).items()}, folder.model_path)
+    folder.say(DONE, **where)
+    folder.clear_checkpoints()
+    return DONE
+
+
+def _lr(value: float | str) -> float:
+    assert isinstance(value, float)
+    return value
+
+
+def _finite(losses: dict[str, float], step: int) -> dict[str, float]:
+    for name, value in losses.items():
+        if not math.isfinite(value):
+            raise TrainingFailed(f"the held-out {name} is {value} at step {step}. Take a lower lr or a longer warmup.")
+    return losses
+
+
+def _append(metrics: BinaryIO, line: Mapping[str, Any]) -> None:
+    metrics.write(json.dumps(line).encode() + b"\n")
+    metrics.flush()
+
+
+def _restore(folder: RunFolder, trainer: Trainer, say: Callable[[str], None]) -> Checkpoint:
+    """Bring a trainer to the latest checkpoint that is whole; the beginning, where there is none."""
+    for found in folder.checkpoints():
+        if found.step >= 0 and found.whole:
+            try:
+                trainer.restore(load_file(found.file), found.step)
+            except (SafetensorError, OSError) as error:
+                say(f"{found.file} is damaged ({error}); the checkpoint before it is used.")
+                continue
+            return found
+        say(f"{found.file} is damaged or not all there; the checkpoint before it is used.")
+    return Checkpoint(step=0, file=folder.checkpoint_path(0), digest="", metrics_bytes=0, pending=(0.0, 0), time_s=0.0)
+
+
+def _checkpoint(
+    folder: RunFolder, trainer: Trainer, metrics: BinaryIO, pending: tuple[float, int], time_s: float
+) -> None:
+    file = folder.checkpoint_path(trainer.step)
+    _save({name: value.contiguous() for name, value in _untied(trainer.state()).items()}, file)
+    with file.open("rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    os.fsync(metrics.fileno())
+    folder.seal(
+        Checkpoint(
+            step=trainer.step,
+            file=file,
+            digest=digest,
+            metrics_bytes=metrics.tell(),
+            pending=pending,
+            time_s=time_s,
+        )
+    )
+
+
+def _untied(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The same tensors, one that stands under two names copied for the second: the format has no sharing."""
+    seen: set[int] = set()
+    found = {}
+    for name, value in state.items():
+        found[name] = value.clone() if value.data_ptr() in seen else value
+        seen.add(value.data_ptr())
+    return found
+
+
+def _finished(trainer: Trainer) -> dict[str, torch.Tensor]:
+    """The network's weights, averaged where the recipe says so."""
+    with trainer._averaged():  # noqa: SLF001  # the room's own
+        return _untied({name: value.detach().clone() for name, value in trainer.net.state_dict().items()})
+
+
+def _save(tensors: dict[str, torch.Tensor], file: Path) -> None:
+    """Write tensors beside and rename."""
+    beside = file.with_name(f".{file.name}.part")
+    try:
+        save_file(tensors, beside)
+        with beside.open("rb+") as opened:
+            os.fsync(opened.fileno())
+        beside.replace(file)
+    except SafetensorError as error:
+        raise OSError(f"{file} cannot be written: {error}") from None
+    finally:
+        beside.unlink(missing_ok=True)

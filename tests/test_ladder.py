@@ -1,0 +1,545 @@
+"""The ladder: the file, the folder, training, interruption, failure, the table and the verb."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+import rung as package
+from rung.errors import LadderError
+from rung.ladder import (
+    RunFolder,
+    Rung,
+    carry_out_all,
+    folders_of,
+    ladder_of,
+    prepare,
+    read_ladder,
+    table,
+)
+from rung.ladder.families import Size, TwoTower
+from rung.ladder.folder import code_version
+from rung.ladder.launchers import Job
+from rung.ladder.launchers.local import _work
+from rung.ladder.nets import PairNet
+from rung.ladder.recipe import Recipe
+from rung.ladder.train import Trainer, cached_gradients, train
+from rung.ladder.work import Work, work_on
+
+FILE = """
+[family]
+name = "gpt"
+head_width = 8
+context = 16
+vocab = 16
+
+[corpus]
+name = "markov"
+
+[recipe]
+batch_tokens = 64
+ema = 0.9
+
+[evaluate]
+items = 32
+
+[launch]
+checkpoint_s = 0
+log_steps = 5
+threads = 1
+
+[[rung]]
+width = [8, 16]
+depth = 1
+steps = 40
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "ladder.toml"
+    path.write_text(FILE)
+    return path
+
+
+@pytest.fixture
+def ladder(file):
+    return read_ladder(file)
+
+
+def changed(text, old, new):
+    assert old in text
+    return text.replace(old, new)
+
+
+def curve(folder):
+    """The metrics without their times."""
+    return [{key: value for key, value in line.items() if key != "time_s"} for line in folder.metrics()]
+
+
+def carried_out(ladder, **more):
+    folders = prepare(ladder)
+    return folders, carry_out_all(folders, replace(ladder.launch, **more), ladder.track)
+
+
+class TestFile:
+    def test_lists_mean_every_combination(self, file):
+        file.write_text(changed(FILE, "depth = 1", "depth = [1, 2]\nseeds = [0, 1, 2]"))
+        assert len({rung.name for rung in read_ladder(file).rungs}) == 12
+
+    def test_what_a_rung_asks_for_is_what_is_planned(self, file):
+        file.write_text(changed(FILE, "width = [8, 16]\ndepth = 1\nsteps = 40", "params = 2000\nflops = 1e9"))
+        (rung,) = read_ladder(file).rungs
+        assert rung.params == pytest.approx(2000, rel=0.6)
+        assert rung.flops == pytest.approx(1e9, rel=0.05)
+
+    def test_formulas_of_the_recipe_see_the_size_and_the_data(self, file):
+        file.write_text(
+            changed(changed(FILE, "batch_tokens = 64", 'batch_tokens = "8 * width"'), "ema = 0.9", 'lr = "1 / N"')
+        )
+        for rung in read_ladder(file).rungs:
+            assert rung.recipe.lr == pytest.approx(1 / rung.params)
+            assert rung.batch * 16 == 8 * rung.size.width
+
+    def test_a_rung_reads_back_as_it_was_written(self, ladder):
+        for rung in ladder.rungs:
+            assert Rung.from_dict(json.loads(json.dumps(rung.to_dict())), "here") == rung
+
+    @pytest.mark.parametrize(
+        ("old", "new", "said"),
+        [
+            ('name = "gpt"', 'name = "gtp"', "no family 'gtp'.*Did you mean 'gpt'"),
+            ("head_width = 8", "head_widht = 8", r"unknown key 'head_widht'.*Did you mean 'head_width'"),
+            ("head_width = 8", 'head_width = "8"', "head_width is '8', not a whole number"),
+            ('"markov"', '"markof"', "no corpus 'markof'.*Did you mean 'markov'"),
+            ('"markov"', '"series"', "learns from tokens, and the corpus 'series' gives series"),
+            ("steps = 40", "stepz = 40", r"rung 1: unknown key 'stepz'.*Did you mean 'steps'"),
+            ("steps = 40", "", "give one of tokens, tokens_per_param, flops and steps; there is none"),
+            ("steps = 40", "steps = 40\ntokens = 1e4", "there is tokens and steps"),
+            ("width = [8, 16]", "width = 12", "rung 1: width = 12 cannot be built"),
+            ("width = [8, 16]\ndepth = 1", "params = 3", "the smallest size of the family"),
+            ("batch_tokens = 64", 'batch_tokens = "64 * wdth"', "has wdth; it may hold"),
+            ("batch_tokens = 64", "batch_tokens = -64", "must be a positive number"),
+            ("ema = 0.9", "ema = 2", "must lie between 0 and 1"),
+            ("ema = 0.9", 'schedule = "cosin"', "one of constant-decay, cosine, constant"),
+            ("threads = 1", 'launcher = "slurmm"', "Did you mean 'slurm'"),
+            ("[launch]", "[lanch]", r"unknown key 'lanch'.*Did you mean 'launch'"),
+            ("steps = 40", 'steps = 40\nname = "../up"', "cannot name a folder"),
+            ("width = [8, 16]", "width = [8, 8]", "two runs would be named"),
+            ("[[rung]]", "[rungs]", "unknown key 'rungs'"),
+            ("[corpus]", "[corpus", "is not TOML"),
+        ],
+    )
+    def test_what_cannot_be_read_is_named(self, file, old, new, said):
+        file.write_text(changed(FILE, old, new))
+        with pytest.raises(LadderError, match=said):
+            read_ladder(file)
+        assert not (file.parent / "ladder").exists()
+
+    def test_a_file_that_is_not_there(self, tmp_path):
+        with pytest.raises(LadderError, match="No such file"):
+            read_ladder(tmp_path / "none.toml")
+
+
+class TestSchedule:
+    @pytest.mark.parametrize("schedule", ["constant-decay", "cosine", "constant"])
+    def test_it_rises_to_the_peak_and_ends_where_it_should(self, schedule):
+        recipe = Recipe(schedule=schedule, final=0.1)
+        rates = [recipe.rate(step, 1000) for step in range(1000)]
+        assert max(rates) == pytest.approx(1.0, abs=0.01)
+        assert rates[0] == pytest.approx(1 / 50, rel=0.05)
+        assert rates[-1] == pytest.approx(1.0 if schedule == "constant" else 0.1, abs=0.01)
+
+
+class TestTraining:
+    def test_it_learns_and_stays_above_the_entropy(self, ladder):
+        rung = replace(ladder.rungs[1], steps=250, batch=16, recipe=replace(ladder.rungs[1].recipe, ema=0.0))
+        trainer = train(rung)
+        loss = trainer.evaluate()["loss"]
+        assert trainer.floors["loss"] < loss < 0.95 * np.log(16)
+
+    def test_the_optimizer_is_torchs_adamw(self, ladder):
+        rung = replace(ladder.rungs[0], recipe=replace(ladder.rungs[0].recipe, weight_decay=0.1, clip=0.0, ema=0.0))
+        own, other = Trainer(rung), Trainer(rung)
+        recipe = rung.recipe
+        matrices = [weight for weight in other.weights if weight.ndim >= 2]
+        vectors = [weight for weight in other.weights if weight.ndim < 2]
+        theirs = torch.optim.AdamW(
+            [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}],
+            lr=recipe.lr,
+            betas=(recipe.beta1, recipe.beta2),
+            eps=recipe.eps,
+        )
+        for step in range(5):
+            own.advance()
+            batch = other._tensors(other.data.batch(rung.key, step * rung.batch, rung.batch))
+            theirs.zero_grad()
+            other.net.losses(batch)[0].backward()
+            for group in theirs.param_groups:
+                group["lr"] = recipe.lr * recipe.rate(step, rung.steps)
+            theirs.step()
+        for mine, reference in zip(own.weights, other.weights, strict=True):
+            assert torch.allclose(mine, reference, atol=1e-6)
+
+    def test_micro_batches_give_the_gradient_of_the_batch(self, ladder):
+        rung = replace(ladder.rungs[0], recipe=replace(ladder.rungs[0].recipe, clip=0.0, ema=0.0))
+        parted = replace(rung, recipe=replace(rung.recipe, micro_batch=2))
+        for mine, other in zip(train(rung).weights, train(parted).weights, strict=True):
+            assert torch.allclose(mine, other, atol=1e-4)
+
+    def test_bf16_and_sgd_train_too(self, ladder):
+        rung = replace(ladder.rungs[0], steps=100)
+        for more in ({"precision": "bf16"}, {"optimizer": "sgd", "lr": 0.5, "weight_decay": 0.01}):
+            trainer = train(replace(rung, recipe=replace(rung.recipe, ema=0.0, **more)))
+            assert trainer.evaluate()["loss"] < np.log(16)
+
+    def test_the_average_of_weights_is_what_is_evaluated(self, ladder):
+        trainer = Trainer(ladder.rungs[0])
+        before = trainer.evaluate()["loss"]
+        for _ in range(5):
+            trainer.advance()
+        weights = [weight.detach().clone() for weight in trainer.weights]
+        averaged = trainer.evaluate()["loss"]
+        assert averaged != before
+        assert all(torch.equal(mine, kept) for mine, kept in zip(trainer.weights, weights, strict=True))
+
+
+class TestCachedGradients:
+    """The loss over a batch of 64 pairs in parts of 8, in float64."""
+
+    @pytest.fixture
+    def towers(self):
+        torch.manual_seed(0)
+        made = TwoTower(inputs=12, embedding_width=8)
+        net = made.build(Size(16, 2)).double()
+        pairs = tuple(torch.randn(64, 12, dtype=torch.float64) for _ in range(2))
+        return net, pairs
+
+    @staticmethod
+    def gradients(net):
+        return torch.cat([weight.grad.ravel() for weight in net.parameters()])
+
+    def test_they_are_those_of_the_whole_batch(self, towers):
+        net, pairs = towers
+        assert isinstance(net, PairNet)
+        loss = net.losses(pairs)[0]
+        loss.backward()
+        whole = self.gradients(net)
+        net.zero_grad()
+        cached = cached_gradients(net, list(zip(*(part.split(8) for part in pairs), strict=True)))
+        assert abs(float(cached) - loss.item()) < 1e-12
+        assert (self.gradients(net) - whole).abs().max() < 1e-10
+
+    def test_adding_up_the_losses_of_the_parts_is_another_gradient(self, towers):
+        net, pairs = towers
+        net.losses(pairs)[0].backward()
+        whole = self.gradients(net)
+        net.zero_grad()
+        for part in zip(*(part.split(8) for part in pairs), strict=True):
+            (net.losses(part)[0] / 8).backward()
+        assert torch.nn.functional.cosine_similarity(whole, self.gradients(net), dim=0) < 0.99
+
+    def test_what_is_kept_for_the_backward_pass_does_not_grow_with_the_batch(self, towers):
+        net, pairs = towers
+
+        def saved(count):
+            sizes = []
+
+            def keep(tensor):
+                sizes[-1] += tensor.numel()
+                return tensor
+
+            embed = net.embed
+
+            def counted(part):
+                sizes.append(0)
+                with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+                    return embed(part)
+
+            net.embed = counted
+            cached_gradients(net, list(zip(*(part[:count].split(8) for part in pairs), strict=True)))
+            net.embed = embed
+            return max(sizes)
+
+        assert saved(16) == saved(64)
+
+
+class TestRun:
+    def test_every_run_is_done_and_gives_its_rows(self, ladder):
+        folders, stood = carried_out(ladder)
+        assert {one.status for one in stood} == {"done"}
+        frame = table(folders)
+        last = frame.filter(frame["phase"] == "final")
+        assert last["run"].to_list() == [rung.name for rung in ladder.rungs]
+        assert last["params"].to_list() == [rung.params for rung in ladder.rungs]
+        assert last["flops"].to_list() == [rung.flops for rung in ladder.rungs]
+        assert (last["floor"] < last["loss"]).all()
+        assert all(folder.model_path.exists() for folder in folders)
+        assert not list(folders[0].path.glob("checkpoint-*"))
+
+    def test_its_table_can_be_fitted(self, ladder, tmp_path):
+        folders, _ = carried_out(ladder)
+        table(folders).write_csv(tmp_path / "runs.csv")
+        found = package.fit(package.read_runs(tmp_path / "runs.csv"), "A / D^alpha", draws=0)
+        assert found.values["alpha"] > 0
+
+    def test_what_is_done_is_not_done_again(self, ladder):
+        folders, _ = carried_out(ladder)
+        before = folders[0].metrics_path.stat().st_mtime_ns
+        carried_out(ladder)
+        assert folders[0].metrics_path.stat().st_mtime_ns == before
+
+    def test_a_run_that_fails_is_recorded_and_the_others_go_on(self, file):
+        file.write_text(changed(FILE, "steps = 40", "steps = 40\nlr = [0.01, 1e9]"))
+        folders, stood = carried_out(read_ladder(file))
+        failed = [one for one in stood if one.status == "failed"]
+        assert len(failed) == 2
+        assert all("the training loss is" in one.reason for one in failed)
+        assert sum(one.status == "done" for one in stood) == 2
+        assert len(table(folders)["run"].unique()) == 2
+
+    def test_memory_that_is_out_is_a_reason(self, ladder):
+        folder = prepare(ladder)[0]
+
+        def no_memory(*_):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Trainer, "advance", no_memory)
+            assert work_on(folder, Work(launch=ladder.launch)) == "failed"
+        assert "out of memory" in folder.state()["reason"]
+        assert "micro_batch" in folder.state()["reason"]
+        assert work_on(folder, Work(launch=ladder.launch)) == "done"
+
+    def test_a_folder_of_another_run_is_refused_and_nothing_is_made(self, file, tmp_path):
+        carried_out(read_ladder(file))
+        shutil.rmtree(tmp_path / "ladder" / "d1-w8-n40-s0")
+        file.write_text(changed(FILE, "ema = 0.9", "ema = 0.5"))
+        with pytest.raises(LadderError, match=r"another run of that name: recipe\.ema is 0\.9 there, 0\.5 here"):
+            prepare(read_ladder(file))
+        assert not (tmp_path / "ladder" / "d1-w8-n40-s0").exists()
+
+    def test_other_code_does_not_go_on_with_a_run_unless_it_is_told_to(self, ladder):
+        folder = prepare(ladder)[0]
+        path = folder.path / "rung.json"
+        path.write_text(path.read_text().replace(code_version()["ladder"], "0" * 16))
+        with pytest.raises(LadderError, match="begun by other code"):
+            carry_out_all([folder], ladder.launch, ladder.track)
+        (stood,) = carry_out_all([folder], ladder.launch, ladder.track, any_code=True)
+        assert stood.status == "done"
+
+    def test_two_writers_are_one_too_many(self, ladder):
+        folder = prepare(ladder)[0]
+        with (
+            folder.writing(),
+            pytest.raises(LadderError, match=f"process {os.getpid()} on"),
+            folder.writing(patience_s=0.1),
+        ):
+            pass
+        assert folder.status == "planned"
+
+    def test_unique_tokens_are_all_that_is_seen(self, tmp_path):
+        (tmp_path / "text").mkdir()
+        for number in range(40):
+            (tmp_path / "text" / f"{number}.txt").write_text(f"{number} " * 200)
+        content = {
+            "family": {"name": "gpt", "head_width": 8, "context": 16},
+            "corpus": {"name": "text", "path": str(tmp_path / "text")},
+            "recipe": {"batch_tokens": 64},
+            "rung": [{"width": 8, "steps": 10, "unique_tokens": 160}],
+        }
+        trainer = Trainer(ladder_of(content, "here", tmp_path).rungs[0])
+        assert trainer.data.unique_items == 10
+
+
+class TestInterruption:
+    def interrupted(self, ladder, after):
+        """A run stopped after so many steps, with a checkpoint."""
+        folder = prepare(ladder)[1]
+        left = iter([False] * (after - 1))
+        assert work_on(folder, Work(launch=ladder.launch, stop=lambda: next(left, True))) == "stopped"
+        return folder
+
+    @pytest.fixture
+    def whole(self, ladder, tmp_path):
+        """The curve of the run that nothing interrupts."""
+        folder = prepare(replace(ladder, output=tmp_path / "whole"))[1]
+        work_on(folder, Work(launch=ladder.launch))
+        return curve(folder)
+
+    @pytest.mark.parametrize("after", [1, 7, 20, 39])
+    def test_the_curve_is_that_of_the_uninterrupted_run(self, ladder, whole, after):
+        folder = self.interrupted(ladder, after)
+        assert folder.status == "stopped"
+        assert work_on(folder, Work(launch=ladder.launch)) == "done"
+        assert curve(folder) == whole
+
+    def test_what_was_logged_after_the_checkpoint_is_logged_once(self, ladder, whole):
+        folder = self.interrupted(ladder, 20)
+        with folder.metrics_path.open("ab") as metrics:
+            metrics.write(b'{"step": 25, "train_loss": 1.0}\n{"step": 30, "tra')
+        assert folder.last_metrics()["step"] == 25
+        work_on(folder, Work(launch=ladder.launch))
+        assert curve(folder) == whole
+
+    @pytest.mark.parametrize("damage", ["half", "flipped", "gone", "seal"])
+    def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(self, ladder, whole, damage):
+        folder = self.interrupted(ladder, 30)
+        latest = max(folder.path.glob("checkpoint-*.safetensors"))
+        content = latest.read_bytes()
+        if damage == "half":
+            latest.write_bytes(content[: len(content) // 2])
+        elif damage == "flipped":
+            latest.write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
+        elif damage == "gone":
+            latest.unlink()
+        else:
+            latest.with_suffix(".json").write_text('{"step": 30')
+        said = []
+        assert work_on(folder, Work(launch=ladder.launch, say=said.append)) == "done"
+        assert len(said) == 1
+        assert str(latest) in said[0]
+        assert curve(folder) == whole
+
+    def test_a_disk_that_is_full_leaves_a_run_that_goes_on(self, ladder, whole):
+        folder = prepare(ladder)[1]
+        real = RunFolder.seal
+        with pytest.MonkeyPatch.context() as patch:
+
+            def full(self, checkpoint):
+                if checkpoint.step >= 20:
+                    raise OSError(28, "No space left on device")
+                real(self, checkpoint)
+
+            patch.setattr(RunFolder, "seal", full)
+            with pytest.raises(OSError, match="No space left"):
+                work_on(folder, Work(launch=ladder.launch))
+        assert folder.status == "stopped"
+        assert work_on(folder, Work(launch=ladder.launch)) == "done"
+        assert curve(folder) == whole
+        assert not list(folder.path.glob("checkpoint-*"))
+
+    @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+    def test_a_killed_command_is_taken_up(self, file, whole, tmp_path, number):
+        file.write_text(changed(FILE, "width = [8, 16]", "width = 16"))
+        arguments = [sys.executable, "-m", "rung.cli", "ladder", "run", str(file)]
+        process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        place = tmp_path / "ladder" / "d1-w16-n40-s0"
+        until = time.monotonic() + 60
+        while not list(place.glob("checkpoint-*.json")) and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.005)
+        process.send_signal(number)
+        _, told = process.communicate(timeout=60)
+        assert process.returncode in ({-signal.SIGKILL} if number == signal.SIGKILL else {130, 0}), told
+        done = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 0, done.stderr
+        assert curve(RunFolder(place)) == whole
+
+    @pytest.mark.slow
+    def test_two_hundred_kills_lose_nothing(self, tmp_path):
+        """kill -9 of a trainer at random moments, until it is done, over and over."""
+        toml = changed(changed(FILE, "width = [8, 16]", "width = 16"), "steps = 40", "steps = 1200")
+        file = tmp_path / "ladder.toml"
+        file.write_text(changed(toml, "checkpoint_s = 0", "checkpoint_s = 0.02"))
+        ladder = read_ladder(file)
+        reference = prepare(replace(ladder, output=tmp_path / "whole"))[0]
+        work_on(reference, Work(launch=ladder.launch))
+        want = curve(reference)
+        context = torch.multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["rung.ladder.work"])
+        job = Job(launch=ladder.launch, keep=tmp_path / "kept")
+        rng = np.random.default_rng(0)
+        kills = 0
+        while kills < 200:
+            shutil.rmtree(tmp_path / "ladder", ignore_errors=True)
+            folder = prepare(ladder)[0]
+            while folder.status != "done":
+                process = context.Process(target=_work, args=(folder.path, job, 0))
+                process.start()
+                process.join(timeout=float(rng.uniform(0.05, 1.0)))
+                if process.is_alive():
+                    process.kill()
+                    process.join()
+                    kills += 1
+            assert curve(folder) == want
+
+
+class TestVerb:
+    def test_check_prints_what_would_be_trained(self, file, command):
+        done = command("ladder", "check", file, "--no-timing")
+        assert done.returncode == 0
+        assert "d1-w16-n40-s0" in done.stdout
+        assert "2 runs" in done.stdout
+        timed = json.loads(command("ladder", "check", file, "--json").stdout)
+        assert all(row["time_s"] > 0 for row in timed["runs"])
+
+    def test_run_status_and_table(self, file, command, tmp_path):
+        done = command("ladder", "run", file, "-o", "runs.csv")
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / "runs.csv").read_text().count("final") == 2
+        assert command("ladder", "status", "ladder").stdout.count("done") == 2
+        rows = json.loads(command("ladder", "table", "ladder", "--last", "--json").stdout)
+        assert [row["phase"] for row in rows] == ["final", "final"]
+
+    def test_failed_runs_end_with_status_1_and_resume_tries_them_once_more(self, file, command):
+        file.write_text(changed(FILE, "steps = 40", "steps = 40\nlr = 1e9"))
+        done = command("ladder", "run", file)
+        assert done.returncode == 1
+        assert "2 of 2 runs are not done" in done.stderr
+        again = command("ladder", "resume", "ladder")
+        assert again.returncode == 1
+        assert "failed" in again.stdout
+
+    @pytest.mark.parametrize(
+        ("arguments", "said", "code"),
+        [
+            (("run", "none.toml"), "No such file", 1),
+            (("status", "none"), "there is no such folder of runs", 1),
+            (("run", "ladder.toml", "-o", "runs.txt"), "written as .csv", 1),
+            (("rnu", "ladder.toml"), "Did you mean", 2),
+            (("run", "ladder.toml", "--wrkers", "2"), "--wrkers", 2),
+            (("run", "ladder.toml", "--launcher", "slrm"), "Did you mean 'slurm'", 1),
+        ],
+    )
+    @pytest.mark.usefixtures("file")
+    def test_what_cannot_be_served(self, command, tmp_path, arguments, said, code):
+        done = command("ladder", *arguments)
+        assert done.returncode == code
+        assert said in done.stderr + done.stdout
+        assert not (tmp_path / "ladder").exists()
+
+    def test_a_plan_of_runs_is_a_ladder_that_trains(self, runs_csv, command, tmp_path):
+        plan = (
+            "next",
+            runs_csv,
+            "--target",
+            "N=1B,D=20B",
+            "--budget",
+            "1e10",
+            "--box",
+            "N=3K:6K,D=10K:20K",
+            "--most",
+            "2",
+        )
+        done = command(*plan, "-o", "plan.toml")
+        assert done.returncode == 0, done.stderr
+        ladder = read_ladder(tmp_path / "plan.toml")
+        assert len(ladder.rungs) == 2
+        (tmp_path / "like.toml").write_text(FILE)
+        assert command(*plan, "-o", "alike.toml", "--like", "like.toml").returncode == 0
+        alike = read_ladder(tmp_path / "alike.toml")
+        assert {rung.corpus.name for rung in alike.rungs} == {"markov"}
+        _, stood = carried_out(alike)
+        assert {one.status for one in stood} == {"done"}
+
+    def test_folders_of_a_ladder_file_that_was_not_begun(self, file):
+        with pytest.raises(LadderError, match="none of its 2 runs has been begun"):
+            folders_of(file)

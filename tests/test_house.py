@@ -8,7 +8,7 @@ from pathlib import Path
 import rung
 
 SOURCE = Path(rung.__file__).parent
-ROOMS = ["units", "laws", "runs", "fit", "forecast", "worth", "plan", "ladder", "papers", "report", "cli"]
+ROOMS = ["units", "laws", "runs", "fit", "forecast", "worth", "skill", "plan", "ladder", "papers", "report", "cli"]
 """Left to right; laws stand before runs for the reason in docs/adr/0003."""
 
 

@@ -30,6 +30,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "density": ("rung.cli.density:density", "Effective size and capacity density against a reference ladder."),
     "cost": ("rung.cli.cost:cost", "Hours, money, energy and memory of a training."),
     "ladder": ("rung.cli.ladder:app", "Train the rungs of a ladder file: check it, run it, watch it, get its table."),
+    "import": (
+        "rung.cli.import_:import_",
+        "A table of runs from where they are tracked: MLflow, W&B, TensorBoard, trainers' logs.",
+    ),
     "reproduce": ("rung.cli.reproduce:reproduce", "The papers: a claim of each, checked here."),
     "laws": ("rung.cli.laws:laws", "The law book: published laws with source, convention and constants."),
 }

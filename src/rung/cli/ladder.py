@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from rung.cli.budget import Machines, cluster_of
+from rung.cli.frames import require_table, write_frame
 from rung.cli.selection import say
 from rung.cli.text import table as text_table
-from rung.errors import LadderError, ReportError
+from rung.errors import LadderError
 
 if TYPE_CHECKING:
     from rung.ladder import Launch, RunFolder, Rung, Standing
@@ -192,7 +193,7 @@ def run(
     from rung.ladder import prepare, read_ladder
 
     _require_torch()
-    _require_table(output)
+    require_table(output)
     read = read_ladder(ladder)
     wish = {name: value for name, value in (("launcher", launcher), ("workers", workers)) if value is not None}
     launch = replace(read.launch, **wish)  # type: ignore[arg-type]  # fields by name
@@ -231,7 +232,7 @@ def resume(
     from rung.ladder.file import Track
 
     _require_torch()
-    _require_table(output)
+    require_table(output)
     folders = folders_of(place)
     launch = Launch(launcher=launcher, workers=workers)
     _carried_out(folders, launch, Track(), any_code=any_code, failed_too=True, output=output, json=json)
@@ -249,6 +250,7 @@ def _carried_out(
 ) -> None:
     from rung.cli.progress import progress
     from rung.ladder import carry_out_all
+    from rung.ladder import table as table_of
 
     with progress(folders):
         stood = carry_out_all(
@@ -260,7 +262,7 @@ def _carried_out(
             say=lambda text: say(f"warning: {text}"),
         )
     if output:
-        _write_table(folders, output)
+        write_frame(table_of(folders), output)
     _print(stood, json=json)
     left = [one for one in stood if one.status != "done"]
     if left:
@@ -325,13 +327,13 @@ def table(
     from rung.ladder import table as table_of
     from rung.units import format_count, format_value
 
-    _require_table(output)
+    require_table(output)
     folders = folders_of(place)
     frame = table_of(folders)
     if last:
         frame = frame.unique("run", keep="last", maintain_order=True)
     if output:
-        _write_frame(frame, output)
+        write_frame(frame, output)
     if json:
         print(frame.write_json())
         return
@@ -391,29 +393,3 @@ def _require_torch() -> None:
     for package in ("torch", "safetensors"):
         if find_spec(package) is None:
             raise LadderError(f'training needs {package}, which is not installed: pip install "rung[train]".')
-
-
-def _require_table(output: str | None) -> None:
-    from rung.files import require_writable
-
-    if output:
-        if not output.lower().endswith((".csv", ".parquet", ".jsonl")):
-            raise ReportError(f"-o {output}: a table of runs is written as .csv, .parquet or .jsonl.")
-        require_writable(output)
-
-
-def _write_table(folders: list[RunFolder], output: str) -> None:
-    from rung.ladder import table as table_of
-
-    _write_frame(table_of(folders), output)
-
-
-def _write_frame(frame: Any, output: str) -> None:
-    import io
-
-    from rung.files import write_bytes
-
-    out = io.BytesIO()
-    kind = output.lower().rpartition(".")[2]
-    {"csv": frame.write_csv, "parquet": frame.write_parquet, "jsonl": frame.write_ndjson}[kind](out)
-    write_bytes(output, out.getvalue())

@@ -15,6 +15,10 @@ from rung.papers.claims import Check, Reproduction
 from rung.papers.tables import Tables
 
 CHECKS: dict[str, str] = {
+    "basic": "rung.papers.basic:check",
+    "knowledge-capacity": "rung.papers.knowledge_capacity:check",
+    "superposition": "rung.papers.superposition:check",
+    "tsfm-scaling": "rung.papers.tsfm_scaling:check",
     "densing-law": "rung.papers.densing_law:check",
     "merging-at-scale": "rung.papers.merging_at_scale:check",
     "specialise": "rung.papers.specialise:check",

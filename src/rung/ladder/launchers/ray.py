@@ -30,7 +30,7 @@ class Ray:
         self.job, self.ray = job, ray
         if not ray.is_initialized():
             try:
-                ray.init(address=address, log_to_driver=False, include_dashboard=False)
+                ray.init(address=address, log_to_driver=False)
             except (ConnectionError, ValueError, RuntimeError) as error:
                 text = str(error).strip().splitlines()[0]
                 raise LadderError(f'launcher = "ray": no cluster at address = {address!r}: {text}') from None

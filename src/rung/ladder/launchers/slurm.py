@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -67,7 +68,8 @@ class Slurm:
                     folders = [queue.popleft() for _ in range(len(queue))]
                     jobs = self.executor.map_array(Task(self.job), [folder.path.resolve() for folder in folders])
                     running += zip(jobs, folders, strict=True)
-                ended = [(job, folder) for job, folder in running if job.done()]
+                queued = _queued()
+                ended = [(job, folder) for job, folder in running if _ended(job, queued)]
                 running = [pair for pair in running if pair not in ended]
                 for _, folder in ended:
                     yield folder
@@ -77,3 +79,23 @@ class Slurm:
             for job, _ in running:
                 job.cancel()
             raise
+
+
+def _queued() -> frozenset[str] | None:
+    """The jobs that SLURM still has, pending or running; None where it does not answer.
+
+    submitit learns of a lost job from the accounting, which not every cluster keeps.
+    """
+    command = ["squeue", "--noheader", "--array", "--format=%i"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603  # no input
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return frozenset(done.stdout.split()) if done.returncode == 0 else None
+
+
+def _ended(job: Any, queued: frozenset[str] | None) -> bool:
+    """Whether a job has left its result, or the queue without one."""
+    if job.paths.result_pickle.exists():
+        return True
+    return bool(job.done()) if queued is None else job.job_id not in queued

@@ -1,0 +1,298 @@
+"""Runs read from where people keep them; each sample is written by the real library."""
+
+import json
+import math
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+
+import polars as pl
+import pytest
+
+from rung.errors import RunsError
+from rung.ladder import carry_out_all, prepare, read_ladder
+from rung.ladder.file import Track
+from rung.ladder.trackers import make_tracker
+from rung.runs.sources import Wishes, import_runs
+from rung.runs.sources.tracked import TrackedRun, assemble
+from test_ladder import FILE, changed
+
+CONFIG = {"n_params": 12_000, "learning_rate": 0.01, "global_batch_size": 8, "seq_len": 64}
+
+
+def losses(scale):
+    return [(step, scale + 1 / step) for step in range(10, 210, 10)]
+
+
+def tracked(name="a", config=None, **logged):
+    return TrackedRun(name=name, config=CONFIG if config is None else config, logged=logged)
+
+
+@contextmanager
+def mlflow_server(place):
+    """A real server on loopback over an SQLite store."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    command = ["-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    store = ["--backend-store-uri", f"sqlite:///{place}/runs.db", "--artifacts-destination", str(place)]
+    server = subprocess.Popen(
+        [sys.executable, *command, *store], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        for _ in range(240):
+            time.sleep(0.25)
+            try:
+                with urllib.request.urlopen(f"{address}/health", timeout=2):
+                    break
+            except OSError:
+                assert server.poll() is None
+        yield address
+    finally:
+        os.killpg(server.pid, 15)
+        server.wait(timeout=20)
+
+
+class TestRules:
+    def test_a_held_out_loss_is_its_last_value(self):
+        found = assemble([tracked(**{"eval/loss": losses(2.0), "train/loss": losses(1.0)})], "here")
+        (row,) = found.frame.to_dicts()
+        assert row["loss"] == pytest.approx(2.0 + 1 / 200)
+        assert found.mapping["loss"] == "eval/loss, last value"
+        assert row["tokens"] == 200 * 8 * 64
+        assert found.mapping["tokens"] == "steps x global_batch_size x seq_len"
+        assert row["params"] == 12_000
+
+    def test_a_training_loss_is_a_mean_over_the_end(self):
+        found = assemble([tracked(loss=losses(2.0))], "here")
+        assert found.frame["loss"][0] == pytest.approx(2.0 + 1 / 200)
+        many = [(step, float(step)) for step in range(101)]
+        assert assemble([tracked(loss=many)], "here").frame["loss"][0] == pytest.approx(97.5)
+
+    def test_a_metric_that_counts_tokens_is_taken_at_the_step_of_the_loss(self):
+        run = tracked(**{"eval/loss": [(10, 3.0)], "throughput/total_tokens": [(5, 500.0), (15, 1500.0)]})
+        assert assemble([run], "here").frame["tokens"][0] == 1000
+
+    def test_a_usual_transformer_is_counted_from_its_shape(self):
+        run = tracked(config={"model": {"x": 1}, "model.hidden_size": 64, "model.num_hidden_layers": 4}, loss=losses(1))
+        found = assemble([run], "here")
+        assert found.frame["params"][0] == 12 * 4 * 64**2
+        assert "12 x model.num_hidden_layers x model.hidden_size^2" in found.mapping["params"]
+
+    def test_of_a_restart_the_later_values_are_kept_and_it_is_said(self):
+        logged = [(10, 3.0), (20, 2.5), (30, 9.0), (20, 2.4), (30, 2.2)]
+        found = assemble([tracked(eval_loss=logged)], "here", Wishes(checkpoints=True))
+        assert found.frame["loss"].to_list() == [3.0, 2.4, 2.2]
+        assert "goes back from step 30 to 20" in found.cautions[0].text
+
+    def test_gaps_and_values_that_are_no_numbers_are_said(self):
+        logged = [*losses(2.0), (210, math.nan), (5000, 1.9)]
+        found = assemble([tracked(eval_loss=logged)], "here")
+        texts = " ".join(caution.text for caution in found.cautions)
+        assert "no finite number at 1 of 22 steps, first at step 210" in texts
+        assert "nothing of eval_loss between steps 200 and 5000" in texts
+        assert found.frame["loss"][0] == 1.9
+
+    def test_a_run_without_a_loss_is_named_and_the_others_stay(self):
+        found = assemble([tracked(eval_loss=losses(1)), tracked("b", accuracy=losses(1))], "here")
+        assert found.frame["run"].to_list() == ["a"]
+        assert any("'b' of here has no loss" in caution.text for caution in found.cautions)
+
+    @pytest.mark.parametrize(
+        ("runs", "wishes", "said"),
+        [
+            ([], Wishes(), "here has no runs"),
+            ([tracked(accuracy=losses(1))], Wishes(), "logged is accuracy. Name it: --loss NAME"),
+            ([tracked(loss=losses(1))], Wishes(loss="bpb"), "no metric 'bpb'; it has loss"),
+        ],
+    )
+    def test_what_cannot_be_read(self, runs, wishes, said):
+        with pytest.raises(RunsError, match=said):
+            assemble(runs, "here", wishes)
+
+    def test_what_no_run_says_is_asked_for(self):
+        found = assemble([tracked(config={"dim_x": 3}, loss=losses(1))], "here")
+        assert "Name it: --params NAME" in found.cautions[0].text
+
+
+class TestTensorboard:
+    def test_runs_of_event_files(self, tmp_path):
+        from torch.utils.tensorboard import SummaryWriter
+
+        for name in ("small", "large"):
+            with SummaryWriter(str(tmp_path / name)) as writer:
+                writer.add_text("settings", json.dumps(CONFIG))
+                for step, value in losses(2.0):
+                    writer.add_scalar("eval/loss", value, step)
+        found = import_runs(f"tensorboard:{tmp_path}")
+        assert found.frame["run"].to_list() == ["large", "small"]
+        assert found.frame["params"].to_list() == [12_000, 12_000]
+        assert found.frame["loss"][0] == pytest.approx(2.005)
+
+    def test_a_restart_is_a_second_file(self, tmp_path):
+        from torch.utils.tensorboard import SummaryWriter
+
+        for first, last in ((1, 6), (4, 9)):
+            with SummaryWriter(str(tmp_path)) as writer:
+                for step in range(first, last):
+                    writer.add_scalar("eval/loss", first + step / 100, step)
+            time.sleep(1.1)
+        found = import_runs(f"tensorboard:{tmp_path}", wishes=Wishes(checkpoints=True))
+        assert found.frame["step"].to_list() == list(range(1, 9))
+        assert found.frame["loss"][4] == pytest.approx(4.05)
+
+
+class TestWandb:
+    @pytest.fixture
+    def offline(self, tmp_path, monkeypatch):
+        wandb = pytest.importorskip("wandb")
+        monkeypatch.setenv("WANDB_MODE", "offline")
+        monkeypatch.setenv("WANDB_SILENT", "true")
+        run = wandb.init(project="p", name="mine", dir=str(tmp_path), config={"model": CONFIG})
+        for step, value in losses(2.0):
+            run.log({"eval/loss": value}, step=step)
+        run.finish()
+        return tmp_path
+
+    @pytest.mark.slow
+    def test_an_offline_run(self, offline):
+        found = import_runs(f"wandb:{offline}")
+        (row,) = found.frame.to_dicts()
+        assert (row["run"], row["params"], row["step"]) == ("mine", 12_000, 200)
+        assert row["loss"] == pytest.approx(2.005)
+        file = next(offline.rglob("run-*.wandb"))
+        file.write_bytes(file.read_bytes()[:-40])
+        assert len(import_runs(f"wandb:{offline}").frame) == 1
+
+    def test_an_export(self, tmp_path):
+        steps, values = zip(*losses(2.0), strict=True)
+        columns = {"Step": steps, "a - eval/loss": values, "a - eval/loss__MIN": values, "b - eval/loss": values}
+        pl.DataFrame(columns).write_csv(tmp_path / "export.csv")
+        assert import_runs(f"wandb:{tmp_path / 'export.csv'}").frame["run"].to_list() == ["a", "b"]
+
+
+class TestTrainers:
+    def test_the_last_state_of_hugging_faces_trainer(self, tmp_path):
+        from transformers import GPT2Config, TrainerState
+
+        place = tmp_path / "run"
+        GPT2Config(n_embd=64, n_layer=2, n_head=2).save_pretrained(place)
+        for step in (10, 20):
+            state = TrainerState(global_step=step, max_steps=20)
+            state.log_history = [{"loss": 5.0 / at, "step": at, "epoch": 0.1} for at in range(1, step + 1)] + [
+                {"eval_loss": 3.0 - step / 20, "step": step, "epoch": 0.1}
+            ]
+            state.num_input_tokens_seen = step * 1000
+            (place / f"checkpoint-{step}").mkdir()
+            state.save_to_json(str(place / f"checkpoint-{step}" / "trainer_state.json"))
+        (row,) = import_runs(f"trainer:{tmp_path}").frame.to_dicts()
+        assert row["loss"] == 2.0
+        assert row["step"] == 20
+        assert row["tokens"] == 20_000
+        assert row["params"] == 12 * 2 * 64**2
+
+    def test_a_csv_with_the_names_of_olmo_and_levanter(self, tmp_path):
+        steps, values = zip(*losses(2.0), strict=True)
+        olmo = {"_step": steps, "train/CrossEntropyLoss": values, "throughput/total_tokens": [s * 512 for s in steps]}
+        pl.DataFrame(olmo).write_csv(tmp_path / "olmo.csv")
+        levanter = {"_step": steps, "eval/loss": values, "throughput/total_tokens": [s * 64 for s in steps]}
+        pl.DataFrame(levanter).write_csv(tmp_path / "levanter.csv")
+        rows = {row["run"]: row for row in import_runs(f"csv:{tmp_path}").frame.to_dicts()}
+        assert rows["olmo"]["tokens"] == 200 * 512
+        assert rows["levanter"]["tokens"] == 200 * 64
+
+    @pytest.mark.slow
+    def test_results_of_the_evaluation_harness(self, tmp_path):
+        tracker = pytest.importorskip("lm_eval.loggers").EvaluationTracker(output_path=str(tmp_path))
+        tracker.general_config_tracker.model_source = "hf"
+        tracker.general_config_tracker.model_name = "mine"
+        tracker.general_config_tracker.model_name_sanitized = "mine"
+        results = {
+            "results": {
+                "lambada": {"perplexity,none": 12.5, "acc,none": 0.4, "acc_stderr,none": 0.01, "alias": "lambada"}
+            },
+            "config": {"model_num_parameters": 12_000},
+            "model_name": "mine",
+        }
+        tracker.save_results_aggregated(results=results, samples={})
+        (row,) = import_runs(f"lm-eval:{tmp_path}", wishes=Wishes(loss="perplexity_lambada")).frame.to_dicts()
+        assert row["loss"] == 12.5
+        assert row["params"] == 12_000
+        assert row["acc_lambada"] == 0.4
+
+
+@pytest.mark.slow
+class TestMlflow:
+    def test_a_ladder_logged_to_a_real_server_comes_back_as_its_table(self, tmp_path, command):
+        file = tmp_path / "ladder.toml"
+        with mlflow_server(tmp_path) as address:
+            track = f'[track]\nto = "mlflow"\naddress = "{address}"\nexperiment = "ladder"\n'
+            file.write_text(changed(FILE, "[[rung]]", f"{track}\n[[rung]]"))
+            ladder = read_ladder(file)
+            stood = carry_out_all(prepare(ladder), ladder.launch, ladder.track)
+            assert {one.status for one in stood} == {"done"}
+            found = import_runs(f"mlflow:{address}", experiment="ladder")
+            rows = {row["run"]: row for row in found.frame.to_dicts()}
+            for rung, standing in zip(ladder.rungs, stood, strict=True):
+                assert rows[rung.name]["loss"] == pytest.approx(standing.loss)
+                assert rows[rung.name]["params"] == rung.params
+                assert rows[rung.name]["tokens"] == rung.tokens
+            done = command("import", f"mlflow:{address}", "--experiment", "ladder", "-o", "runs.csv")
+            assert done.returncode == 0, done.stderr
+            assert "configuration params" in done.stdout
+            with pytest.raises(RunsError, match="no experiment 'laddr'; it has"):
+                import_runs(f"mlflow:{address}", experiment="laddr")
+            with pytest.raises(RunsError, match="has no runs"):
+                import_runs(f"mlflow:{address}", experiment="Default")
+
+    def test_a_server_that_is_not_there(self):
+        with pytest.raises(RunsError, match=r"mlflow:http://127\.0\.0\.1:9 cannot be read"):
+            import_runs("mlflow:http://127.0.0.1:9")
+
+
+class TestTracking:
+    def test_a_run_tells_tensorboard_and_comes_back(self, tmp_path):
+        file = tmp_path / "ladder.toml"
+        file.write_text(FILE)
+        ladder = read_ladder(file)
+        folders = prepare(ladder)
+        track = Track(to="tensorboard", address=str(tmp_path / "events"))
+        stood = carry_out_all(folders, ladder.launch, track)
+        rows = {row["run"]: row for row in import_runs(f"tensorboard:{tmp_path / 'events'}").frame.to_dicts()}
+        for rung, standing in zip(ladder.rungs, stood, strict=True):
+            assert rows[rung.name]["loss"] == pytest.approx(standing.loss)
+            assert rows[rung.name]["tokens"] == rung.tokens
+
+    def test_a_tracker_that_is_not_known(self, tmp_path):
+        from rung.errors import LadderError
+
+        file = tmp_path / "ladder.toml"
+        file.write_text(FILE)
+        folder = prepare(read_ladder(file))[0]
+        with pytest.raises(LadderError, match="'mlfow' is not known"):
+            make_tracker(("mlfow", "", ""), folder)
+
+
+class TestVerb:
+    @pytest.mark.parametrize(
+        ("source", "said"),
+        [
+            ("runs.csv", "is no source; write KIND:PLACE"),
+            ("tensorbord:x", "Did you mean tensorboard:?"),
+            ("tensorboard:none", "no event files below it"),
+            ("trainer:none", "no trainer_state.json below it"),
+            ("lm-eval:none", "no results"),
+            ("wandb:none", "no run-"),
+            ("csv:none", "no CSV file there"),
+        ],
+    )
+    def test_what_is_not_there(self, command, tmp_path, source, said):
+        done = command("import", source, "-o", "out.csv")
+        assert done.returncode == 1
+        assert said in done.stderr
+        assert not list(tmp_path.iterdir())

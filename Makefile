@@ -46,6 +46,7 @@ bench: $(STAMP) ## Measure against peers, in one run on this machine
 	$(BIN)/python benchmarks/commands.py
 	$(BIN)/python benchmarks/large.py
 	$(BIN)/python benchmarks/decisions.py
+	$(BIN)/python benchmarks/ladder.py
 
 bench-long: $(STAMP) ## Measure coverage, warnings, published studies and real pools: hours
 	$(BIN)/python benchmarks/coverage.py --repeats 500

@@ -66,7 +66,7 @@ def test_python_in_a_document_prints_what_it_shows(document, monkeypatch):
     assert results.failed == 0
 
 
-SLOW = {"README.md", "fit.md", "forecast.md", "papers.md", "plan.md", "studies.md", "worth.md"}
+SLOW = {"README.md", "fit.md", "forecast.md", "ladder.md", "papers.md", "plan.md", "studies.md", "worth.md"}
 """Documents whose commands take many seconds."""
 
 
@@ -111,6 +111,8 @@ def test_every_room_verb_objective_and_dependency_has_its_place_in_the_docs():
         "papers",
         "plan",
         "worth",
+        "skill",
+        "ladder",
         "report",
         "choosing",
         "dependencies",

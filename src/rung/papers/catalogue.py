@@ -19,6 +19,7 @@ CHECKS: dict[str, str] = {
     "knowledge-capacity": "rung.papers.knowledge_capacity:check",
     "superposition": "rung.papers.superposition:check",
     "tsfm-scaling": "rung.papers.tsfm_scaling:check",
+    "worldpm": "rung.papers.worldpm:check",
     "densing-law": "rung.papers.densing_law:check",
     "merging-at-scale": "rung.papers.merging_at_scale:check",
     "specialise": "rung.papers.specialise:check",

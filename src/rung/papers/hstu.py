@@ -34,6 +34,33 @@ def _is_plateau(table: pl.DataFrame) -> bool:
     return 3 in aicc and aicc.get(2, np.inf) - aicc[3] > 4
 
 
+def _intensity() -> list[Claim]:
+    """What attention gives for a history, and for the same one twice and three times over."""
+    rng = np.random.default_rng(0)
+    query, keys, values = rng.standard_normal(8), rng.standard_normal((20, 8)), rng.standard_normal((20, 8))
+
+    def softmax(times: int) -> np.ndarray:
+        logits = np.tile(keys, (times, 1)) @ query
+        weight = np.exp(logits - logits.max())
+        return weight / weight.sum() @ np.tile(values, (times, 1))
+
+    def pointwise(times: int) -> np.ndarray:
+        logits = np.tile(keys, (times, 1)) @ query
+        return logits / (1 + np.exp(-logits)) @ np.tile(values, (times, 1))
+
+    still = max(float(np.abs(softmax(times) - softmax(1)).max()) for times in (2, 3))
+    grows = [float(np.mean(pointwise(times) / pointwise(1))) for times in (2, 3)]
+    return [
+        Claim(
+            what="a history repeated two and three times: softmax attention does not see it, pointwise attention grows by as much",
+            published="unchanged; 2, 3",
+            measured=f"changed by {still:.1e}; {grows[0]:.6f}, {grows[1]:.6f}",
+            scale=FORM,
+            held=bool(still < 1e-12 and np.allclose(grows, (2, 3), atol=1e-9)),
+        )
+    ]
+
+
 def check(tables: Tables) -> list[Claim]:
     """Planted plateaus and planted lines told apart; a score beyond 1 refused."""
     del tables
@@ -45,6 +72,7 @@ def check(tables: Tables) -> list[Claim]:
     except RungError as error:
         said = str(error)
     return [
+        *_intensity(),
         Claim(
             what="a plateau beyond 10^1.5 of compute is seen",
             published="90 of 100",

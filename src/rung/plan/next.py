@@ -141,9 +141,10 @@ class NextRuns:
             "",
             head.strip(),
         ]
-        for one in self.runs:
+        for seed, one in enumerate(self.runs):
             named = (("steps" if name == "step" else name, value) for name, value in one.inputs.items())
-            lines += ["", "[[rung]]", *(f"{name} = {value:.6g}" for name, value in named)]
+            # A seed for each: two runs whose sizes are built alike are a repetition, and no copy.
+            lines += ["", "[[rung]]", *(f"{name} = {value:.6g}" for name, value in named), f"seed = {seed}"]
         return "\n".join(lines) + "\n"
 
 

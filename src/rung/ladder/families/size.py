@@ -12,6 +12,11 @@ from rung.errors import LadderError
 if TYPE_CHECKING:
     from rung.ladder.nets import Net
 
+_OFF_RULE = 2.0
+"""By how much a depth may be off the rule to meet a wished count."""
+_RULE_COUNTS = 0.1
+"""How much of the count's ratio the rule's depth is worth."""
+
 COUNTS = ("non_embedding", "total", "active")
 """Ways to count N, by the word that a ladder file uses."""
 
@@ -115,26 +120,26 @@ class Family(Protocol):
 
 
 def nearest_size(family: Family, params: float, convention: str) -> Size:
-    """The size along the family's rule whose count is nearest in ratio.
+    """The size whose count is nearest in ratio, of those along the family's rule and of depths up to twice off it.
 
     Raises:
         LadderError: The smallest size is more than half as large again as the wish.
     """
-    below: Size | None = None
-    for size in family.sizes():
-        count = family.count_params(size).by(convention)
-        if count < params:
-            below = size
-            continue
-        if below is None:
-            if count > 1.5 * params:
-                raise LadderError(
-                    f"params = {params:g} cannot be built: the smallest size of the family, width {size.width} and depth "
-                    f"{size.depth}, has {count:,} ({convention}). Take a larger size, or a smaller head_width or vocab."
-                )
-            return size
-        under = family.count_params(below).by(convention)
-        return size if count / params < params / max(under, 1) else below
+    best, distance = None, math.inf
+    for ruled in family.sizes():
+        if family.count_params(ruled).by(convention) > 4 * params and best is not None:
+            return best
+        for depth in range(math.ceil(ruled.depth / _OFF_RULE), math.floor(ruled.depth * _OFF_RULE) + 1):
+            size = Size(ruled.width, depth)
+            count = family.count_params(size).by(convention)
+            off = abs(math.log(count / params)) + _RULE_COUNTS * abs(math.log(depth / ruled.depth))
+            if off < distance:
+                best, distance = size, off
+        if best == ruled and (count := family.count_params(ruled).by(convention)) > 1.5 * params:
+            raise LadderError(
+                f"params = {params:g} cannot be built: the smallest size of the family, width {ruled.width} and depth "
+                f"{ruled.depth}, has {count:,} ({convention}). Take a larger size, or a smaller head_width or vocab."
+            )
     raise AssertionError("a family's sizes have no end")
 
 

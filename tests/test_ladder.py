@@ -445,7 +445,7 @@ class TestInterruption:
 
     @pytest.mark.slow
     def test_two_hundred_kills_lose_nothing(self, tmp_path):
-        """kill -9 of a trainer at random moments, until it is done, over and over."""
+        """kill -9 of a trainer at random moments, until it is done, over and over; of one in five the last checkpoint is cut in half."""
         toml = changed(changed(FILE, "width = [8, 16]", "width = 16"), "steps = 40", "steps = 1200")
         file = tmp_path / "ladder.toml"
         file.write_text(changed(toml, "checkpoint_s = 0", "checkpoint_s = 0.02"))
@@ -457,7 +457,7 @@ class TestInterruption:
         context.set_forkserver_preload(["rung.ladder.work"])
         job = Job(launch=ladder.launch, keep=tmp_path / "kept")
         rng = np.random.default_rng(0)
-        kills = 0
+        kills = cuts = 0
         while kills < 200:
             shutil.rmtree(tmp_path / "ladder", ignore_errors=True)
             folder = prepare(ladder)[0]
@@ -469,7 +469,23 @@ class TestInterruption:
                     process.kill()
                     process.join()
                     kills += 1
+                    latest = max(folder.path.glob("checkpoint-*.safetensors"), default=None)
+                    if latest and rng.random() < 0.2:
+                        latest.write_bytes(latest.read_bytes()[: latest.stat().st_size // 2])
+                        cuts += 1
             assert curve(folder) == want
+        assert cuts > 10
+
+
+class TestWithoutTorch:
+    def test_a_ladder_is_read_counted_and_checked(self, file):
+        code = (
+            "import sys; sys.modules['torch'] = None\n"
+            "from rung.ladder import read_ladder\n"
+            f"print(*[(rung.params, rung.flops) for rung in read_ladder({str(file)!r}).rungs])"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
 
 
 class TestVerb:

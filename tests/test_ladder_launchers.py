@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -119,6 +121,26 @@ class Suite:
 class TestLocal(Suite):
     launcher = "local"
 
+    def test_a_killed_launcher_leaves_no_workers_and_loses_nothing(self, ladder, tmp_path):
+        text = changed(changed(THREE, "steps = 60", "steps = 900"), "checkpoint_s = 0", "checkpoint_s = 0.1")
+        file = tmp_path / "killed.toml"
+        file.write_text(changed(text, "threads = 1", 'threads = 1\nlauncher = "local"\nworkers = 2'))
+        ladder = read_ladder(file)
+        reference = prepare(replace(ladder, output=tmp_path / "reference"))
+        carry_out_all(reference, replace(ladder.launch, launcher="here"), ladder.track)
+        command = [sys.executable, "-m", "rung.cli", "ladder", "run", str(file)]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until = time.monotonic() + 60
+        while not list((tmp_path / "killed").glob("*/checkpoint-*.json")) and time.monotonic() < until:
+            time.sleep(0.01)
+        process.kill()
+        process.wait()
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        assert done.returncode == 0, done.stderr
+        assert "being written by another process" not in done.stderr
+        folders = prepare(ladder)
+        assert [curve(folder) for folder in folders] == [curve(folder) for folder in reference]
+
     def test_a_run_that_fails_does_not_stop_the_others(self, ladder):
         broken = replace(ladder.rungs[0], recipe=replace(ladder.rungs[0].recipe, lr=1e38, lr_vectors=1e38))
         ladder = replace(ladder, rungs=(broken, *ladder.rungs[1:]))
@@ -185,8 +207,6 @@ class TestRay(Suite):
 
 @pytest.mark.parametrize(("launcher", "package"), [("slurm", "submitit"), ("ray", "ray")])
 def test_a_launcher_that_is_not_installed(ladder, monkeypatch, launcher, package):
-    import sys
-
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(LadderError, match=f"needs {package}, which is not installed"):
         carried_out(ladder, launcher=launcher)

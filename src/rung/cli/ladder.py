@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json as json_module
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
@@ -55,13 +58,14 @@ def check(
     from rung.ladder.estimate import state_bytes
 
     read = read_ladder(ladder)
-    cautions = _corpus_cautions(read)
     cluster = cluster_of(machines)
     taken: list[float | None]
-    if cluster:
-        taken = [rung.flops / cluster.flops_per_hour * 3600 / cluster.count for rung in read.rungs]
-    else:
-        taken = [None] * len(read.rungs) if no_timing else _timed(read)
+    with _kept(read) as keep:
+        cautions = _corpus_cautions(read, keep)
+        if cluster:
+            taken = [rung.flops_exact / cluster.flops_per_hour * 3600 / cluster.count for rung in read.rungs]
+        else:
+            taken = [None] * len(read.rungs) if no_timing else _timed(read, keep)
     rows = [
         {
             "run": rung.name,
@@ -134,22 +138,33 @@ def _duration(seconds: float | None) -> str:
     return f"{seconds:.1f} s"
 
 
-def _timed(ladder: Any) -> list[float | None]:
-    from rung.ladder.estimate import seconds
+@contextmanager
+def _kept(ladder: Any) -> Iterator[Path]:
+    """Where corpora are kept: in the output folder if runs have been begun, else nowhere for long, since a check makes nothing."""
+    import tempfile
+
     from rung.ladder.runner import CORPORA
 
+    if (ladder.output / CORPORA).is_dir():
+        yield ladder.output / CORPORA
+        return
+    with tempfile.TemporaryDirectory() as place:
+        yield Path(place)
+
+
+def _timed(ladder: Any, keep: Path) -> list[float | None]:
+    from rung.ladder.estimate import seconds
+
     _require_torch()
-    found = seconds(ladder.rungs, ladder.launch, ladder.output / CORPORA)
+    found = seconds(ladder.rungs, ladder.launch, keep)
     return list(found) if found else [None] * len(ladder.rungs)
 
 
-def _corpus_cautions(ladder: Any) -> list[str]:
+def _corpus_cautions(ladder: Any, keep: Path) -> list[str]:
     """What opening the corpus tells: that it is too small, or that it will be seen more than once."""
-    from rung.ladder.runner import CORPORA
-
     rungs: tuple[Rung, ...] = ladder.rungs
     family = rungs[0].made_family
-    data = rungs[0].made_corpus.open(family, ladder.output / CORPORA)
+    data = rungs[0].made_corpus.open(family, keep)
     if data.unique_items is None or rungs[0].corpus.name.startswith("bio"):
         return []
     unique = data.unique_items * family.item_tokens

@@ -32,8 +32,8 @@ def progress(folders: Sequence[RunFolder]) -> Iterator[None]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        whole = sum(folder.rung().flops for folder in folders)
-        shares = {folder.path: folder.rung().flops / whole for folder in folders}
+        whole = sum(folder.rung().flops_exact for folder in folders)
+        shares = {folder.path: folder.rung().flops_exact / whole for folder in folders}
         total = bars.add_task(f"{len(folders)} runs", total=1.0, loss="")
         tasks: dict[str, int] = {}
 

@@ -25,7 +25,7 @@ def state_bytes(rung: Rung) -> float:
 
 def step_flops(rung: Rung) -> float:
     """FLOPs of one step [FLOP]."""
-    return rung.flops / rung.steps
+    return rung.flops_exact / rung.steps
 
 
 def seconds(rungs: Sequence[Rung], launch: Launch, keep: Path | None) -> list[float] | None:

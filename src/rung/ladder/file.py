@@ -15,11 +15,11 @@ from rung.errors import LadderError
 from rung.ladder.families import COUNTS, Family, Size, nearest_size
 from rung.ladder.launch import Launch
 from rung.ladder.recipe import Recipe
-from rung.ladder.rungs import Choice, Evaluate, Rung, make_corpus, make_family, named
+from rung.ladder.rungs import BY_6ND, EXACT, Choice, Evaluate, Rung, flops_per_token, make_corpus, make_family, named
 from rung.ladder.schema import nearest, structured
 from rung.units import format_count
 
-_TABLES = ("family", "corpus", "recipe", "evaluate", "launch", "track", "rung", "output", "count")
+_TABLES = ("family", "corpus", "recipe", "evaluate", "launch", "track", "rung", "output", "count", "flops")
 _EXACT = 9_999.5
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 
@@ -35,7 +35,7 @@ class Wish:
         depth: Layers.
         tokens: Training tokens.
         tokens_per_param: Training tokens over N.
-        flops: Training compute, counted from the architecture.
+        flops: Training compute, by the ladder's convention.
         steps: Optimizer steps.
         unique_tokens: The only tokens that it may see; 0 for all.
         seed: Of weights and order.
@@ -179,6 +179,7 @@ class Common:
     recipe: Recipe
     evaluate: Evaluate
     convention: str
+    flops_by: str
 
     def size(self, wish: Wish) -> Size:
         """The size of a wish."""
@@ -227,7 +228,8 @@ class Common:
                 raise LadderError("steps needs a batch that does not depend on D: set batch_tokens.")
             wanted = float(wish.steps * self.items(recipe.at({**scope, "D": 1.0})) * made.item_tokens)
         else:
-            wanted = wish.tokens or wish.tokens_per_param * params or wish.flops / made.flops_per_token(size)
+            per_token = flops_per_token(made, size, self.convention, self.flops_by)
+            wanted = wish.tokens or wish.tokens_per_param * params or wish.flops / per_token
         settled = recipe.at({**scope, "D": wanted})
         batch = self.items(settled)
         return Rung(
@@ -241,15 +243,17 @@ class Common:
             seed=wish.seed,
             unique_tokens=wish.unique_tokens,
             convention=self.convention,
+            flops_by=self.flops_by,
             evaluate=self.evaluate,
         )
 
 
 def _common(content: Mapping[str, Any], source: str) -> Common:
     family, corpus = _choice(content, "family", source), _choice(content, "corpus", source)
-    convention = content.get("count", "non_embedding")
+    convention, flops_by = content.get("count", COUNTS[0]), content.get("flops", EXACT)
     try:
         named({name: name for name in COUNTS}, convention, "count")
+        named({name: name for name in (EXACT, BY_6ND)}, flops_by, "flops")
         made, heard = make_family(family), make_corpus(corpus)
     except LadderError as error:
         raise LadderError(f"{source}, {error}") from None
@@ -265,6 +269,7 @@ def _common(content: Mapping[str, Any], source: str) -> Common:
         recipe=_table(content, "recipe", Recipe, source),
         evaluate=_table(content, "evaluate", Evaluate, source),
         convention=convention,
+        flops_by=flops_by,
     )
 
 

@@ -12,6 +12,18 @@ from rung.ladder.corpora import CORPORA, Corpus
 from rung.ladder.families import FAMILIES, Counts, Family, Size
 from rung.ladder.recipe import Recipe
 from rung.ladder.schema import structured
+from rung.units import flops_6nd
+
+
+EXACT, BY_6ND = "exact", "6ND"
+"""Ways to count C: from the architecture, or as 6 N D with N by the ladder's convention."""
+
+
+def flops_per_token(family: Family, size: Size, convention: str, flops_by: str) -> float:
+    """FLOPs of one training token, counted in one of two ways [FLOP]."""
+    if flops_by == EXACT:
+        return family.flops_per_token(size)
+    return float(flops_6nd(family.count_params(size).by(convention), 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +73,7 @@ class Rung:
         seed: Of the weights and of the order of the items.
         unique_tokens: The only tokens it may see, where fewer than the corpus has; 0 for all [count].
         convention: How its N is counted.
+        flops_by: How its C is counted: exact, from the architecture, or 6ND.
         evaluate: When it is evaluated.
     """
 
@@ -74,6 +87,7 @@ class Rung:
     seed: int
     unique_tokens: int = 0
     convention: str = "non_embedding"
+    flops_by: str = EXACT
     evaluate: Evaluate = Evaluate()
 
     @property
@@ -105,6 +119,16 @@ class Rung:
 
     @property
     def flops(self) -> float:
+        """FLOPs of its training by its convention [FLOP]."""
+        return self.flops_per_token * self.tokens
+
+    @property
+    def flops_per_token(self) -> float:
+        """FLOPs of one training token by its convention [FLOP]."""
+        return flops_per_token(self.made_family, self.size, self.convention, self.flops_by)
+
+    @property
+    def flops_exact(self) -> float:
         """FLOPs of its training, counted from its architecture [FLOP]."""
         return self.made_family.flops_per_token(self.size) * self.tokens
 

@@ -46,12 +46,15 @@ class Standing:
 
 
 def prepare(ladder: Ladder) -> list[RunFolder]:
-    """A folder for every run of a ladder; nothing is made if one of them belongs to another run.
+    """A folder for every run of a ladder; nothing is made if one of them belongs to another run, or the corpus is none.
 
     Raises:
-        LadderError: A folder holds another run of that name.
+        LadderError: A folder holds another run of that name, or the corpus cannot be read.
     """
     folders = [RunFolder(ladder.output / rung.name) for rung in ladder.rungs]
+    if not all(folder.path.exists() for folder in folders):
+        first = ladder.rungs[0]
+        first.made_corpus.open(first.made_family, ladder.output / CORPORA)
     for there in (True, False):
         for folder, rung in zip(folders, ladder.rungs, strict=True):
             if folder.path.exists() is there:

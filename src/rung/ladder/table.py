@@ -23,7 +23,7 @@ def rows(folder: RunFolder) -> list[dict[str, Any]]:
     found = [line for line in folder.metrics() if "evaluation" in line]
     status = folder.status
     about = _about(rung)
-    per_token = rung.made_family.flops_per_token(rung.size)
+    per_token = rung.flops_per_token
     return [
         {
             **about,

@@ -42,11 +42,13 @@ def _intensity() -> list[Claim]:
     def softmax(times: int) -> np.ndarray:
         logits = np.tile(keys, (times, 1)) @ query
         weight = np.exp(logits - logits.max())
-        return weight / weight.sum() @ np.tile(values, (times, 1))
+        mixed: np.ndarray = weight / weight.sum() @ np.tile(values, (times, 1))
+        return mixed
 
     def pointwise(times: int) -> np.ndarray:
         logits = np.tile(keys, (times, 1)) @ query
-        return logits / (1 + np.exp(-logits)) @ np.tile(values, (times, 1))
+        mixed: np.ndarray = logits / (1 + np.exp(-logits)) @ np.tile(values, (times, 1))
+        return mixed
 
     still = max(float(np.abs(softmax(times) - softmax(1)).max()) for times in (2, 3))
     grows = [float(np.mean(pointwise(times) / pointwise(1))) for times in (2, 3)]

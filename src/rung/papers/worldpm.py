@@ -36,7 +36,7 @@ def _loss(scores: NDArray[np.float64], pairs: NDArray[np.intp]) -> tuple[float, 
     margin = scores[pairs[:, 0]] - scores[pairs[:, 1]]
     weight = -1 / (1 + np.exp(margin)) / len(pairs)
     gradient = np.bincount(pairs[:, 0], weight, len(scores)) - np.bincount(pairs[:, 1], weight, len(scores))
-    return float(np.logaddexp(0, -margin).mean()), gradient
+    return float(np.logaddexp(0, -margin).mean()), gradient.astype(float)
 
 
 def _world() -> list[Claim]:

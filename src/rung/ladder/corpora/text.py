@@ -226,15 +226,29 @@ def windows(
     require_vocab(family, vocab, what)
     context = family.item_tokens
     if keep is None:
-        train, held = _tokens(documents(), encode, vocab, held_out)
-    else:
-        name = hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
-        paths = [keep / f"{name}-{part}.npy" for part in ("train", "held")]
-        if not all(path.exists() for path in paths):
-            keep.mkdir(parents=True, exist_ok=True)
-            parts = _tokens(documents(), encode, vocab, held_out)
-            write_all({path: _npy(part) for path, part in zip(paths, parts, strict=True)})
-        train, held = (np.load(path, mmap_mode="r") for path in paths)
+        found = Windows(*_tokens(documents(), encode, vocab, held_out), context)
+        _require_windows(found, what)
+        return found
+    name = hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
+    paths = [keep / f"{name}-{part}.npy" for part in ("train", "held")]
+    if not all(path.exists() for path in paths):
+        fresh = Windows(*_tokens(documents(), encode, vocab, held_out), context)
+        _require_windows(fresh, what)
+        keep.mkdir(parents=True, exist_ok=True)
+        write_all({path: _npy(part) for path, part in zip(paths, (fresh.train, fresh.held), strict=True)})
+    train, held = (np.load(path, mmap_mode="r") for path in paths)
+    kept = Windows(train, held, context)
+    _require_windows(kept, what)
+    return kept
+
+
+def _require_windows(found: Windows, what: str) -> None:
+    """Refuse text that is less than one window.
+
+    Raises:
+        LadderError: There is too little to train on, or to hold out.
+    """
+    train, held, context = found.train, found.held, found.context
     for tokens, use, remedy in (
         (train, "train on", "Give more text, or a smaller context in [family]."),
         (
@@ -247,7 +261,6 @@ def windows(
             raise LadderError(
                 f"{what}: {len(tokens)} tokens to {use}, and one window takes {context + 1} (context + 1). {remedy}"
             )
-    return Windows(train, held, context)
 
 
 def _tokens(

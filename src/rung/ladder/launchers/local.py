@@ -5,8 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
+import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -14,6 +15,8 @@ from pathlib import Path
 from rung.errors import RungError
 from rung.ladder.folder import RunFolder
 from rung.ladder.launchers import Job, carry_out, interrupts
+
+_LOOK_S = 0.5
 
 
 class Local:
@@ -58,14 +61,29 @@ def _work(path: Path, job: Job, slot: int) -> None:
         devices = visible.split(",") if visible else [str(place) for place in range(_gpus())]
         if devices:
             os.environ["CUDA_VISIBLE_DEVICES"] = devices[slot % len(devices)]
-    began = os.getppid()
     with interrupts() as stop:
         try:
-            # A launcher that was killed leaves its workers to another parent; they stop with a checkpoint.
-            carry_out(path, job, lambda: stop() or os.getppid() != began)
+            carry_out(path, job, Orphaned(stop))
         except (RungError, OSError) as error:
             print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)  # noqa: T201  # a worker's only voice
             sys.exit(1)
+
+
+class Orphaned:
+    """Whether to stop: because somebody asked, or because the launcher is gone, which is looked for twice a second."""
+
+    def __init__(self, asked: Callable[[], bool]) -> None:
+        self.asked = asked
+        self.looked = time.monotonic()
+        self.gone = False
+
+    def __call__(self) -> bool:
+        now = time.monotonic()
+        if now - self.looked > _LOOK_S:
+            self.looked = now
+            parent = multiprocessing.parent_process()
+            self.gone = parent is not None and not parent.is_alive()
+        return self.gone or self.asked()
 
 
 def _gpus() -> int:

@@ -1,5 +1,6 @@
 """The ladder: the file, the folder, training, interruption, failure, the table and the verb."""
 
+import io
 import json
 import os
 import shutil
@@ -475,6 +476,25 @@ class TestInterruption:
                         cuts += 1
             assert curve(folder) == want
         assert cuts > 10
+
+
+class TestProgress:
+    def test_a_bar_for_each_run_at_work_and_one_for_all(self, ladder):
+        from rich.console import Console
+
+        from rung.cli.progress import Bars
+
+        folders = prepare(ladder)
+        bars = Bars(folders, Console(file=io.StringIO()))
+        with folders[0].writing():
+            folders[0].say("running")
+            for _ in range(3):
+                bars.look()
+            assert [task.description for task in bars.bars.tasks] == ["2 runs", ladder.rungs[0].name]
+        carried_out(ladder)
+        bars.look()
+        (whole,) = bars.bars.tasks
+        assert whole.completed == pytest.approx(1.0)
 
 
 class TestWithoutTorch:

@@ -8,6 +8,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
 if TYPE_CHECKING:
     from rung.ladder import RunFolder
 
@@ -20,39 +23,12 @@ def progress(folders: Sequence[RunFolder]) -> Iterator[None]:
     if not sys.stderr.isatty():
         yield
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    ended = threading.Event()
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[loss]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        whole = sum(folder.rung().flops_exact for folder in folders)
-        shares = {folder.path: folder.rung().flops_exact / whole for folder in folders}
-        total = bars.add_task(f"{len(folders)} runs", total=1.0, loss="")
-        tasks: dict[str, int] = {}
+    with Bars(folders, Console(stderr=True)).shown() as bars:
+        ended = threading.Event()
 
         def watch() -> None:
-            from rung.ladder import standings
-
             while not ended.wait(_EVERY_S):
-                done = 0.0
-                for folder, standing in zip(folders, standings(folders), strict=True):
-                    done += shares[folder.path] * (1.0 if standing.status == "done" else standing.step / standing.steps)
-                    if standing.status == "running":
-                        task = tasks.setdefault(
-                            standing.run, bars.add_task(standing.run, total=standing.steps, loss="")
-                        )
-                        told = "" if standing.loss is None else f"loss {standing.loss:.4f}"
-                        bars.update(task, completed=standing.step, loss=told)  # type: ignore[arg-type]  # rich's own number
-                    elif standing.run in tasks:
-                        bars.remove_task(tasks.pop(standing.run))  # type: ignore[arg-type]  # the same
-                bars.update(total, completed=done)
+                bars.look()
 
         watcher = threading.Thread(target=watch, daemon=True)
         watcher.start()
@@ -61,3 +37,45 @@ def progress(folders: Sequence[RunFolder]) -> Iterator[None]:
         finally:
             ended.set()
             watcher.join()
+
+
+class Bars:
+    """A bar for all runs by their FLOPs, and one for each that is at work."""
+
+    def __init__(self, folders: Sequence[RunFolder], console: Console) -> None:
+        flops = [folder.rung().flops_exact for folder in folders]
+        self.folders = folders
+        self.shares = [one / sum(flops) for one in flops]
+        self.bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[loss]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
+        self.whole = self.bars.add_task(f"{len(folders)} runs", total=1.0, loss="")
+        self.tasks: dict[str, TaskID] = {}
+
+    @contextmanager
+    def shown(self) -> Iterator[Bars]:
+        """The bars on the console while the block runs."""
+        with self.bars:
+            yield self
+
+    def look(self) -> None:
+        """Bring the bars to where the runs' folders say that they are."""
+        from rung.ladder import standings
+
+        done = 0.0
+        for share, standing in zip(self.shares, standings(self.folders), strict=True):
+            done += share * (1.0 if standing.status == "done" else standing.step / standing.steps)
+            if standing.status == "running":
+                if standing.run not in self.tasks:
+                    self.tasks[standing.run] = self.bars.add_task(standing.run, total=standing.steps, loss="")
+                told = "" if standing.loss is None else f"loss {standing.loss:.4f}"
+                self.bars.update(self.tasks[standing.run], completed=standing.step, loss=told)
+            elif standing.run in self.tasks:
+                self.bars.remove_task(self.tasks.pop(standing.run))
+        self.bars.update(self.whole, completed=done)

@@ -14,7 +14,6 @@ from rung.ladder.recipe import Recipe
 from rung.ladder.schema import structured
 from rung.units import flops_6nd
 
-
 EXACT, BY_6ND = "exact", "6ND"
 """Ways to count C: from the architecture, or as 6 N D with N by the ladder's convention."""
 

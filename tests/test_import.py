@@ -268,6 +268,20 @@ class TestTracking:
             assert rows[rung.name]["loss"] == pytest.approx(standing.loss)
             assert rows[rung.name]["tokens"] == rung.tokens
 
+    @pytest.mark.slow
+    def test_a_run_tells_wandb_and_comes_back(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("WANDB_MODE", "offline")
+        monkeypatch.setenv("WANDB_SILENT", "true")
+        file = tmp_path / "ladder.toml"
+        file.write_text(changed(FILE, "width = [8, 16]", "width = 16"))
+        ladder = read_ladder(file)
+        (tmp_path / "kept").mkdir()
+        track = Track(to="wandb", address=str(tmp_path / "kept"))
+        (stood,) = carry_out_all(prepare(ladder), ladder.launch, track)
+        (row,) = import_runs(f"wandb:{tmp_path / 'kept'}").frame.to_dicts()
+        assert row["loss"] == pytest.approx(stood.loss)
+        assert (row["run"], row["params"], row["tokens"]) == (stood.run, ladder.rungs[0].params, ladder.rungs[0].tokens)
+
     def test_a_tracker_that_is_not_known(self, tmp_path):
         from rung.errors import LadderError
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import library as operators
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -36,11 +37,11 @@ def _torchvision():
         for compiled in Path(spec.origin).parent.glob("_C*.so"):
             torch.ops.load_library(compiled)
     except OSError:
-        library = torch.library.Library("torchvision", "FRAGMENT")
+        missing = operators.Library("torchvision", "FRAGMENT")
         for name in ("nms", "qnms"):
-            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+            missing.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         yield
-        library._destroy()
+        missing._destroy()
     else:
         yield
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as json_module
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -177,16 +177,33 @@ def _corpus_cautions(ladder: Any, keep: Path) -> list[str]:
     ]
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Carry:
+    """How runs are carried out, and what becomes of them."""
+
+    launcher: str | None = None
+    """here, local, slurm or ray, instead of the file's; here for a folder."""
+    workers: int | None = None
+    """Runs at once, instead of the file's; 1 for a folder."""
+    any_code: Flag = False
+    """Go on with runs that another version of the code began."""
+    output: Output = None
+    """Write the table of runs in the end: .csv, .parquet or .jsonl."""
+    json: Json = False
+    """Print one JSON object instead of text."""
+
+    def over(self, launch: Launch) -> Launch:
+        """A file's launch, with what was said here instead."""
+        wish = {"launcher": self.launcher, "workers": self.workers}
+        return replace(launch, **{name: value for name, value in wish.items() if value is not None})  # type: ignore[arg-type]  # fields by name
+
+
 @app.command
 def run(
     ladder: Annotated[str, Parameter(name="LADDER.toml")],
     /,
-    *,
-    launcher: str | None = None,
-    workers: int | None = None,
-    any_code: Flag = False,
-    output: Output = None,
-    json: Json = False,
+    carry: Carry = Carry(),  # frozen
 ) -> None:
     """Train every run of a ladder file that is not done, from its last checkpoint on.
 
@@ -194,37 +211,21 @@ def run(
     ----------
     ladder
         The ladder file.
-    launcher
-        here, local, slurm or ray, instead of the file's.
-    workers
-        Runs at once, instead of the file's.
-    any_code
-        Go on with runs that another version of the code began.
-    output
-        Write the table of runs in the end: .csv, .parquet or .jsonl.
-    json
-        Print one JSON object instead of text.
     """
     from rung.ladder import prepare, read_ladder
 
     _require_torch()
-    require_table(output)
+    require_table(carry.output)
     read = read_ladder(ladder)
-    wish = {name: value for name, value in (("launcher", launcher), ("workers", workers)) if value is not None}
-    launch = replace(read.launch, **wish)  # type: ignore[arg-type]  # fields by name
-    _carried_out(prepare(read), launch, read.track, any_code=any_code, failed_too=False, output=output, json=json)
+    launch = carry.over(read.launch)
+    _carried_out(prepare(read), launch, read.track, carry, failed_too=False)
 
 
 @app.command
 def resume(
     place: Annotated[str, Parameter(name="FOLDER")],
     /,
-    *,
-    launcher: str = "here",
-    workers: int = 1,
-    any_code: Flag = False,
-    output: Output = None,
-    json: Json = False,
+    carry: Carry = Carry(),  # frozen
 ) -> None:
     """Take up every begun run of a folder that is not done, those that failed too.
 
@@ -232,37 +233,16 @@ def resume(
     ----------
     place
         The folder of runs, or a ladder file.
-    launcher
-        here, local, slurm or ray.
-    workers
-        Runs at once.
-    any_code
-        Go on with runs that another version of the code began.
-    output
-        Write the table of runs in the end.
-    json
-        Print one JSON object instead of text.
     """
     from rung.ladder import Launch, folders_of
     from rung.ladder.file import Track
 
     _require_torch()
-    require_table(output)
-    folders = folders_of(place)
-    launch = Launch(launcher=launcher, workers=workers)
-    _carried_out(folders, launch, Track(), any_code=any_code, failed_too=True, output=output, json=json)
+    require_table(carry.output)
+    _carried_out(folders_of(place), carry.over(Launch()), Track(), carry, failed_too=True)
 
 
-def _carried_out(
-    folders: list[RunFolder],
-    launch: Launch,
-    track: Any,
-    *,
-    any_code: bool,
-    failed_too: bool,
-    output: str | None,
-    json: bool,
-) -> None:
+def _carried_out(folders: list[RunFolder], launch: Launch, track: Any, carry: Carry, *, failed_too: bool) -> None:
     from rung.cli.progress import progress
     from rung.ladder import carry_out_all
     from rung.ladder import table as table_of
@@ -272,13 +252,13 @@ def _carried_out(
             folders,
             launch,
             track,
-            any_code=any_code,
+            any_code=carry.any_code,
             failed_too=failed_too,
             say=lambda text: say(f"warning: {text}"),
         )
-    if output:
-        write_frame(table_of(folders), output)
-    _print(stood, json=json)
+    if carry.output:
+        write_frame(table_of(folders), carry.output)
+    _print(stood, json=carry.json)
     left = [one for one in stood if one.status != "done"]
     if left:
         first = left[0]

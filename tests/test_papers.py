@@ -114,7 +114,7 @@ class TestCommand:
     def test_the_list(self, command):
         done = command("reproduce")
         assert done.stdout.count("not yet") == 28
-        assert len(json.loads(command("reproduce", "--json").stdout)) == 50
+        assert len(json.loads(command("reproduce", "--json").stdout)) == 53
 
     def test_one_paper_is_kept(self, command, tmp_path):
         done = command("reproduce", "kaplan", "-o", "checked", "--json")

@@ -40,6 +40,9 @@ CONTEXT: dict[str, tuple[str, str, str]] = {
     "besiroglu": ("Chinchilla scaling: a replication attempt", "2404.10102", "rung.papers.context:besiroglu"),
     "muennighoff": ("Scaling data-constrained language models", "2305.16264", "rung.papers.context:muennighoff"),
     "gadre": ("Language models scale reliably with over-training", "2403.08540", "rung.papers.context:gadre"),
+    "deepseek": ("DeepSeek LLM", "2401.02954", "rung.papers.decisions:deepseek"),
+    "inference-aware": ("Beyond Chinchilla-optimal", "2401.00448", "rung.papers.decisions:inference_aware"),
+    "data-constrained": ("Allocation with little data", "2305.16264", "rung.papers.decisions:data_constrained"),
     "learning-curves": (
         "Revisiting neural scaling laws in language and vision",
         "2209.06640",

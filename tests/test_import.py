@@ -98,6 +98,15 @@ class TestRules:
         assert "nothing of eval_loss between steps 200 and 5000" in texts
         assert found.frame["loss"][0] == 1.9
 
+    def test_a_count_of_nothing_is_no_count(self):
+        run = tracked(config={**CONFIG, "num_input_tokens_seen": 0}, eval_loss=losses(1))
+        assert assemble([run], "here").frame["tokens"][0] == 200 * 8 * 64
+
+    def test_a_run_without_the_named_metric_is_left_out_and_said(self):
+        found = assemble([tracked(bpb=losses(1)), tracked("b", loss=losses(1))], "here", Wishes(loss="bpb"))
+        assert found.frame["run"].to_list() == ["a"]
+        assert "'b' of here has no bpb" in found.cautions[0].text
+
     def test_a_run_without_a_loss_is_named_and_the_others_stay(self):
         found = assemble([tracked(eval_loss=losses(1)), tracked("b", accuracy=losses(1))], "here")
         assert found.frame["run"].to_list() == ["a"]
@@ -108,7 +117,7 @@ class TestRules:
         [
             ([], Wishes(), "here has no runs"),
             ([tracked(accuracy=losses(1))], Wishes(), "logged is accuracy. Name it: --loss NAME"),
-            ([tracked(loss=losses(1))], Wishes(loss="bpb"), "no metric 'bpb'; it has loss"),
+            ([tracked(loss=losses(1))], Wishes(loss="bpb"), "none of 1 runs has bpb; logged is loss"),
         ],
     )
     def test_what_cannot_be_read(self, runs, wishes, said):
@@ -147,13 +156,17 @@ class TestTensorboard:
         assert found.frame["loss"][4] == pytest.approx(4.05)
 
 
+def wandb_run(place, run_id=None):
+    wandb = pytest.importorskip("wandb")
+    return wandb.init(project="p", name="mine", id=run_id, resume="allow", dir=str(place), config={"model": CONFIG})
+
+
 class TestWandb:
     @pytest.fixture
     def offline(self, tmp_path, monkeypatch):
-        wandb = pytest.importorskip("wandb")
         monkeypatch.setenv("WANDB_MODE", "offline")
         monkeypatch.setenv("WANDB_SILENT", "true")
-        run = wandb.init(project="p", name="mine", dir=str(tmp_path), config={"model": CONFIG})
+        run = wandb_run(tmp_path)
         for step, value in losses(2.0):
             run.log({"eval/loss": value}, step=step)
         run.finish()
@@ -165,6 +178,11 @@ class TestWandb:
         (row,) = found.frame.to_dicts()
         assert (row["run"], row["params"], row["step"]) == ("mine", 12_000, 200)
         assert row["loss"] == pytest.approx(2.005)
+        again = wandb_run(offline, run_id=next(offline.rglob("run-*.wandb")).stem.removeprefix("run-"))
+        again.log({"eval/loss": 1.5}, step=300)
+        again.finish()
+        (row,) = import_runs(f"wandb:{offline}").frame.to_dicts()
+        assert (row["step"], row["loss"]) == (300, 1.5)
         file = next(offline.rglob("run-*.wandb"))
         file.write_bytes(file.read_bytes()[:-40])
         assert len(import_runs(f"wandb:{offline}").frame) == 1
@@ -196,6 +214,11 @@ class TestTrainers:
         assert row["tokens"] == 20_000
         assert row["params"] == 12 * 2 * 64**2
 
+    def test_a_csv_that_is_none(self, tmp_path):
+        (tmp_path / "empty.csv").write_text("")
+        with pytest.raises(RunsError, match=r"empty\.csv cannot be read as CSV"):
+            import_runs(f"csv:{tmp_path}")
+
     def test_a_csv_with_the_names_of_olmo_and_levanter(self, tmp_path):
         steps, values = zip(*losses(2.0), strict=True)
         olmo = {"_step": steps, "train/CrossEntropyLoss": values, "throughput/total_tokens": [s * 512 for s in steps]}
@@ -212,10 +235,9 @@ class TestTrainers:
         tracker.general_config_tracker.model_source = "hf"
         tracker.general_config_tracker.model_name = "mine"
         tracker.general_config_tracker.model_name_sanitized = "mine"
+        lambada = {"perplexity,none": 12.5, "acc,none": 0.4, "acc_stderr,none": 0.01, "alias": "lambada"}
         results = {
-            "results": {
-                "lambada": {"perplexity,none": 12.5, "acc,none": 0.4, "acc_stderr,none": 0.01, "alias": "lambada"}
-            },
+            "results": {"lambada": lambada, "gsm8k": {"exact_match,strict-match": 0.25}},
             "config": {"model_num_parameters": 12_000},
             "model_name": "mine",
         }
@@ -224,6 +246,9 @@ class TestTrainers:
         assert row["loss"] == 12.5
         assert row["params"] == 12_000
         assert row["acc_lambada"] == 0.4
+        (row,) = import_runs(f"lm-eval:{tmp_path}").frame.to_dicts()
+        assert row["perplexity_lambada"] == 12.5
+        assert row["exact_match_strict_match_gsm8k"] == 0.25
 
 
 @pytest.mark.slow
@@ -288,8 +313,24 @@ class TestTracking:
         file = tmp_path / "ladder.toml"
         file.write_text(FILE)
         folder = prepare(read_ladder(file))[0]
+        with pytest.raises(LadderError, match=r"'mlfow' is not known.*Did you mean 'mlflow'"):
+            Track(to="mlfow")
         with pytest.raises(LadderError, match="'mlfow' is not known"):
-            make_tracker(("mlfow", "", ""), folder)
+            make_tracker(("mlfow", "", ""), folder, print)
+
+    def test_a_tracker_that_answers_no_more_ends_the_telling_and_not_the_training(self):
+        from rung.ladder.trackers import Tolerant
+
+        class Gone:
+            def log(self, _):
+                raise ConnectionError("gone")
+
+        said = []
+        tracker = Tolerant(Gone(), "mlflow", said.append)
+        tracker.log({})
+        tracker.log({})
+        tracker.end("done")
+        assert said == ["mlflow answers no more (gone); the run goes on, and its folder has everything."]
 
 
 class TestVerb:
@@ -303,6 +344,7 @@ class TestVerb:
             ("lm-eval:none", "no results"),
             ("wandb:none", "no run-"),
             ("csv:none", "no CSV file there"),
+            ("wandb:none.wandb", "cannot be read"),
         ],
     )
     def test_what_is_not_there(self, command, tmp_path, source, said):

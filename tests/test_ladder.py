@@ -137,6 +137,13 @@ class TestFile:
             ("width = [8, 16]", "width = [8, 8]", "two runs would be named"),
             ("[[rung]]", "[rungs]", "unknown key 'rungs'"),
             ("[corpus]", "[corpus", "is not TOML"),
+            ("width = [8, 16]\ndepth = 1", "params = -5", "params = -5 must not be negative"),
+            ("width = [8, 16]", "width = []", "width is an empty list"),
+            ("steps = 40", "steps = 40\nseed = 1\nseeds = [2]", "give seed or seeds, not both"),
+            ("steps = 40", "steps = 40\nseed = -1", "seed = -1 must not be negative"),
+            ("[family]", "output = 5\n[family]", "output is 5, not the name of a folder"),
+            ("[family]", 'count = ["total"]\n[family]', "no count"),
+            ("[launch]", '[track]\nto = "mlfow"\n[launch]', "Did you mean 'mlflow'"),
         ],
     )
     def test_what_cannot_be_read_is_named(self, file, old, new, said):
@@ -410,6 +417,44 @@ class TestInterruption:
         assert str(latest) in said[0]
         assert curve(folder) == whole
 
+    def test_damaged_checkpoints_do_not_push_whole_ones_out(self, ladder, whole):
+        folder = self.interrupted(ladder, 30)
+        for damaged in folder.path.glob("checkpoint-*.safetensors"):
+            damaged.write_bytes(b"")
+        left = iter([False] * 11)
+        said = []
+        assert work_on(folder, Work(launch=ladder.launch, stop=lambda: next(left, True), say=said.append)) == "stopped"
+        assert len(said) == 2
+        assert next(folder.checkpoints()).step == 12
+        assert next(folder.checkpoints()).whole
+        work_on(folder, Work(launch=ladder.launch))
+        assert curve(folder) == whole
+
+    def test_a_run_keeps_the_threads_that_it_was_begun_with(self, ladder, whole):
+        folder = self.interrupted(ladder, 20)
+        work_on(folder, Work(launch=replace(ladder.launch, threads=0)))
+        assert folder.state()["threads"] == 1
+        assert curve(folder) == whole
+
+    def test_another_corpus_is_refused(self, tmp_path):
+        place = tmp_path / "text"
+        place.mkdir()
+        for number in range(40):
+            (place / f"{number}.txt").write_text(f"{number} " * 200)
+        content = {
+            "family": {"name": "gpt", "head_width": 8, "context": 16},
+            "corpus": {"name": "text", "path": "text"},
+            "rung": [{"width": 8, "steps": 10, "batch_tokens": 64.0}],
+        }
+        folder = prepare(ladder_of(content, "here", tmp_path / "runs", tmp_path))[0]
+        left = iter([False] * 4)
+        work_on(folder, Work(stop=lambda: next(left, True)))
+        (place / "more.txt").write_text("something else " * 50)
+        with pytest.raises(LadderError, match="the corpus is not what it was"):
+            work_on(folder, Work())
+        (place / "more.txt").unlink()
+        assert work_on(folder, Work()) == "done"
+
     def test_a_disk_that_is_full_leaves_a_run_that_goes_on(self, ladder, whole):
         folder = prepare(ladder)[1]
         real = RunFolder.seal
@@ -439,6 +484,7 @@ class TestInterruption:
             time.sleep(0.005)
         process.send_signal(number)
         _, told = process.communicate(timeout=60)
+        assert "lost" not in told
         assert process.returncode in ({-signal.SIGKILL} if number == signal.SIGKILL else {130, 0}), told
         done = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == 0, done.stderr
@@ -575,6 +621,14 @@ class TestVerb:
         assert {rung.corpus.name for rung in alike.rungs} == {"markov"}
         _, stood = carried_out(alike)
         assert {one.status for one in stood} == {"done"}
+
+    def test_what_keeps_a_run_from_beginning_is_said_once_and_is_no_failure(self, file, command):
+        file.write_text(changed(FILE, "threads = 1", 'threads = 1\ndevice = "cuda:9"\nlauncher = "local"'))
+        done = command("ladder", "run", file)
+        assert done.returncode == 1
+        assert done.stderr.count("was not begun: device = 'cuda:9'") == 2
+        assert "lost" not in done.stderr
+        assert "failed" not in done.stdout
 
     def test_folders_of_a_ladder_file_that_was_not_begun(self, file):
         with pytest.raises(LadderError, match="none of its 2 runs has been begun"):

@@ -89,6 +89,14 @@ class TestText:
         changed = Text(path=str(folder)).open(BYTES, tmp_path / "kept")
         assert len(changed.train) + len(changed.held) != len(kept.train) + len(kept.held)
 
+    def test_about_one_document_in_so_many_is_held_out(self, tmp_path):
+        rows = "".join(json.dumps({"text": f"row {number}"}) + "\n" for number in range(4000))
+        (tmp_path / "rows.jsonl").write_text(rows)
+        for one_in in (3, 20, 100):
+            data = Text(path=str(tmp_path), one_in=one_in).open(BYTES, None)
+            share = (data.held == 0).sum() / 4000
+            assert share == pytest.approx(1 / one_in, rel=0.25)
+
     def test_jsonl_parquet_and_separated_text_are_read_alike(self, folder, tmp_path):
         documents = [file.read_text() for file in sorted(folder.iterdir())]
         (tmp_path / "t.jsonl").write_text("".join(json.dumps({"body": text}) + "\n" for text in documents))
@@ -100,7 +108,7 @@ class TestText:
             ("t.parquet", {"field": "body"}),
             ("t.txt", {"separator": "<cut>"}),
         ):
-            data = Text(path=str(tmp_path / path), held_out=0.2, **options).open(BYTES, None)
+            data = Text(path=str(tmp_path / path), one_in=5, **options).open(BYTES, None)
             assert len(data.train) + len(data.held) == total
 
     def test_tokens_of_a_tokenizer(self, folder, tmp_path):
@@ -108,12 +116,13 @@ class TestText:
 
         tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
         tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-        trainer = trainers.BpeTrainer(vocab_size=60, special_tokens=["<unk>", "<|endoftext|>"], show_progress=False)
+        trainer = trainers.BpeTrainer(vocab_size=60, special_tokens=["<|endoftext|>", "<unk>"], show_progress=False)
         tokenizer.train([str(file) for file in folder.iterdir()], trainer)
         tokenizer.save(str(tmp_path / "tokenizer.json"))
         corpus = Text(path=str(folder), tokenizer=str(tmp_path / "tokenizer.json"))
         data = corpus.open(Decoder(context=8, vocab=60), None)
         end = tokenizer.token_to_id("<|endoftext|>")
+        assert end == 0
         assert (np.concatenate([data.train, data.held]) == end).sum() == 40
         with pytest.raises(LadderError, match="Set vocab = 60"):
             corpus.open(Decoder(context=8, vocab=50), None)
@@ -133,7 +142,7 @@ class TestText:
             (lambda place: Text(path=str(place / "none")), "no file or folder"),
             (lambda place: Text(path=str(place), pattern="*.md"), "matches"),
             (lambda place: Text(path=str(place / "0.txt")), "to hold out|to train on"),
-            (lambda place: Text(path=str(place), held_out=1.5), "held_out = 1.5"),
+            (lambda place: Text(path=str(place), one_in=1), "one_in = 1"),
         ],
     )
     def test_what_cannot_be_read(self, folder, make, said):

@@ -149,8 +149,8 @@ class TestSizes:
         size = nearest_size(made, 1e5, "non_embedding")
         count = made.count_params(size).non_embedding
         others = [made.count_params(one).non_embedding for one in itertools.islice(made.sizes(), 30)]
-        assert abs(count / 1e5 - 1) < 0.25
-        assert min(others, key=lambda other: max(other / 1e5, 1e5 / other)) == count
+        assert abs(count / 1e5 - 1) < 0.05
+        assert abs(count / 1e5 - 1) <= min(abs(other / 1e5 - 1) for other in others)
 
     @pytest.mark.parametrize(
         ("options", "wish", "said"),
@@ -159,6 +159,7 @@ class TestSizes:
             ({"head_width": 8, "kv_heads": 3}, (32, 1), "no multiple of kv_heads"),
             ({}, (None, None), "needs a size"),
             ({}, (64, -1), "depth = -1"),
+            ({"aspect": 0.0}, (64, 1), "aspect = 0.0 must be positive"),
         ],
     )
     def test_a_size_that_cannot_be(self, options, wish, said):
@@ -166,8 +167,9 @@ class TestSizes:
             Decoder(**options).size_of(*wish)
 
     def test_a_wish_below_the_smallest(self):
-        with pytest.raises(LadderError, match="the smallest size of the family"):
-            nearest_size(Decoder(), 10.0, "non_embedding")
+        for aspect in (64, 16):
+            with pytest.raises(LadderError, match="the smallest size of the family"):
+                nearest_size(Decoder(aspect=aspect), 100.0, "non_embedding")
 
     @pytest.mark.parametrize(
         "options", [{"head_width": 7}, {"mlp": "relu"}, {"mlp": "swiglu", "experts": 2, "top": 3}, {"vocab": 0}]

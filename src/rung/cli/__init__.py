@@ -32,7 +32,8 @@ def main() -> NoReturn:
     except OSError as error:
         if debug:
             raise
-        print(f"ReportError: the output cannot be written: {error.strerror}.", file=sys.stderr)
+        what = f"{error.filename}" if error.filename else "the output"
+        print(f"ReportError: {what} cannot be read or written: {error.strerror or error}.", file=sys.stderr)
         _silence()
         status = 1
     sys.exit(status)

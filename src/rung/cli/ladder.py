@@ -183,9 +183,9 @@ class Carry:
     """How runs are carried out, and what becomes of them."""
 
     launcher: str | None = None
-    """here, local, slurm or ray, instead of the file's; here for a folder."""
+    """here, local, slurm or ray, instead of what the ladder file says."""
     workers: int | None = None
-    """Runs at once, instead of the file's; 1 for a folder."""
+    """Runs at once, instead of what the ladder file says."""
     any_code: Flag = False
     """Go on with runs that another version of the code began."""
     output: Output = None
@@ -234,12 +234,14 @@ def resume(
     place
         The folder of runs, or a ladder file.
     """
-    from rung.ladder import Launch, folders_of
-    from rung.ladder.file import Track
+    from rung.ladder import folders_of
+    from rung.ladder.runner import carried
 
     _require_torch()
     require_table(carry.output)
-    _carried_out(folders_of(place), carry.over(Launch()), Track(), carry, failed_too=True)
+    folders = folders_of(place)
+    launch, track = carried(folders)
+    _carried_out(folders, carry.over(launch), track, carry, failed_too=True)
 
 
 def _carried_out(folders: list[RunFolder], launch: Launch, track: Any, carry: Carry, *, failed_too: bool) -> None:
@@ -256,9 +258,9 @@ def _carried_out(folders: list[RunFolder], launch: Launch, track: Any, carry: Ca
             failed_too=failed_too,
             say=lambda text: say(f"warning: {text}"),
         )
-    if carry.output:
-        write_frame(table_of(folders), carry.output)
     _print(stood, json=carry.json)
+    if carry.output and any(folder.metrics() for folder in folders):
+        write_frame(table_of(folders), carry.output)
     left = [one for one in stood if one.status != "done"]
     if left:
         first = left[0]

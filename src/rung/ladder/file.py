@@ -20,6 +20,7 @@ from rung.ladder.schema import nearest, structured
 from rung.units import format_count
 
 _TABLES = ("family", "corpus", "recipe", "evaluate", "launch", "track", "rung", "output", "count", "flops")
+TRACKERS = ("mlflow", "wandb", "tensorboard")
 _EXACT = 9_999.5
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 
@@ -58,6 +59,12 @@ class Wish:
     batch_tokens: float | str = ""
     weight_decay: float | str = ""
 
+    def __post_init__(self) -> None:
+        counts = ("params", "width", "depth", "tokens", "tokens_per_param", "flops", "steps", "unique_tokens", "seed")
+        for name in counts:
+            if getattr(self, name) < 0:
+                raise LadderError(f"{name} = {getattr(self, name):g} must not be negative.")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Track:
@@ -72,6 +79,12 @@ class Track:
     to: str = ""
     address: str = ""
     experiment: str = "rung"
+
+    def __post_init__(self) -> None:
+        if self.to not in {"", *TRACKERS}:
+            raise LadderError(
+                f"to = {self.to!r} is not known; it is one of {', '.join(TRACKERS)}.{nearest(self.to, TRACKERS)}"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +113,7 @@ def read_ladder(path: str | Path) -> Ladder:
         LadderError: The file cannot be read, has an unknown key, or a size that the family cannot build.
     """
     file = Path(path)
-    return ladder_of(_content(file)[1], str(path), file.parent / file.stem)
+    return ladder_of(_content(file)[1], str(path), file.parent / file.stem, file.parent)
 
 
 def head_of(path: str | Path) -> str:
@@ -138,15 +151,22 @@ def _content(file: Path) -> tuple[str, dict[str, Any]]:
         raise LadderError(f"{file} is not TOML: {error}.") from None
 
 
-def ladder_of(content: Mapping[str, Any], source: str, output: Path) -> Ladder:
-    """The ladder of a file's content; see read_ladder."""
+def ladder_of(content: Mapping[str, Any], source: str, output: Path, base: Path = Path()) -> Ladder:
+    """The ladder of a file's content; see read_ladder.
+
+    Args:
+        content: What the file holds.
+        source: What messages call it.
+        output: The folder of its runs, where the content names none.
+        base: The folder that its paths start from.
+    """
     for key in content:
         if key not in _TABLES:
             raise LadderError(f"{source}: unknown key {key!r}; known are {', '.join(_TABLES)}.{nearest(key, _TABLES)}")
     entries = content.get("rung", [])
     if not isinstance(entries, list) or not entries:
         raise LadderError(f"{source}: no [[rung]]. Write one for each run, with params (or width, depth) and tokens.")
-    common = _common(content, source)
+    common = _common(content, source, base.resolve())
     rungs: list[Rung] = []
     for place, entry in enumerate(entries):
         where = f"{source}, rung {place + 1}"
@@ -159,7 +179,9 @@ def ladder_of(content: Mapping[str, Any], source: str, output: Path) -> Ladder:
     twice = [name for place, name in enumerate(names) if name in names[:place]]
     if twice:
         raise LadderError(f"{source}: two runs would be named {twice[0]!r}. Give them other seeds, or a name.")
-    output = output.parent / content["output"] if "output" in content else output
+    if not isinstance(content.get("output", ""), str):
+        raise LadderError(f"{source}: output is {content['output']!r}, not the name of a folder.")
+    output = output.parent / content["output"] if content.get("output") else output
     return Ladder(
         source=source,
         output=output,
@@ -215,8 +237,6 @@ class Common:
         if len(given) != 1:
             found = " and ".join(given) or "none"
             raise LadderError(f"give one of tokens, tokens_per_param, flops and steps; there is {found}.")
-        if getattr(wish, given[0]) < 0:
-            raise LadderError(f"{given[0]} = {getattr(wish, given[0]):g} must be positive.")
         scope = {
             "N": float(params),
             "width": float(size.width),
@@ -248,9 +268,9 @@ class Common:
         )
 
 
-def _common(content: Mapping[str, Any], source: str) -> Common:
-    family, corpus = _choice(content, "family", source), _choice(content, "corpus", source)
-    convention, flops_by = content.get("count", COUNTS[0]), content.get("flops", EXACT)
+def _common(content: Mapping[str, Any], source: str, base: Path) -> Common:
+    family, corpus = _choice(content, "family", source), _placed(_choice(content, "corpus", source), base)
+    convention, flops_by = str(content.get("count", COUNTS[0])), str(content.get("flops", EXACT))
     try:
         named({name: name for name in COUNTS}, convention, "count")
         named({name: name for name in (EXACT, BY_6ND)}, flops_by, "flops")
@@ -282,7 +302,26 @@ def _choice(content: Mapping[str, Any], what: str, source: str) -> Choice:
     return Choice(name=entry["name"], options={key: value for key, value in entry.items() if key != "name"})
 
 
+def _placed(corpus: Choice, base: Path) -> Choice:
+    """A corpus whose paths are whole, so that a run finds it from any folder; a name of the hub stays one."""
+
+    def whole(place: Any) -> Any:
+        if isinstance(place, list):
+            return [whole(part) for part in place]
+        if not isinstance(place, str) or not place:
+            return place
+        found = base / Path(place).expanduser()
+        return (
+            str(found) if found.exists() or (corpus.name == "text" and place == corpus.options.get("path")) else place
+        )
+
+    names = {"path", "tokenizer"} & corpus.options.keys()
+    return replace(corpus, options={**corpus.options, **{name: whole(corpus.options[name]) for name in names}})
+
+
 def _table(content: Mapping[str, Any], what: str, kind: type[Any], source: str) -> Any:
+    if not isinstance(content.get(what, {}), dict):
+        raise LadderError(f"{source}: {what} is {content[what]!r}, not a table; write [{what}].")
     return structured(content.get(what, {}), kind, f"{source}, [{what}]")
 
 
@@ -290,8 +329,13 @@ def _wishes(entry: Any, common: Common, where: str) -> Iterator[Wish]:
     """A [[rung]] as one wish, with a name, for each combination of its lists."""
     if not isinstance(entry, dict):
         raise LadderError(f"{where} is no table; write [[rung]].")
+    if "seed" in entry and "seeds" in entry:
+        raise LadderError("give seed or seeds, not both.")
     renamed = {("seed" if key == "seeds" else key): value for key, value in entry.items()}
     lists = {key: value for key, value in renamed.items() if isinstance(value, list)}
+    for key, value in lists.items():
+        if not value:
+            raise LadderError(f"{key} is an empty list, so the rung means no run.")
     for combination in itertools.product(*lists.values()):
         wish = structured({**renamed, **dict(zip(lists, combination, strict=True))}, Wish, where)
         name = wish.name or common.name(wish, renamed)

@@ -108,7 +108,7 @@ class RunFolder:
         """Make the folder of a rung, or find it already made.
 
         Raises:
-            LadderError: It holds another run, or one that other code began.
+            LadderError: It holds another run, or cannot be made.
         """
         if self._rung_path.exists():
             begun = self.rung()
@@ -184,6 +184,23 @@ class RunFolder:
         """Write the state."""
         write_text(self._state_path, json.dumps({"status": status, **more}) + "\n")
 
+    def refuse(self, reason: str) -> None:
+        """Leave word for whoever launched a worker that it did not begin, and why."""
+        write_text(self._refusal_path, json.dumps({"reason": reason}) + "\n")
+
+    def refusal(self) -> str | None:
+        """The word that a worker left, taken away; None where there is none."""
+        try:
+            reason = str(json.loads(self._refusal_path.read_text(encoding="utf-8"))["reason"])
+        except FileNotFoundError:
+            return None
+        self._refusal_path.unlink(missing_ok=True)
+        return reason
+
+    @property
+    def _refusal_path(self) -> Path:
+        return self.path / "refused.json"
+
     @contextmanager
     def writing(self, patience_s: float = _PATIENCE_S) -> Iterator[None]:
         """Be the one writer; a writer that is about to leave is waited for.
@@ -212,8 +229,8 @@ class RunFolder:
     def _locked(self) -> bool:
         if not self._lock_path.exists():
             return False
-        with self._lock_path.open("a+") as lock:
-            return not _try_lock(lock.fileno())
+        with self._lock_path.open("rb") as lock:
+            return not _try_lock(lock.fileno(), fcntl.LOCK_SH)
 
     def metrics(self) -> list[dict[str, Any]]:
         """Every line of the metrics; a last one that is cut off, as by an interrupt, is left out."""
@@ -245,6 +262,10 @@ class RunFolder:
         write_text(checkpoint.file.with_suffix(".json"), json.dumps(content) + "\n")
         for old in sorted(self.path.glob("checkpoint-*.json"))[:-_KEPT]:
             self._remove(old)
+
+    def discard(self, checkpoint: Checkpoint) -> None:
+        """Remove a checkpoint that is damaged, so that it stands in no whole one's place."""
+        self._remove(checkpoint.file.with_suffix(".json"))
 
     def _remove(self, seal: Path) -> None:
         seal.unlink(missing_ok=True)
@@ -306,9 +327,9 @@ def run_folders(place: Path) -> list[RunFolder]:
     return found
 
 
-def _try_lock(descriptor: int) -> bool:
+def _try_lock(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

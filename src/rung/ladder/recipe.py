@@ -99,7 +99,7 @@ class Recipe:
         return min(1.0, warm, self.final + (1 - self.final) * left)
 
     def steps_before_decay(self, steps: int) -> int:
-        """Steps after which the learning rate falls for good."""
+        """Steps before a linear decay sets in, or all of them: evaluations are placed on these."""
         return steps - max(1, round(self.decay * steps)) if self.schedule == "constant-decay" and self.decay else steps
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,13 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from rung.errors import LadderError
+from rung.files import write_text
 from rung.ladder.file import Ladder, Track
 from rung.ladder.folder import DONE, FAILED, RunFolder, run_folders
 from rung.ladder.launch import Launch
 from rung.ladder.launchers import Job, make_launcher
+from rung.ladder.schema import plain, structured
 
 CORPORA = ".corpora"
 """Where a ladder keeps its corpora, in its output folder."""
+CARRIED = "ladder.json"
+"""How its runs are carried out, there as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +33,7 @@ class Standing:
         reason: Why it failed; None otherwise.
         step: Steps logged.
         steps: Steps in all.
-        loss: Its last held-out loss, or the last training loss; None before the first.
+        loss: The held-out loss of its last line of metrics, or the training loss of that line; None before the first.
         time_s: Seconds trained.
     """
 
@@ -59,7 +64,28 @@ def prepare(ladder: Ladder) -> list[RunFolder]:
         for folder, rung in zip(folders, ladder.rungs, strict=True):
             if folder.path.exists() is there:
                 folder.prepare(rung)
+    carried = {"launch": plain(ladder.launch), "track": plain(ladder.track)}
+    write_text(ladder.output / CARRIED, json.dumps(carried, indent=1) + "\n")
     return folders
+
+
+def carried(folders: Sequence[RunFolder]) -> tuple[Launch, Track]:
+    """How the runs of a folder were last carried out: what its ladder file said.
+
+    Raises:
+        LadderError: What is written there cannot be read.
+    """
+    path = folders[0].path.parent / CARRIED
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return (
+            structured(content["launch"], Launch, str(path)),
+            structured(content["track"], Track, str(path)),
+        )
+    except FileNotFoundError:
+        return Launch(), Track()
+    except (OSError, ValueError, KeyError) as error:
+        raise LadderError(f"{path} cannot be read: {error}.") from None
 
 
 def carry_out_all(
@@ -73,7 +99,7 @@ def carry_out_all(
 ) -> list[Standing]:
     """Train what is not done; how every run stands in the end.
 
-    A run that fails is left with its reason, and the others go on. A run whose worker was lost is taken up from its last
+    A run that fails or cannot be begun is left with its reason, and the others go on. A run whose worker was lost is taken up from its last
     checkpoint, `launch.retries` times.
 
     Args:
@@ -85,7 +111,7 @@ def carry_out_all(
         say: Takes sentences for the user.
 
     Raises:
-        LadderError: A run cannot be begun: its launcher is not installed, or other code began it.
+        LadderError: The launcher is not installed, or other code began a run.
     """
     ended = {DONE} if failed_too else {DONE, FAILED}
     waiting = deque(folder for folder in folders if folder.status not in ended)
@@ -93,10 +119,13 @@ def carry_out_all(
         for folder in waiting:
             folder.require_code()
     if waiting:
-        keep = folders[0].path.parent / CORPORA
+        keep = folders[0].path.parent.resolve() / CORPORA
         job = Job(launch=launch, keep=keep, any_code=any_code, tracker=(track.to, track.address, track.experiment))
         tries: dict[Path, int] = {}
         for folder in make_launcher(job).launch(waiting):
+            if (refusal := folder.refusal()) is not None:
+                say(f"{folder.path.name} was not begun: {refusal}")
+                continue
             if folder.status in {DONE, FAILED}:
                 continue
             tries[folder.path] = tries.get(folder.path, 0) + 1

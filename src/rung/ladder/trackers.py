@@ -5,22 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
+from uuid import uuid4
 
 from rung.errors import LadderError
 from rung.files import write_text
+from rung.ladder.file import TRACKERS
 from rung.ladder.folder import RunFolder
 from rung.ladder.work import Tracker
 
-TRACKERS = ("mlflow", "wandb", "tensorboard")
 
-
-def make_tracker(wish: tuple[str, str, str], folder: RunFolder) -> Tracker | None:
+def make_tracker(wish: tuple[str, str, str], folder: RunFolder, say: Callable[[str], None]) -> Tracker | None:
     """The tracker of a run by name, address and experiment; None where none is wished for.
 
     A run that is taken up again goes on under the name that it had there.
 
     Raises:
-        LadderError: There is no such tracker, or its package is not installed.
+        LadderError: There is no such tracker, its package is not installed, or it does not answer.
     """
     name, address, experiment = wish
     if not name:
@@ -30,9 +30,36 @@ def make_tracker(wish: tuple[str, str, str], folder: RunFolder) -> Tracker | Non
     try:
         make: dict[str, Callable[[str, str, RunFolder], Tracker]]
         make = {"mlflow": Mlflow, "wandb": Wandb, "tensorboard": TensorBoard}
-        return make[name](address, experiment, folder)
+        return Tolerant(make[name](address, experiment, folder), name, say)
     except ModuleNotFoundError as error:
-        raise LadderError(f'[track] to = "{name}" needs {error.name}: pip install "rung[track]".') from None
+        raise LadderError(f'[track] to = "{name}" needs {error.name}: pip install "rung[{name}]".') from None
+    except Exception as error:  # noqa: BLE001  # trackers raise what they like, and a user wants one sentence of it
+        text = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise LadderError(f"[track] to = {name!r} at {address or 'its own place'} does not answer: {text}") from None
+
+
+class Tolerant:
+    """A tracker whose failure is said once and ends the telling, not the training."""
+
+    def __init__(self, tracker: Tracker, name: str, say: Callable[[str], None]) -> None:
+        self.tracker: Tracker | None = tracker
+        self.name, self.say = name, say
+
+    def _tell(self, tell: Callable[[Tracker], None]) -> None:
+        if self.tracker is None:
+            return
+        try:
+            tell(self.tracker)
+        except Exception as error:  # noqa: BLE001  # the same
+            text = (str(error).strip() or type(error).__name__).splitlines()[0]
+            self.say(f"{self.name} answers no more ({text}); the run goes on, and its folder has everything.")
+            self.tracker = None
+
+    def log(self, line: Mapping[str, Any]) -> None:
+        self._tell(lambda tracker: tracker.log(line))
+
+    def end(self, status: str) -> None:
+        self._tell(lambda tracker: tracker.end(status))
 
 
 def settings(folder: RunFolder) -> dict[str, Any]:
@@ -75,9 +102,9 @@ class Mlflow:
             self.run = str(json.loads(kept.read_text())["run"])
         else:
             self.run = self.client.create_run(place, run_name=folder.path.name).info.run_id
-            write_text(kept, json.dumps({"run": self.run}))
             for name, value in settings(folder).items():
                 self.client.log_param(self.run, name, value)
+            write_text(kept, json.dumps({"run": self.run}))
 
     def log(self, line: Mapping[str, Any]) -> None:
         for name, value in scalars(line).items():
@@ -93,10 +120,13 @@ class Wandb:
     def __init__(self, address: str, experiment: str, folder: RunFolder) -> None:
         import wandb
 
+        kept = folder.path / "wandb.json"
+        if not kept.exists():
+            write_text(kept, json.dumps({"run": uuid4().hex[:12]}))
         self.run = wandb.init(
             project=experiment,
             name=folder.path.name,
-            id=folder.rung().digest,
+            id=json.loads(kept.read_text())["run"],
             resume="allow",
             config=settings(folder),
             dir=address or str(folder.path),

@@ -17,9 +17,10 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from rung.errors import LadderError
+from rung.errors import LadderError, ReportError
 from rung.ladder.folder import DONE, FAILED, RUNNING, STOPPED, Checkpoint, RunFolder
 from rung.ladder.launch import Launch
+from rung.ladder.rungs import Rung
 from rung.ladder.train import Trainer, best_device
 
 
@@ -63,23 +64,28 @@ class TrainingFailed(Exception):  # noqa: N818  # it is told to the folder and g
 def work_on(folder: RunFolder, work: Work) -> str:
     """Train the run of a folder from where it was left; its status.
 
-    What goes wrong with the run (a loss that is no number, memory that is out, a corpus that cannot be read) is written into
-    its state as its failure. What goes wrong around it (a disk that is full) is raised, and the run can be resumed.
+    What goes wrong with the run (a loss that is no number, memory that is out) is written into its state as its failure.
+    What keeps it from beginning (another writer, other code or another corpus than began it, no such device, no tracker) and
+    what goes wrong around it (a disk that is full) is raised, and the run can be resumed.
 
     Raises:
-        LadderError: Another process writes the folder, or other code began it.
-        OSError: The folder cannot be written.
+        LadderError: The run cannot be begun.
+        ReportError: The folder cannot be written.
+        OSError: The same.
     """
     with folder.writing():
         if folder.state()["status"] == DONE:
+            folder.clear_checkpoints()
             return DONE
         if not work.any_code:
             folder.require_code()
         folder.clear_leftovers()
-        tracker = work.track(folder)
+        tracker: Tracker | None = None
         try:
-            status = _train(folder, work, tracker)
-        except (TrainingFailed, LadderError, torch.OutOfMemoryError, MemoryError, RuntimeError, ValueError) as error:
+            trainer, where = _begun(folder, work)
+            tracker = work.track(folder)
+            status = _train(folder, work, trainer, where, tracker)
+        except (TrainingFailed, torch.OutOfMemoryError, MemoryError, RuntimeError, ValueError) as error:
             status = FAILED
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             memory = isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
@@ -92,18 +98,32 @@ def work_on(folder: RunFolder, work: Work) -> str:
         return status
 
 
-def _train(folder: RunFolder, work: Work, tracker: Tracker | None) -> str:
-    launch = work.launch
-    threads = launch.threads or max(1, (os.cpu_count() or 1) // launch.workers)
+def _begun(folder: RunFolder, work: Work) -> tuple[Trainer, dict[str, Any]]:
+    """The trainer of a run at its beginning, on the device and with the threads that it was begun with, and on that corpus.
+
+    Raises:
+        LadderError: There is no such device, or the corpus cannot be read or is another than it was.
+    """
+    launch, before = work.launch, folder.state()
+    device = best_device(launch.device if launch.device != "auto" else str(before.get("device", "auto")))
+    threads = launch.threads or int(before.get("threads", 0)) or max(1, (os.cpu_count() or 1) // launch.workers)
     torch.set_num_threads(threads)
-    device = best_device(launch.device)
-    rung = folder.rung()
-    where = {"device": device, "threads": threads}
+    trainer = Trainer(folder.rung(), device=device, keep=work.keep)
+    corpus = trainer.data.identity
+    if before.get("corpus", corpus) != corpus:
+        raise LadderError(
+            f"{folder.path}: the corpus is not what it was when the run began, so its curve would not be that of one run. "
+            "Bring the text back, or move the folder away."
+        )
+    where = {"device": device, "threads": threads, "corpus": corpus}
     folder.say(RUNNING, **where)
-    trainer = Trainer(rung, device=device, keep=work.keep)
+    return trainer, where
+
+
+def _train(folder: RunFolder, work: Work, trainer: Trainer, where: dict[str, Any], tracker: Tracker | None) -> str:
+    launch, device, rung = work.launch, trainer.device, trainer.rung
     begun = _restore(folder, trainer, work.say)
     evaluated = rung.evaluate.steps(rung.recipe, rung.steps)
-    constant = rung.recipe.steps_before_decay(rung.steps)
     total, count = torch.tensor(begun.pending[0], device=device), begun.pending[1]
     clock = time.perf_counter() - begun.time_s
     kept = time.perf_counter()
@@ -132,7 +152,7 @@ def _train(folder: RunFolder, work: Work, tracker: Tracker | None) -> str:
                     "time_s": round(time.perf_counter() - clock, 3),
                 }
                 if step in evaluated:
-                    line["phase"] = "final" if step == rung.steps else "constant" if step <= constant else "decay"
+                    line["phase"] = _phase(rung, step)
                     line["evaluation"] = _finite(trainer.evaluate(), step)
                     if trainer.floors:
                         line["floor"] = trainer.floors
@@ -141,9 +161,9 @@ def _train(folder: RunFolder, work: Work, tracker: Tracker | None) -> str:
                     tracker.log(line)
                 total.zero_()
                 count = 0
-                if time.perf_counter() - kept >= launch.checkpoint_s and step < rung.steps:
-                    checkpoint()
-                    kept = time.perf_counter()
+            if time.perf_counter() - kept >= launch.checkpoint_s and trainer.step < rung.steps:
+                checkpoint()
+                kept = time.perf_counter()
             if work.stop() and trainer.step < rung.steps:
                 checkpoint()
                 folder.say(STOPPED, reason="asked to stop", **where)
@@ -152,6 +172,14 @@ def _train(folder: RunFolder, work: Work, tracker: Tracker | None) -> str:
     folder.say(DONE, **where)
     folder.clear_checkpoints()
     return DONE
+
+
+def _phase(rung: Rung, step: int) -> str:
+    """final, or whether the learning rate has begun to fall: decay, or constant."""
+    if step == rung.steps:
+        return "final"
+    falls = rung.recipe.schedule == "cosine" or step > rung.recipe.steps_before_decay(rung.steps)
+    return "decay" if falls else "constant"
 
 
 def _lr(value: float | str) -> float:
@@ -174,15 +202,22 @@ def _append(metrics: BinaryIO, line: Mapping[str, Any]) -> None:
 def _restore(folder: RunFolder, trainer: Trainer, say: Callable[[str], None]) -> Checkpoint:
     """Bring a trainer to the latest checkpoint that is whole; the beginning, where there is none."""
     for found in folder.checkpoints():
-        if found.step >= 0 and found.whole:
-            try:
-                trainer.restore(load_file(found.file), found.step)
-            except (SafetensorError, OSError) as error:
-                say(f"{found.file} is damaged ({error}); the checkpoint before it is used.")
-                continue
+        if (state := _loaded(found)) is not None:
+            trainer.restore(state, found.step)
             return found
         say(f"{found.file} is damaged or not all there; the checkpoint before it is used.")
+        folder.discard(found)
     return Checkpoint(step=0, file=folder.checkpoint_path(0), digest="", metrics_bytes=0, pending=(0.0, 0), time_s=0.0)
+
+
+def _loaded(checkpoint: Checkpoint) -> dict[str, torch.Tensor] | None:
+    """The tensors of a checkpoint; None where they are not those that were written."""
+    if checkpoint.step < 0 or not checkpoint.whole:
+        return None
+    try:
+        return load_file(checkpoint.file)
+    except (SafetensorError, OSError):
+        return None
 
 
 def _checkpoint(
@@ -230,6 +265,6 @@ def _save(tensors: dict[str, torch.Tensor], file: Path) -> None:
             os.fsync(opened.fileno())
         beside.replace(file)
     except SafetensorError as error:
-        raise OSError(f"{file} cannot be written: {error}") from None
+        raise ReportError(f"{file} cannot be written: {error}") from None
     finally:
         beside.unlink(missing_ok=True)

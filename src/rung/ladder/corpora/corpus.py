@@ -34,12 +34,17 @@ class Data(Protocol):
     """A corpus made ready for a family."""
 
     @property
+    def identity(self) -> str:
+        """A fingerprint of what is read from files; nothing for what is made from a seed."""
+        ...
+
+    @property
     def unique_items(self) -> int | None:
         """Items before the first comes again; None where there is no end."""
         ...
 
     def batch(self, key: tuple[int, ...], first: int, count: int) -> Items:
-        """Items number `first` to `first + count` of the order that belongs to a key: the same whenever they are asked for."""
+        """Items number `first` to `first + count` of the order that belongs to a key: the same for the same key, first and count."""
         ...
 
     def held_out(self, count: int) -> Mapping[str, HeldOut]:

@@ -59,6 +59,8 @@ class KeyValuesData:
         self.bits = corpus.facts * family.attributes * math.log2(family.values)
         """Entropy of all values [bit]."""
 
+    identity = ""
+
     @property
     def unique_items(self) -> int:
         return len(self.keys)
@@ -140,6 +142,8 @@ class PeopleData:
         self.per_window = (context + 1) // self.length
         if not self.per_window:
             raise LadderError(f"bioS: a biography has {self.length} tokens, context = {context} is too short for it.")
+
+    identity = ""
 
     @property
     def unique_items(self) -> int:

@@ -55,6 +55,7 @@ class MarkovData:
     """Windows of a Markov language, each from the stationary distribution on."""
 
     unique_items = None
+    identity = ""
 
     def __init__(self, corpus: Markov, context: int) -> None:
         self.corpus, self.context = corpus, context
@@ -140,6 +141,7 @@ class ItemStreamData:
     """Windows, each a user of its own."""
 
     unique_items = None
+    identity = ""
 
     def __init__(self, corpus: ItemStream, context: int) -> None:
         self.corpus, self.context = corpus, context
@@ -206,6 +208,7 @@ class ArithmeticData:
     """Windows of whole problems, one after another."""
 
     unique_items = None
+    identity = ""
 
     def __init__(self, corpus: Arithmetic, context: int) -> None:
         self.corpus, self.context = corpus, context

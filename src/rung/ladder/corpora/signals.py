@@ -48,6 +48,7 @@ class SeriesData:
     """Windows of context + 1 patches, and an order of patches by which an encoder hides some."""
 
     unique_items = None
+    identity = ""
 
     def __init__(self, corpus: Series, family: SeriesTransformer) -> None:
         self.corpus, self.patch, self.context = corpus, family.patch, family.context
@@ -111,6 +112,7 @@ class SparseFeaturesData:
     """Vectors of features, each one of its own."""
 
     unique_items = None
+    identity = ""
 
     def __init__(self, corpus: SparseFeatures, features: int) -> None:
         chance = np.arange(1, features + 1) ** -(1.0 + corpus.skew)
@@ -161,6 +163,8 @@ class TwoViewsData:
         self.shown = rng.standard_normal((2, corpus.hidden, inputs)) / np.sqrt(corpus.hidden)
         self._all = self._drawn(rng, corpus.pairs) if corpus.pairs else None
 
+    identity = ""
+
     @property
     def unique_items(self) -> int | None:
         return self.corpus.pairs or None
@@ -209,6 +213,7 @@ class GratingsData:
     """Images (items, channels, pixels, pixels) and classes (items,)."""
 
     unique_items = None
+    identity = ""
 
     def __init__(self, corpus: Gratings, family: ImageModel) -> None:
         self.noise, self.classes = corpus.noise, family.classes

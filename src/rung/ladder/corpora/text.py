@@ -21,6 +21,10 @@ from rung.files import write_all
 from rung.ladder.corpora.corpus import HeldOut, Items, places, require_vocab
 from rung.ladder.families import Family
 
+_MOST_IN = 128
+"""The first byte of a hash tells no finer."""
+_ENDS = ("<|endoftext|>", "</s>", "<eos>")
+
 Document = tuple[str, bytes]
 """A name, which decides whether it is held out, and its text in UTF-8, or its tokens' numbers."""
 
@@ -33,11 +37,13 @@ class Windows:
         train: Tokens to train on (n,), mapped from a file where they are kept.
         held: Tokens held out (m,).
         context: Tokens that a window predicts [count].
+        identity: A fingerprint of the tokens.
     """
 
     train: NDArray[Any]
     held: NDArray[Any]
     context: int
+    identity: str
 
     @property
     def unique_items(self) -> int:
@@ -49,7 +55,7 @@ class Windows:
 
     def limited(self, tokens: int) -> Windows:
         """The same held-out text, and only the first so many tokens to train on."""
-        return Windows(self.train[: tokens + 1], self.held, self.context)
+        return Windows(self.train[: tokens + 1], self.held, self.context, self.identity)
 
     def held_out(self, count: int) -> Mapping[str, HeldOut]:
         """Windows at even distances through the held-out text."""
@@ -71,7 +77,7 @@ class Text:
         field: The column of JSONL and Parquet that holds the text.
         separator: What parts the documents of a plain file; by default a file is one document.
         tokenizer: A tokenizer.json, or a name on the Hugging Face hub; bytes by default.
-        held_out: Share of documents held out.
+        one_in: About one document in so many is held out [count].
     """
 
     path: str | tuple[str, ...]
@@ -80,7 +86,7 @@ class Text:
     field: str = "text"
     separator: str = ""
     tokenizer: str = ""
-    held_out: float = 0.05
+    one_in: int = 20
 
     @property
     def data(self) -> str:
@@ -90,14 +96,17 @@ class Text:
         files = list(self._files())
         if not files:
             raise LadderError(f"corpus: no file at {self.path!r} matches {self.pattern!r}.")
-        stamp = [(name, file.stat().st_size, file.stat().st_mtime_ns) for name, file in files]
+        try:
+            stamp = [(name, file.stat().st_size, file.stat().st_mtime_ns) for name, file in files]
+        except OSError as error:
+            raise LadderError(f"corpus {self.path!r} cannot be read: {error.filename}: {error.strerror}.") from None
         return windows(
             lambda: self._documents(files),
             (repr(self), stamp),
             family,
             keep,
             tokenizer=self.tokenizer,
-            held_out=self.held_out,
+            one_in=self.one_in,
             what=f"corpus {self.path!r}",
         )
 
@@ -160,7 +169,7 @@ class Hub:
         revision: A commit or tag.
         field: The column that holds the text.
         tokenizer: As for text.
-        held_out: Share of rows held out.
+        one_in: About one row in so many is held out [count].
     """
 
     path: str
@@ -169,7 +178,7 @@ class Hub:
     revision: str = ""
     field: str = "text"
     tokenizer: str = ""
-    held_out: float = 0.05
+    one_in: int = 20
 
     @property
     def data(self) -> str:
@@ -178,11 +187,11 @@ class Hub:
     def open(self, family: Family, keep: Path | None) -> Windows:
         return windows(
             self._documents,
-            (repr(self),),
+            (repr(self), _stamps(Path(self.path))),
             family,
             keep,
             tokenizer=self.tokenizer,
-            held_out=self.held_out,
+            one_in=self.one_in,
             what=f"data set {self.path!r}",
         )
 
@@ -212,7 +221,7 @@ def windows(
     keep: Path | None,
     *,
     tokenizer: str,
-    held_out: float,
+    one_in: int,
     what: str,
 ) -> Windows:
     """Tokens of documents as windows; kept in a folder by what they were made of, and mapped from there.
@@ -220,26 +229,44 @@ def windows(
     Raises:
         LadderError: There is too little of them for one window to train on and one held out.
     """
-    if not 0 < held_out < 1:
-        raise LadderError(f"held_out = {held_out:g} must lie between 0 and 1, such as 0.05.")
+    if not 2 <= one_in <= _MOST_IN:
+        raise LadderError(
+            f"one_in = {one_in} must lie between 2 and {_MOST_IN}: about one document in so many is held out."
+        )
     encode, vocab = _encoder(tokenizer)
     require_vocab(family, vocab, what)
     context = family.item_tokens
     if keep is None:
-        found = Windows(*_tokens(documents(), encode, vocab, held_out), context)
-        _require_windows(found, what)
-        return found
-    name = hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
-    paths = [keep / f"{name}-{part}.npy" for part in ("train", "held")]
-    if not all(path.exists() for path in paths):
-        fresh = Windows(*_tokens(documents(), encode, vocab, held_out), context)
-        _require_windows(fresh, what)
+        return _made(documents(), encode, vocab, one_in, context, what)
+    stamps = _stamps(Path(tokenizer)) if tokenizer else []
+    name = hashlib.sha256(repr((identity, stamps)).encode()).hexdigest()[:16]
+    *paths, sealed = (keep / f"{name}{part}" for part in ("-train.npy", "-held.npy", ".sha256"))
+    if not all(path.exists() for path in (*paths, sealed)):
+        fresh = _made(documents(), encode, vocab, one_in, context, what)
         keep.mkdir(parents=True, exist_ok=True)
-        write_all({path: _npy(part) for path, part in zip(paths, (fresh.train, fresh.held), strict=True)})
+        contents: dict[str | Path, bytes] = {
+            path: _npy(part) for path, part in zip(paths, (fresh.train, fresh.held), strict=True)
+        }
+        write_all({**contents, sealed: fresh.identity.encode()})
     train, held = (np.load(path, mmap_mode="r") for path in paths)
-    kept = Windows(train, held, context)
-    _require_windows(kept, what)
-    return kept
+    return Windows(train, held, context, sealed.read_text())
+
+
+def _stamps(place: Path) -> list[tuple[str, int, int]]:
+    """Size and time of a file, or of every file of a folder; nothing of what is elsewhere."""
+    files = [place] if place.is_file() else sorted(file for file in place.rglob("*") if file.is_file())
+    return [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+
+
+def _made(documents: Iterator[Document], encode: Any, vocab: int, one_in: int, context: int, what: str) -> Windows:
+    try:
+        train, held = _tokens(documents, encode, vocab, one_in)
+    except OSError as error:
+        raise LadderError(f"{what} cannot be read: {error.filename or ''} {error.strerror or error}.") from None
+    sha = hashlib.sha256(train.tobytes() + b"\0" + held.tobytes()).hexdigest()[:16]
+    found = Windows(train, held, context, sha)
+    _require_windows(found, what)
+    return found
 
 
 def _require_windows(found: Windows, what: str) -> None:
@@ -254,7 +281,7 @@ def _require_windows(found: Windows, what: str) -> None:
         (
             held,
             "hold out",
-            "Documents are held out whole: give more of them, part a file with separator, or raise held_out.",
+            "Documents are held out whole: give more of them, part a file with separator, or hold out more of them (a smaller one_in).",
         ),
     ):
         if len(tokens) <= context:
@@ -263,16 +290,13 @@ def _require_windows(found: Windows, what: str) -> None:
             )
 
 
-def _tokens(
-    documents: Iterator[Document], encode: Any, vocab: int, held_out: float
-) -> tuple[NDArray[Any], NDArray[Any]]:
+def _tokens(documents: Iterator[Document], encode: Any, vocab: int, one_in: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """Tokens to train on, documents shuffled, and tokens held out."""
     kept: list[NDArray[Any]] = []
     held: list[NDArray[Any]] = []
-    among = round(1 / held_out)
     for name, text in documents:
         digest = hashlib.sha256(name.encode()).digest()
-        (held if int.from_bytes(digest[:1], "big") % among == 0 else kept).append(encode(text))
+        (held if digest[0] % one_in == 0 else kept).append(encode(text))
     kind = np.uint8 if vocab <= 1 << 8 else np.uint16 if vocab <= 1 << 16 else np.uint32
     order = np.random.default_rng(0).permutation(len(kept))
     empty = np.zeros(0, kind)
@@ -294,9 +318,8 @@ def _encoder(tokenizer: str) -> tuple[Any, int]:
         known = Tokenizer.from_file(tokenizer) if Path(tokenizer).exists() else Tokenizer.from_pretrained(tokenizer)
     except Exception as error:  # noqa: BLE001  # the library raises bare Exceptions, of which the text is all there is
         raise LadderError(f"tokenizer {tokenizer!r} cannot be loaded: {str(error).strip().splitlines()[0]}") from None
-    end = next(
-        (known.token_to_id(name) for name in ("<|endoftext|>", "</s>", "<eos>") if known.token_to_id(name)), None
-    )
+    ids = [known.token_to_id(name) for name in _ENDS]
+    end = next((found for found in ids if found is not None), None)
     tail = [] if end is None else [end]
     return lambda text: np.array(known.encode(text.decode("utf-8", "replace")).ids + tail), known.get_vocab_size()
 
@@ -328,11 +351,11 @@ def _parquet(name: str, file: Path, field: str) -> Iterator[Document]:
     import polars as pl
 
     try:
-        column = pl.read_parquet(file, columns=[field])[field]
+        column = pl.read_parquet(file, columns=[field])[field].cast(pl.String).fill_null("")
     except pl.exceptions.ColumnNotFoundError:
         found = ", ".join(pl.read_parquet_schema(file))
         raise LadderError(f"{file}: no column {field!r}; it has {found}. Name it: field = ...") from None
     except pl.exceptions.PolarsError as error:
         raise LadderError(f"{file} cannot be read as Parquet: {str(error).strip().splitlines()[0]}") from None
-    for place, text in enumerate(column.cast(pl.String).fill_null("")):
+    for place, text in enumerate(column):
         yield f"{name}:{place}", text.encode()

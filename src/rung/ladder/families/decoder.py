@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rung.errors import LadderError
-from rung.ladder.families.size import Counts, Size, Variant, along, filled
+from rung.ladder.families.size import Counts, Size, Variant, along, filled, require_positive
 
 if TYPE_CHECKING:
     from rung.ladder.nets import Net
@@ -56,9 +56,9 @@ class Decoder:
     rope_base: float = 10_000.0
 
     def __post_init__(self) -> None:
-        for name in ("vocab", "context", "head_width", "mlp_multiple"):
-            if getattr(self, name) < 1:
-                raise LadderError(f"{name} = {getattr(self, name)} must be at least 1.")
+        require_positive(self, "vocab", "context", "head_width", "mlp_multiple", "aspect", "mlp_ratio", "rope_base")
+        if self.kv_heads < 0 or self.experts < 0:
+            raise LadderError("kv_heads and experts must not be negative.")
         if self.head_width % 2:
             raise LadderError(f"head_width = {self.head_width} must be even: rotary positions turn pairs.")
         if self.mlp not in MLPS:
@@ -67,9 +67,6 @@ class Decoder:
             raise LadderError(f"top = {self.top} must lie between 1 and experts = {self.experts}.")
         if self.experts and self.mlp == "none":
             raise LadderError('experts are MLPs; mlp = "none" has none.')
-        for name in ("aspect", "mlp_ratio", "rope_base"):
-            if not getattr(self, name) > 0:
-                raise LadderError(f"{name} = {getattr(self, name)} must be positive.")
 
     @property
     def data(self) -> str:

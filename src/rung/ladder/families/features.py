@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rung.ladder.families.size import Counts, Size, along, filled
+from rung.ladder.families.size import Counts, Size, along, filled, require_positive
 
 if TYPE_CHECKING:
     from rung.ladder.nets import Net
@@ -26,6 +26,9 @@ class Superposition:
 
     features: int = 256
     loss_scale: float = 100.0
+
+    def __post_init__(self) -> None:
+        require_positive(self, "features", "loss_scale")
 
     @property
     def data(self) -> str:
@@ -76,6 +79,9 @@ class Memoriser:
     ratio: int = 4
     key_digits: int = 2
     aspect: float = 32.0
+
+    def __post_init__(self) -> None:
+        require_positive(self, "keys", "attributes", "values", "ratio", "key_digits", "aspect")
 
     @property
     def data(self) -> str:

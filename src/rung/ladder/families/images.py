@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rung.errors import LadderError
-from rung.ladder.families.size import Counts, Size, along, filled
+from rung.ladder.families.size import Counts, Size, along, filled, require_positive
 
 if TYPE_CHECKING:
     from torch import nn
@@ -50,6 +50,9 @@ class ImageModel:
     classes: int = 10
     width_multiple: int = 16
     aspect: float = 48.0
+
+    def __post_init__(self) -> None:
+        require_positive(self, "image", "channels", "classes", "width_multiple", "aspect")
 
     @property
     def data(self) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rung.errors import LadderError
-from rung.ladder.families.size import Counts, Size, Variant, along, filled
+from rung.ladder.families.size import Counts, Size, Variant, along, filled, require_positive
 
 if TYPE_CHECKING:
     from rung.ladder.nets import Net
@@ -38,6 +38,7 @@ class SeriesTransformer:
     aspect: float = 42.7
 
     def __post_init__(self) -> None:
+        require_positive(self, "aspect")
         if self.context < 2 or self.patch < 1:
             raise LadderError("context must be at least 2 patches, and patch at least 1 point.")
 

@@ -135,12 +135,24 @@ def nearest_size(family: Family, params: float, convention: str) -> Size:
             off = abs(math.log(count / params)) + _RULE_COUNTS * abs(math.log(depth / ruled.depth))
             if off < distance:
                 best, distance = size, off
-        if best == ruled and (count := family.count_params(ruled).by(convention)) > 1.5 * params:
+        assert best is not None
+        if (count := family.count_params(best).by(convention)) > 1.5 * params:
             raise LadderError(
-                f"params = {params:g} cannot be built: the smallest size of the family, width {ruled.width} and depth "
-                f"{ruled.depth}, has {count:,} ({convention}). Take a larger size, or a smaller head_width or vocab."
+                f"params = {params:g} cannot be built: the smallest size of the family, width {best.width} and depth "
+                f"{best.depth}, has {count:,} ({convention}). Take a larger size, or a smaller head_width or vocab."
             )
     raise AssertionError("a family's sizes have no end")
+
+
+def require_positive(options: object, *names: str) -> None:
+    """Refuse options that are not above zero.
+
+    Raises:
+        LadderError: One is not.
+    """
+    for name in names:
+        if not getattr(options, name) > 0:
+            raise LadderError(f"{name} = {getattr(options, name)} must be positive.")
 
 
 def along(widths: Iterable[int], aspect: float) -> Iterator[Size]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rung.ladder.families.size import Counts, Size, along, filled
+from rung.ladder.families.size import Counts, Size, along, filled, require_positive
 
 if TYPE_CHECKING:
     from rung.ladder.nets import Net
@@ -30,6 +30,9 @@ class TwoTower:
     embedding_width: int = 32
     ratio: int = 4
     aspect: float = 32.0
+
+    def __post_init__(self) -> None:
+        require_positive(self, "inputs", "embedding_width", "ratio", "aspect")
 
     @property
     def data(self) -> str:

@@ -7,7 +7,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
@@ -57,22 +57,26 @@ def make_launcher(job: Job) -> Launcher:
     return made
 
 
-def carry_out(path: Path, job: Job, stop: Callable[[], bool]) -> str:
-    """Work on the run of a folder in this process; its status."""
+def carry_out(path: Path, job: Job, stop: Callable[[], bool]) -> None:
+    """Work on the run of a folder in this process; its folder says what became of it, or why it could not be begun."""
     from rung.ladder.trackers import make_tracker
     from rung.ladder.work import Work, work_on
 
-    return work_on(
-        RunFolder(path),
-        Work(
-            launch=job.launch,
-            keep=job.keep,
-            any_code=job.any_code,
-            stop=stop,
-            say=lambda text: print(f"warning: {text}", file=sys.stderr, flush=True),  # noqa: T201  # a worker's only voice
-            track=lambda folder: make_tracker(job.tracker, folder),
-        ),
+    def say(text: str) -> None:
+        print(f"warning: {text}", file=sys.stderr, flush=True)  # noqa: T201  # a worker's only voice
+
+    work = Work(
+        launch=job.launch,
+        keep=job.keep,
+        any_code=job.any_code,
+        stop=stop,
+        say=say,
+        track=lambda folder: make_tracker(job.tracker, folder, say),
     )
+    try:
+        work_on(RunFolder(path), work)
+    except LadderError as error:
+        RunFolder(path).refuse(str(error))
 
 
 class Stop:
@@ -103,6 +107,11 @@ def interrupts() -> Iterator[Stop]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler or signal.SIG_DFL)
+
+
+def on_cluster(job: Job) -> Job:
+    """A job whose threads are those that the cluster is asked for, and not the cores that a node has."""
+    return replace(job, launch=replace(job.launch, threads=max(1, job.launch.threads)))
 
 
 def not_installed(launcher: str, package: str) -> LadderError:

@@ -20,6 +20,7 @@ class Here:
             while queue and not stop():
                 folder = queue.popleft()
                 carry_out(folder.path, self.job, stop)
-                yield folder
+                if not stop():
+                    yield folder
         if stop():
             raise KeyboardInterrupt

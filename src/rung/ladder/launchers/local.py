@@ -12,7 +12,7 @@ from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from rung.errors import RungError
+from rung.errors import ReportError
 from rung.ladder.folder import RunFolder
 from rung.ladder.launchers import Job, carry_out, interrupts
 
@@ -57,14 +57,14 @@ def _work(path: Path, job: Job, slot: int) -> None:
     """A worker: one run, and its end is the process's."""
     if job.launch.device == "auto":
         # Each worker sees one GPU of its own, where there are some.
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-        devices = visible.split(",") if visible else [str(place) for place in range(_gpus())]
-        if devices:
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        devices = [str(place) for place in range(_gpus())] if visible is None else visible.split(",")
+        if any(devices):
             os.environ["CUDA_VISIBLE_DEVICES"] = devices[slot % len(devices)]
     with interrupts() as stop:
         try:
             carry_out(path, job, Orphaned(stop))
-        except (RungError, OSError) as error:
+        except (ReportError, OSError) as error:
             print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)  # noqa: T201  # a worker's only voice
             sys.exit(1)
 

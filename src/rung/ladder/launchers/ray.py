@@ -10,7 +10,7 @@ from typing import Any
 
 from rung.errors import LadderError
 from rung.ladder.folder import RunFolder
-from rung.ladder.launchers import Job, carry_out, not_installed
+from rung.ladder.launchers import Job, carry_out, not_installed, on_cluster
 
 
 class Ray:
@@ -25,9 +25,9 @@ class Ray:
             import ray
         except ModuleNotFoundError:
             raise not_installed("ray", "ray") from None
-        options: dict[str, Any] = {"num_cpus": job.launch.threads or 1, **job.launch.options}
+        self.job, self.ray = on_cluster(job), ray
+        options: dict[str, Any] = {"num_cpus": self.job.launch.threads, **job.launch.options}
         address = options.pop("address", None)
-        self.job, self.ray = job, ray
         if not ray.is_initialized():
             try:
                 ray.init(address=address, log_to_driver=False)
@@ -35,7 +35,13 @@ class Ray:
                 text = str(error).strip().splitlines()[0]
                 raise LadderError(f'launcher = "ray": no cluster at address = {address!r}: {text}') from None
         # A task that is lost comes back to the one who asked, who knows how often to try.
-        self.task = ray.remote(max_retries=0, **options)(_work)
+        try:
+            self.task = ray.remote(max_retries=0, **options)(_work)
+        except (ValueError, TypeError) as error:
+            text = str(error).strip().splitlines()[0]
+            raise LadderError(
+                f'launcher = "ray": {text}. [launch.options] are address and options of a Ray task.'
+            ) from None
 
     def launch(self, queue: deque[RunFolder]) -> Iterator[RunFolder]:
         running: dict[Any, RunFolder] = {}
@@ -58,5 +64,5 @@ class Ray:
             raise
 
 
-def _work(path: Path, job: Job) -> str:
-    return carry_out(path, job, lambda: False)
+def _work(path: Path, job: Job) -> None:
+    carry_out(path, job, lambda: False)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rung.errors import LadderError
 from rung.ladder.folder import RunFolder
-from rung.ladder.launchers import Job, carry_out, not_installed
+from rung.ladder.launchers import Job, carry_out, not_installed, on_cluster
 
 _POLL_S = 2.0
 
@@ -23,8 +24,8 @@ class Task:
 
     job: Job
 
-    def __call__(self, path: Path) -> str:
-        return carry_out(path, self.job, lambda: False)
+    def __call__(self, path: Path) -> None:
+        carry_out(path, self.job, lambda: False)
 
     def checkpoint(self, path: Path) -> Any:
         """What to submit when the job is about to be ended."""
@@ -45,14 +46,14 @@ class Slurm:
         except ModuleNotFoundError:
             raise not_installed("slurm", "submitit") from None
         options = dict(job.launch.options)
-        self.job = job
+        self.job = on_cluster(job)
         self.poll_s = float(options.pop("poll_s", _POLL_S))
         try:
             self.executor = submitit.AutoExecutor(
                 folder=job.keep.parent / ".slurm" / "%j", cluster=options.pop("cluster", "slurm")
             )
             self.executor.update_parameters(
-                slurm_array_parallelism=job.launch.workers, **{"cpus_per_task": job.launch.threads or 1, **options}
+                slurm_array_parallelism=job.launch.workers, **{"cpus_per_task": self.job.launch.threads, **options}
             )
         except (NameError, ValueError, TypeError, RuntimeError) as error:
             text = str(error).strip().splitlines()[0]
@@ -60,18 +61,27 @@ class Slurm:
                 f'launcher = "slurm": {text}. Is sbatch on this machine, and are [launch.options] submitit\'s parameters?'
             ) from None
 
+    def _submitted(self, folders: Sequence[RunFolder]) -> list[Any]:
+        try:
+            jobs: list[Any] = self.executor.map_array(Task(self.job), [folder.path.resolve() for folder in folders])
+        except (RuntimeError, OSError) as error:
+            text = str(error).strip().splitlines()[0]
+            raise LadderError(f'launcher = "slurm": the jobs were not taken: {text}') from None
+        return jobs
+
     def launch(self, queue: deque[RunFolder]) -> Iterator[RunFolder]:
         running: list[tuple[Any, RunFolder]] = []
         try:
             while queue or running:
                 if queue:
                     folders = [queue.popleft() for _ in range(len(queue))]
-                    jobs = self.executor.map_array(Task(self.job), [folder.path.resolve() for folder in folders])
-                    running += zip(jobs, folders, strict=True)
+                    running += zip(self._submitted(folders), folders, strict=True)
                 queued = _queued()
                 ended = [(job, folder) for job, folder in running if _ended(job, queued)]
                 running = [pair for pair in running if pair not in ended]
-                for _, folder in ended:
+                for job, folder in ended:
+                    if (told := _last_words(job)) is not None:
+                        print(f"warning: {folder.path.name}: {told}", file=sys.stderr, flush=True)  # noqa: T201
                     yield folder
                 if running and not ended:
                     time.sleep(self.poll_s)
@@ -79,6 +89,18 @@ class Slurm:
             for job, _ in running:
                 job.cancel()
             raise
+
+
+def _last_words(job: Any) -> str | None:
+    """What a job wrote before it was lost; None of one that left its result."""
+    if job.paths.result_pickle.exists():
+        return None
+    lines = [line for line in (job.stderr() or "").strip().splitlines() if line.strip()]
+    return (
+        f"its job {job.job_id} is gone; the last that it wrote: {lines[-1]}"
+        if lines
+        else f"its job {job.job_id} is gone."
+    )
 
 
 def _queued() -> frozenset[str] | None:

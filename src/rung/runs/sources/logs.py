@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from rung.errors import RunsError
-from rung.runs.sources.tracked import TrackedRun, flat
+from rung.runs.sources.tracked import TrackedRun, csv_frame, flat
 
 
 def read_trainer(place: str) -> Iterator[TrackedRun]:
@@ -60,7 +60,7 @@ def read_metrics_csv(place: str) -> Iterator[TrackedRun]:
     if not files:
         raise RunsError(f"csv:{place}: no CSV file there.")
     for file in files:
-        frame = pl.read_csv(file, infer_schema_length=None)
+        frame = csv_frame(file)
         step = next((name for name in ("_step", "step", "Step", "global_step") if name in frame.columns), None)
         if step is None:
             raise RunsError(f"{file}: no column _step or step; it has {', '.join(frame.columns[:12])}.")
@@ -81,7 +81,7 @@ def _constant(frame: pl.DataFrame) -> dict[str, Any]:
 
 def _columns(frame: pl.DataFrame, step: str) -> dict[str, list[tuple[float, float]]]:
     found: dict[str, list[tuple[float, float]]] = {}
-    at = frame[step].cast(pl.Float64)
+    at = frame[step].cast(pl.Float64, strict=False)
     for name in frame.columns:
         if name == step or not frame[name].dtype.is_numeric():
             continue
@@ -113,11 +113,12 @@ def read_harness(place: str) -> Iterator[TrackedRun]:
         for task, scores in content["results"].items():
             for metric, value in scores.items():
                 name, _, kind = metric.partition(",")
-                if isinstance(value, int | float) and not name.endswith("_stderr") and kind in {"", "none"}:
-                    logged[f"{name}_{task}"] = [(0.0, float(value))]
+                if isinstance(value, int | float) and not name.endswith("_stderr"):
+                    by = "" if kind in {"", "none"} else f"_{kind}"
+                    logged[f"{name}{by}_{task}"] = [(0.0, float(value))]
         config = flat(content.get("config", {}))
         config = {**config, "params": config.get("model_num_parameters")}
-        yield TrackedRun(name=model, config=config, logged=logged)
+        yield TrackedRun(name=model, config=config, logged=logged, scores=True)
 
 
 def _json(file: Path) -> dict[str, Any]:

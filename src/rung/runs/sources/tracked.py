@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -59,11 +60,13 @@ class TrackedRun:
         name: Its name there.
         config: Its configuration, flat: dotted names to values.
         logged: Its metrics, by name.
+        scores: Whether every metric is a score that was asked for, and none need be a loss.
     """
 
     name: str
     config: Mapping[str, Any]
     logged: Mapping[str, Logged]
+    scores: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +120,7 @@ def assemble(runs: Iterable[TrackedRun], where: str, wishes: Wishes = Wishes()) 
 
     The loss is a held-out one's last value; of a training loss, the mean over the last 5 % of the steps. N is the entry of
     the configuration that is called so, or 12 x layers x width^2. D is the metric that counts tokens, or steps times
-    batch times context.
+    batch times context, where the configuration does not say it.
 
     Args:
         runs: The runs.
@@ -136,7 +139,7 @@ def assemble(runs: Iterable[TrackedRun], where: str, wishes: Wishes = Wishes()) 
         names = sorted({name for run in found for name in run.logged})
         shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "") or "nothing"
         raise RunsError(
-            f"{where}: none of {len(found)} runs has a loss that is known; logged is {shown}. Name it: --loss NAME."
+            f"{where}: none of {len(found)} runs has {wishes.loss or 'a loss that is known'}; logged is {shown}. Name it: --loss NAME."
         )
     frame = pl.DataFrame(rows, infer_schema_length=None)
     for column in ("params", "tokens"):
@@ -146,6 +149,18 @@ def assemble(runs: Iterable[TrackedRun], where: str, wishes: Wishes = Wishes()) 
             told.caution("no-" + column, f"no run says its {column}; there is {shown}. Name it: --{column} NAME.")
     mapping = {column: "; ".join(rules) for column, rules in told.rules.items() if column in frame.columns}
     return Imported(frame=frame, mapping=mapping, cautions=tuple(told.cautions))
+
+
+def csv_frame(file: Path) -> pl.DataFrame:
+    """A CSV of metrics.
+
+    Raises:
+        RunsError: It cannot be read.
+    """
+    try:
+        return pl.read_csv(file, infer_schema_length=None)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise RunsError(f"{file} cannot be read as CSV: {str(error).strip().splitlines()[0]}.") from None
 
 
 def flat(content: Mapping[str, Any], before: str = "") -> dict[str, Any]:
@@ -160,9 +175,13 @@ def flat(content: Mapping[str, Any], before: str = "") -> dict[str, Any]:
 
 
 def _rows(run: TrackedRun, wishes: Wishes, told: _Told, where: str) -> list[dict[str, Any]]:
-    name = _loss_name(run, wishes, where)
+    name = _loss_name(run, wishes)
+    if name is None and run.scores and not wishes.loss:
+        return [{"run": run.name, **_about(run, wishes, told), **_others(run, "", told)}]
     if name is None:
-        told.caution("no-loss", f"run {run.name!r} of {where} has no loss that is known, and is left out.")
+        told.caution(
+            "no-loss", f"run {run.name!r} of {where} has no {wishes.loss or 'loss that is known'}, and is left out."
+        )
         return []
     steps, values = _mended(run.name, name, run.logged[name], told)
     if not len(steps):
@@ -181,7 +200,7 @@ def _rows(run: TrackedRun, wishes: Wishes, told: _Told, where: str) -> list[dict
     else:
         told.rule("loss", f"{name}, last value")
         at = [(steps[-1], float(values[-1]))]
-    others = {} if wishes.checkpoints else _others(run, name)
+    others = {} if wishes.checkpoints else _others(run, name, told)
     return [
         {
             "run": run.name,
@@ -195,13 +214,9 @@ def _rows(run: TrackedRun, wishes: Wishes, told: _Told, where: str) -> list[dict
     ]
 
 
-def _loss_name(run: TrackedRun, wishes: Wishes, where: str) -> str | None:
+def _loss_name(run: TrackedRun, wishes: Wishes) -> str | None:
     if wishes.loss:
-        if wishes.loss not in run.logged:
-            raise RunsError(
-                f"run {run.name!r} of {where} has no metric {wishes.loss!r}; it has {', '.join(sorted(run.logged)) or 'none'}."
-            )
-        return wishes.loss
+        return wishes.loss if wishes.loss in run.logged else None
     known = {name: name for name in run.logged}
     for wanted in (*_HELD_OUT, *_TRAINING):
         if wanted in known:
@@ -283,7 +298,7 @@ def _batch_tokens(config: Mapping[str, Any]) -> tuple[str, float] | None:
 
 
 def _tokens(run: TrackedRun, step: float, wishes: Wishes, told: _Told) -> dict[str, float]:
-    """D at a step: by a metric that counts it, at the last count before, or by steps and batch."""
+    """D at a step: by a metric that counts it, between its counts; by the configuration; or by steps and batch."""
     for name in (wishes.tokens,) if wishes.tokens else _TOKENS:
         counted = sorted(run.logged.get(name, ()))
         if counted:
@@ -300,11 +315,13 @@ def _tokens(run: TrackedRun, step: float, wishes: Wishes, told: _Told) -> dict[s
     return {}
 
 
-def _others(run: TrackedRun, loss: str) -> dict[str, float]:
-    """Last values of the other held-out metrics, as further columns."""
-    found = {}
+def _others(run: TrackedRun, loss: str, told: _Told) -> dict[str, float]:
+    """Last values of the other held-out metrics, as further columns; every score of a run of scores."""
+    found: dict[str, float] = {}
     for name, logged in sorted(run.logged.items()):
-        if name != loss and name not in _TOKENS and plain(name).startswith(("eval", "val", "test", "acc", "loss_")):
+        held_out = run.scores or plain(name).startswith(("eval", "val", "test", "acc", "loss_"))
+        if name != loss and name not in _TOKENS and held_out:
+            told.rule(plain(name), f"{name}, last value")
             values = [value for _, value in logged if math.isfinite(value)]
             if values:
                 found[plain(name)] = values[-1]
@@ -317,7 +334,7 @@ def _entry(config: Mapping[str, Any], names: Sequence[str]) -> tuple[str, float]
         for name, value in config.items():
             if plain(wanted) in {plain(name), plain(name.rpartition(".")[2]), plain(name.rpartition("/")[2])}:
                 number = _number(value)
-                if number is not None:
+                if number is not None and (number > 0 or wanted in _SETTINGS["seed"]):
                     return name, number
     return None
 
@@ -329,4 +346,4 @@ def _number(value: Any) -> float | None:
         number = float(value)
     except (TypeError, ValueError):
         return None
-    return number if math.isfinite(number) and number >= 0 else None
+    return number if math.isfinite(number) else None

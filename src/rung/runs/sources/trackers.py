@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rung.errors import RunsError
-from rung.runs.sources.tracked import TrackedRun, flat
+from rung.runs.sources.tracked import TrackedRun, csv_frame, flat
 
 
 def read_mlflow(address: str, experiment: str = "") -> Iterator[TrackedRun]:
@@ -63,16 +63,28 @@ def read_wandb(place: str) -> Iterator[TrackedRun]:
     files = sorted(path.rglob("run-*.wandb")) if path.is_dir() else [path] if path.suffix == ".wandb" else []
     if not files:
         raise RunsError(f"wandb:{place}: no run-*.wandb below it. Give a folder of offline runs, or an exported .csv.")
-    yield from map(_offline, files)
+    # A run that was taken up again has a file for each time, under one id.
+    parts: dict[str, list[TrackedRun]] = {}
+    for file in files:
+        identity, part = _offline(file)
+        parts.setdefault(identity, []).append(part)
+    for same in parts.values():
+        logged: dict[str, list[tuple[float, float]]] = {}
+        config: dict[str, Any] = {}
+        for part in same:
+            config |= part.config
+            for name, values in part.logged.items():
+                logged.setdefault(name, []).extend(values)
+        yield TrackedRun(name=same[-1].name, config=config, logged=logged)
 
 
-def _offline(file: Path) -> TrackedRun:
-    """A run that W&B kept on this machine."""
+def _offline(file: Path) -> tuple[str, TrackedRun]:
+    """A run that W&B kept on this machine, and its id."""
     try:
         from wandb.proto import wandb_internal_pb2
     except ModuleNotFoundError:
         raise _needs("wandb", "wandb") from None
-    name = file.parent.name
+    name = identity = file.parent.name
     config: dict[str, Any] = {}
     logged: dict[str, list[tuple[float, float]]] = {}
     for data in _records(file):
@@ -80,6 +92,7 @@ def _offline(file: Path) -> TrackedRun:
         record.ParseFromString(data)
         if record.HasField("run"):
             name = record.run.display_name or record.run.run_id or name
+            identity = record.run.run_id or identity
             config |= _items(record.run.config.update)
         elif record.HasField("config"):
             config |= _items(record.config.update)
@@ -89,7 +102,7 @@ def _offline(file: Path) -> TrackedRun:
             for key, value in values.items():
                 if not key.startswith("_") and isinstance(value, int | float):
                     logged.setdefault(key, []).append((step, float(value)))
-    return TrackedRun(name=name, config=flat(config), logged=logged)
+    return identity, TrackedRun(name=name, config=flat(config), logged=logged)
 
 
 def _records(file: Path) -> Iterator[bytes]:
@@ -101,7 +114,10 @@ def _records(file: Path) -> Iterator[bytes]:
     Raises:
         RunsError: The file does not begin as W&B's do.
     """
-    content = file.read_bytes()
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise RunsError(f"{file} cannot be read: {error.strerror}.") from None
     if content[:4] != b":W&B":
         raise RunsError(f"{file} does not begin as a file of W&B does.")
     block, header, full, first, last = 32_768, 7, 1, 2, 4
@@ -131,7 +147,7 @@ def _exported(path: Path) -> Iterator[TrackedRun]:
     """A CSV as W&B exports it: a column for the step, and `RUN - METRIC` for each run."""
     import polars as pl
 
-    frame = pl.read_csv(path, infer_schema_length=None)
+    frame = csv_frame(path)
     step = next((name for name in ("Step", "step", "_step", "global_step") if name in frame.columns), None)
     pairs = [name for name in frame.columns if " - " in name and not name.endswith(("__MIN", "__MAX"))]
     if step is None or not pairs:
@@ -141,7 +157,9 @@ def _exported(path: Path) -> Iterator[TrackedRun]:
     logged: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for name in pairs:
         run, _, metric = name.rpartition(" - ")
-        values = frame.select(pl.col(step).cast(pl.Float64), pl.col(name).cast(pl.Float64, strict=False)).drop_nulls()
+        values = frame.select(
+            pl.col(step).cast(pl.Float64, strict=False), pl.col(name).cast(pl.Float64, strict=False)
+        ).drop_nulls()
         logged.setdefault(run, {})[metric] = [(at, value) for at, value in values.iter_rows()]
     for run, metrics in logged.items():
         yield TrackedRun(name=run, config={}, logged=metrics)

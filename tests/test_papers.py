@@ -120,6 +120,15 @@ class TestCommand:
         done = command("reproduce", "kaplan", "-o", "checked", "--json")
         assert json.loads(done.stdout) == json.loads((tmp_path / "checked" / "kaplan.json").read_text())
 
+    def test_several_papers_and_none_of_them_if_one_is_misspelt(self, command, tmp_path):
+        done = command("reproduce", "kaplan", "inference-aware", "--json", "-o", "checked")
+        assert [one["slug"] for one in json.loads(done.stdout)] == ["kaplan", "inference-aware"]
+        assert {file.stem for file in (tmp_path / "checked").iterdir()} == {"kaplan", "inference-aware"}
+        wrong = command("reproduce", "kaplan", "hestnes", "-o", "other")
+        assert wrong.returncode == 1
+        assert not wrong.stdout
+        assert not (tmp_path / "other").exists()
+
     def test_without_tables_it_says_so(self, command):
         import os
 

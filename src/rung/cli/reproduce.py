@@ -16,47 +16,54 @@ _HELD = {True: "held", False: "not reproduced", None: "not checked"}
 
 
 def reproduce(
-    slug: Annotated[str | None, Parameter(name="SLUG")] = None,
-    /,
-    *,
+    *slugs: Annotated[str, Parameter(name="SLUG")],
     output: Annotated[str | None, Parameter(name=["-o", "--output"])] = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
-    """List the papers, or check the claims of one.
+    """List the papers, or check the claims of some.
 
     Published tables are read from the folder, or fetched from the address, that RUNG_DATA names.
 
     Parameters
     ----------
-    slug
-        A paper of the list.
+    slugs
+        Papers of the list.
     output
-        Keep the result as SLUG.json in this folder.
+        Keep each result as SLUG.json in this folder.
     json
-        Print JSON instead of text.
+        Print JSON instead of text: one object, or a list of several.
     """
     from pathlib import Path
 
     from rung.files import require_writable, write_text
-    from rung.papers import catalogue
+    from rung.papers import catalogue, checked_paper
     from rung.papers import reproduce as check
 
-    if slug is None:
+    if not slugs:
         papers = list(catalogue().values())
         print(json_module.dumps([_plain(paper) for paper in papers]) if json else listing(papers))
         return
-    file = Path(output) / f"{slug}.json" if output else None
-    if file is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        require_writable(file)
-    found = check(slug)
-    text = json_module.dumps(found.to_dict(), allow_nan=False)
-    if file is not None:
-        write_text(file, text + "\n")
-    print(text if json else describe(found))
-    missing = [claim for claim in found.claims if claim.held is None]
-    if missing:
-        say(f"warning: {len(missing)} of {len(found.claims)} claims of {slug} were not checked. {missing[0].measured}")
+    for slug in slugs:
+        checked_paper(slug)
+    folder = Path(output) if output else None
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        require_writable(folder / f"{slugs[0]}.json")
+    results = []
+    for place, slug in enumerate(slugs):
+        found = check(slug)
+        results.append(found.to_dict())
+        if folder is not None:
+            write_text(folder / f"{slug}.json", json_module.dumps(results[-1], allow_nan=False) + "\n")
+        if not json:
+            print(("\n" if place else "") + describe(found), flush=True)
+        missing = [claim for claim in found.claims if claim.held is None]
+        if missing:
+            say(
+                f"warning: {len(missing)} of {len(found.claims)} claims of {slug} were not checked. {missing[0].measured}"
+            )
+    if json:
+        print(json_module.dumps(results[0] if len(results) == 1 else results, allow_nan=False))
 
 
 def _plain(paper: Paper) -> dict[str, str | bool | None]:

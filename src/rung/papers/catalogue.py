@@ -101,12 +101,8 @@ def catalogue() -> Mapping[str, Paper]:
     return {**listed, **beside}
 
 
-def reproduce(slug: str, tables: Tables | None = None) -> Reproduction:
-    """Check a paper's claims.
-
-    Args:
-        slug: The paper, by its slug in the catalogue.
-        tables: Where published tables are; the place named by RUNG_DATA by default.
+def checked_paper(slug: str) -> Paper:
+    """A paper that is checked.
 
     Raises:
         PapersError: There is no such paper, or it is not checked yet.
@@ -119,7 +115,21 @@ def reproduce(slug: str, tables: Tables | None = None) -> Reproduction:
         raise PapersError(
             f"{slug} is not checked yet. Checked are {', '.join(p.slug for p in catalogue().values() if p.check)}."
         )
-    module, _, name = paper.check.partition(":")
+    return paper
+
+
+def reproduce(slug: str, tables: Tables | None = None) -> Reproduction:
+    """Check a paper's claims.
+
+    Args:
+        slug: The paper, by its slug in the catalogue.
+        tables: Where published tables are; the place named by RUNG_DATA by default.
+
+    Raises:
+        PapersError: There is no such paper, or it is not checked yet.
+    """
+    paper = checked_paper(slug)
+    module, _, name = str(paper.check).partition(":")
     check: Check = getattr(import_module(module), name)
     claims = check(tables if tables is not None else Tables.of_environment())
     return Reproduction(slug=slug, title=paper.title, source=paper.source, claims=tuple(claims))

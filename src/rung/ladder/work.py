@@ -91,7 +91,8 @@ def work_on(folder: RunFolder, work: Work) -> str:
             memory = isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
             if memory:
                 reason = f"out of memory: {reason}. Set micro_batch in [recipe], or a smaller size."
-            folder.say(FAILED, reason=reason, trace=traceback.format_exc())
+            kept = {name: value for name, value in folder.state().items() if name in {"device", "threads", "corpus"}}
+            folder.say(FAILED, reason=reason, trace=traceback.format_exc(), **kept)
             work.say(f"{folder.path.name} failed: {reason}")
         if tracker is not None:
             tracker.end(status)

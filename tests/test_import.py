@@ -117,6 +117,11 @@ class TestRules:
         [
             ([], Wishes(), "here has no runs"),
             ([tracked(accuracy=losses(1))], Wishes(), "logged is accuracy. Name it: --loss NAME"),
+            (
+                [tracked(loss=losses(1))],
+                Wishes(params="n_parms"),
+                r"no run has a number 'n_parms'.*Did you mean 'n_params'",
+            ),
             ([tracked(loss=losses(1))], Wishes(loss="bpb"), "none of 1 runs has bpb; logged is loss"),
         ],
     )
@@ -339,7 +344,7 @@ class TestVerb:
         [
             ("runs.csv", "is no source; write KIND:PLACE"),
             ("tensorbord:x", "Did you mean tensorboard:?"),
-            ("tensorboard:none", "no event files below it"),
+            ("tensorboard:none", "there is no such folder"),
             ("trainer:none", "no trainer_state.json below it"),
             ("lm-eval:none", "no results"),
             ("wandb:none", "no run-"),

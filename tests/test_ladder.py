@@ -125,6 +125,8 @@ class TestFile:
             ("steps = 40", "stepz = 40", r"rung 1: unknown key 'stepz'.*Did you mean 'steps'"),
             ("steps = 40", "", "give one of tokens, tokens_per_param, flops and steps; there is none"),
             ("steps = 40", "steps = 40\ntokens = 1e4", "there is tokens and steps"),
+            ("steps = 40", "tokens = 10", "tokens = 10 means 10 tokens, less than one step of 64"),
+            ('"markov"', '"text"\npth = "books"', "unknown key 'pth'.*Did you mean 'path'"),
             ("width = [8, 16]", "width = 12", "rung 1: width = 12 cannot be built"),
             ("width = [8, 16]\ndepth = 1", "params = 3", "the smallest size of the family"),
             ("batch_tokens = 64", 'batch_tokens = "64 * wdth"', "has wdth; it may hold"),
@@ -454,6 +456,18 @@ class TestInterruption:
             work_on(folder, Work())
         (place / "more.txt").unlink()
         assert work_on(folder, Work()) == "done"
+        (place / "more.txt").write_text("something else " * 50)
+        content["rung"].append({"width": 16, "steps": 10, "batch_tokens": 64.0})
+        with pytest.raises(LadderError, match="one table would mix the two"):
+            prepare(ladder_of(content, "here", tmp_path / "runs", tmp_path))
+        assert len(list((tmp_path / "runs").glob("*/rung.json"))) == 1
+
+    def test_a_line_of_metrics_that_nobody_wrote_is_named(self, ladder):
+        folders, _ = carried_out(ladder)
+        with folders[0].metrics_path.open("a") as metrics:
+            metrics.write("garbage\n")
+        with pytest.raises(LadderError, match=r"metrics\.jsonl, line \d+: not JSON"):
+            table(folders)
 
     def test_a_disk_that_is_full_leaves_a_run_that_goes_on(self, ladder, whole):
         folder = prepare(ladder)[1]
@@ -485,6 +499,7 @@ class TestInterruption:
         process.send_signal(number)
         _, told = process.communicate(timeout=60)
         assert "lost" not in told
+        assert number == signal.SIGKILL or "stopped: d1-w16-n40-s0 at step" in told or process.returncode == 0
         assert process.returncode in ({-signal.SIGKILL} if number == signal.SIGKILL else {130, 0}), told
         done = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == 0, done.stderr
@@ -615,6 +630,10 @@ class TestVerb:
         assert done.returncode == 0, done.stderr
         ladder = read_ladder(tmp_path / "plan.toml")
         assert len(ladder.rungs) == 2
+        small = command(*plan[:-4], "--box", "N=100:200,D=10K:20K", "-o", "small.toml")
+        assert small.returncode == 1
+        assert "not what the ladder's family can train" in small.stderr
+        assert not (tmp_path / "small.toml").exists()
         (tmp_path / "like.toml").write_text(FILE)
         assert command(*plan, "-o", "alike.toml", "--like", "like.toml").returncode == 0
         alike = read_ladder(tmp_path / "alike.toml")
@@ -626,7 +645,8 @@ class TestVerb:
         file.write_text(changed(FILE, "threads = 1", 'threads = 1\ndevice = "cuda:9"\nlauncher = "local"'))
         done = command("ladder", "run", file)
         assert done.returncode == 1
-        assert done.stderr.count("was not begun: device = 'cuda:9'") == 2
+        assert done.stderr.count("was not trained: device = 'cuda:9'") == 2
+        assert "takes them up" not in done.stderr
         assert "lost" not in done.stderr
         assert "failed" not in done.stdout
 

@@ -32,8 +32,8 @@ def main() -> NoReturn:
     except OSError as error:
         if debug:
             raise
-        what = f"{error.filename}" if error.filename else "the output"
-        print(f"ReportError: {what} cannot be read or written: {error.strerror or error}.", file=sys.stderr)
+        what = f"{error.filename} cannot be read or written" if error.filename else "the output cannot be written"
+        print(f"ReportError: {what}: {error.strerror or error}.", file=sys.stderr)
         _silence()
         status = 1
     sys.exit(status)

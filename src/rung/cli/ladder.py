@@ -191,7 +191,7 @@ class Carry:
     output: Output = None
     """Write the table of runs in the end: .csv, .parquet or .jsonl."""
     json: Json = False
-    """Print one JSON object instead of text."""
+    """Print JSON instead of text: a list of runs."""
 
     def over(self, launch: Launch) -> Launch:
         """A file's launch, with what was said here instead."""
@@ -246,28 +246,39 @@ def resume(
 
 def _carried_out(folders: list[RunFolder], launch: Launch, track: Any, carry: Carry, *, failed_too: bool) -> None:
     from rung.cli.progress import progress
-    from rung.ladder import carry_out_all
+    from rung.ladder import carry_out_all, standings
     from rung.ladder import table as table_of
 
-    with progress(folders):
-        stood = carry_out_all(
-            folders,
-            launch,
-            track,
-            any_code=carry.any_code,
-            failed_too=failed_too,
-            say=lambda text: say(f"warning: {text}"),
+    try:
+        with progress(folders):
+            stood = carry_out_all(
+                folders,
+                launch,
+                track,
+                any_code=carry.any_code,
+                failed_too=failed_too,
+                say=lambda text: say(f"warning: {text}"),
+            )
+    except KeyboardInterrupt:
+        left = [one for one in standings(folders) if one.status != "done"]
+        stopped = [f"{one.run} at step {one.step} of {one.steps}" for one in left if one.step]
+        say(
+            f"{len(folders) - len(left)} of {len(folders)} runs are done"
+            + (f"; stopped: {', '.join(stopped)}" if stopped else "")
+            + f". rung ladder resume {folders[0].path.parent} goes on from there."
         )
+        raise
     _print(stood, json=carry.json)
     if carry.output and any(folder.metrics() for folder in folders):
         write_frame(table_of(folders), carry.output)
     left = [one for one in stood if one.status != "done"]
     if left:
         first = left[0]
+        curable = any(one.status == "failed" or one.reason is None for one in left)
         raise LadderError(
             f"{len(left)} of {len(stood)} runs are not done; {first.run} {first.status}"
             + (f": {first.reason}" if first.reason else ".")
-            + f" rung ladder resume {folders[0].path.parent} takes them up."
+            + (f" rung ladder resume {folders[0].path.parent} takes them up." if curable else "")
         )
 
 
@@ -280,7 +291,7 @@ def status(place: Annotated[str, Parameter(name="FOLDER")], /, *, json: Json = F
     place
         The folder of runs, or a ladder file.
     json
-        Print one JSON object instead of text.
+        Print JSON instead of text: a list of runs.
     """
     from rung.ladder import folders_of, standings
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
@@ -10,11 +11,14 @@ from cyclopts import Group, Parameter
 from rung.cli.budget import BUDGET, Machines, Spend, cluster_of, describe_price, flops_of, whole
 from rung.cli.selection import ROWS, Measure, Selection, pairs, read_law, read_selected, say
 from rung.cli.text import table
-from rung.errors import PlanError, ReportError
+from rung.errors import LadderError, PlanError, ReportError
 
 if TYPE_CHECKING:
     from rung.fit import Fit
     from rung.plan import NextRuns
+
+_BUILT_OFF = 0.1
+"""By how much a size may be built off the plan without a word."""
 
 WISH = Group("What for", sort_key=-1)
 CHOICE = Group("Which runs can be made", sort_key=1)
@@ -94,6 +98,8 @@ def next_(
         require_writable(output)
     if like and not (output and output.lower().endswith(".toml")):
         raise PlanError("--like is for a plan that is written as a ladder file: -o plan.toml.")
+    if like and output and Path(like).resolve().parent != Path(output).resolve().parent:
+        raise PlanError(f"-o {output}: paths of a ladder file start from its folder, so write the plan beside {like}.")
     head = head_of(like) if like else HEAD
     allowed = flops_of(machines, spend, budget=budget)
     if allowed is None:
@@ -114,8 +120,10 @@ def next_(
         level=level,
         noise=noise,
     )
-    if output:
-        write_text(output, found.to_csv() if output.lower().endswith(".csv") else found.to_ladder(head))
+    if output and output.lower().endswith(".csv"):
+        write_text(output, found.to_csv())
+    elif output:
+        write_text(output, _ladder(found, head, output))
     cluster = cluster_of(machines)
     price = price_of(found.spent, cluster) if cluster else None
     if json:
@@ -123,6 +131,30 @@ def next_(
     else:
         print("\n".join([describe(found), *(["", *describe_price(price)] if price else [])]))
     say(*(f"warning: {caution.text}" for caution in found.cautions))
+
+
+def _ladder(found: NextRuns, head: str, output: str) -> str:
+    """The plan as a ladder file that its family can build; what it builds otherwise than planned is said."""
+    import tomllib
+
+    from rung.ladder import ladder_of
+    from rung.units import format_count
+
+    text = found.to_ladder(head)
+    place = Path(output)
+    try:
+        rungs = ladder_of(tomllib.loads(text), output, place.parent / place.stem, place.parent).rungs
+    except LadderError as error:
+        raise PlanError(
+            f"the plan is not what the ladder's family can train: {error} Choose another --box or --pool."
+        ) from None
+    for one, rung in zip(found.runs, rungs, strict=True):
+        asked = one.inputs.get("params")
+        if asked and abs(rung.params / asked - 1) > _BUILT_OFF:
+            say(
+                f"warning: {rung.name}: {format_count(asked)} parameters were planned, the nearest size built has {format_count(rung.params)}."
+            )
+    return text
 
 
 def _known(source: str | None, law: str, measure: Measure, selection: Selection, level: float) -> Fit | str:

@@ -21,6 +21,8 @@ from rung.units import format_count
 
 _TABLES = ("family", "corpus", "recipe", "evaluate", "launch", "track", "rung", "output", "count", "flops")
 TRACKERS = ("mlflow", "wandb", "tensorboard")
+_STEP_OVER = 1.5
+"""By how much one step may be more than all the data that is asked for, for want of smaller steps."""
 _EXACT = 9_999.5
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 
@@ -252,6 +254,11 @@ class Common:
             wanted = wish.tokens or wish.tokens_per_param * params or wish.flops / per_token
         settled = recipe.at({**scope, "D": wanted})
         batch = self.items(settled)
+        if batch * made.item_tokens > _STEP_OVER * wanted:
+            raise LadderError(
+                f"{given[0]} = {getattr(wish, given[0]):g} means {wanted:,.0f} tokens, less than one step of {batch * made.item_tokens:,} "
+                "(batch_tokens). Take more data, or a smaller batch."
+            )
         return Rung(
             name=wish.name,
             family=self.family,

@@ -238,7 +238,15 @@ class RunFolder:
             lines = self.metrics_path.read_bytes().split(b"\n")
         except FileNotFoundError:
             return []
-        return [json.loads(line) for line in lines[:-1] if line]
+        found = []
+        for place, line in enumerate(lines[:-1], 1):
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                raise LadderError(
+                    f"{self.metrics_path}, line {place}: not JSON. It was not written so; remove the line, or the folder to train anew."
+                ) from None
+        return found
 
     def last_metrics(self) -> dict[str, Any] | None:
         """The last whole line of the metrics, without reading those before it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ class Standing:
     Attributes:
         run: Its name.
         status: planned, running, stopped, done or failed.
-        reason: Why it failed; None otherwise.
+        reason: Why it failed, or could not be trained just now; None otherwise.
         step: Steps logged.
         steps: Steps in all.
         loss: The held-out loss of its last line of metrics, or the training loss of that line; None before the first.
@@ -57,9 +57,14 @@ def prepare(ladder: Ladder) -> list[RunFolder]:
         LadderError: A folder holds another run of that name, or the corpus cannot be read.
     """
     folders = [RunFolder(ladder.output / rung.name) for rung in ladder.rungs]
-    if not all(folder.path.exists() for folder in folders):
-        first = ladder.rungs[0]
-        first.made_corpus.open(first.made_family, ladder.output / CORPORA)
+    first = ladder.rungs[0]
+    corpus = first.made_corpus.open(first.made_family, ladder.output / CORPORA).identity
+    for folder in run_folders(ladder.output) if any(folder.path.exists() for folder in folders) else []:
+        if folder.rung().corpus == first.corpus and folder.state().get("corpus", corpus) != corpus:
+            raise LadderError(
+                f"{ladder.source}: the text of the corpus is not what it was when {folder.path} was trained, and one table would "
+                'mix the two. Bring the text back, or name another folder: output = "...".'
+            )
     for there in (True, False):
         for folder, rung in zip(folders, ladder.rungs, strict=True):
             if folder.path.exists() is there:
@@ -113,6 +118,7 @@ def carry_out_all(
     Raises:
         LadderError: The launcher is not installed, or other code began a run.
     """
+    refused: dict[str, str] = {}
     ended = {DONE} if failed_too else {DONE, FAILED}
     waiting = deque(folder for folder in folders if folder.status not in ended)
     if not any_code:
@@ -124,7 +130,8 @@ def carry_out_all(
         tries: dict[Path, int] = {}
         for folder in make_launcher(job).launch(waiting):
             if (refusal := folder.refusal()) is not None:
-                say(f"{folder.path.name} was not begun: {refusal}")
+                say(f"{folder.path.name} was not trained: {refusal}")
+                refused[folder.path.name] = refusal
                 continue
             if folder.status in {DONE, FAILED}:
                 continue
@@ -134,7 +141,7 @@ def carry_out_all(
                 waiting.append(folder)
             else:
                 say(f"{folder.path.name}: its worker was lost {tries[folder.path]} times; left as it is.")
-    return list(standings(folders))
+    return [replace(one, reason=refused.get(one.run, one.reason)) for one in standings(folders)]
 
 
 def standings(folders: Sequence[RunFolder]) -> Iterator[Standing]:
@@ -147,7 +154,7 @@ def standings(folders: Sequence[RunFolder]) -> Iterator[Standing]:
             run=rung.name,
             status=folder.status,
             reason=state.get("reason") if state["status"] == FAILED else None,
-            step=int(last.get("step", 0)),
+            step=max([int(last.get("step", 0)), *(found.step for found in folder.checkpoints())]),
             steps=rung.steps,
             loss=evaluation.get("loss", last.get("train_loss")),
             time_s=float(last.get("time_s", 0.0)),

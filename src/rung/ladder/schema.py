@@ -64,7 +64,7 @@ def _strict(value: Any, kind: type[Any]) -> Any:
     if kind is int and isinstance(value, float) and value.is_integer():
         return int(value)
     if type(value) is not kind or (kind is float and not math.isfinite(value)):
-        wanted = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}[kind]
+        wanted = {int: "a whole number", float: "a number, such as 1e6", str: "text", bool: "true or false"}[kind]
         raise TypeError(f"is {value!r}, not {wanted}")
     return value
 
@@ -94,11 +94,14 @@ def _told(error: BaseException, kind: type[Any]) -> str:
         known = [one.name for one in fields(error.cl or kind)]
         return f"unknown key {key!r}; known are {', '.join(known)}.{nearest(key, known)}"
     if isinstance(error, cattrs.BaseValidationError):
-        first = error.exceptions[0]
+        # A key that is not known explains one that is missing.
+        extra = [one for one in error.exceptions if isinstance(one, cattrs.ForbiddenExtraKeysError)]
+        first = [*extra, *error.exceptions][0]
         place = next((str(note) for note in getattr(first, "__notes__", ())), "")
         name = place.rpartition("attribute ")[2].partition(" ")[0] if "attribute" in place else ""
         told = _told(first, kind)
-        return f"{name} {told}" if name and not isinstance(first, LadderError) else told
+        return f"{name} {told}" if name and not isinstance(first, LadderError | KeyError) else told
     if isinstance(error, KeyError):
         return f"{error.args[0]} is missing."
-    return str(error).rstrip(".") + "."
+    text = str(error)
+    return text if text.endswith((".", "?")) else text + "."

@@ -121,13 +121,24 @@ def _loss(runs: Runs, target: str) -> list[tuple[str, str]]:
     ]
 
 
+def _counted_alike(runs: Runs) -> bool:
+    """Whether compute says that parameters and tokens count single ones: it is within a factor of 100 of 6 N D."""
+    if not all(runs.has(name) for name in ("params", "tokens", "flops")):
+        return False
+    params, tokens, flops = (runs.numbers(name) for name in ("params", "tokens", "flops"))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = flops / flops_6nd(params, tokens)
+    ratio = ratio[np.isfinite(ratio) & (ratio > 0)]
+    return bool(len(ratio)) and bool(np.all((ratio > 0.01) & (ratio < 100)))
+
+
 def _counts(runs: Runs) -> list[tuple[str, str]]:
     found = []
     for column, name, usual in (("tokens", "D", "1e9"), ("params", "N", "1e6")):
         if runs.has(column):
             values = runs.numbers(column)
             values = values[np.isfinite(values) & (values > 0)]
-            if len(values) and np.max(values) < 1e4:
+            if len(values) and np.max(values) < 1e4 and not _counted_alike(runs):
                 source = runs.mapping.get(column, column)
                 words = plain(source).split("_")
                 named = next((size for word, size in _UNIT_WORDS.items() if word in words), None)

@@ -78,7 +78,8 @@ def _file(path: str) -> tuple[pl.DataFrame, str]:
     if not file.exists():
         raise RunsError(f"{path}: there is no such file.")
     if file.is_dir():
-        raise RunsError(f"{path} is a folder. Give a CSV, Parquet or JSONL file.")
+        ladder = f" Of a ladder's runs: rung ladder table {path} -o runs.csv." if any(file.glob("*/rung.json")) else ""
+        raise RunsError(f"{path} is a folder. Give a CSV, Parquet or JSONL file.{ladder}")
     kind = _FORMATS.get(file.suffix.lower())
     if kind is None:
         raise RunsError(

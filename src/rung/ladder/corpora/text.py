@@ -314,6 +314,8 @@ def _encoder(tokenizer: str) -> tuple[Any, int]:
         from tokenizers import Tokenizer
     except ModuleNotFoundError:
         raise LadderError('a tokenizer needs tokenizers: pip install "rung[hub]".') from None
+    if tokenizer.endswith(".json") and not Path(tokenizer).is_file():
+        raise LadderError(f"tokenizer: there is no file {tokenizer!r}. Give a tokenizer.json, or a name on the hub.")
     try:
         known = Tokenizer.from_file(tokenizer) if Path(tokenizer).exists() else Tokenizer.from_pretrained(tokenizer)
     except Exception as error:  # noqa: BLE001  # the library raises bare Exceptions, of which the text is all there is

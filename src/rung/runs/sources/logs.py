@@ -12,6 +12,8 @@ import polars as pl
 from rung.errors import RunsError
 from rung.runs.sources.tracked import TrackedRun, csv_frame, flat
 
+_STEPS = ("_step", "step", "Step", "global_step", "iteration", "iter", "steps")
+
 
 def read_trainer(place: str) -> Iterator[TrackedRun]:
     """Runs of Hugging Face's Trainer: the last trainer_state.json of each run's folder, with config.json beside where it is.
@@ -61,9 +63,12 @@ def read_metrics_csv(place: str) -> Iterator[TrackedRun]:
         raise RunsError(f"csv:{place}: no CSV file there.")
     for file in files:
         frame = csv_frame(file)
-        step = next((name for name in ("_step", "step", "Step", "global_step") if name in frame.columns), None)
+        step = next((name for name in _STEPS if name in frame.columns), None)
         if step is None:
-            raise RunsError(f"{file}: no column _step or step; it has {', '.join(frame.columns[:12])}.")
+            raise RunsError(
+                f"{file}: no column of steps ({', '.join(_STEPS)}); it has {', '.join(name[:40] for name in frame.columns[:12])}. "
+                "Rename the one that counts them."
+            )
         by = next((name for name in ("run", "run_name", "name") if name in frame.columns), None)
         parts = frame.partition_by(by, as_dict=True, maintain_order=True) if by else {(file.stem,): frame}
         for (name,), part in parts.items():

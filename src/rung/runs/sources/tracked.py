@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -145,6 +146,12 @@ def assemble(runs: Iterable[TrackedRun], where: str, wishes: Wishes = Wishes()) 
     for column in ("params", "tokens"):
         if column not in frame.columns:
             names = sorted({name for run in found for name in (*run.config, *run.logged)})
+            if wish := getattr(wishes, column):
+                near = difflib.get_close_matches(wish, names, 1)
+                hint = f" Did you mean {near[0]!r}?" if near else ""
+                raise RunsError(
+                    f"{where}: no run has a number {wish!r} for --{column}; there is {', '.join(names[:20])}.{hint}"
+                )
             shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
             told.caution("no-" + column, f"no run says its {column}; there is {shown}. Name it: --{column} NAME.")
     mapping = {column: "; ".join(rules) for column, rules in told.rules.items() if column in frame.columns}

@@ -174,7 +174,8 @@ def read_tensorboard(place: str) -> Iterator[TrackedRun]:
     root = Path(place)
     folders = sorted({file.parent for file in root.rglob("*tfevents*")}) if root.is_dir() else []
     if not folders:
-        raise RunsError(f"tensorboard:{place}: no event files below it.")
+        why = "no event files below it" if root.is_dir() else "there is no such folder"
+        raise RunsError(f"tensorboard:{place}: {why}.")
     try:
         from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
         from tensorboard.util.tensor_util import make_ndarray

@@ -392,6 +392,15 @@ class TestInterruption:
         assert work_on(folder, Work(launch=ladder.launch)) == "done"
         assert curve(folder) == whole
 
+    def test_chance_goes_on_where_it_was(self, ladder):
+        trainer = Trainer(ladder.rungs[0])
+        trainer.advance()
+        state = {name: value.clone() for name, value in trainer.state().items()}
+        drawn = torch.rand(5)
+        torch.manual_seed(99)
+        trainer.restore(state, 1)
+        assert torch.equal(torch.rand(5), drawn)
+
     def test_what_was_logged_after_the_checkpoint_is_logged_once(self, ladder, whole):
         folder = self.interrupted(ladder, 20)
         with folder.metrics_path.open("ab") as metrics:

@@ -346,6 +346,19 @@ class TestRun:
         (stood,) = carry_out_all([folder], ladder.launch, ladder.track, any_code=True)
         assert stood.status == "done"
 
+    def test_a_folder_that_a_kill_left_empty_is_no_hindrance(self, ladder):
+        (ladder.output / ladder.rungs[0].name).mkdir(parents=True)
+        _, stood = carried_out(ladder)
+        assert {one.status for one in stood} == {"done"}
+
+    def test_a_refusal_that_nobody_read_is_forgotten_once_the_run_is_done(self, ladder):
+        folders = prepare(ladder)
+        folders[0].refuse("an old reason")
+        said = []
+        stood = carry_out_all(folders, ladder.launch, ladder.track, say=said.append)
+        assert [(one.status, one.reason) for one in stood] == [("done", None)] * 2
+        assert said == []
+
     def test_two_writers_are_one_too_many(self, ladder):
         folder = prepare(ladder)[0]
         with (

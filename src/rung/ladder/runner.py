@@ -59,7 +59,7 @@ def prepare(ladder: Ladder) -> list[RunFolder]:
     folders = [RunFolder(ladder.output / rung.name) for rung in ladder.rungs]
     first = ladder.rungs[0]
     corpus = first.made_corpus.open(first.made_family, ladder.output / CORPORA).identity
-    for folder in run_folders(ladder.output) if any(folder.path.exists() for folder in folders) else []:
+    for folder in (RunFolder(file.parent) for file in sorted(ladder.output.glob("*/rung.json"))):
         if folder.rung().corpus == first.corpus and folder.state().get("corpus", corpus) != corpus:
             raise LadderError(
                 f"{ladder.source}: the text of the corpus is not what it was when {folder.path} was trained, and one table would "
@@ -69,8 +69,8 @@ def prepare(ladder: Ladder) -> list[RunFolder]:
         for folder, rung in zip(folders, ladder.rungs, strict=True):
             if folder.path.exists() is there:
                 folder.prepare(rung)
-    carried = {"launch": plain(ladder.launch), "track": plain(ladder.track)}
-    write_text(ladder.output / CARRIED, json.dumps(carried, indent=1) + "\n")
+    said = {"launch": plain(ladder.launch), "track": plain(ladder.track)}
+    write_text(ladder.output / CARRIED, json.dumps(said, indent=1) + "\n")
     return folders
 
 
@@ -104,8 +104,8 @@ def carry_out_all(
 ) -> list[Standing]:
     """Train what is not done; how every run stands in the end.
 
-    A run that fails or cannot be begun is left with its reason, and the others go on. A run whose worker was lost is taken up from its last
-    checkpoint, `launch.retries` times.
+    A run that fails or cannot be begun is left with its reason, and the others go on. A run whose worker was lost is taken
+    up from its last checkpoint, `launch.retries` times.
 
     Args:
         folders: The runs.
@@ -129,11 +129,12 @@ def carry_out_all(
         job = Job(launch=launch, keep=keep, any_code=any_code, tracker=(track.to, track.address, track.experiment))
         tries: dict[Path, int] = {}
         for folder in make_launcher(job).launch(waiting):
-            if (refusal := folder.refusal()) is not None:
+            refusal, status = folder.refusal(), folder.status
+            if refusal is not None and status != DONE:
                 say(f"{folder.path.name} was not trained: {refusal}")
                 refused[folder.path.name] = refusal
                 continue
-            if folder.status in {DONE, FAILED}:
+            if status in {DONE, FAILED}:
                 continue
             tries[folder.path] = tries.get(folder.path, 0) + 1
             if tries[folder.path] <= launch.retries:

@@ -182,7 +182,7 @@ class Trainer:
             found: Mapping[str, HeldOut] = self.data.held_out(self.rung.evaluate.items)
             self._held = {name: [self._tensors(items) for items in _parts(held)] for name, held in found.items()}
             self._floors = {name: held.floor for name, held in found.items()}
-        with self._averaged(), self._cast():
+        with self.averaged(), self._cast():
             self.net.eval()
             losses = {_column(name): self._mean_loss(batches) for name, batches in self._held.items()}
             self.net.train()
@@ -199,7 +199,8 @@ class Trainer:
         """The lowest losses that are possible, where they are known, once evaluated."""
         return {_column(name): floor for name, floor in self._floors.items() if floor is not None}
 
-    def _averaged(self) -> Any:
+    def averaged(self) -> Any:
+        """A context in which the weights are their averages, where the recipe keeps some."""
         return _swapped(self.weights, self.average) if self.average else nullcontext()
 
     def state(self) -> dict[str, Tensor]:

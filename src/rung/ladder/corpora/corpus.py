@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from rung.errors import LadderError
 from rung.ladder.families import Family
 
+HELD_FIRST = 1 << 40
+"""Where the orders of held-out items begin: no run has so many items."""
+
 Items = tuple[NDArray[Any], ...]
 """Arrays of as many items each."""
 

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from rung.errors import LadderError
 from rung.ladder.corpora.corpus import Data, HeldOut, Items, places, require_vocab
 from rung.ladder.families import Family, Memoriser
-
-BITS_PER_NAT = 1 / math.log(2)
+from rung.units import BITS_PER_NAT
 
 
 def bits_of_choice(among: int, chosen: int) -> float:

@@ -12,11 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.errors import LadderError
-from rung.ladder.corpora.corpus import Data, HeldOut, Items, require_vocab
+from rung.ladder.corpora.corpus import HELD_FIRST, Data, HeldOut, Items, require_vocab
 from rung.ladder.families import Family
-
-_HELD = 1 << 40
-"""Where the orders of held-out items begin: no run has so many items."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +107,7 @@ class MarkovData:
         return (out[:, : self.context + 1],)
 
     def held_out(self, count: int) -> Mapping[str, HeldOut]:
-        return {"": HeldOut(items=self.batch((self.corpus.seed,), _HELD, count), floor=self.floor)}
+        return {"": HeldOut(items=self.batch((self.corpus.seed,), HELD_FIRST, count), floor=self.floor)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +167,7 @@ class ItemStreamData:
         return told / self.context
 
     def held_out(self, count: int) -> Mapping[str, HeldOut]:
-        items = self.batch((0,), _HELD, count)
+        items = self.batch((0,), HELD_FIRST, count)
         return {"": HeldOut(items=items, floor=self.oracle(items[0]))}
 
 
@@ -252,7 +249,7 @@ class ArithmeticData:
         return float(np.tile(one, problems)[1 : self.context + 1].mean())
 
     def held_out(self, count: int) -> Mapping[str, HeldOut]:
-        return {"": HeldOut(items=self.batch((0,), _HELD, count), floor=self.floor)}
+        return {"": HeldOut(items=self.batch((0,), HELD_FIRST, count), floor=self.floor)}
 
 
 def _entropy(share: NDArray[np.float64]) -> float:

@@ -10,10 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.errors import LadderError
-from rung.ladder.corpora.corpus import Data, HeldOut, Items, places
+from rung.ladder.corpora.corpus import HELD_FIRST, Data, HeldOut, Items, places
 from rung.ladder.families import Family, ImageModel, SeriesTransformer, Superposition, TwoTower
-
-_HELD = 1 << 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +79,10 @@ class SeriesData:
 
     def held_out(self, count: int) -> Mapping[str, HeldOut]:
         return {
-            "": HeldOut(items=self.batch((0,), _HELD, count)),
-            "ood": HeldOut(items=self._drawn(np.random.default_rng(_HELD), count, self.corpus.periods_ood, saw=True)),
+            "": HeldOut(items=self.batch((0,), HELD_FIRST, count)),
+            "ood": HeldOut(
+                items=self._drawn(np.random.default_rng(HELD_FIRST), count, self.corpus.periods_ood, saw=True)
+            ),
         }
 
 
@@ -125,7 +125,7 @@ class SparseFeaturesData:
         return (np.where(draws < self.chance, 2 * draws / self.chance, 0).astype(np.float32),)
 
     def held_out(self, count: int) -> Mapping[str, HeldOut]:
-        return {"": HeldOut(items=self.batch((0,), _HELD, count))}
+        return {"": HeldOut(items=self.batch((0,), HELD_FIRST, count))}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +186,7 @@ class TwoViewsData:
         return self._all[0][which], self._all[1][which]
 
     def held_out(self, count: int) -> Mapping[str, HeldOut]:
-        return {"": HeldOut(items=self._drawn(np.random.default_rng((self.corpus.seed, _HELD)), count))}
+        return {"": HeldOut(items=self._drawn(np.random.default_rng((self.corpus.seed, HELD_FIRST)), count))}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,4 +233,4 @@ class GratingsData:
         return image.astype(np.float32), label.astype(np.int32)
 
     def held_out(self, count: int) -> Mapping[str, HeldOut]:
-        return {"": HeldOut(items=self.batch((0,), _HELD, count))}
+        return {"": HeldOut(items=self.batch((0,), HELD_FIRST, count))}

@@ -73,10 +73,12 @@ def carry_out(path: Path, job: Job, stop: Callable[[], bool]) -> None:
         say=say,
         track=lambda folder: make_tracker(job.tracker, folder, say),
     )
+    folder = RunFolder(path)
+    folder.refusal()  # what an earlier worker left, and nobody read
     try:
-        work_on(RunFolder(path), work)
+        work_on(folder, work)
     except LadderError as error:
-        RunFolder(path).refuse(str(error))
+        folder.refuse(str(error))
 
 
 class Stop:

@@ -5,10 +5,12 @@ from rung.fit.burn_in import drop_start
 from rung.fit.curve import LearningCurve, learning_curve
 from rung.fit.cuts import scale_levels
 from rung.fit.derived import power_terms
-from rung.fit.design import column_of, columns_used, make_design, measured_at
+from rung.fit.design import column_of, columns_used, few_design, make_design, measured_at
 from rung.fit.discrepancy import Discrepancy
 from rung.fit.fit import fit
 from rung.fit.intervals import Fitted, LawEnds, fitted, interval_of, law_ends, reopen
+from rung.fit.misfit import Misfit, misfit_around
+from rung.fit.modes import Modes, find_modes, variance_of
 from rung.fit.objective import OBJECTIVES, Objective, objective_named
 from rung.fit.profile import Profiler
 from rung.fit.pull import Combinations, Quantities
@@ -29,6 +31,8 @@ __all__ = [
     "Fitted",
     "LawEnds",
     "LearningCurve",
+    "Misfit",
+    "Modes",
     "Objective",
     "Problem",
     "Profiler",
@@ -40,6 +44,8 @@ __all__ = [
     "column_of",
     "columns_used",
     "drop_start",
+    "few_design",
+    "find_modes",
     "fit",
     "fitted",
     "holds_selection",
@@ -49,6 +55,7 @@ __all__ = [
     "make_design",
     "make_problem",
     "measured_at",
+    "misfit_around",
     "name_of",
     "objective_named",
     "power_terms",
@@ -58,5 +65,6 @@ __all__ = [
     "scale_levels",
     "select",
     "student_quantile",
+    "variance_of",
     "weighted_median",
 ]

@@ -142,6 +142,19 @@ def make_design(
         RunsError: A column is missing, or a row of it cannot be used.
         FitError: A row cannot be used on this objective's scale, or there are too few.
     """
+    design = few_design(runs, law, objective, target=target, weights=weights)
+    if design.rows < design.size:
+        raise FitError(
+            f"{design.size} coefficients cannot be fitted to {design.rows} {'run' if design.rows == 1 else 'rows'} "
+            f"({runs.source}). Add runs, or fix some: --fix {law.free[0].name}=VALUE."
+        )
+    return design
+
+
+def few_design(
+    runs: Runs, law: Law, objective: Objective, *, target: str = "loss", weights: str | None = None
+) -> Design:
+    """As `make_design`, from fewer rows than coefficients too."""
     variables, values = measured_at(runs, law, objective, target)
     row_weights = _numbers(runs, weights, "--weights") if weights else np.ones(len(values))
     if np.any(row_weights < 0) or not np.any(row_weights > 0):
@@ -151,11 +164,6 @@ def make_design(
     size = sum(levels[c.group] if c.group else 1 for c in law.free)
     if not law.free:
         raise FitError(f"every coefficient of {law.formula!r} is fixed; leave one free.")
-    if len(values) < size:
-        raise FitError(
-            f"{size} coefficients cannot be fitted to {len(values)} {'run' if len(values) == 1 else 'rows'} "
-            f"({runs.source}). Add runs, or fix some: --fix {law.free[0].name}=VALUE."
-        )
     require_usable(runs, columns_used(law, target, weights))
     return Design(
         columns=variables,

@@ -1,7 +1,6 @@
 """Decisions: allocation under a cost, the three approaches, price, learning rate and batch, and the next runs."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -26,9 +25,9 @@ from rung.plan import (
     round_batch,
     tune,
 )
+from rung.plan.belief import Straying, linear_belief
 from rung.plan.frontier import Optima
-from rung.plan.greedy import Aims, Candidates, buy
-from rung.plan.knowledge import known_from_book
+from rung.plan.greedy import buy
 from rung.plan.task import make_task
 from test_backtest import isoflop
 
@@ -555,47 +554,58 @@ class TestOptima:
 
 
 class TestBuying:
-    def knowledge(self, **changes):
+    """Against the covariance that all rows together leave, inverted whole."""
+
+    noise = 0.04
+
+    def belief(self, count=6, straying=0.0, aim=-np.inf, noise=noise):
         rng = np.random.default_rng(0)
         root = rng.standard_normal((3, 3))
-        known = known_from_book("kaplan-n", {"N": (1e6, 1e9)}, 0.01)
-        return replace(known, covariance_KK=root @ root.T, variance=0.04, stray=0.0, largest=0.0, **changes)
-
-    def candidates(self, count=6):
-        rng = np.random.default_rng(1)
-        return Candidates(
-            slopes_KM=rng.standard_normal((3, count)), prices=np.ones(count), sizes=np.linspace(-3, 2, count)
+        slopes = np.column_stack([np.random.default_rng(1).standard_normal((3, count)), [1.0, 0.5, -0.3]])
+        sizes = np.linspace(-3, 2, count)
+        return linear_belief(
+            np.zeros(count + 1),
+            slopes,
+            root @ root.T,
+            noise,
+            Straying(variance=straying, largest=0.0, sizes=sizes, aims=np.array([aim])),
         )
 
-    def aims(self, size=-np.inf):
-        return Aims(names=("one",), values=np.zeros(1), slopes_QK=np.array([[1.0, 0.5, -0.3]]), sizes=np.array([size]))
+    def left(self, belief, chosen):
+        """Variance of the aim after some runs."""
+        covariance = belief.root_RX.T @ belief.root_RX
+        S = covariance[np.ix_(chosen, chosen)] + self.noise * np.eye(len(chosen))
+        moved = covariance[-1, chosen]
+        return covariance[-1, -1] - moved @ np.linalg.solve(S, moved)
 
     def test_what_is_left_is_what_all_rows_together_leave(self):
-        known, runs, aims = self.knowledge(), self.candidates(), self.aims()
-        plan = buy(known, runs, aims, 10.0, 0.0, 4)
-        J = runs.slopes_KM[:, plan.chosen]
-        exact = np.linalg.inv(np.linalg.inv(known.covariance_KK) + J @ J.T / known.variance)
-        assert plan.known[1] == pytest.approx(aims.known(exact), rel=1e-9)
+        belief = self.belief()
+        plan = buy([belief], np.ones(6), 10.0, 0.0, 4)
+        assert plan.known[1] == pytest.approx(self.left(belief, plan.chosen), rel=1e-9)
         assert len(plan.chosen) == 4
 
     def test_the_first_run_is_the_best_single_one(self):
-        known, runs, aims = self.knowledge(), self.candidates(), self.aims()
-        left = []
-        for row in runs.slopes_KM.T:
-            exact = np.linalg.inv(np.linalg.inv(known.covariance_KK) + np.outer(row, row) / known.variance)
-            left.append(aims.known(exact)[0])
-        assert buy(known, runs, aims, 10.0, 0.0, 1).chosen[0] == np.argmin(left)
+        belief = self.belief()
+        assert buy([belief], np.ones(6), 10.0, 0.0, 1).chosen[0] == np.argmin(
+            [self.left(belief, [at]) for at in range(6)]
+        )
 
     def test_a_larger_run_shortens_the_way(self):
-        known, runs = replace(self.knowledge(), stray=50.0), self.candidates()
-        plan = buy(known, runs, self.aims(size=10.0), 1.0, 0.0, 1)
-        assert plan.chosen[0] == np.argmax(runs.sizes)
+        belief = self.belief(straying=50.0, aim=10.0)
+        plan = buy([belief], np.ones(6), 1.0, 0.0, 1)
+        assert plan.chosen[0] == np.argmax(belief.straying.sizes)
         assert plan.stray[0] - plan.stray[1] == pytest.approx(50.0 * 2.0)
 
     def test_the_budget_is_kept(self):
-        runs = replace(self.candidates(), prices=np.array([3.0, 2.0, 2.0, 5.0, 1.0, 1.0]))
-        plan = buy(self.knowledge(), runs, self.aims(), 4.0, 0.5, 10)
-        assert runs.prices[plan.chosen].sum() <= 4
+        prices = np.array([3.0, 2.0, 2.0, 5.0, 1.0, 1.0])
+        plan = buy([self.belief()], prices, 4.0, 0.5, 10)
+        assert prices[plan.chosen].sum() <= 4
+
+    def test_what_several_losses_of_a_run_tell_adds_up(self):
+        """A quantity that is measured without noise decides, beside one that says nothing."""
+        alone = buy([self.belief()], np.ones(6), 10.0, 0.0, 3)
+        beside = buy([self.belief(noise=1e9), self.belief()], np.ones(6), 10.0, 0.0, 3)
+        assert list(beside.chosen) == list(alone.chosen)
 
     def test_from_the_book_an_interval_is_as_wide_as_is_assumed(self):
         """Exponents and the floor known to a fifth, the rest to a factor of e, one standard deviation each."""

@@ -15,7 +15,9 @@ from rung.errors import LadderError, PlanError, ReportError
 
 if TYPE_CHECKING:
     from rung.fit import Fit
+    from rung.laws import Law
     from rung.plan import NextRuns
+    from rung.runs import Runs
 
 _BUILT_OFF = 0.1
 """By how much a size may be built off the plan without a word."""
@@ -39,6 +41,7 @@ def next_(
     most: Annotated[float, Parameter(group=CHOICE)] = 100,
     noise: Annotated[float | None, Parameter(group=CHOICE)] = None,
     level: float = 0.9,
+    seed: int = 0,
     machines: Machines = Machines(),  # noqa: B008  # frozen
     loss_column: Annotated[str | None, Parameter(group=ROWS)] = None,
     objective: Annotated[str | None, Parameter(group=ROWS)] = None,
@@ -52,7 +55,7 @@ def next_(
     Parameters
     ----------
     source
-        The runs that were made, or a fit of them (.json); without it, the law of --law with the book's constants stands in.
+        The runs that were made, two or more, or a fit of them (.json); without it, the law of --law with the book's constants stands in.
     budget
         What all new runs may cost together, in FLOPs: 1e21.
     target
@@ -74,9 +77,11 @@ def next_(
     loss_column
         The column that the law predicts; loss unless the law says otherwise.
     objective
-        As for rung fit.
+        As for rung fit, which is then made first; otherwise what the runs say of a target is taken with a weak prior, however few they are.
     level
         Coverage of the intervals; 0.9 by default.
+    seed
+        Seed of the starts; 0 by default.
     like
         A ladder file whose family, corpus and recipe the plan's ladder file takes over.
     output
@@ -106,8 +111,13 @@ def next_(
         raise PlanError("give a budget: --budget 1e21, or --hours, --days, --money with --hardware.")
     if pool and box:
         raise PlanError("--pool and --box are two sets of runs; give one.")
+    known, law_taken, column = _known(
+        source, law, Measure(target=loss_column, objective=objective), rows, level, fitted=bool(decide)
+    )
     found = next_runs(
-        _known(source, law, Measure(target=loss_column, objective=objective), rows, level),
+        known,
+        law=law_taken,
+        loss_column=column,
         budget=allowed,
         targets=[
             {name: parse_number(text) for name, text in pairs(one.split(","), "--target").items()} for one in target
@@ -119,6 +129,7 @@ def next_(
         most=whole(most, "--most"),
         level=level,
         noise=noise,
+        seed=seed,
     )
     if output and output.lower().endswith(".csv"):
         write_text(output, found.to_csv())
@@ -157,26 +168,25 @@ def _ladder(found: NextRuns, head: str, output: str) -> str:
     return text
 
 
-def _known(source: str | None, law: str, measure: Measure, selection: Selection, level: float) -> Fit | str:
+def _known(
+    source: str | None, law: str, measure: Measure, selection: Selection, level: float, *, fitted: bool
+) -> tuple[Fit | Runs | str, Law | str, str | None]:
+    """What is known, the law of a table of runs, and the column that it predicts."""
     from rung.fit import fit, read_fit
 
     if source is None:
-        return law
+        return law, law, None
     if source.lower().endswith(".json"):
         if (law, measure, selection) != ("chinchilla", Measure(), Selection()):
             raise PlanError(
                 f"{source} is fitted already: laws, columns and rows are chosen where the fit is made, with rung fit."
             )
-        return read_fit(source)
+        return read_fit(source), law, None
     wish = read_law(law, read_selected(source, selection), selection, measure)
-    return fit(
-        wish.runs,
-        wish.law,
-        objective=wish.objective,
-        target=wish.target,
-        level=level,
-        draws=0,
-    )
+    if not fitted and measure.objective is None:
+        return wish.runs, wish.law, wish.target
+    found = fit(wish.runs, wish.law, objective=wish.objective, target=wish.target, level=level, draws=0)
+    return found, wish.law, None
 
 
 def _box(text: str) -> dict[str, tuple[float, float]]:

@@ -1,62 +1,20 @@
-"""Runs bought one after another, each for what it takes off the variance of the targets over a power of its cost.
+"""Runs bought one after another, each for what it takes off the variance of the aims over a power of its cost.
 
-Shapes: `M` candidates, `K` internal numbers of the coefficients, `Q` targets.
+Shapes: `M` candidates, `Q` aims, `X` points: the candidates and then the aims.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from rung.laws.tree import Array
-from rung.plan.knowledge import Knowledge
+from rung.plan.belief import Belief
 
 _LEAST_GAIN = 1e-4
 """Share of the variance left under which a further run is not worth making."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidates:
-    """The runs that can be made.
-
-    Attributes:
-        slopes_KM: Derivatives of the law's logarithm by the internal numbers.
-        prices: What each costs (M,).
-        sizes: Logarithm of each one's scale (M,).
-    """
-
-    slopes_KM: Array
-    prices: Array
-    sizes: Array
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Aims:
-    """What is to become sharper.
-
-    Attributes:
-        names: In words (Q,).
-        values: Logarithm of the present estimate (Q,).
-        slopes_QK: Derivatives of that by the internal numbers.
-        sizes: Logarithm of the scale (Q,); -inf where the law's straying does not count.
-    """
-
-    names: tuple[str, ...]
-    values: Array
-    slopes_QK: Array
-    sizes: Array
-
-    def known(self, covariance_KK: Array) -> Array:
-        """Variance of each by the coefficients (Q,)."""
-        return np.asarray(np.einsum("qk,kl,ql->q", self.slopes_QK, covariance_KK, self.slopes_QK))
-
-    def strays(self, stray: float, largest: Array | float) -> Array:
-        """Variance of each by what the law strays beyond one largest run, or each of many (..., Q)."""
-        top = np.asarray(largest)[..., None]
-        with np.errstate(invalid="ignore"):
-            distance = np.where(np.isfinite(top) & np.isfinite(self.sizes), self.sizes - top, 0.0)
-        return np.asarray(stray * np.maximum(distance, 0.0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +25,7 @@ class Purchase:
         power: The power of the cost.
         chosen: Places of the candidates, in order.
         variance: Mean variance of the aims before the plan and after each run (one more than places).
-        known: Variance of each aim by the coefficients, before and after.
+        known: Variance of each aim of the first belief by what is believed, before and after.
         stray: What the law strays by there, before and after.
     """
 
@@ -78,36 +36,92 @@ class Purchase:
     stray: tuple[Array, Array]
 
 
-def buy(before: Knowledge, runs: Candidates, aims: Aims, budget: float, power: float, most: int) -> Purchase:
-    """Buy runs for a budget, at most so many."""
-    covariance, left, largest = before.covariance_KK, budget, before.largest
-    known, stray = aims.known(covariance), aims.strays(before.stray, largest)
-    told = [float(np.mean(known + stray))]
-    open_ = np.all(np.isfinite(runs.slopes_KM), axis=0)
-    chosen: list[int] = []
+@dataclass(slots=True)
+class _Open:
+    """A belief while runs are bought."""
+
+    belief: Belief
+    variance: Array
+    with_aims_QM: Array
+    largest: float
+    bought: list[Array] = field(default_factory=list)
+
+    @staticmethod
+    def of(belief: Belief) -> _Open:
+        count = belief.candidates
+        aims = range(count, len(belief.mean))
+        return _Open(
+            belief=belief,
+            variance=belief.variance(),
+            with_aims_QM=np.array([belief.with_point(at)[:count] for at in aims]),
+            largest=belief.straying.largest,
+        )
+
+    @property
+    def known(self) -> Array:
+        return self.variance[self.belief.candidates :]
+
+    @property
+    def stray(self) -> Array:
+        return self.belief.straying.at(self.largest)
+
+    def gains(self) -> Array:
+        """What each candidate takes off the mean variance of the aims (M,)."""
+        straying = self.belief.straying
+        shrink = self.with_aims_QM**2 / (self.variance[: self.belief.candidates] + self.belief.noise)
+        # A run larger than all so far shortens the way to the aims.
+        nearer = self.stray - straying.at(np.maximum(straying.sizes, self.largest))
+        return np.asarray(np.mean(shrink.T + nearer, axis=1))
+
+    def buy(self, at: int) -> None:
+        """Make one run, as far as variances go."""
+        count = self.belief.candidates
+        moved = self.belief.with_point(at) - sum((one * one[at] for one in self.bought), np.zeros(len(self.variance)))
+        moved /= np.sqrt(max(float(self.variance[at]), 0.0) + self.belief.noise)
+        self.bought.append(moved)
+        self.variance = np.maximum(self.variance - moved**2, 0.0)
+        self.with_aims_QM = self.with_aims_QM - np.outer(moved[count:], moved[:count])
+        self.largest = max(self.largest, float(self.belief.straying.sizes[at]))
+
+
+def buy(beliefs: Sequence[Belief], prices: Array, budget: float, power: float, most: int) -> Purchase:
+    """Buy runs for a budget, at most so many.
+
+    Args:
+        beliefs: What is believed of each quantity that a run measures, over the same candidates.
+        prices: What each candidate costs (M,).
+        budget: What all may cost together.
+        power: The power of the cost that gains are divided by.
+        most: How many runs at most.
+    """
+    open_ = [_Open.of(belief) for belief in beliefs]
+    first = open_[0]
+    usable = np.all([np.isfinite(belief.mean[: belief.candidates]) for belief in beliefs], axis=0)
+    left, chosen = budget, list[int]()
+    before = first.known, first.stray
+    told = [_mean(open_)]
     while len(chosen) < most:
-        can = open_ & (runs.prices <= left)
+        can = usable & (prices <= left)
         if not can.any():
             break
-        moved = covariance @ runs.slopes_KM
-        spread = before.variance + np.einsum("km,km->m", runs.slopes_KM, moved)
-        shrink = (aims.slopes_QK @ moved) ** 2 / spread
-        # A run larger than all so far shortens the way to the targets.
-        nearer = aims.strays(before.stray, largest) - aims.strays(before.stray, np.maximum(runs.sizes, largest))
-        gain = np.mean(shrink.T + nearer, axis=1)
-        at = int(np.argmax(np.where(can, gain / runs.prices**power, -np.inf)))
+        gain = np.sum([one.gains() for one in open_], axis=0)
+        at = int(np.argmax(np.where(can, gain / prices**power, -np.inf)))
         if gain[at] <= _LEAST_GAIN * told[-1] and chosen:
             break
         chosen.append(at)
-        open_[at] = False
-        left -= float(runs.prices[at])
-        covariance = covariance - np.outer(moved[:, at], moved[:, at]) / spread[at]
-        largest = max(largest, float(runs.sizes[at]))
-        told.append(float(np.mean(aims.known(covariance) + aims.strays(before.stray, largest))))
+        usable[at] = False
+        left -= float(prices[at])
+        for one in open_:
+            one.buy(at)
+        told.append(_mean(open_))
     return Purchase(
         power=power,
         chosen=np.array(chosen, dtype=int),
         variance=tuple(told),
-        known=(known, aims.known(covariance)),
-        stray=(stray, aims.strays(before.stray, largest)),
+        known=(before[0], first.known),
+        stray=(before[1], first.stray),
     )
+
+
+def _mean(open_: Sequence[_Open]) -> float:
+    return float(np.sum([np.mean(one.known + one.stray) for one in open_]))

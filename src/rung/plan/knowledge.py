@@ -1,4 +1,4 @@
-"""What is known of a law before new runs: from the runs made, or from the law book for want of any.
+"""What is known of a law before new runs: from a fit, from a table of few runs, or from the law book for want of any.
 
 Shapes: `M` points, `K` internal numbers of the coefficients.
 """
@@ -11,10 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from rung.errors import PlanError
-from rung.fit import Fit, reopen
+from rung.fit import Fit, Modes, Problem, few_design, find_modes, make_problem, misfit_around, objective_named, reopen
 from rung.laws import Law, Surface, law_book
 from rung.laws.coefficients import Scale
 from rung.laws.tree import Array
+from rung.plan.belief import Belief, Straying, belief_of_modes, linear_belief
+from rung.runs import Runs
 from rung.units import flops_6nd
 
 _WIDE = {Scale.REAL: 3.0, Scale.ABOVE: 2.0, Scale.BELOW: 2.0, Scale.BETWEEN: 2.0}
@@ -28,8 +30,37 @@ floor, and of the rest."""
 _NOISE = 0.01
 """Spread of a run about the law, in the logarithm, where no run tells it."""
 
+_GROUPED = (
+    "runs are planned for a law without groups, and this one has coefficients of its own for each {}. Take "
+    "the group that the runs are for: --where."
+)
+
+_FEWEST = 2
+_MOST_ROWS = 300
+"""Rows of a table that are taken in, nearest to the aims first."""
+
+_WATCHED = 200
+"""Points over which a draw of the prior has to make sense."""
+
+_LANES = 64
+
 _MANY = 10_000
 """Degrees of freedom of an interval that no run has narrowed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aims:
+    """What is to become sharper.
+
+    Attributes:
+        names: In words (Q,).
+        columns: Each variable at the points where the law is to be known.
+        decision: Logarithm of the best size, the last of the aims, and its derivatives by the internal numbers (K,).
+    """
+
+    names: tuple[str, ...]
+    columns: Mapping[str, Array]
+    decision: tuple[float, Array] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +89,24 @@ class Knowledge:
     degrees: int
     fit: Fit | None
 
+    def belief(self, columns: Mapping[str, Array], aims: Aims) -> Belief:
+        """What is believed of candidates (M,) and aims."""
+        value, slopes = self.evaluate(
+            {name: np.append(columns[name], aims.columns[name]) for name in self.law.variables}
+        )
+        if aims.decision is not None:
+            value = np.append(value, aims.decision[0])
+            slopes = np.column_stack([slopes, aims.decision[1]])
+        sizes = log_scale(columns)
+        beyond = log_scale(aims.columns) if len(aims.columns[self.law.variables[0]]) else np.empty(0)
+        straying = Straying(
+            variance=self.stray,
+            largest=self.largest,
+            sizes=sizes,
+            aims=np.append(beyond, -np.inf) if aims.decision is not None else beyond,
+        )
+        return linear_belief(value, slopes, self.covariance_KK, self.variance, straying)
+
     def evaluate(self, columns: Mapping[str, Array]) -> tuple[Array, Array]:
         """Logarithm of the law at points (M,), and its derivatives by the internal numbers (K, M)."""
         variables = self.law.variables
@@ -76,12 +125,8 @@ def log_scale(columns: Mapping[str, Array]) -> Array:
     return np.log(columns["C"] if "C" in columns else next(iter(columns.values())))
 
 
-def known_from_fit(fit: Fit, noise: float | None) -> Knowledge:
+def known_from_fit(fit: Fit) -> Knowledge:
     """What the runs of a fit say.
-
-    Args:
-        fit: The fit.
-        noise: Spread of a run about the law; from the fit by default.
 
     Raises:
         PlanError: The fit does not tell how sure it is, or is of another kind.
@@ -91,10 +136,7 @@ def known_from_fit(fit: Fit, noise: float | None) -> Knowledge:
             f"runs are planned for laws fitted in logarithms, and this fit's objective is {fit.objective.name}."
         )
     if fit.groups:
-        raise PlanError(
-            f"runs are planned for a law without groups, and this one has coefficients of its own for each {', '.join(fit.groups)}. Fit "
-            "the group that the runs are for: --where."
-        )
+        raise PlanError(_GROUPED.format(", ".join(fit.groups)))
     profiler = reopen(fit)
     if profiler is None:
         raise PlanError(
@@ -112,7 +154,7 @@ def known_from_fit(fit: Fit, noise: float | None) -> Knowledge:
         law=fit.law,
         internal=profiler.optimum.internal,
         covariance_KK=np.linalg.inv(known + weak),
-        variance=noise**2 if noise is not None else shape.noise_scale * max(worth, 1.0),
+        variance=shape.noise_scale * max(worth, 1.0),
         stray=fit.discrepancy.tau**2 * float(np.var(fit.noise)) if fit.discrepancy and len(fit.noise) else 0.0,
         largest=float(np.max(log_scale(design.columns))),
         ranges={name: fit.ranges[name] for name in fit.law.variables},
@@ -121,13 +163,12 @@ def known_from_fit(fit: Fit, noise: float | None) -> Knowledge:
     )
 
 
-def known_from_book(name: str, box: Mapping[str, tuple[float, float]] | None, noise: float | None) -> Knowledge:
+def known_from_book(name: str, box: Mapping[str, tuple[float, float]] | None) -> Knowledge:
     """What the published constants of a law say of another study's runs: little, and so much is written above.
 
     Args:
         name: A law of the book.
         box: The smallest and largest value of each variable that can be run.
-        noise: Spread of a run about the law; a percent by default.
 
     Raises:
         PlanError: The book has no constants of that law, or the box not its variables.
@@ -153,10 +194,79 @@ def known_from_book(name: str, box: Mapping[str, tuple[float, float]] | None, no
         law=law,
         internal=np.array([float(c.to_internal(entry.constants[c.name])) for c in law.free]),
         covariance_KK=np.diag([_BOOK.get(c.name, _BOOK_WIDE) ** 2 for c in law.free]),
-        variance=(noise if noise is not None else _NOISE) ** 2,
+        variance=_NOISE**2,
         stray=0.0,
         largest=-np.inf,
         ranges=dict(box),
         degrees=_MANY,
         fit=None,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FewRuns:
+    """What a table of runs says, however few they are.
+
+    Attributes:
+        problem: The law over them, in squares of logarithms.
+        ranges: Smallest and largest value of each variable that was run.
+        seed: Seed of the starts.
+    """
+
+    problem: Problem
+    ranges: Mapping[str, tuple[float, float]]
+    seed: int
+
+    @property
+    def law(self) -> Law:
+        return self.problem.law
+
+    def belief(self, columns: Mapping[str, Array], aims: Aims, before: Modes | None = None) -> tuple[Belief, Modes]:
+        """What is believed of candidates (M,) and aims, and of the coefficients.
+
+        Args:
+            columns: Each variable of the candidates (M,).
+            aims: What is to become sharper.
+            before: The coefficients after fewer of the runs, where those are known.
+        """
+        made = self.problem.design
+        ahead = {name: np.append(columns[name], aims.columns[name]) for name in self.law.variables}
+        points = len(ahead[self.law.variables[0]])
+        everywhere = {name: np.append(made.columns[name], ahead[name]) for name in self.law.variables}
+        misfit = misfit_around(everywhere, np.arange(made.rows + points) >= made.rows + points - len(aims.names))
+        # Rows far from every aim say next to nothing of it.
+        rows = np.sort(np.argsort(misfit.swell[: made.rows], kind="stable")[:_MOST_ROWS])
+        problem = self.problem.part(rows)
+        some = np.unique(np.linspace(0, points - 1, _WATCHED).round().astype(int))
+        watched = made.at({name: column[some] for name, column in ahead.items()}, {})
+        modes = find_modes(
+            problem,
+            misfit.take(rows),
+            watched.workspace(self.law, problem.objective.residual, _LANES),
+            np.random.default_rng(self.seed),
+            before,
+        )
+        misfit = misfit.take(np.concatenate([rows, np.arange(made.rows, made.rows + points)]))
+        return belief_of_modes(modes, problem, misfit, ahead, len(aims.names)), modes
+
+
+def known_from_runs(runs: Runs, law: Law, target: str, seed: int) -> FewRuns:
+    """What a table of runs says, however few they are.
+
+    Raises:
+        PlanError: There are fewer than two, or the law has coefficients for groups.
+        FitError: A row cannot be used.
+    """
+    if law.groups:
+        raise PlanError(_GROUPED.format(", ".join(law.groups)))
+    measure = objective_named("log-squares")
+    design = few_design(runs, law, measure, target=target)
+    if design.rows < _FEWEST:
+        raise PlanError(
+            f"{runs.source}: one run says nothing of a law. Begin from the law book (no table, --law besiroglu-2024), or make another."
+        )
+    return FewRuns(
+        problem=make_problem(law, design, measure),
+        ranges={name: (float(column.min()), float(column.max())) for name, column in design.columns.items()},
+        seed=seed,
     )

@@ -6,7 +6,6 @@ least variance for the budget is kept. Beyond the largest run a law strays with 
 
 Source: V-optimal design; sequential gain per power of cost as in arXiv:2604.22753, whose one power is here chosen by
 what the whole budget buys.
-
 """
 
 from __future__ import annotations
@@ -20,16 +19,17 @@ import numpy as np
 from rung.errors import Caution, PlanError
 from rung.fit import Fit, student_quantile
 from rung.forecast import forecast
-from rung.laws import SYMBOLS, Law
+from rung.laws import SYMBOLS, Law, find_law, law_book
 from rung.laws.tree import Array, Expression, evaluate, to_text
 from rung.plan.allocate import allocate, best_gradient
+from rung.plan.belief import Belief
 from rung.plan.formula import COST, read_cost
-from rung.plan.greedy import Aims, Candidates, Purchase, buy
-from rung.plan.knowledge import Knowledge, known_from_book, known_from_fit, log_scale
+from rung.plan.greedy import Purchase, buy
+from rung.plan.knowledge import Aims, FewRuns, Knowledge, known_from_book, known_from_fit, known_from_runs
 from rung.runs import Runs
 from rung.units import flops_6nd, format_count
 
-POWERS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+POWERS = (0.2, 0.4, 0.6)
 """Powers of the cost by which gains are divided, each tried."""
 
 MOST = 100
@@ -47,6 +47,12 @@ name = "python"       # the source of Python's standard library; your text: name
 """What a ladder file says beside its runs, where nobody said otherwise."""
 
 _PER_AXIS = 25
+_MOST_POINTS = 4000
+"""Points of a box: more than two variables are laid out more coarsely."""
+
+_ENOUGH = 2.0
+"""Runs for each coefficient under which the prior still speaks."""
+
 _MOSTLY = 0.5
 
 
@@ -149,42 +155,52 @@ class NextRuns:
 
 
 def next_runs(
-    fit: Fit | str,
+    known: Fit | Runs | str,
     *,
     budget: float,
     targets: Sequence[Mapping[str, float]] = (),
     decide: float | None = None,
+    law: str | Law = "chinchilla",
+    loss_column: str | None = None,
     pool: Runs | None = None,
     box: Mapping[str, tuple[float, float]] | None = None,
     cost: str = COST,
     most: int = MOST,
     level: float = 0.9,
     noise: float | None = None,
+    seed: int = 0,
 ) -> NextRuns:
     """Choose the runs that sharpen a forecast or a decision most for a budget.
 
+    A fit tells how sure it is of itself. A table may be as short as two runs: what it says of the law is then taken
+    with a weak prior, with every optimum that explains the runs, and with an error of the law that grows away from
+    the targets. Made one run at a time, each after the last was measured, that is a sequential design.
+
     Args:
-        fit: A fit of the runs that were made, or the name of a law of the book with constants, where none were.
+        known: A fit of the runs that were made, a table of them, or the name of a law of the book with constants,
+            where none were.
         budget: What all new runs may cost together.
         targets: Points at which the law is to be known, by symbol or column.
-        decide: A compute at which the best N is to be known (C = 6 N D).
+        decide: A compute at which the best N is to be known (C = 6 N D); needs a fit.
+        law: The law that a table of runs is taken to obey.
+        loss_column: The column of the table that the law predicts; the law's own by default.
         pool: The runs that can be made, with the law's variables.
         box: The smallest and largest value of each variable, instead of a pool; by default from the smallest run to
             ten times the largest.
         cost: What a run costs.
         most: How many runs, at most.
         level: Coverage that intervals aim at.
-        noise: Spread of a run about the law, in its logarithm; from the fit by default.
+        noise: Spread of a run about the law, in its logarithm; from the runs by default.
+        seed: Seed of the starts, where a table is given.
 
     Raises:
         PlanError: No run is affordable, nothing is to be sharpened, or a number is not positive.
+        FormulaError: The law is none, or the cost no formula.
     """
     _require_sense(budget, targets, decide, most, level, noise)
-    known = (
-        known_from_book(fit, box, noise) if isinstance(fit, str) else known_from_fit(replace(fit, level=level), noise)
-    )
-    points = _pool(known.law, pool) if pool is not None else _box(known, box)
-    tree, prices = _prices(known.law, points, cost)
+    what = _known(known, law, loss_column, box, level, seed)
+    points = _pool(what.law, pool) if pool is not None else _box(what, box)
+    tree, prices = _prices(what.law, points, cost)
     affordable = prices <= budget
     if not affordable.any():
         raise PlanError(
@@ -193,15 +209,20 @@ def next_runs(
         )
     points = {name: values[affordable] for name, values in points.items()}
     prices = prices[affordable]
-    wanted = [_point(known.law.variables, one) for one in targets]
-    aims = _aims(known, wanted, decide)
-    runs = Candidates(slopes_KM=known.evaluate(points)[1], prices=prices, sizes=log_scale(points))
-    best = min((buy(known, runs, aims, budget, power, most) for power in POWERS), key=lambda plan: plan.variance[-1])
-    told, measure = _told(known, aims, best, _reach(known, wanted, decide), level)
+    aims = _aims(what, [_point(what.law.variables, one) for one in targets], decide)
+    if isinstance(what, FewRuns):
+        belief, modes = what.belief(points, aims)
+        degrees = modes.degrees
+    else:
+        belief, degrees = what.belief(points, aims), what.degrees
+    if noise is not None:
+        belief = replace(belief, noise=noise**2)
+    best = min((buy((belief,), prices, budget, power, most) for power in POWERS), key=lambda plan: plan.variance[-1])
+    told, measure = _told(aims, belief, degrees, best, _reach(what, aims, decide), level)
     return NextRuns(
         runs=tuple(
             PlannedRun(
-                inputs={SYMBOLS.get(name, name): float(points[name][at]) for name in known.law.variables},
+                inputs={SYMBOLS.get(name, name): float(points[name][at]) for name in what.law.variables},
                 cost=float(prices[at]),
                 spread_after=measure * float(np.sqrt(left)),
             )
@@ -214,9 +235,26 @@ def next_runs(
         targets=told,
         level=level,
         candidates=len(prices),
-        prior=fit if isinstance(fit, str) else None,
-        cautions=_cautions(best),
+        prior=known if isinstance(known, str) else None,
+        cautions=(*_cautions(best), *_few(what)),
     )
+
+
+def _known(
+    known: Fit | Runs | str,
+    law: str | Law,
+    loss_column: str | None,
+    box: Mapping[str, tuple[float, float]] | None,
+    level: float,
+    seed: int,
+) -> Knowledge | FewRuns:
+    if isinstance(known, str):
+        return known_from_book(known, box)
+    if isinstance(known, Runs):
+        chosen = find_law(law, known.columns) if isinstance(law, str) else law
+        entry = law_book().get(chosen.name)
+        return known_from_runs(known, chosen, loss_column or (entry.target if entry else "loss"), seed)
+    return known_from_fit(replace(known, level=level))
 
 
 def _require_sense(
@@ -287,7 +325,7 @@ def _pool(law: Law, pool: Runs) -> dict[str, Array]:
     return _completed(found)
 
 
-def _box(known: Knowledge, box: Mapping[str, tuple[float, float]] | None) -> dict[str, Array]:
+def _box(known: Knowledge | FewRuns, box: Mapping[str, tuple[float, float]] | None) -> dict[str, Array]:
     variables = known.law.variables
     symbols = {column: symbol for symbol, column in SYMBOLS.items()}
     ends = {symbols.get(name, name): pair for name, pair in (box or {}).items()}
@@ -296,6 +334,7 @@ def _box(known: Knowledge, box: Mapping[str, tuple[float, float]] | None) -> dic
         raise PlanError(
             f"the box has {', '.join(unknown)}, which the law has not; its variables are {', '.join(variables)}."
         )
+    per_axis = min(_PER_AXIS, int(_MOST_POINTS ** (1 / len(variables))))
     axes = []
     for name in variables:
         low, high = ends.get(name, (known.ranges[name][0], 10 * known.ranges[name][1]))
@@ -303,7 +342,7 @@ def _box(known: Knowledge, box: Mapping[str, tuple[float, float]] | None) -> dic
             raise PlanError(
                 f"the box of {name} is {low:g} to {high:g}; write LOW:HIGH with LOW above 0 and under HIGH."
             )
-        axes.append(np.geomspace(low, high, _PER_AXIS if high > low else 1))
+        axes.append(np.geomspace(low, high, per_axis if high > low else 1))
     mesh = np.meshgrid(*axes, indexing="ij")
     return _completed({name: part.ravel() for name, part in zip(variables, mesh, strict=True)})
 
@@ -314,38 +353,35 @@ def _completed(columns: dict[str, Array]) -> dict[str, Array]:
     return columns
 
 
-def _aims(known: Knowledge, targets: Sequence[dict[str, Array]], decide: float | None) -> Aims:
-    names, values, slopes, sizes = [], [], [], []
-    for point in targets:
-        value, slope = known.evaluate(point)
-        names.append("loss at " + ", ".join(f"{name}={format_count(float(x[0]))}" for name, x in point.items()))
-        values.append(float(value[0]))
-        slopes.append(slope[:, 0])
-        sizes.append(float(log_scale(point)[0]))
+def _aims(known: Knowledge | FewRuns, targets: Sequence[dict[str, Array]], decide: float | None) -> Aims:
+    names = [
+        "loss at " + ", ".join(f"{name}={format_count(float(x[0]))}" for name, x in one.items()) for one in targets
+    ]
+    decision = None
     if decide is not None:
-        if known.fit is None:
-            raise PlanError("--decide needs a fit of runs that were made; from a law of the book, plan for a --target.")
-        best, slope_K = best_gradient(known.fit, decide, known.internal)
+        if isinstance(known, FewRuns) or known.fit is None:
+            raise PlanError(
+                "--decide needs a fit of runs that were made: rung fit RUNS -o fit.json. From few runs or a law of the book, plan "
+                "for a --target."
+            )
         names.append(f"best N at C={format_count(decide)}")
-        values.append(best)
-        slopes.append(slope_K)
-        sizes.append(-np.inf)
-    return Aims(names=tuple(names), values=np.array(values), slopes_QK=np.array(slopes), sizes=np.array(sizes))
+        decision = best_gradient(known.fit, decide, known.internal)
+    columns = {name: np.array([float(one[name][0]) for one in targets]) for name in known.law.variables}
+    return Aims(names=tuple(names), columns=columns, decision=decision)
 
 
-def _reach(
-    known: Knowledge, targets: Sequence[dict[str, Array]], decide: float | None
-) -> list[tuple[float | None, float | None]]:
+def _reach(known: Knowledge | FewRuns, aims: Aims, decide: float | None) -> list[tuple[float | None, float | None]]:
     """How far each target's interval reaches below and above it, on the logarithm's scale, by the profile; None where that does not tell."""
-    if known.fit is None:
-        return [(None, None)] * len(targets)
+    fit = None if isinstance(known, FewRuns) else known.fit
+    if fit is None:
+        return [(None, None)] * len(aims.names)
     found = []
-    for point in targets:
-        asked: dict[str, Any] = {name: float(value[0]) for name, value in point.items()}
-        said = forecast(known.fit, **asked)
+    for place in range(len(aims.names) - (decide is not None)):
+        asked: dict[str, Any] = {name: float(column[place]) for name, column in aims.columns.items()}
+        said = forecast(fit, **asked)
         found.append((said.value, said.law_interval))
     if decide is not None:
-        choice = allocate(known.fit, flops=decide).choices["params"]
+        choice = allocate(fit, flops=decide).choices["params"]
         found.append((choice.value, choice.interval))
     return [
         (None if low is None else float(np.log(value / low)), None if high is None else float(np.log(high / value)))
@@ -354,8 +390,9 @@ def _reach(
 
 
 def _told(
-    known: Knowledge,
     aims: Aims,
+    belief: Belief,
+    degrees: int,
     best: Purchase,
     reach: Sequence[tuple[float | None, float | None]],
     level: float,
@@ -364,7 +401,7 @@ def _told(
 
     Where the profile tells how far an interval reaches, that is taken, and shrinks as the curvature says.
     """
-    root = student_quantile((1 + level) / 2, known.degrees)
+    root = student_quantile((1 + level) / 2, degrees)
     told, measures = [], []
     for place, name in enumerate(aims.names):
         (before, after), (stray, later) = ([part[place] for part in parts] for parts in (best.known, best.stray))
@@ -375,10 +412,24 @@ def _told(
             np.hypot(sides * np.sqrt(after / before), root * np.sqrt(later)),
         )
         measures.append(float(np.mean(ends[0]) / np.hypot(half, root * np.sqrt(stray))))
-        value = aims.values[place]
+        value = belief.mean[belief.candidates + place]
         now, then = ((float(np.exp(value - low)), float(np.exp(value + high))) for low, high in ends)
         told.append(Target(name=name, value=float(np.exp(value)), before=now, after=then))
     return tuple(told), float(np.mean(measures))
+
+
+def _few(known: Knowledge | FewRuns) -> tuple[Caution, ...]:
+    """That the prior still speaks, where few runs were made."""
+    if not isinstance(known, FewRuns) or known.problem.design.rows >= _ENOUGH * known.problem.design.size:
+        return ()
+    design = known.problem.design
+    return (
+        Caution(
+            "few_runs",
+            f"{design.rows} runs for {design.size} coefficients: a weak prior holds the law, and the intervals lean on it. Make the "
+            "first of these runs and plan again.",
+        ),
+    )
 
 
 def _cautions(best: Purchase) -> tuple[Caution, ...]:

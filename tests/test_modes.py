@@ -1,5 +1,7 @@
 """What few runs say of a law: the law's error, the modes, and the belief they leave."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -143,6 +145,24 @@ class TestBelief:
         rows = 0.01 * variance_of(misfit.between(misfit)[:5, :5], 0.6, modes.inflation)
         error = shared[5:, :5] @ np.linalg.solve(rows, problem.target - value[:5])
         assert belief.mean == pytest.approx(value[5:] + error, rel=1e-6)
+
+    def test_two_modes_are_a_mixture(self):
+        """Its variance is the mean of theirs and the variance of their means."""
+        problem = problem_of(made(4, np.random.default_rng(11)))
+        ahead = {"N": np.array([5e8, 1e9]), "D": np.array([1e10, 1.5e10])}
+        misfit = all_points(problem, ahead)
+        one = modes_of(made(4, np.random.default_rng(11)))
+        pair = np.stack([one.internal_PK[0], one.internal_PK[0] + 0.02])
+        weights = np.array([0.7, 0.3])
+        alone = [
+            belief_of_modes(replace(one, internal_PK=point[None, :], weights=np.ones(1)), problem, misfit, ahead, 1)
+            for point in pair
+        ]
+        both = belief_of_modes(replace(one, internal_PK=pair, weights=weights), problem, misfit, ahead, 1)
+        means = np.array([belief.mean for belief in alone])
+        within = weights @ np.array([belief.variance() for belief in alone])
+        assert np.ptp(means[:, 1]) > 1e-4
+        assert both.variance() == pytest.approx(within + weights @ (means - weights @ means) ** 2, rel=1e-6)
 
     def test_more_rows_than_are_taken_in_change_little(self):
         """Beyond three hundred, the rows nearest to the aims stand for all."""

@@ -482,6 +482,16 @@ class TestCommands:
         assert done.returncode == 0, done.stderr
         assert pl.read_csv(tmp_path / "plan.csv").columns == ["params", "tokens", "cost"]
 
+    def test_next_takes_a_table_that_no_fit_could(self, command, tmp_path):
+        """Three runs for five coefficients, in columns of the user's own names."""
+        (tmp_path / "runs.csv").write_text("N,D,val_loss\n2e7,4e8,4.1\n4e7,1e9,3.62\n1e8,2e9,3.25\n")
+        asked = ("next", "runs.csv", "--loss-column", "val_loss", "--budget", "1e20", "--target", "N=1B,D=20B")
+        done = command(*asked, "-o", "plan.csv")
+        assert done.returncode == 0, done.stderr
+        assert "3 runs for 5 coefficients" in done.stderr
+        assert pl.read_csv(tmp_path / "plan.csv")["cost"].sum() <= 1e20
+        assert "5 coefficients cannot be fitted to 3 rows" in command(*asked, "--objective", "log-huber").stderr
+
     @pytest.mark.parametrize(
         ("arguments", "said"),
         [

@@ -22,6 +22,7 @@ import numpy as np
 import polars as pl
 
 import rung
+from rung.fit import student_quantile
 from rung.laws import SYMBOLS, Law
 from rung.plan.greedy import buy
 from rung.plan.knowledge import Aims, known_from_runs
@@ -89,6 +90,7 @@ class Ours:
     def __init__(self, task, seed):
         self.task, self.seed = task, seed
         self.modes = [None] * len(task.laws)
+        self.held = []
 
     def beliefs(self, bought, open_):
         task, found = self.task, []
@@ -111,10 +113,16 @@ class Ours:
         # Any run serves as a candidate here: aims alone are asked for.
         some = np.zeros(len(bought), dtype=bool)
         some[np.flatnonzero(bought)[0]] = True
+        self.held = []
         if bought.sum() < 2:
             values = [self.task.pool[target].to_numpy()[bought] for target in self.task.targets]
             return [np.full(len(truth), value[0]) for truth, value in zip(self.task.truth, values, strict=True)]
-        return [np.exp(belief.mean[belief.candidates :]) for belief in self.beliefs(bought, some)]
+        beliefs = self.beliefs(bought, some)
+        for belief, modes, truth in zip(beliefs, self.modes, self.task.truth, strict=True):
+            spread = np.sqrt(belief.variance()[belief.candidates :] + belief.noise)
+            root = student_quantile(0.95, modes.degrees)
+            self.held.append(np.abs(np.log(truth) - belief.mean[belief.candidates :]) < belief.stretch * root * spread)
+        return [np.exp(belief.mean[belief.candidates :]) for belief in beliefs]
 
 
 def first_runs(cost, budget, count):
@@ -143,13 +151,14 @@ def begun(task, chooser, budget):
 
 
 def run(task, shares, seed, chooser, fitter):
-    """Predictions of the targets at each share; None where nothing can be bought. And steps, and their CPU seconds."""
+    """Predictions of the targets at each share; None where nothing can be bought. And steps, their CPU seconds, and whether our
+    90 % intervals held each row."""
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(task.cost))
     budgets = [share * task.cost.sum() for share in shares]
     bought = begun(task, chooser, budgets[0])
     ours, theirs = Ours(task, seed), Pursuit(task, rng)
-    result, steps, seconds = [], 0, 0.0
+    result, held, steps, seconds = [], [], 0, 0.0
     for budget in budgets:
         while True:
             left = budget - task.cost[bought].sum()
@@ -169,7 +178,8 @@ def run(task, shares, seed, chooser, fitter):
             result.append(None)
         else:
             result.append((ours if fitter == "ours" else theirs).tell(bought))
-    return result, steps, seconds
+            held.append(np.concatenate(ours.held) if ours.held else np.empty(0))
+    return result, steps, seconds, np.concatenate([*held, np.empty(0)])
 
 
 def score(truths, said):
@@ -204,15 +214,15 @@ def law_rows(task):
 
 
 def judged(name, law, way, seed):
-    """Scores at each share of one law, one way and one seed; steps and CPU seconds."""
+    """Scores at each share of one law, one way and one seed; steps, CPU seconds, and rows that intervals held."""
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
     frame = studies.read(f"scalebench/{name}.parquet")
     formulas, bounds, targets = next(rest for found, *rest in law_rows(name) if found == law)
     tasks = [Task(rows, formulas, bounds, targets) for _, rows in frame.group_by("group", maintain_order=True)]
     found = [run(task, SHARES[name], seed, *WAYS[way]) for task in tasks]
-    scores = [score([t.truth for t in tasks], [said[at] for said, *_ in found]) for at in range(len(SHARES[name]))]
-    return scores, sum(steps for _, steps, _ in found), sum(seconds for *_, seconds in found)
+    scores = [score([t.truth for t in tasks], [one[0][at] for one in found]) for at in range(len(SHARES[name]))]
+    return scores, *(sum(one[at] for one in found) for at in (1, 2)), np.concatenate([one[3] for one in found])
 
 
 def main():
@@ -238,10 +248,12 @@ def main():
                 scores = np.array([one for one, *_ in found]).reshape(len(laws), len(seeds), -1)
                 flat = scores.reshape(-1, scores.shape[2])
                 steps, seconds = (sum(one[at] for one in found) for at in (1, 2))
+                held = np.concatenate([one[3] for one in found])
                 print(
                     f"   {way}: mean {np.round(flat.mean(axis=0), 2)}, spread {np.round(flat.std(axis=0), 2)}, median "
                     f"{np.round(np.median(flat, axis=0), 2)}, {len(seeds)} seeds"
                     + (f", {1000 * seconds / steps:.0f} ms of CPU a step" if steps else "")
+                    + (f", intervals hold {100 * held.mean():.0f} %" if len(held) else "")
                 )
                 for law, own in zip(laws, scores.mean(axis=1), strict=True):
                     print(f"      {law} {np.round(own, 2)}", flush=True)

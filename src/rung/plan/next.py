@@ -406,7 +406,7 @@ def _told(
     for place, name in enumerate(aims.names):
         (before, after), (stray, later) = ([part[place] for part in parts] for parts in (best.known, best.stray))
         half = root * np.sqrt(before)
-        sides = np.array([half if side is None else side for side in reach[place]])
+        sides = np.array([belief.stretch * half if side is None else side for side in reach[place]])
         ends = (
             np.hypot(sides, root * np.sqrt(stray)),
             np.hypot(sides * np.sqrt(after / before), root * np.sqrt(later)),

@@ -67,6 +67,8 @@ _APART = 0.3
 _WORSE = 6.0
 """Log-posterior by which a mode may be worse than the best."""
 _TOLERANCE = 1e-4
+_STEEP = 1e6
+"""Most that a derivative counts: beyond a pole of a law it has no end."""
 _TINY = 1e-10
 
 
@@ -153,7 +155,7 @@ def find_modes(
         prediction, jacobian = space.evaluate(best[None, :])
         left = _Left(
             residual=problem.target - prediction[0],
-            slopes_Kn=np.nan_to_num(jacobian[:, 0]),
+            slopes_Kn=np.clip(np.nan_to_num(jacobian[:, 0]), -_STEEP, _STEEP),
             prior=prior,
             shared_nn=shared,
             inflation=inflation,
@@ -267,7 +269,7 @@ class _Left:
         inverse = root.T @ root
         moved = inverse @ self.slopes_Kn.T
         held = self.slopes_Kn @ moved + noise * self.prior.root_KK.T @ self.prior.root_KK
-        free = inverse - moved @ np.linalg.solve(held, moved.T)
+        free = inverse - moved @ np.linalg.lstsq(held, moved.T, rcond=None)[0]
         own = (1 - share) * self.inflation
         square = (own * (inverse @ self.residual)) ** 2 + noise * np.maximum(own - own**2 * np.diag(free), 0.0)
         wanted = (_STUDENT_DEGREES + square / (noise * (1 - share))) / (_STUDENT_DEGREES + 1)

@@ -10,7 +10,7 @@ from rung.fit.discrepancy import Discrepancy
 from rung.fit.fit import fit
 from rung.fit.intervals import Fitted, LawEnds, fitted, interval_of, law_ends, reopen
 from rung.fit.misfit import Misfit, misfit_around
-from rung.fit.modes import Modes, find_modes, variance_of
+from rung.fit.modes import MISFIT_SHARE, Modes, bounded, find_modes, variance_of
 from rung.fit.objective import OBJECTIVES, Objective, objective_named
 from rung.fit.profile import Profiler
 from rung.fit.pull import Combinations, Quantities
@@ -22,6 +22,7 @@ from rung.fit.student import student_quantile
 from rung.fit.weighing import weighted_median
 
 __all__ = [
+    "MISFIT_SHARE",
     "OBJECTIVES",
     "Backtest",
     "Combinations",
@@ -40,6 +41,7 @@ __all__ = [
     "Ranked",
     "Selection",
     "backtest",
+    "bounded",
     "coefficient_names",
     "column_of",
     "columns_used",

@@ -1,9 +1,9 @@
 """What a law misses: an error that neighbouring runs share, and that grows away from where the law is wanted.
 
 No law is exactly true. Its error is taken as a function of the logarithms of its variables: a normal process, smooth
-for the greater part (Matern 3/2) and rough for the rest (Matern 1/2), with a length of three factors of e. A law fitted to be right at a target is the
-further off the further a run lies from it: the error's spread grows as a power of the distance. So rows far from the
-target, and rows close to each other, weigh less than as many independent ones.
+for the greater part (Matern 3/2) and rough for the rest (Matern 1/2), with a length of three factors of e. A law fitted
+to be right at a target is the further off the further a run lies from it: the error's spread grows as a power of the
+distance. So rows far from the target, and rows close to each other, weigh less than as many independent ones.
 
 Source: Kennedy and O'Hagan 2001, "Bayesian calibration of computer models", equation 5, for the law beside a process of
 its error; the growth with distance is ours, set on the pools of benchmarks/pools.py.
@@ -50,12 +50,19 @@ class Misfit:
         """The process at some of its points."""
         return replace(self, places_XV=self.places_XV[points], swell=self.swell[points])
 
+    def distance(self, points: Misfit) -> Array:
+        """Way from each point to the nearest of others, in factors of e along all variables together (X,)."""
+        return np.asarray(np.min(self._apart(points).sum(axis=2), axis=1))
+
     def between(self, points: Misfit) -> Array:
         """Covariance of the error here and at other points (X, other X)."""
-        apart = np.abs(self.places_XV[:, None, :] - points.places_XV[None, :, :]) / LENGTH
+        apart = self._apart(points) / LENGTH
         smooth = np.sqrt(3.0) * apart
         alike = (1 - ROUGH) * np.prod((1 + smooth) * np.exp(-smooth), axis=2) + ROUGH * np.exp(-np.sum(apart, axis=2))
         return np.asarray(alike * np.outer(self.swell, points.swell))
+
+    def _apart(self, points: Misfit) -> Array:
+        return np.asarray(np.abs(self.places_XV[:, None, :] - points.places_XV[None, :, :]))
 
 
 def misfit_around(columns: Mapping[str, Array], wanted: NDArray[np.bool_]) -> Misfit:

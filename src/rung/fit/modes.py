@@ -2,23 +2,25 @@
 
 A fit needs more runs than coefficients; here any number will do, from two on. The prior is what the law itself and
 the values seen give: the spread of share-balanced starts, without those under which a run that could be made leaves
-what was seen by far. The law's error is a smooth process (`misfit`), the noise of a run Student's, and how much of
-the variance is whose is taken from the likelihood. Where several optima explain the runs about as well, each is kept
-with its weight.
+what was seen by far; and where the law is wanted, a value that is not far from what was seen. The law's error is a
+smooth process (`misfit`), and the noise of a run Student's. Where several optima explain the runs about as well, each
+is kept with its weight.
 
 Source: arXiv:2604.22753 for modes with weights by what they explain. Differs: the prior is a normal of the starts and no
 box, the error has a process of its own, and no value that was not measured is used.
 
-Shapes: `P` modes, `K` internal numbers, `n` rows, `J` starts.
+Shapes: `P` modes, `K` internal numbers, `n` rows, `Q` places where the law is wanted, `J` starts.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rung.errors import FitError
 from rung.fit.misfit import Misfit
 from rung.fit.pull import Combinations, PulledLoss, PulledSpace
 from rung.fit.search import Problem
@@ -27,8 +29,8 @@ from rung.fit.starts import balanced_starts, projected_starts
 from rung.laws.tape import Workspace
 from rung.laws.tree import Array
 
-SHARES = (0.8, 0.9)
-"""Shares of the variance near the target that may be the law's error; the rest is noise of single runs."""
+MISFIT_SHARE = 0.9
+"""Share of the variance near the target that is the law's error; the rest is noise of single runs."""
 
 _NOISE = 0.02
 """Noise before any residual, in spreads of the values seen, with the weight of _ROWS rows."""
@@ -39,26 +41,30 @@ _LEAST_NOISE = 1e-16
 _LEAST_SPREAD = 0.02
 """Least spread of the values seen, in the logarithm."""
 
-_STUDENT_DEGREES = 10.0
+_STUDENT_DEGREES = 3.0
 _LEAST_INFLATION = 0.3
-_ROUNDS = 3
-"""Rounds of coefficients and then shares, noise and each row's inflation."""
+_ROUNDS = 5
+"""Rounds of coefficients and then the noise and each row's inflation."""
 
 _DRAWS = 256
 _LEAST_DRAWS = 64
 _FACTOR = np.log(3.0)
-"""A draw under which many points lie further than this beyond what was seen is not believed."""
+"""A draw under which many points lie further than this beyond what was seen is not believed; and the spread of a value
+about what was seen, before any run tells it."""
+_EXPONENT = 1 / 3
+"""What that spread grows by for each factor of e away from the runs."""
 _BELIEVED = 0.9
 _LARGE = 40.0
 _TAILS = 4.0
 _LEAST_WIDTH = 0.3
 _RIDGE = 0.2
 """Spread of an internal number beyond what the draws show."""
-_WIDER = 3.0
-"""How much wider the prior is than the draws: weak, and still one."""
+_HELD = 3.0
+"""How much wider the prior is than the draws while there are fewer runs than coefficients."""
+_FREE = 50.0
+"""And with as many or more, which a narrow prior would draw real laws away from (benchmarks/pools.py)."""
 
 _STARTS = 24
-_FURTHER_STARTS = 6
 _PROJECTED = 6
 _PROJECTED_CANDIDATES = 256
 _MOST_MODES = 6
@@ -68,7 +74,7 @@ _WORSE = 6.0
 """Log-posterior by which a mode may be worse than the best."""
 _TOLERANCE = 1e-4
 _STEEP = 1e6
-"""Most that a derivative counts: beyond a pole of a law it has no end."""
+"""Most that a derivative counts."""
 _TINY = 1e-10
 
 
@@ -79,18 +85,16 @@ class Modes:
     Attributes:
         internal_PK: Internal numbers at each mode, best first.
         weights: Posterior weight of each mode (P,).
-        spread_KK: Covariance of the prior.
+        spread_PKK: Covariance of the internal numbers before the runs, at each mode.
         noise: Variance of a run about the law near the target, in the logarithm, error and noise together.
-        share: Share of it that is the law's error.
         inflation: What each row's own noise is multiplied by (n,); far above 1 for an odd run.
         degrees: Degrees of freedom of the noise.
     """
 
     internal_PK: Array
     weights: Array
-    spread_KK: Array
+    spread_PKK: Array
     noise: float
-    share: float
     inflation: Array
     degrees: int
 
@@ -113,83 +117,185 @@ class _Whitened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Prior:
-    """A normal of the internal numbers, and starts drawn from what it was made of."""
+    """A normal of the internal numbers, and one of the law's values where it is wanted.
+
+    Attributes:
+        mean: Mean of the internal numbers (K,).
+        root_KK: Root of their inverse covariance.
+        value: Mean of the logarithms of the values (Q,).
+        told: Inverse of their variances (Q,); all together count as one run.
+    """
 
     mean: Array
-    spread_KK: Array
     root_KK: Array
-    drawn_JK: Array
+    value: Array
+    told: Array
+
+    def precision(self, slopes_KQ: Array) -> Array:
+        """Inverse covariance (K, K) of the internal numbers where the values have these derivatives by them."""
+        return np.asarray(self.root_KK.T @ self.root_KK + (slopes_KQ * self.told) @ slopes_KQ.T)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Search:
+    """Runs, and the places where the law is wanted, for any prior.
+
+    Attributes:
+        problem: The law over the runs.
+        space: The law over the runs and then the places.
+        shared_nn: Covariance of the law's error over the runs, in units of its variance where it is wanted.
+        least: What the noise is before any residual.
+    """
+
+    problem: Problem
+    space: Workspace
+    shared_nn: Array
+    least: float
+
+    def under(self, prior: _Prior, points_JK: Array) -> _Found:
+        """What starts at these points end in."""
+        rows = self.problem.design.rows
+        # Little noise at first: from much, a fit that leaves everything to the law's error would explain itself.
+        noise, inflation = _FIRST * self.least, np.ones(rows)
+        found = None
+        for _ in range(_ROUNDS):
+            solutions = self._solve(prior, noise, inflation, points_JK)
+            points_JK = solutions.internal_JK
+            best = int(np.argmin(solutions.objective_J))
+            prediction, jacobian = self.space.evaluate(points_JK[[best]])
+            slopes = bounded(jacobian[:, 0])
+            left = _Left(
+                residual=self.problem.target - prediction[0, :rows],
+                slopes_Kn=slopes[:, :rows],
+                precision_KK=prior.precision(slopes[:, rows:]),
+                shared_nn=self.shared_nn,
+                inflation=inflation,
+            )
+            used = left.used(noise)
+            noise = left.noise(used, self.least)
+            inflation = left.inflated(noise)
+            found = _Found(solutions=solutions, noise=noise, inflation=inflation, used=used)
+        assert found is not None
+        return found
+
+    def _solve(self, prior: _Prior, noise: float, inflation: Array, points_JK: Array) -> Solutions:
+        rows, places = self.problem.design.rows, len(prior.value)
+        root = np.zeros((rows + places, rows + places))
+        root[:rows, :rows] = _root(self.shared_nn, inflation)
+        root[rows:, rows:] = np.diag(np.sqrt(noise * prior.told))
+        weights = np.concatenate([np.ones(len(root)), np.full(len(prior.mean), noise)])
+        target = root @ np.append(self.problem.target, prior.value)
+        with np.errstate(all="ignore"):
+            return solve(
+                PulledSpace(_Whitened(self.space, root), Combinations(prior.root_KK)),
+                points_JK,
+                np.concatenate([target, prior.root_KK @ prior.mean]),
+                weights[None, :],
+                PulledLoss(RowLoss(), len(root)),
+                reach=self.problem.reach,
+                floor=0.0,
+                tolerance=_TOLERANCE,
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What a search ended in.
+
+    Attributes:
+        solutions: Where each start ended.
+        noise: Variance of a run about the law near the target.
+        inflation: What each row's own noise is multiplied by (n,).
+        used: How many coefficients the runs tell.
+    """
+
+    solutions: Solutions
+    noise: float
+    inflation: Array
+    used: float
 
 
 def find_modes(
-    problem: Problem, misfit: Misfit, watched: Workspace, rng: np.random.Generator, before: Modes | None = None
+    problem: Problem,
+    misfit: Misfit,
+    wanted: Mapping[str, Array],
+    away: Array,
+    watched: Workspace,
+    rng: np.random.Generator,
 ) -> Modes:
     """The modes of a law's coefficients under a weak prior.
 
     Args:
         problem: The law over the runs made, with squares of logarithms as its objective.
         misfit: The law's error over the same rows.
+        wanted: Each variable where the law is wanted (Q,).
+        away: Way from there to the nearest run, in factors of e (Q,).
         watched: The law over points where a draw of the prior has to make sense.
         rng: Source of the starts.
-        before: The modes of fewer of these runs: fewer new starts are then made.
+
+    Raises:
+        FitError: The law has no value at all runs and all places, from any start.
     """
-    prior = _prior(problem, watched, rng)
-    starts = [prior.drawn_JK[: _STARTS if before is None else _FURTHER_STARTS]]
+    drawn = _drawn(problem, watched, rng)
+    starts = [drawn[:_STARTS]]
     if problem.design.rows > 2:
         projected = projected_starts(problem.law, problem.design, _PROJECTED, _PROJECTED_CANDIDATES, rng)
         starts.append(np.clip(projected, -_LARGE, _LARGE))
-    if before is not None:
-        starts.append(before.internal_PK)
     points = np.concatenate(starts)
-    space = problem.workspace(len(points))
-    least = (_NOISE * max(float(np.std(problem.target)), _LEAST_SPREAD)) ** 2
-    # Little noise at first: from much, a fit that leaves everything to the law's error would explain itself.
-    noise, share = _FIRST * least, SHARES[-1]
-    shared = misfit.between(misfit)
-    inflation = np.ones(problem.design.rows)
-    found, used = None, 0.0
-    for _ in range(_ROUNDS):
-        root = _root(shared, share, inflation)
-        found = _solve(problem, _Whitened(space, root), prior, noise, points)
-        best = found.internal_JK[int(np.argmin(found.objective_J))]
-        prediction, jacobian = space.evaluate(best[None, :])
-        left = _Left(
-            residual=problem.target - prediction[0],
-            slopes_Kn=np.clip(np.nan_to_num(jacobian[:, 0]), -_STEEP, _STEEP),
-            prior=prior,
-            shared_nn=shared,
-            inflation=inflation,
+    rows = problem.design.rows
+    everywhere = {name: np.append(column, wanted[name]) for name, column in problem.design.columns.items()}
+    space = problem.design.at(everywhere, {}).workspace(problem.law, problem.objective.residual, len(points))
+    search = _Search(
+        problem=problem,
+        space=space,
+        shared_nn=misfit.between(misfit),
+        least=(_NOISE * max(float(np.std(problem.target)), _LEAST_SPREAD)) ** 2,
+    )
+    spread = _FACTOR + _EXPONENT * away
+    prior = _Prior(
+        mean=np.median(drawn, axis=0),
+        root_KK=_prior_root(drawn, _HELD if rows < drawn.shape[1] else _FREE),
+        value=np.full(len(away), np.mean(problem.target)),
+        told=spread**-2.0 / len(spread),
+    )
+    found = search.under(prior, points)
+    ends = found.solutions
+    if not np.isfinite(ends.objective_J).any():
+        raise FitError(
+            f"{problem.law.formula} has no positive, finite value at every run and every target, from any of "
+            f"{len(points)} starts. Check the targets, or give coefficients ranges: `with A in (0, inf)`."
         )
-        noise, share, used = left.shared_out(noise, least)
-        inflation = left.inflated(noise, share)
-    assert found is not None
-    chosen = _different(found, _believed(problem, watched, found.internal_JK) >= _BELIEVED, prior, noise)
-    worse = (found.objective_J[chosen] - found.objective_J[chosen[0]]) / noise
-    weights = np.exp(-worse)
+    chosen = _different(ends, _believed(problem, watched, ends.internal_JK) >= _BELIEVED, prior, found.noise)
+    weights = np.exp(-(ends.objective_J[chosen] - ends.objective_J[chosen[0]]) / found.noise)
+    precisions = [
+        prior.precision(bounded(space.evaluate(ends.internal_JK[[place]])[1][:, 0, rows:])) for place in chosen
+    ]
     return Modes(
-        internal_PK=found.internal_JK[chosen],
+        internal_PK=ends.internal_JK[chosen],
         weights=weights / weights.sum(),
-        spread_KK=prior.spread_KK,
-        noise=noise,
-        share=share,
-        inflation=inflation,
-        degrees=max(round(problem.design.rows - used + _ROWS), 1),
+        spread_PKK=np.asarray(np.linalg.inv(precisions)),
+        noise=found.noise,
+        inflation=found.inflation,
+        degrees=max(round(rows - found.used + _ROWS), 1),
     )
 
 
-def _prior(problem: Problem, watched: Workspace, rng: np.random.Generator) -> _Prior:
+def _drawn(problem: Problem, watched: Workspace, rng: np.random.Generator) -> Array:
+    """Share-balanced draws of internal numbers, those that make the most sense first (J, K)."""
     drawn = balanced_starts(problem.law, problem.design, _DRAWS, rng)
     drawn = np.clip(np.where(np.isfinite(drawn), drawn, 0.0), -_LARGE, _LARGE)
     inside = _believed(problem, watched, drawn)
     kept = max(_LEAST_DRAWS, int(np.sum(inside >= _BELIEVED)))
-    drawn = drawn[np.argsort(-inside, kind="stable")[:kept]]
-    mean = np.median(drawn, axis=0)
-    away = drawn - mean
+    return np.asarray(drawn[np.argsort(-inside, kind="stable")[:kept]])
+
+
+def _prior_root(drawn_JK: Array, width: float) -> Array:
+    """Root of the inverse covariance of a normal so much wider than the draws."""
+    away = drawn_JK - np.median(drawn_JK, axis=0)
     reach = _TAILS * np.maximum(1.4826 * np.median(np.abs(away), axis=0), _LEAST_WIDTH)
     away = np.clip(away, -reach, reach)
-    spread = _WIDER**2 * (away.T @ away / len(away) + _RIDGE**2 * np.eye(len(mean)))
-    root = np.linalg.cholesky(np.linalg.inv(spread)).T
-    return _Prior(mean=mean, spread_KK=spread, root_KK=root, drawn_JK=drawn)
+    spread = width**2 * (away.T @ away / len(away) + _RIDGE**2 * np.eye(drawn_JK.shape[1]))
+    return np.asarray(np.linalg.cholesky(np.linalg.inv(spread)).T)
 
 
 def _believed(problem: Problem, watched: Workspace, points_JK: Array) -> Array:
@@ -203,29 +309,18 @@ def _believed(problem: Problem, watched: Workspace, points_JK: Array) -> Array:
     return np.concatenate(found)
 
 
-def variance_of(shared_nn: Array, share: float, inflation: Array) -> Array:
+def bounded(slopes: Array) -> Array:
+    """Derivatives without those that have no end, beyond a pole of a law."""
+    return np.asarray(np.clip(np.nan_to_num(slopes), -_STEEP, _STEEP))
+
+
+def variance_of(shared_nn: Array, inflation: Array) -> Array:
     """Variance of rows about the law (n, n), in units of the noise."""
-    return np.asarray(share * shared_nn + np.diag((1 - share) * inflation + _TINY))
+    return np.asarray(MISFIT_SHARE * shared_nn + np.diag((1 - MISFIT_SHARE) * inflation + _TINY))
 
 
-def _root(shared_nn: Array, share: float, inflation: Array) -> Array:
-    return np.asarray(np.linalg.inv(np.linalg.cholesky(variance_of(shared_nn, share, inflation))))
-
-
-def _solve(problem: Problem, space: _Whitened, prior: _Prior, noise: float, points_JK: Array) -> Solutions:
-    rows = problem.design.rows
-    weights = np.concatenate([np.ones(rows), np.full(len(prior.mean), noise)])
-    with np.errstate(all="ignore"):
-        return solve(
-            PulledSpace(space, Combinations(prior.root_KK)),
-            points_JK,
-            np.concatenate([space.root_nn @ problem.target, prior.root_KK @ prior.mean]),
-            weights[None, :],
-            PulledLoss(RowLoss(), rows),
-            reach=problem.reach,
-            floor=0.0,
-            tolerance=_TOLERANCE,
-        )
+def _root(shared_nn: Array, inflation: Array) -> Array:
+    return np.asarray(np.linalg.inv(np.linalg.cholesky(variance_of(shared_nn, inflation))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,44 +330,39 @@ class _Left:
     Attributes:
         residual: Target minus prediction (n,).
         slopes_Kn: Derivatives of the prediction.
-        prior: The prior of the coefficients.
+        precision_KK: Inverse covariance of the internal numbers before the runs.
         shared_nn: Covariance of the law's error, in units of its variance where it is wanted.
         inflation: What each row's own noise is multiplied by (n,).
     """
 
     residual: Array
     slopes_Kn: Array
-    prior: _Prior
+    precision_KK: Array
     shared_nn: Array
     inflation: Array
 
-    def shared_out(self, noise: float, least: float) -> tuple[float, float, float]:
-        """The noise, the law's share of it, and the coefficients used: the likelihood with those integrated out."""
-        pull = noise * self.prior.root_KK.T @ self.prior.root_KK
-        best = (-np.inf, noise, SHARES[0], 0.0)
-        for share in SHARES:
-            root = _root(self.shared_nn, share, self.inflation)
-            r, J = root @ self.residual, self.slopes_Kn @ root.T
-            told = J @ J.T
-            held = told + pull
-            used = float(np.trace(np.linalg.lstsq(held, told, rcond=None)[0]))
-            free = max(len(r) - used, 0.0) + _ROWS
-            found = float(r @ r + _ROWS * least) / free
-            height = np.sum(np.log(np.diag(root))) - 0.5 * np.linalg.slogdet(held)[1] - 0.5 * free * np.log(found)
-            if height > best[0]:
-                best = (float(height), max(found, _LEAST_NOISE), share, used)
-        return best[1:]
+    def used(self, noise: float) -> float:
+        """How many coefficients the runs tell."""
+        J = self.slopes_Kn @ _root(self.shared_nn, self.inflation).T
+        told = J @ J.T
+        return float(np.trace(np.linalg.lstsq(told + noise * self.precision_KK, told, rcond=None)[0]))
 
-    def inflated(self, noise: float, share: float) -> Array:
+    def noise(self, used: float, least: float) -> float:
+        """The noise anew, where so many coefficients are told."""
+        r = _root(self.shared_nn, self.inflation) @ self.residual
+        found = float(r @ r + _ROWS * least) / (max(len(r) - used, 0.0) + _ROWS)
+        return max(found, _LEAST_NOISE)
+
+    def inflated(self, noise: float) -> Array:
         """What each row's own noise is to be multiplied by, so that it is Student's: an odd run counts less."""
-        root = _root(self.shared_nn, share, self.inflation)
+        root = _root(self.shared_nn, self.inflation)
         inverse = root.T @ root
         moved = inverse @ self.slopes_Kn.T
-        held = self.slopes_Kn @ moved + noise * self.prior.root_KK.T @ self.prior.root_KK
+        held = self.slopes_Kn @ moved + noise * self.precision_KK
         free = inverse - moved @ np.linalg.lstsq(held, moved.T, rcond=None)[0]
-        own = (1 - share) * self.inflation
+        own = (1 - MISFIT_SHARE) * self.inflation
         square = (own * (inverse @ self.residual)) ** 2 + noise * np.maximum(own - own**2 * np.diag(free), 0.0)
-        wanted = (_STUDENT_DEGREES + square / (noise * (1 - share))) / (_STUDENT_DEGREES + 1)
+        wanted = (_STUDENT_DEGREES + square / (noise * (1 - MISFIT_SHARE))) / (_STUDENT_DEGREES + 1)
         return np.asarray(np.maximum(wanted, _LEAST_INFLATION))
 
 

@@ -15,16 +15,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rung.fit import Misfit, Modes, Problem, variance_of
+from rung.fit import MISFIT_SHARE, Misfit, Modes, Problem, bounded, variance_of
 from rung.laws.tree import Array
 
-STRETCH = 2.5
+STRETCH = 2.0
 """How much wider intervals from few runs are told than the normal has them. Real laws stray further than their runs let
-on: on three published pools nine tenths so became 85 to 95 % of the rows, and were 48 to 65 % before
-(benchmarks/pools.py). Of a law that is true they hold nearly all."""
-
-_LEAST_REACH = 0.3
-"""Least distance, in the logarithm, beyond what was seen at which a value is not believed any more."""
+on: the factor at which nine tenths hold about nine tenths of the rows of five published pools (benchmarks/pools.py)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,11 +91,11 @@ class Belief:
 
 def linear_belief(value_X: Array, slopes_KX: Array, covariance_KK: Array, noise: float, straying: Straying) -> Belief:
     """The belief where coefficients are known to a covariance about one optimum."""
-    size, factor = np.linalg.eigh(covariance_KK)
-    root = (factor * np.sqrt(np.maximum(size, 0.0))).T @ np.nan_to_num(slopes_KX)
+    # A candidate where the law has no finite derivative cannot be judged.
+    unfit = ~np.isfinite(slopes_KX).all(axis=0) & (np.arange(len(value_X)) < len(straying.sizes))
     return Belief(
-        mean=value_X,
-        root_RX=root,
+        mean=np.where(unfit, np.nan, value_X),
+        root_RX=_root(covariance_KK) @ bounded(slopes_KX),
         settled_RX=np.empty((0, len(value_X))),
         misfit=None,
         missed=0.0,
@@ -126,18 +122,15 @@ def belief_of_modes(modes: Modes, problem: Problem, misfit: Misfit, columns: Map
     with np.errstate(all="ignore"):
         ahead = space.evaluate(modes.internal_PK)
     seen = problem.target
-    reach = max(float(np.ptp(seen)), _LEAST_REACH)
     shared = there.between(here)
-    about = modes.noise * variance_of(here.between(here), modes.share, modes.inflation)
-    missed = modes.noise * modes.share
-    size, factor = np.linalg.eigh(modes.spread_KK)
-    spread = (factor * np.sqrt(size)).T
+    about = modes.noise * variance_of(here.between(here), modes.inflation)
+    missed = modes.noise * MISFIT_SHARE
     means, roots, settled = [], [], []
     for place, weight in enumerate(np.sqrt(modes.weights)):
-        past, future = (np.nan_to_num(part[1][:, place]).clip(-1e6, 1e6) for part in (made, ahead))
+        past, future = (bounded(part[1][:, place]) for part in (made, ahead))
         error = missed * shared @ np.linalg.solve(about, seen - made[0][place])
-        mean = np.nan_to_num(ahead[0][place], nan=float(np.mean(seen))) + error
-        means.append(np.clip(mean, seen.min() - reach, seen.max() + reach))
+        means.append(np.nan_to_num(ahead[0][place], nan=float(np.mean(seen))) + error)
+        spread = _root(modes.spread_PKK[place])
         before, after = spread @ past, spread @ future
         roots.append(weight * after)
         total = before.T @ before + about
@@ -149,20 +142,18 @@ def belief_of_modes(modes: Modes, problem: Problem, misfit: Misfit, columns: Map
     middle = modes.weights @ means_PX
     roots.append(np.sqrt(modes.weights)[:, None] * (means_PX - middle))
     return Belief(
-        mean=_medians(means_PX, modes.weights),
+        mean=np.quantile(means_PX, 0.5, axis=0, weights=modes.weights, method="inverted_cdf"),
         root_RX=np.concatenate(roots),
         settled_RX=np.concatenate(settled),
         misfit=there,
         missed=missed,
-        noise=modes.noise * (1 - modes.share),
+        noise=modes.noise * (1 - MISFIT_SHARE),
         stretch=STRETCH,
         straying=Straying(variance=0.0, largest=-np.inf, sizes=np.zeros(count - aims), aims=np.full(aims, -np.inf)),
     )
 
 
-def _medians(values_PX: Array, weights: Array) -> Array:
-    """The weighted median at each point (X,)."""
-    order = np.argsort(values_PX, axis=0)
-    total = np.cumsum(weights[order], axis=0)
-    at = np.argmax(total >= 0.5, axis=0)
-    return np.asarray(np.take_along_axis(values_PX, np.take_along_axis(order, at[None, :], axis=0), axis=0)[0])
+def _root(covariance_KK: Array) -> Array:
+    """R with R'R the covariance."""
+    size, factor = np.linalg.eigh(covariance_KK)
+    return np.asarray((factor * np.sqrt(np.maximum(size, 0.0))).T)

@@ -9,9 +9,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rung.errors import PlanError
-from rung.fit import Fit, Modes, Problem, few_design, find_modes, make_problem, misfit_around, objective_named, reopen
+from rung.fit import (
+    Fit,
+    Modes,
+    Problem,
+    few_design,
+    find_modes,
+    make_problem,
+    misfit_around,
+    objective_named,
+    reopen,
+)
 from rung.laws import Law, Surface, law_book
 from rung.laws.coefficients import Scale
 from rung.laws.tree import Array
@@ -40,7 +51,7 @@ _MOST_ROWS = 300
 """Rows of a table that are taken in, nearest to the aims first."""
 
 _WATCHED = 200
-"""Points over which a draw of the prior has to make sense."""
+"""Most points over which a law has to make sense, and most aims that a value is expected at."""
 
 _LANES = 64
 
@@ -221,14 +232,8 @@ class FewRuns:
     def law(self) -> Law:
         return self.problem.law
 
-    def belief(self, columns: Mapping[str, Array], aims: Aims, before: Modes | None = None) -> tuple[Belief, Modes]:
-        """What is believed of candidates (M,) and aims, and of the coefficients.
-
-        Args:
-            columns: Each variable of the candidates (M,).
-            aims: What is to become sharper.
-            before: The coefficients after fewer of the runs, where those are known.
-        """
+    def belief(self, columns: Mapping[str, Array], aims: Aims) -> tuple[Belief, Modes]:
+        """What is believed of candidates (M,) and aims, and of the coefficients."""
         made = self.problem.design
         ahead = {name: np.append(columns[name], aims.columns[name]) for name in self.law.variables}
         points = len(ahead[self.law.variables[0]])
@@ -237,14 +242,16 @@ class FewRuns:
         # Rows far from every aim say next to nothing of it.
         rows = np.sort(np.argsort(misfit.swell[: made.rows], kind="stable")[:_MOST_ROWS])
         problem = self.problem.part(rows)
-        some = np.unique(np.linspace(0, points - 1, _WATCHED).round().astype(int))
+        some = _spread_over(0, points)
         watched = made.at({name: column[some] for name, column in ahead.items()}, {})
+        wanted = _spread_over(points - len(aims.names), points)
         modes = find_modes(
             problem,
             misfit.take(rows),
+            {name: column[wanted] for name, column in ahead.items()},
+            misfit.take(made.rows + wanted).distance(misfit.take(rows)),
             watched.workspace(self.law, problem.objective.residual, _LANES),
             np.random.default_rng(self.seed),
-            before,
         )
         misfit = misfit.take(np.concatenate([rows, np.arange(made.rows, made.rows + points)]))
         return belief_of_modes(modes, problem, misfit, ahead, len(aims.names)), modes
@@ -254,11 +261,17 @@ def known_from_runs(runs: Runs, law: Law, target: str, seed: int) -> FewRuns:
     """What a table of runs says, however few they are.
 
     Raises:
-        PlanError: There are fewer than two, or the law has coefficients for groups.
+        PlanError: There are fewer than two, a loss is not positive, or the law has coefficients for groups.
         FitError: A row cannot be used.
     """
     if law.groups:
         raise PlanError(_GROUPED.format(", ".join(law.groups)))
+    bad = np.flatnonzero(runs.numbers(target, "the target") <= 0)
+    if len(bad):
+        raise PlanError(
+            f"{runs.row_name(int(bad[0]))}: {target} is {runs.shown(target, int(bad[0]))}, and runs are planned by the logarithm "
+            f'of the loss ({len(bad)} such row{"s" if len(bad) > 1 else ""}). Remove them: --where "{target} > 0".'
+        )
     measure = objective_named("log-squares")
     design = few_design(runs, law, measure, target=target)
     if design.rows < _FEWEST:
@@ -270,3 +283,8 @@ def known_from_runs(runs: Runs, law: Law, target: str, seed: int) -> FewRuns:
         ranges={name: (float(column.min()), float(column.max())) for name, column in design.columns.items()},
         seed=seed,
     )
+
+
+def _spread_over(first: int, end: int) -> NDArray[np.intp]:
+    """Places from the first to before the end: all, or as many as are watched."""
+    return np.unique(np.linspace(first, end - 1, _WATCHED).round().astype(np.intp))

@@ -54,6 +54,7 @@ bench-long: $(STAMP) ## Measure coverage, warnings, published studies and real p
 	$(BIN)/python benchmarks/together.py
 	$(BIN)/python benchmarks/starts.py
 	$(BIN)/python benchmarks/truth.py
+	$(BIN)/python benchmarks/few.py --seeds 4
 	$(BIN)/python benchmarks/pools.py
 
 clean: ## Remove what the targets made

@@ -2,7 +2,7 @@
 
 On each table of runs in parameters and tokens (benchmarks/studies.py), the smaller scale is a pool from which runs are
 bought for a share of its cost, and the larger is to be told under Hoffmann's law: by `rung next` again and again, and by
-chance, with the same fit (benchmarks/pools.py). None of the settings of either was chosen here. Told are the error of the
+chance, with the same fit (benchmarks/pools.py). Their settings were chosen on other pools. Told are the error of the
 logarithm of the loss, its ratio to that of chance on the same table, and how many of the rows intervals hold.
 """
 

@@ -132,12 +132,13 @@ class TestModes:
         assert -2.0 < belief.mean[1] < np.log(2.6)
         assert belief.variance()[1] < 4.0**2
 
-    def test_a_law_without_a_value_at_the_target_is_refused(self):
+    @pytest.mark.parametrize(("root", "target"), [("1e5", 819200.0), ("300", 250.0)])
+    def test_a_law_without_a_value_at_a_target_or_a_run_is_refused(self, root, target):
         runs = rung.read_runs(pl.DataFrame({"tokens": [200.0, 400.0, 800.0], "loss": [4.0, 3.8, 3.6]}))
-        aims = Aims(names=("loss",), columns={"D": np.array([819200.0])}, decision=None)
-        known = known_from_runs(runs, find_law("E + A * (1e5 - tokens)^0.5", ["tokens", "loss"]), "loss", 0)
+        aims = Aims(names=("loss",), columns={"D": np.array([target])}, decision=None)
+        known = known_from_runs(runs, find_law(f"E + A * ({root} - tokens)^0.5", ["tokens", "loss"]), "loss", 0)
         with pytest.raises(FitError, match="at every run and every target"):
-            known.belief({"D": np.array([51200.0])}, aims)
+            known.belief({"D": np.array([210.0])}, aims)
 
     def test_draws_that_make_no_sense_are_left_out(self):
         """Of two small runs, at a target far beyond them: what leaves the values seen by far goes."""
@@ -150,6 +151,31 @@ class TestModes:
         assert np.all(np.diff(sense) <= 0)
         assert len(drawn) == 64 or sense[-1] >= 0.9
 
+    def test_the_prior_lets_go_once_there_are_as_many_runs_as_coefficients(self):
+        """Four runs, and then five, for five coefficients: three times the draws' spread, and then fifty times."""
+        widest = [
+            np.linalg.eigvalsh(modes_of(made(count, np.random.default_rng(4))).spread_PKK[0]).max() for count in (4, 5)
+        ]
+        assert widest[1] > 50 * widest[0]
+
+    @pytest.mark.parametrize(("copies", "away"), [(1, 0.0), (1, 12.0), (10, 12.0)])
+    def test_what_is_expected_at_the_target_counts_as_one_run(self, copies, away):
+        """However many the targets, and a factor of 3 wide at a run's place, with an exponent of a third beyond."""
+        problem = problem_of(made(8, np.random.default_rng(4)))
+        ahead = {name: np.full(copies, value) for name, value in TARGET.items()}
+        misfit = all_points(problem, {name: column[:1] for name, column in ahead.items()}).take(np.arange(8))
+        watched = problem.design.at(ahead, {}).workspace(problem.law, "log", 32)
+        modes = find_modes(problem, misfit, ahead, np.full(copies, away), watched, np.random.default_rng(0))
+        slopes = (
+            problem.design.at(ahead, {}).workspace(problem.law, "log", 1).evaluate(modes.internal_PK[:1])[1][:, 0, 0]
+        )
+        spread = np.sqrt(slopes @ modes.spread_PKK[0] @ slopes)
+        assert spread == pytest.approx(np.log(3) + away / 3, rel=0.2)
+
+    def test_the_noise_is_that_of_the_runs(self):
+        quiet, loud = (modes_of(made(40, np.random.default_rng(4), noise=noise)).noise for noise in (0.005, 0.05))
+        assert loud > 20 * quiet
+
     def test_what_makes_no_sense_is_no_mode_where_anything_else_does(self):
         """Ends at 0, 1 and 2, in this order of their objective, of which the first is not believed."""
         ends = Solutions(
@@ -160,6 +186,8 @@ class TestModes:
         prior = _Prior(mean=np.zeros(1), root_KK=np.eye(1), value=np.zeros(0), told=np.zeros(0))
         assert _different(ends, np.array([False, True, True]), prior, 1.0) == [1, 2]
         assert _different(ends, np.full(3, False), prior, 1.0) == [0, 1, 2]
+        dead = replace(ends, objective_J=np.array([np.inf, 1.1, 1.2]))
+        assert _different(dead, np.array([True, False, False]), prior, 1.0) == [1, 2]
 
     def test_weights_add_up_and_fall(self):
         modes = modes_of(made(3, np.random.default_rng(5)))
@@ -225,18 +253,19 @@ class TestBelief:
         one = modes_of(made(4, np.random.default_rng(11)))
         pair = np.stack([one.internal_PK[0], one.internal_PK[0] + 0.02])
         weights = np.array([0.7, 0.3])
+        spreads = one.spread_PKK[0] * np.array([1.0, 4.0])[:, None, None]
         alone = [
             belief_of_modes(
-                replace(one, internal_PK=point[None, :], weights=np.ones(1), spread_PKK=one.spread_PKK[:1]),
+                replace(one, internal_PK=point[None, :], weights=np.ones(1), spread_PKK=spread[None]),
                 problem,
                 misfit,
                 ahead,
                 1,
             )
-            for point in pair
+            for point, spread in zip(pair, spreads, strict=True)
         ]
         both = belief_of_modes(
-            replace(one, internal_PK=pair, weights=weights, spread_PKK=one.spread_PKK[[0, 0]]),
+            replace(one, internal_PK=pair, weights=weights, spread_PKK=spreads),
             problem,
             misfit,
             ahead,
@@ -337,6 +366,18 @@ def test_another_column_may_hold_the_loss():
     both = rung.read_runs(runs.frame.drop("#row").with_columns(loss=2 * pl.col("loss"), kept=pl.col("loss")))
     assert told(both, loss_column="kept") == told(runs)
     assert told(both) != told(runs)
+
+
+def test_a_box_of_three_variables_is_laid_out_more_coarsely():
+    """Of 4000 points at most: fifteen along each, of which the budget affords all."""
+    N, D, U = np.exp(np.random.default_rng(0).uniform(np.log([1e7, 2e8, 1e8]), np.log([1e9, 2e10, 2e8]), (6, 3))).T
+    runs = rung.read_runs(
+        pl.DataFrame({"params": N, "tokens": D, "unique_tokens": U, "loss": 1 + 10 / N**0.1 + 9 / D**0.1})
+    )
+    law = "E + A / params^alpha + B / tokens^beta + F / unique_tokens^gamma"
+    target = {"N": 1e10, "D": 2e11, "unique_tokens": 1e9}
+    plan = rung.next_runs(runs, law=law, budget=1e30, targets=[target], most=1)
+    assert plan.candidates == 15**3
 
 
 def test_the_seed_moves_the_prior():

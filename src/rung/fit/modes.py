@@ -153,7 +153,11 @@ class _Search:
     least: float
 
     def under(self, prior: _Prior, points_JK: Array) -> _Found:
-        """What starts at these points end in."""
+        """What starts at these points end in.
+
+        Raises:
+            FitError: None has a value at every run and every place.
+        """
         rows = self.problem.design.rows
         # Little noise at first: from much, a fit that leaves everything to the law's error would explain itself.
         noise, inflation = _FIRST * self.least, np.ones(rows)
@@ -161,6 +165,11 @@ class _Search:
         for _ in range(_ROUNDS):
             solutions = self._solve(prior, noise, inflation, points_JK)
             points_JK = solutions.internal_JK
+            if not np.isfinite(solutions.objective_J).any():
+                raise FitError(
+                    f"{self.problem.law.formula} has no positive, finite value at every run and every target, from any of "
+                    f"{len(points_JK)} starts. Check the targets, or give coefficients ranges: `with A in (0, inf)`."
+                )
             best = int(np.argmin(solutions.objective_J))
             prediction, jacobian = self.space.evaluate(points_JK[[best]])
             slopes = bounded(jacobian[:, 0])
@@ -234,7 +243,7 @@ def find_modes(
         rng: Source of the starts.
 
     Raises:
-        FitError: The law has no value at all runs and all places, from any start.
+        FitError: The law has no value at every run and every place, from any start.
     """
     drawn = _drawn(problem, watched, rng)
     starts = [drawn[:_STARTS]]
@@ -260,11 +269,6 @@ def find_modes(
     )
     found = search.under(prior, points)
     ends = found.solutions
-    if not np.isfinite(ends.objective_J).any():
-        raise FitError(
-            f"{problem.law.formula} has no positive, finite value at every run and every target, from any of "
-            f"{len(points)} starts. Check the targets, or give coefficients ranges: `with A in (0, inf)`."
-        )
     chosen = _different(ends, _believed(problem, watched, ends.internal_JK) >= _BELIEVED, prior, found.noise)
     weights = np.exp(-(ends.objective_J[chosen] - ends.objective_J[chosen[0]]) / found.noise)
     precisions = [
@@ -368,6 +372,7 @@ class _Left:
 
 def _different(found: Solutions, believed: NDArray[np.bool_], prior: _Prior, noise: float) -> list[int]:
     """Places of the modes, best first: what makes no sense at the watched points is none, where anything else does."""
+    believed = believed & np.isfinite(found.objective_J)
     values = np.where(believed, found.objective_J, np.inf) if believed.any() else found.objective_J
     order = np.argsort(values)
     chosen = [int(order[0])]

@@ -15,7 +15,9 @@ import numpy as np
 import polars as pl
 
 import rung
-from rung.plan import best_sizes, parabola_bias, parabola_bottom, tune
+from rung.planning.allocation.allocate import best_sizes
+from rung.planning.allocation.approaches import parabola_bias, parabola_bottom
+from rung.planning.tuning.tune import tune
 from rung.worth import compare
 
 sys.path.append(str(Path(__file__).parent))

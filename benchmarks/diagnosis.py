@@ -32,7 +32,7 @@ def main():
 
 def codes(table, fault):
     try:
-        return {caution.code for caution in rung.fit(table, fault.law, draws=0).cautions}
+        return {finding.code for finding in rung.fit(table, fault.law, draws=0).warnings}
     except rung.RungError:
         return set()
 

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 
 import rung
-from rung.fit.discrepancy import GRID, likelihood
-from rung.fit.fit import fit_set_up
-from rung.fit.select import combined_backtest
-from rung.fit.setup import set_up
+from rung.fitting.backtest.discrepancy import GRID, likelihood
+from rung.fitting.estimate.setup import set_up
+from rung.fitting.report import fit_setup
+from rung.fitting.selection import combined_backtest
 
 sys.path.append(str(Path(__file__).parent))
 import studies
@@ -44,7 +44,7 @@ def measured(study):
     """Log-likelihoods of tau for the default law and for the combined forecast of one study."""
     table = rung.read_runs(study.runs)
     setup = set_up(table, default_law(study), target="loss")
-    _, rolled = fit_set_up(setup, level=0.9, method="sandwich", draws=0, seed=0)
+    _, rolled = fit_setup(setup, level=0.9, method="sandwich", draws=0, seed=0)
     alone = likeliest(rolled.scored)
     try:
         together = likeliest(combined_backtest(table))

@@ -18,10 +18,11 @@ from scipy.optimize import minimize
 import peers
 import rung
 from measure import peak_memory, spread, timed
-from rung.fit.design import make_design
-from rung.fit.objective import objective_named
-from rung.fit.resample import run_counts
-from rung.fit.search import make_problem, screened_starts, search
+from rung.fitting.estimate.design import make_design
+from rung.fitting.estimate.multistart import screened_starts, search
+from rung.fitting.estimate.objective import objective_named
+from rung.fitting.estimate.problem import make_problem
+from rung.fitting.uncertainty.bootstrap import run_counts
 from rung.laws import find_law
 from rung.laws.syntax import Clause
 from rung.runs import read_runs
@@ -105,7 +106,7 @@ def bootstrap(*, full):
     ours, theirs, gaps = [], [], []
     for round_ in range(1 if full else ROUNDS):
         weights = run_counts(np.zeros(240, dtype=int), 4000, np.random.default_rng(round_))
-        warm = np.tile(optimum.internal, (4000, 1))
+        warm = np.tile(optimum.unconstrained, (4000, 1))
         seconds, found = timed(lambda w=weights, u=warm: problem.solve(u, w, warm=True))
         ours.append(seconds)
         seconds, values = timed(peers.published_bootstrap, weights[:share], *logs(runs))

@@ -14,9 +14,10 @@ from statistics import median
 
 import torch
 
-from rung.ladder import carry_out_all, ladder_of, prepare
-from rung.ladder.train import Trainer
-from rung.ladder.work import Work, work_on
+from rung.ladder import ladder_of
+from rung.ladder.execution.orchestrate import execute_all, prepare
+from rung.ladder.training.trainer import Trainer
+from rung.ladder.training.worker import Work, work_on
 
 SIZES = ((2, 32), (4, 64), (6, 128))
 ROUNDS = 7
@@ -43,7 +44,7 @@ def folder():
         yield Path(place)
 
 
-def bare(trainer, steps):
+def saturated(trainer, steps):
     """The same model on the same windows, as one would write it down."""
     net, rung, recipe = trainer.net, trainer.rung, trainer.rung.recipe
     optimizer = torch.optim.AdamW(
@@ -75,7 +76,7 @@ def steps():
             (rung,) = ladder([{"depth": depth, "width": width, "steps": 10_000}], place).rungs
             count = {32: 60, 64: 25, 128: 8}[width]
             mine, theirs = Trainer(rung), Trainer(rung)
-            step = bare(theirs, rung.steps)
+            step = saturated(theirs, rung.steps)
             ratios = []
             for turn in range(ROUNDS + 1):
                 began = time.process_time()
@@ -170,7 +171,7 @@ def workers():
         for count in (1, 2):
             planned = ladder(rungs, place / f"on-{count}", launcher="local", workers=count)
             began = time.perf_counter()
-            carry_out_all(prepare(planned), planned.launch, planned.track)
+            execute_all(prepare(planned), planned.launch, planned.track)
             taken[count] = time.perf_counter() - began
     print(f"12 runs on two workers over one: {taken[2] / taken[1]:.2f} ({taken[2]:.1f} s against {taken[1]:.1f} s)")
 

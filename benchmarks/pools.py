@@ -22,11 +22,12 @@ import numpy as np
 import polars as pl
 
 import rung
-from rung.fit import student_quantile
+from rung.fitting.uncertainty.distributions import student_quantile
 from rung.laws import SYMBOLS, Law
-from rung.plan.greedy import buy
-from rung.plan.knowledge import Aims, known_from_runs
-from rung.plan.next import POWERS
+from rung.planning.experiments.greedy_design import greedy_design
+from rung.planning.experiments.information import information_from_runs
+from rung.planning.experiments.next_runs import POWERS
+from rung.planning.experiments.targets import Targets
 
 sys.path.append(str(Path(__file__).parent))
 import studies
@@ -78,7 +79,7 @@ class Task:
         self.here = [columns_of(law, self.pool) for law in self.laws]
         self.ahead = [columns_of(law, test) for law in self.laws]
         self.aims = [
-            Aims(names=tuple(map(str, range(len(test)))), columns=columns, decision=None) for columns in self.ahead
+            Targets(names=tuple(map(str, range(len(test)))), columns=columns, decision=None) for columns in self.ahead
         ]
         self.size = max(len(law.free) for law in self.laws)
 
@@ -99,7 +100,7 @@ class Ours:
         task, found = self.task, []
         runs = rung.read_runs(task.pool.filter(pl.Series(bought)))
         for place, (law, target) in enumerate(zip(task.laws, task.targets, strict=True)):
-            known = known_from_runs(runs, law, target, self.seed)
+            known = information_from_runs(runs, law, target, self.seed)
             columns = {name: column[open_] for name, column in task.here[place].items()}
             belief, self.modes[place] = known.belief(columns, task.aims[place])
             found.append(belief)
@@ -108,7 +109,7 @@ class Ours:
     def choose(self, bought, open_, left):
         beliefs = self.beliefs(bought, open_)
         prices = self.task.cost[open_]
-        plans = [buy(beliefs, prices, left, power, 100) for power in POWERS]
+        plans = [greedy_design(beliefs, prices, left, power, 100) for power in POWERS]
         best = min(plans, key=lambda plan: plan.variance[-1])
         return int(np.flatnonzero(open_)[best.chosen[0]])
 

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from rung.fit.design import make_design
-from rung.fit.objective import OBJECTIVES
-from rung.fit.search import AGREEMENT, PROJECTED_CANDIDATES, PROJECTED_STARTS, make_problem
-from rung.fit.starts import balanced_starts, projected_starts
+from rung.fitting.estimate.design import make_design
+from rung.fitting.estimate.initial_points import balanced_starts, projected_starts
+from rung.fitting.estimate.multistart import AGREEMENT, PROJECTED_CANDIDATES, PROJECTED_STARTS
+from rung.fitting.estimate.objective import OBJECTIVES
+from rung.fitting.estimate.problem import make_problem
 from rung.laws import law_book
 from rung.runs import read_runs
 
@@ -30,7 +31,7 @@ def ends(name, seed):
     weights = problem.design.weights[None, :]
     with np.errstate(all="ignore"):
         first = problem.first_stage(problem.workspace(len(starts)), starts, weights)
-        second = problem.first_stage(problem.workspace(len(starts)), first.internal_JK, weights)
+        second = problem.first_stage(problem.workspace(len(starts)), first.unconstrained_JK, weights)
     wrong = first.converged_J & (second.objective_J < first.objective_J * (1 - GAIN))
     best = min(first.objective_J.min(), second.objective_J.min())
     agree = first.objective_J <= best * (1 + AGREEMENT)

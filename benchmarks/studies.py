@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from rung.fit.cuts import scale_levels
+from rung.fitting.backtest.folds import scale_levels
 
 DATA = Path(os.environ.get("RUNG_DATA", Path(__file__).parents[1].parent / "shared" / "data"))
 LEAST_HELD = 0.08

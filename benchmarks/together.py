@@ -11,9 +11,9 @@ import numpy as np
 import rung
 from engine import table
 from measure import spread, timed
-from rung.fit.resample import bootstrap
-from rung.fit.search import search
-from rung.fit.setup import set_up
+from rung.fitting.estimate.multistart import search
+from rung.fitting.estimate.setup import set_up
+from rung.fitting.uncertainty.bootstrap import bootstrap
 
 ROUNDS = 5
 LAWS = (

@@ -19,14 +19,14 @@ import polars as pl
 from scipy.optimize import brentq, curve_fit, least_squares, minimize, nnls
 
 import rung
-import rung.fit.discrepancy
-from rung.forecast import compare_held_out
+import rung.fitting.backtest.discrepancy
+from rung.forecasting import compare_held_out
 
 sys.path.append(str(Path(__file__).parent))
 import peers
 import studies
 
-DISCREPANCY = sys.modules["rung.fit.discrepancy"]
+DISCREPANCY = sys.modules["rung.fitting.backtest.discrepancy"]
 LEVEL = 0.9
 DELTA = 1e-3
 

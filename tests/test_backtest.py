@@ -8,10 +8,12 @@ import pytest
 
 import rung
 from rung import FitError
-from rung.fit.cuts import choose_cuts, scale_levels
-from rung.fit.discrepancy import GRID, learn, prior, studies
-from rung.fit.setup import scale_of, set_up
-from rung.forecast import compare_held_out, forecast_selection
+from rung.fitting.backtest.discrepancy import GRID, discrepancy_prior, learn, studies
+from rung.fitting.backtest.folds import choose_cuts, scale_levels
+from rung.fitting.backtest.scale import scale_of
+from rung.fitting.estimate.setup import set_up
+from rung.fitting.estimate.specification import FitSpecification
+from rung.forecasting import compare_held_out, forecast_selection
 
 CHINCHILLA = "E + A / N^alpha + B / D^beta"
 
@@ -30,7 +32,7 @@ def checkpoints(start, seed=0, noise=0.003, runs=10, rows=30):
     """Constant-rate runs of one law whose first tenth stands above it."""
     rng = np.random.default_rng(seed)
     frames = []
-    for place, params in enumerate(np.geomspace(1e7, 1e9, runs)):
+    for index, params in enumerate(np.geomspace(1e7, 1e9, runs)):
         tokens = np.geomspace(2e8, 2e10, rows)
         shared = noise * rng.standard_normal()
         above = start * np.exp(-tokens / 4e8)
@@ -38,7 +40,7 @@ def checkpoints(start, seed=0, noise=0.003, runs=10, rows=30):
             shared + noise / 3 * rng.standard_normal(rows)
         )
         frames.append(
-            pl.DataFrame({"run": [f"r{place}"] * rows, "params": [params] * rows, "tokens": tokens, "loss": loss})
+            pl.DataFrame({"run": [f"r{index}"] * rows, "params": [params] * rows, "tokens": tokens, "loss": loss})
         )
     return pl.concat(frames)
 
@@ -48,7 +50,7 @@ class TestCuts:
         assert scale_levels(np.array([1.0, 1.05, 1.3, 2.0, 2.1])).tolist() == [1.05, 1.3, 2.1]
 
     def test_cuts_leave_something_to_fit_and_to_score(self):
-        setup = set_up(isoflop(), "chinchilla")
+        setup = set_up(isoflop(), FitSpecification())
         name, scale = scale_of(setup, None)
         cuts = choose_cuts(setup.problem, scale)
         assert name == "C"
@@ -57,7 +59,7 @@ class TestCuts:
 
     @pytest.mark.parametrize("by", ["N", "params", "D"])
     def test_along_another_column(self, by):
-        assert rung.backtest(isoflop(), by=by).by == by
+        assert rung.backtest(isoflop(), along=by).along == by
 
 
 class TestBacktest:
@@ -89,7 +91,7 @@ class TestBacktest:
     def test_a_cut_that_cannot_be_fitted_is_said(self):
         # Below the first cuts every row has one size, where (N - 1)^g has no value.
         runs = isoflop().with_columns(step=pl.int_range(pl.len()).cast(pl.Float64) + 1)
-        found = rung.backtest(runs, "E + B / D^beta", by="step")
+        found = rung.backtest(runs, "E + B / D^beta", along="step")
         assert {cut.at for cut in found.cuts}.isdisjoint(found.skipped)
 
     @pytest.mark.parametrize("wrong", [{"cuts": 0}, {"level": 1.0}, {"by": "loss_of"}])
@@ -100,26 +102,26 @@ class TestBacktest:
 
 class TestDiscrepancy:
     def test_the_prior_is_a_distribution_over_studies(self):
-        known = prior()
+        known = discrepancy_prior()
         assert known.weights.sum() == pytest.approx(1)
         assert len(studies()) > 10
-        assert prior(without=[study.name for study in studies()[1:]]).tau != pytest.approx(known.tau)
+        assert discrepancy_prior(without=[study.name for study in studies()[1:]]).tau != pytest.approx(known.tau)
 
     def test_a_true_law_lowers_it_and_a_wrong_one_raises_it(self):
         runs = isoflop(noise=0.002)
         honest = rung.fit(runs, draws=0).discrepancy
         wrong = rung.fit(runs, "A / N^alpha + B / D^beta", draws=0).discrepancy
-        assert honest.tau < prior().tau < wrong.tau
+        assert honest.tau < discrepancy_prior().tau < wrong.tau
         assert honest.cuts == wrong.cuts == 5
 
     def test_nothing_scored_leaves_the_prior(self):
-        assert learn(None, prior()).weights == pytest.approx(prior().weights)
+        assert learn(None, discrepancy_prior()).weights == pytest.approx(discrepancy_prior().weights)
 
     def test_draws_have_the_spread_of_the_distribution(self):
-        known = prior()
+        known = discrepancy_prior()
         draws = known.draws(200_000, np.random.default_rng(0))
         assert np.std(draws) == pytest.approx(known.tau, rel=0.03)
-        assert known.spread(np.array([0.0, 4.0]), 0.01) == pytest.approx([0, 0.02 * known.tau])
+        assert known.std(np.array([0.0, 4.0]), 0.01) == pytest.approx([0, 0.02 * known.tau])
         assert GRID[0] < known.tau < GRID[-1]
 
     def test_it_widens_new_runs_beyond_the_table_alone(self):
@@ -198,10 +200,11 @@ class TestStartOfRuns:
 
 
 def drop(runs):
-    from rung.fit import drop_start
+    from rung.fitting.backtest.burn_in import drop_start
+    from rung.fitting.estimate.specification import FitSpecification
     from rung.laws import find_law
 
-    return drop_start(runs, find_law("chinchilla", runs.columns))
+    return drop_start(runs, FitSpecification(law=find_law("chinchilla", runs.columns)))
 
 
 class TestCommands:
@@ -259,10 +262,10 @@ class TestBorrow:
             fit = rung.fit(isoflop(), borrow={"alpha": source}, draws=0)
             assert "alpha" not in fit.coefficients
             assert {c.name: c.fixed for c in fit.law.coefficients}["alpha"] == other.values["alpha"]
-            said = next(caution.text for caution in fit.cautions if caution.code == "borrowed")
+            said = next(finding.text for finding in fit.warnings if finding.code == "borrowed")
             assert "its standard error" in said
         book = rung.fit(isoflop(), borrow={"beta": "besiroglu-2024"}, draws=0)
-        assert "a tenth (0.03658" in next(caution.text for caution in book.cautions if caution.code == "borrowed")
+        assert "a tenth (0.03658" in next(finding.text for finding in book.warnings if finding.code == "borrowed")
 
     @pytest.mark.parametrize(
         ("borrowed", "said"),

@@ -11,7 +11,7 @@ import rung
 
 
 def codes(table, law=faults.CHINCHILLA):
-    return {caution.code for caution in rung.fit(table, law, draws=0).cautions}
+    return {finding.code for finding in rung.fit(table, law, draws=0).warnings}
 
 
 @pytest.mark.parametrize("code", faults.FAULTS)
@@ -35,8 +35,8 @@ def test_a_planted_fault_is_named_and_a_clean_table_is_not(code):
     ],
 )
 def test_what_is_said(code, said):
-    cautions = rung.fit(faults.FAULTS[code].table(1), faults.CHINCHILLA, draws=0).cautions
-    text = next(caution.text for caution in cautions if caution.code == code)
+    warnings = rung.fit(faults.FAULTS[code].table(1), faults.CHINCHILLA, draws=0).warnings
+    text = next(finding.text for finding in warnings if finding.code == code)
 
     assert re.search(said, text), text
 
@@ -48,4 +48,4 @@ def test_a_coefficient_that_is_unknown_by_itself_trades_with_none():
     table = pl.DataFrame({"x": x, "loss": (2 + 0.004 * x) * np.exp(0.004 * rng.standard_normal(30))})
     fit = rung.fit(table, "E + A * x", draws=0)
     assert fit.coefficients["A"].high > 4 * fit.values["A"]
-    assert "trade_off" not in {caution.code for caution in fit.cautions}
+    assert "trade_off" not in {finding.code for finding in fit.warnings}

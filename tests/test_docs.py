@@ -9,7 +9,7 @@ import pytest
 import rung
 from documents import BLOCK, DOCUMENTS, ROOT, data_folder, folder_with_examples, run, steps
 from rung.cli.app import VERBS
-from rung.fit import OBJECTIVES
+from rung.fitting.estimate.objective import OBJECTIVES
 from rung.laws import law_book
 
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")

@@ -11,12 +11,12 @@ import pytest
 import planted
 import rung
 from rung.errors import FitError, RungError
-from rung.fit import OBJECTIVES
-from rung.fit.design import make_design
-from rung.fit.diagnosis import run_cautions
-from rung.fit.resample import Draws, run_counts
-from rung.fit.search import make_problem
-from rung.fit.starts import balanced_starts
+from rung.fitting.diagnose.sampling import sampling_findings
+from rung.fitting.estimate.design import make_design
+from rung.fitting.estimate.initial_points import balanced_starts
+from rung.fitting.estimate.objective import OBJECTIVES
+from rung.fitting.estimate.problem import make_problem
+from rung.fitting.uncertainty.bootstrap import Draws, run_counts
 from rung.laws import law_book
 
 CHINCHILLA = "E + A / N^alpha + B / D^beta"
@@ -52,7 +52,7 @@ def test_bootstrap_errors_are_those_of_the_replication(chinchilla):
 def test_the_five_odd_points_move_the_law_and_are_named(study):
     fit = rung.fit(study("chinchilla_epoch.csv"), draws=0)
     assert fit.values["B"] == pytest.approx(12830, rel=2e-3)
-    (influence,) = [c.text for c in fit.cautions if c.code == "influential_runs"]
+    (influence,) = [c.text for c in fit.warnings if c.code == "influential_runs"]
     assert "rows 1, 2, 3, 4 and 5 of" in influence
 
 
@@ -187,7 +187,7 @@ def test_where_starts_are_said_to_end_no_further_solve_gains():
         weights = problem.design.weights[None, :]
         with np.errstate(all="ignore"):
             found = problem.solve(starts, weights)
-            again = problem.solve(found.internal_JK, weights)
+            again = problem.solve(found.unconstrained_JK, weights)
         gained = found.converged_J & (again.objective_J < found.objective_J * (1 - 1e-4))
         assert gained.sum() <= 1, name
 
@@ -329,7 +329,7 @@ class TestDoubt:
 
     @staticmethod
     def codes(fit):
-        return {caution.code for caution in fit.cautions}
+        return {finding.code for finding in fit.warnings}
 
     def test_tokens_in_proportion_to_params(self):
         fit = rung.fit(noisy().with_columns(tokens=20 * pl.col("params")), draws=200)
@@ -358,13 +358,13 @@ class TestDoubt:
         ],
         ids=["constant", "two values", "proportional", "nearly proportional", "a power"],
     )
-    def test_what_a_design_cannot_tell_has_no_interval_wherever_the_optimum_lies(self, tokens, loose):
+    def test_what_a_design_cannot_tell_has_no_interval_wherever_the_optimum_lies(self, tokens, undetermined):
         for seed in range(4):
             runs = noisy(40, noise=0.0, seed=seed).with_columns(tokens=tokens)
             noise = np.exp(0.005 * np.random.default_rng(seed).standard_normal(40))
             loss = (1.7 + 400 / pl.col("params") ** 0.34 + 410 / pl.col("tokens") ** 0.28) * pl.Series(noise)
             fit = rung.fit(runs.with_columns(loss=loss), draws=200)
-            assert {name for name, e in fit.coefficients.items() if e.low is None} >= loose
+            assert {name for name, e in fit.coefficients.items() if e.low is None} >= undetermined
             assert all(np.isnan(e.value) for e in fit.derived.values())
 
     def test_a_formula_with_a_coefficient_too_many_is_no_surer(self):
@@ -422,8 +422,8 @@ class TestDoubt:
         design = SimpleNamespace(runs=50, rows=50)
         shape = SimpleNamespace(spare=48)
         for unsettled, said in ((4, []), (6, ["draws_not_converged"])):
-            draws = Draws(internal_BK=np.zeros((100, 2)), unsettled=unsettled)
-            assert [caution.code for caution in run_cautions(design, shape, draws, 0.9)] == said
+            draws = Draws(unconstrained_BK=np.zeros((100, 2)), unsettled=unsettled)
+            assert [finding.code for finding in sampling_findings(design, shape, draws, 0.9)] == said
 
     def test_a_group_with_one_run_has_no_interval(self, tmp_path):
         runs = pl.concat([noisy(40, seed=1), noisy(1, seed=2)]).with_columns(family=pl.Series(["many"] * 40 + ["one"]))
@@ -435,25 +435,25 @@ class TestDoubt:
         for one in (fit, rung.read_fit(tmp_path / "fit.json")):
             ahead = rung.forecast(one, N=1e9, D=1e10, family="one")
             assert ahead.run_interval == (None, None)
-            assert [c.code for c in ahead.cautions] == ["no_interval"]
+            assert [c.code for c in ahead.warnings] == ["no_interval"]
             assert rung.forecast(one, N=1e9, D=1e10, family="many").run_interval[0] is not None
 
     def test_a_group_with_few_runs_is_said_to_be_rough(self):
         runs = noisy(44).with_columns(family=pl.Series(["many"] * 40 + ["few"] * 4))
         fit = rung.fit(runs, "E + A[family] / N^alpha + B / D^beta", draws=50)
-        (text,) = [c.text for c in fit.cautions if c.code == "few_runs_in_group"]
+        (text,) = [c.text for c in fit.warnings if c.code == "few_runs_in_group"]
         assert "family=few (4)" in text
 
     def test_an_end_of_a_range_that_the_data_want_beyond(self):
         fit = rung.fit(noisy(120), CHINCHILLA + " with alpha in (0, 0.2)", draws=0)
-        (text,) = [c.text for c in fit.cautions if c.code == "on_bound"]
+        (text,) = [c.text for c in fit.warnings if c.code == "on_bound"]
         assert "alpha went to the end of its range, 0.2" in text
 
     def test_the_target_in_the_formula(self):
         assert "target_in_formula" in self.codes(rung.fit(noisy(), "E + A * loss", draws=0))
 
     def test_clean_data_raise_no_doubt(self):
-        assert rung.fit(noisy(200), draws=200).cautions == ()
+        assert rung.fit(noisy(200), draws=200).warnings == ()
 
 
 @pytest.mark.parametrize(
@@ -490,7 +490,7 @@ class TestDoubt:
         (lambda r: r, {"law": CHINCHILLA + " with E = 1", "fix": {"E": 2.0}}, "contradicts the formula"),
         (lambda r: r, {"delta": 1e-300}, "too small to tell from none"),
         (lambda r: r, {"level": 90}, "must lie between 0 and 1"),
-        (lambda r: r, {"seed": -1}, "seed -1 must be 0 or more"),
+        (lambda r: r, {"seed": -1}, "seed is -1, and must be 0 or more"),
         (lambda r: r, {"law": "E + A * log(3e9 - N)"}, "no finite value there"),
         (lambda r: r, {"law": "chinchila"}, "Did you mean chinchilla"),
         (lambda r: r, {"law": "E[corpus] + A / N^alpha"}, 'no column "corpus"'),
@@ -500,7 +500,7 @@ class TestDoubt:
 def test_what_cannot_be_fitted_is_said(change, arguments, message):
     with pytest.raises(RungError) as error:
         rung.fit(change(noisy(30)), **arguments)
-    assert message in str(error.value)
+    assert message in error.value.text
 
 
 @pytest.mark.parametrize(
@@ -510,21 +510,21 @@ def test_a_fit_file_with_one_field_damaged_is_refused_or_still_a_fit(tmp_path, c
     whole = json.loads(rung.fit(noisy(30), draws=20).to_json())
     file = tmp_path / "fit.json"
 
-    def places(node, path=()):
+    def indices(node, path=()):
         keys = list(node) if isinstance(node, dict) else range(min(2, len(node))) if isinstance(node, list) else ()
         for key in keys:
             yield (*path, key)
-            yield from places(node[key], (*path, key))
+            yield from indices(node[key], (*path, key))
 
-    for place in places(whole):
+    for index in indices(whole):
         damaged = json.loads(json.dumps(whole))
         inner = damaged
-        for key in place[:-1]:
+        for key in index[:-1]:
             inner = inner[key]
         if change == "gone":
-            del inner[place[-1]]
+            del inner[index[-1]]
         else:
-            inner[place[-1]] = change
+            inner[index[-1]] = change
         file.write_text(json.dumps(damaged))
         try:
             ahead = rung.forecast(rung.read_fit(file), N=1e9, D=1e10)

@@ -9,7 +9,7 @@ import pytest
 
 import rung
 from rung.errors import RungError
-from rung.forecast import compare_held_out, split
+from rung.forecasting import compare_held_out, split
 from test_backtest import isoflop
 from test_fit import noisy
 
@@ -48,8 +48,8 @@ def test_the_extrapolation_factor_is_the_largest_ratio_to_the_range(fit):
     assert beyond.extrapolation_factor == pytest.approx(
         max(1e3, 1e3 * high / (6 * tokens) / fit.ranges["N"][1]), rel=1e-9
     )
-    assert [c.code for c in beyond.cautions] == ["far_extrapolation"]
-    assert "beyond the largest run" in beyond.cautions[0].text
+    assert [c.code for c in beyond.warnings] == ["far_extrapolation"]
+    assert "beyond the largest run" in beyond.warnings[0].text
 
 
 @pytest.mark.parametrize("given", [{"N": 7e9}, {"D": 1e12}])
@@ -105,7 +105,7 @@ def test_an_end_that_some_draws_never_reach_is_open(fit):
 def test_what_cannot_be_asked_is_said(fit, ask, message):
     with pytest.raises(RungError) as error:
         ask(fit)
-    assert message in str(error.value)
+    assert message in error.value.text
 
 
 def test_a_grid_is_every_combination(fit):
@@ -138,7 +138,7 @@ def test_held_out_rows_are_forecast_and_not_fitted():
 def test_a_saturated_fit_forecasts_without_an_interval():
     ahead = rung.forecast(rung.fit(noisy(5)), N=1e9, D=1e10)
     assert ahead.law_interval == (None, None)
-    assert "no_interval" in [c.code for c in ahead.cautions]
+    assert "no_interval" in [c.code for c in ahead.warnings]
 
 
 def test_a_law_written_with_columns_is_the_law_in_symbols(fit):
@@ -216,14 +216,14 @@ def test_a_law_that_its_rows_do_not_bound_stands_where_it_stands_in_a_combined_f
     selection = rung.select(runs, ["chinchilla", "E + A / N^alpha + B / D^beta with E >= 1"])
     before = rung.forecast_selection(selection, N=1e10, D=1e12).law_interval
     assert min(law.weight for law in selection.laws) > 0.3
-    combine = sys.modules["rung.forecast.combine"]
-    ends_of = combine.law_ends
+    combine = sys.modules["rung.forecasting.combined"]
+    bounds_of = combine.law_bounds
 
     def opened(profiler, fit, variables, levels):
-        ends = ends_of(profiler, fit, variables, levels)
+        ends = bounds_of(profiler, fit, variables, levels)
         return replace(ends, high=np.full_like(ends.high, np.inf)) if fit.law.name == "custom" else ends
 
-    monkeypatch.setattr(combine, "law_ends", opened)
+    monkeypatch.setattr(combine, "law_bounds", opened)
     low, high = rung.forecast_selection(selection, N=1e10, D=1e12).law_interval
     assert high is not None
     assert high < 2 * before[1]

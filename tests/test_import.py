@@ -14,10 +14,12 @@ import polars as pl
 import pytest
 
 from rung.errors import RunsError
-from rung.ladder import carry_out_all, prepare, read_ladder
-from rung.ladder.file import Track
-from rung.ladder.trackers import make_tracker
-from rung.runs.sources import Wishes, import_runs
+from rung.ladder import read_ladder
+from rung.ladder.execution.orchestrate import execute_all, prepare
+from rung.ladder.ladder_file import Track
+from rung.ladder.training.tracking import make_tracker
+from rung.runs.sources import ColumnOverrides
+from rung.runs.sources.registry import import_runs
 from rung.runs.sources.tracked import TrackedRun, assemble
 from test_ladder import FILE, changed
 
@@ -86,14 +88,14 @@ class TestRules:
 
     def test_of_a_restart_the_later_values_are_kept_and_it_is_said(self):
         logged = [(10, 3.0), (20, 2.5), (30, 9.0), (20, 2.4), (30, 2.2)]
-        found = assemble([tracked(eval_loss=logged)], "here", Wishes(checkpoints=True))
+        found = assemble([tracked(eval_loss=logged)], "here", ColumnOverrides(checkpoints=True))
         assert found.frame["loss"].to_list() == [3.0, 2.4, 2.2]
-        assert "goes back from step 30 to 20" in found.cautions[0].text
+        assert "goes back from step 30 to 20" in found.warnings[0].text
 
     def test_gaps_and_values_that_are_no_numbers_are_said(self):
         logged = [*losses(2.0), (210, math.nan), (5000, 1.9)]
         found = assemble([tracked(eval_loss=logged)], "here")
-        texts = " ".join(caution.text for caution in found.cautions)
+        texts = " ".join(finding.text for finding in found.warnings)
         assert "no finite number at 1 of 22 steps, first at step 210" in texts
         assert "nothing of eval_loss between steps 200 and 5000" in texts
         assert found.frame["loss"][0] == 1.9
@@ -103,35 +105,35 @@ class TestRules:
         assert assemble([run], "here").frame["tokens"][0] == 200 * 8 * 64
 
     def test_a_run_without_the_named_metric_is_left_out_and_said(self):
-        found = assemble([tracked(bpb=losses(1)), tracked("b", loss=losses(1))], "here", Wishes(loss="bpb"))
+        found = assemble([tracked(bpb=losses(1)), tracked("b", loss=losses(1))], "here", ColumnOverrides(loss="bpb"))
         assert found.frame["run"].to_list() == ["a"]
-        assert "'b' of here has no bpb" in found.cautions[0].text
+        assert "'b' of here has no bpb" in found.warnings[0].text
 
     def test_a_run_without_a_loss_is_named_and_the_others_stay(self):
         found = assemble([tracked(eval_loss=losses(1)), tracked("b", accuracy=losses(1))], "here")
         assert found.frame["run"].to_list() == ["a"]
-        assert any("'b' of here has no loss" in caution.text for caution in found.cautions)
+        assert any("'b' of here has no loss" in finding.text for finding in found.warnings)
 
     @pytest.mark.parametrize(
         ("runs", "wishes", "said"),
         [
-            ([], Wishes(), "here has no runs"),
-            ([tracked(accuracy=losses(1))], Wishes(), "logged is accuracy. Name it: --loss NAME"),
+            ([], ColumnOverrides(), "here has no runs"),
+            ([tracked(accuracy=losses(1))], ColumnOverrides(), "logged is accuracy. Name it: --loss NAME"),
             (
                 [tracked(loss=losses(1))],
-                Wishes(params="n_parms"),
+                ColumnOverrides(params="n_parms"),
                 r"no run has a number 'n_parms'.*Did you mean 'n_params'",
             ),
-            ([tracked(loss=losses(1))], Wishes(loss="bpb"), "none of 1 runs has bpb; logged is loss"),
+            ([tracked(loss=losses(1))], ColumnOverrides(loss="bpb"), "none of 1 runs has bpb; logged is loss"),
         ],
     )
-    def test_what_cannot_be_read(self, runs, wishes, said):
+    def test_what_cannot_be_read(self, runs, overrides, said):
         with pytest.raises(RunsError, match=said):
-            assemble(runs, "here", wishes)
+            assemble(runs, "here", overrides)
 
     def test_what_no_run_says_is_asked_for(self):
         found = assemble([tracked(config={"dim_x": 3}, loss=losses(1))], "here")
-        assert "Name it: --params NAME" in found.cautions[0].text
+        assert "Name it: --params NAME" in found.warnings[0].text
 
 
 class TestTensorboard:
@@ -156,7 +158,7 @@ class TestTensorboard:
                 for step in range(first, last):
                     writer.add_scalar("eval/loss", first + step / 100, step)
             time.sleep(1.1)
-        found = import_runs(f"tensorboard:{tmp_path}", wishes=Wishes(checkpoints=True))
+        found = import_runs(f"tensorboard:{tmp_path}", overrides=ColumnOverrides(checkpoints=True))
         assert found.frame["step"].to_list() == list(range(1, 9))
         assert found.frame["loss"][4] == pytest.approx(4.05)
 
@@ -247,7 +249,9 @@ class TestTrainers:
             "model_name": "mine",
         }
         tracker.save_results_aggregated(results=results, samples={})
-        (row,) = import_runs(f"lm-eval:{tmp_path}", wishes=Wishes(loss="perplexity_lambada")).frame.to_dicts()
+        (row,) = import_runs(
+            f"lm-eval:{tmp_path}", overrides=ColumnOverrides(loss="perplexity_lambada")
+        ).frame.to_dicts()
         assert row["loss"] == 12.5
         assert row["params"] == 12_000
         assert row["acc_lambada"] == 0.4
@@ -264,7 +268,7 @@ class TestMlflow:
             track = f'[track]\nto = "mlflow"\naddress = "{address}"\nexperiment = "ladder"\n'
             file.write_text(changed(FILE, "[[rung]]", f"{track}\n[[rung]]"))
             ladder = read_ladder(file)
-            stood = carry_out_all(prepare(ladder), ladder.launch, ladder.track)
+            stood = execute_all(prepare(ladder), ladder.launch, ladder.track)
             assert {one.status for one in stood} == {"done"}
             found = import_runs(f"mlflow:{address}", experiment="ladder")
             rows = {row["run"]: row for row in found.frame.to_dicts()}
@@ -292,7 +296,7 @@ class TestTracking:
         ladder = read_ladder(file)
         folders = prepare(ladder)
         track = Track(to="tensorboard", address=str(tmp_path / "events"))
-        stood = carry_out_all(folders, ladder.launch, track)
+        stood = execute_all(folders, ladder.launch, track)
         rows = {row["run"]: row for row in import_runs(f"tensorboard:{tmp_path / 'events'}").frame.to_dicts()}
         for rung, standing in zip(ladder.rungs, stood, strict=True):
             assert rows[rung.name]["loss"] == pytest.approx(standing.loss)
@@ -307,7 +311,7 @@ class TestTracking:
         ladder = read_ladder(file)
         (tmp_path / "kept").mkdir()
         track = Track(to="wandb", address=str(tmp_path / "kept"))
-        (stood,) = carry_out_all(prepare(ladder), ladder.launch, track)
+        (stood,) = execute_all(prepare(ladder), ladder.launch, track)
         (row,) = import_runs(f"wandb:{tmp_path / 'kept'}").frame.to_dicts()
         assert row["loss"] == pytest.approx(stood.loss)
         assert (row["run"], row["params"], row["tokens"]) == (stood.run, ladder.rungs[0].params, ladder.rungs[0].tokens)
@@ -324,7 +328,7 @@ class TestTracking:
             make_tracker(("mlfow", "", ""), folder, print)
 
     def test_a_tracker_that_answers_no_more_ends_the_telling_and_not_the_training(self):
-        from rung.ladder.trackers import Tolerant
+        from rung.ladder.training.tracking import Tolerant
 
         class Gone:
             def log(self, _):

@@ -16,24 +16,19 @@ import torch
 
 import rung as package
 from rung.errors import LadderError
-from rung.ladder import (
-    RunFolder,
-    Rung,
-    carry_out_all,
-    folders_of,
-    ladder_of,
-    prepare,
-    read_ladder,
-    table,
-)
-from rung.ladder.families import Size, TwoTower
-from rung.ladder.folder import code_version
-from rung.ladder.launchers import Job
-from rung.ladder.launchers.local import _work
-from rung.ladder.nets import PairNet
+from rung.ladder import Rung, ladder_of, read_ladder, table
+from rung.ladder.architectures.network import PairNet
+from rung.ladder.architectures.registry import build_network
+from rung.ladder.architectures.size import Size
+from rung.ladder.architectures.two_tower.spec import TwoTower
+from rung.ladder.execution.launcher import Job
+from rung.ladder.execution.local import _work
+from rung.ladder.execution.orchestrate import execute_all, folders_of, prepare
 from rung.ladder.recipe import Recipe
-from rung.ladder.train import Trainer, cached_gradients, train
-from rung.ladder.work import Work, work_on
+from rung.ladder.training.checkpoint import code_version
+from rung.ladder.training.run_folder import RunFolder
+from rung.ladder.training.trainer import Trainer, cached_gradients, train
+from rung.ladder.training.worker import Work, work_on
 
 FILE = """
 [family]
@@ -88,7 +83,7 @@ def curve(folder):
 
 def carried_out(ladder, **more):
     folders = prepare(ladder)
-    return folders, carry_out_all(folders, replace(ladder.launch, **more), ladder.track)
+    return folders, execute_all(folders, replace(ladder.launch, **more), ladder.track)
 
 
 class TestFile:
@@ -229,7 +224,7 @@ class TestCachedGradients:
     def towers(self):
         torch.manual_seed(0)
         made = TwoTower(inputs=12, embedding_width=8)
-        net = made.build(Size(16, 2)).double()
+        net = build_network(made, Size(16, 2)).double()
         pairs = tuple(torch.randn(64, 12, dtype=torch.float64) for _ in range(2))
         return net, pairs
 
@@ -342,8 +337,8 @@ class TestRun:
         path = folder.path / "rung.json"
         path.write_text(path.read_text().replace(code_version()["ladder"], "0" * 16))
         with pytest.raises(LadderError, match="begun by other code"):
-            carry_out_all([folder], ladder.launch, ladder.track)
-        (stood,) = carry_out_all([folder], ladder.launch, ladder.track, any_code=True)
+            execute_all([folder], ladder.launch, ladder.track)
+        (stood,) = execute_all([folder], ladder.launch, ladder.track, any_code=True)
         assert stood.status == "done"
 
     def test_a_folder_that_a_kill_left_empty_is_no_hindrance(self, ladder):
@@ -355,7 +350,7 @@ class TestRun:
         folders = prepare(ladder)
         folders[0].refuse("an old reason")
         said = []
-        stood = carry_out_all(folders, ladder.launch, ladder.track, say=said.append)
+        stood = execute_all(folders, ladder.launch, ladder.track, say=said.append)
         assert [(one.status, one.reason) for one in stood] == [("done", None)] * 2
         assert said == []
 
@@ -538,7 +533,7 @@ class TestInterruption:
         work_on(reference, Work(launch=ladder.launch))
         want = curve(reference)
         context = torch.multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["rung.ladder.work"])
+        context.set_forkserver_preload(["rung.ladder.training.worker"])
         job = Job(launch=ladder.launch, keep=tmp_path / "kept")
         rng = np.random.default_rng(0)
         kills = cuts = 0

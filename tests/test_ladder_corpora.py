@@ -8,13 +8,16 @@ import polars as pl
 import pytest
 
 from rung.errors import LadderError
-from rung.ladder.corpora import CORPORA
+from rung.ladder.architectures.decoder.spec import Decoder
+from rung.ladder.architectures.features.spec import Memoriser, Superposition
+from rung.ladder.architectures.series.spec import SeriesTransformer
+from rung.ladder.architectures.two_tower.spec import TwoTower
 from rung.ladder.corpora.corpus import places
 from rung.ladder.corpora.facts import POOLS, People, bits_of_choice
+from rung.ladder.corpora.registry import CORPORA
 from rung.ladder.corpora.sequences import Arithmetic, ItemStream, Markov
 from rung.ladder.corpora.signals import Series, SparseFeatures, TwoViews
 from rung.ladder.corpora.text import Hub, Text
-from rung.ladder.families import Decoder, Memoriser, SeriesTransformer, Superposition, TwoTower
 
 BYTES = Decoder(context=8)
 

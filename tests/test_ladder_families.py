@@ -11,10 +11,15 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from rung.errors import LadderError
-from rung.ladder.corpora import CORPORA
-from rung.ladder.families import FAMILIES, PUBLISHED, SERIES_LADDER, Decoder, ImageModel, Memoriser, Size, nearest_size
-from rung.ladder.families.series import SeriesTransformer
-from rung.ladder.train import Optimizer
+from rung.ladder.architectures.decoder.spec import Decoder
+from rung.ladder.architectures.features.spec import Memoriser
+from rung.ladder.architectures.images.spec import ImageModel
+from rung.ladder.architectures.registry import FAMILIES, PUBLISHED, build_network
+from rung.ladder.architectures.series.spec import LADDER as SERIES_LADDER
+from rung.ladder.architectures.series.spec import SeriesTransformer
+from rung.ladder.architectures.size import Size, nearest_size
+from rung.ladder.corpora.registry import CORPORA
+from rung.ladder.training.optimizer import Optimizer
 
 SMALL = {"head_width": 8, "context": 32}
 CORPUS_OF = {
@@ -47,8 +52,8 @@ def _torchvision():
 
 
 def family(name):
-    kind, defaults = FAMILIES[name]
-    return kind(**defaults, **(SMALL if kind is Decoder else {}))
+    entry = FAMILIES[name]
+    return entry.spec(**entry.options, **(SMALL if entry.spec is Decoder else {}))
 
 
 def items(made, count):
@@ -64,7 +69,7 @@ def test_counts_equal_the_built_model_at_five_sizes(name):
     made = family(name)
     sizes = [*itertools.islice(made.sizes(), 4), made.size_of(64, 3)]
     for size in sizes:
-        assert made.count_params(size).total == sum(weight.numel() for weight in made.build(size).parameters())
+        assert made.count_params(size).total == sum(weight.numel() for weight in build_network(made, size).parameters())
     totals = [made.count_params(size).total for size in sizes[:4]]
     assert totals == sorted(set(totals))
 
@@ -75,7 +80,7 @@ def test_counts_equal_the_built_model_at_five_sizes(name):
 def test_counts_equal_the_built_decoder_under_every_option(options):
     made = Decoder(**SMALL, **options)
     size = made.size_of(32, 2)
-    assert made.count_params(size).total == sum(weight.numel() for weight in made.build(size).parameters())
+    assert made.count_params(size).total == sum(weight.numel() for weight in build_network(made, size).parameters())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -84,7 +89,7 @@ def test_flops_are_those_that_torch_counts(name):
     size = made.size_of(64, 2)
     # The towers' table of similarities grows with the batch and is no part of a pair's cost.
     batch = items(made, 1 if name == "two-tower" else 4)
-    net = made.build(size)
+    net = build_network(made, size)
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
         net.losses(batch)[0].backward()
     counted = counter.get_total_flops() / (len(batch[0]) * made.item_tokens)
@@ -125,7 +130,7 @@ class TestTimm:
         sizes = [made.size_of(width, 1) for width in (16, 32, 48)]
         totals = [made.count_params(size).total for size in sizes]
         assert totals == sorted(set(totals))
-        net = made.build(sizes[0])
+        net = build_network(made, sizes[0])
         loss = net.losses(items(made, 4))[1]
         loss.backward()
         assert torch.isfinite(loss)
@@ -181,7 +186,7 @@ class TestSizes:
 
 def test_a_decoder_sees_nothing_of_what_follows():
     made = Decoder(**SMALL)
-    net = made.build(Size(32, 2))
+    net = build_network(made, Size(32, 2))
     torch.nn.init.normal_(net.head.weight)
     tokens = torch.randint(0, 256, (1, 16))
     changed = tokens.clone()
@@ -191,7 +196,7 @@ def test_a_decoder_sees_nothing_of_what_follows():
 
 def test_experts_that_are_all_alike_are_one_mlp():
     made = Decoder(**SMALL, mlp="swiglu", experts=4, top=2)
-    net = made.build(Size(16, 1))
+    net = build_network(made, Size(16, 1))
     experts = net.blocks[0].mlp
     for expert in experts.experts[1:]:
         expert.load_state_dict(experts.experts[0].state_dict())
@@ -201,7 +206,7 @@ def test_experts_that_are_all_alike_are_one_mlp():
 
 def test_rows_grow_to_unit_length_under_negative_decay():
     made = family("superposition")
-    net = made.build(Size(8, 1))
+    net = build_network(made, Size(8, 1))
     from rung.ladder.recipe import Recipe
 
     optimizer = Optimizer(net, Recipe(lr=0.5, lr_vectors=0.5, weight_decay=-1.0))
@@ -215,6 +220,6 @@ def test_rows_grow_to_unit_length_under_negative_decay():
 def test_a_memoriser_tells_every_key_from_every_other():
     made = Memoriser(keys=100, key_digits=2)
     assert made.digit_base == 10
-    net = made.build(Size(16, 1))
+    net = build_network(made, Size(16, 1))
     logits = net(torch.arange(100)).detach().flatten(1)
     assert len(torch.unique(logits, dim=0)) == 100

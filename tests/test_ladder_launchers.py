@@ -12,7 +12,9 @@ import pytest
 
 import slurm
 from rung.errors import LadderError
-from rung.ladder import Launch, carry_out_all, prepare, read_ladder
+from rung.ladder import read_ladder
+from rung.ladder.execution.options import Launch
+from rung.ladder.execution.orchestrate import execute_all, prepare
 from test_ladder import FILE, changed, curve
 
 # Ray on loopback, read when it is imported: elsewhere it turns 127.0.0.1 into the machine's address in the network.
@@ -32,7 +34,7 @@ def ladder(tmp_path):
 def curves(ladder, tmp_path):
     """What each run's curve is in this process."""
     folders = prepare(replace(ladder, output=tmp_path / "reference"))
-    carry_out_all(folders, ladder.launch, ladder.track)
+    execute_all(folders, ladder.launch, ladder.track)
     return [curve(folder) for folder in folders]
 
 
@@ -70,7 +72,7 @@ def ray_cluster():
 
 def carried_out(ladder, said=None, **launch):
     folders = prepare(ladder)
-    stood = carry_out_all(
+    stood = execute_all(
         folders, replace(ladder.launch, **launch), ladder.track, say=(said if said is not None else []).append
     )
     return folders, stood
@@ -107,7 +109,7 @@ class Suite:
     def test_a_lost_worker_loses_nothing(self, ladder, options):
         ladder = replace(ladder, rungs=tuple(replace(rung, steps=600) for rung in ladder.rungs[:1]))
         reference = prepare(replace(ladder, output=ladder.output.parent / "long"))
-        carry_out_all(reference, ladder.launch, ladder.track)
+        execute_all(reference, ladder.launch, ladder.track)
         folders = prepare(ladder)
         thread = kill_writer(folders[0])
         said = []
@@ -127,7 +129,7 @@ class TestLocal(Suite):
         file.write_text(changed(text, "threads = 1", 'threads = 1\nlauncher = "local"\nworkers = 2'))
         ladder = read_ladder(file)
         reference = prepare(replace(ladder, output=tmp_path / "reference"))
-        carry_out_all(reference, replace(ladder.launch, launcher="here"), ladder.track)
+        execute_all(reference, replace(ladder.launch, launcher="here"), ladder.track)
         command = [sys.executable, "-m", "rung.cli", "ladder", "run", str(file)]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         until = time.monotonic() + 60

@@ -10,8 +10,9 @@ import pytest
 
 from conftest import data_folder
 from rung.errors import PapersError
-from rung.papers import Tables, catalogue, reproduce
+from rung.papers import catalogue, reproduce
 from rung.papers import tables as tables_module
+from rung.papers.tables import Tables
 
 
 @pytest.fixture

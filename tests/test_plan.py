@@ -9,26 +9,17 @@ import pytest
 import rung
 from rung.errors import PlanError
 from rung.laws import law_book
-from rung.plan import (
-    Cluster,
-    Grid,
-    accelerator_named,
-    best_sizes,
-    compare_approaches,
-    fit_procedure,
-    fit_surface,
-    hardware,
-    parabola_bias,
-    parabola_bottom,
-    published_rules,
-    regrets,
-    round_batch,
-    tune,
-)
-from rung.plan.belief import Straying, linear_belief
-from rung.plan.frontier import Optima
-from rung.plan.greedy import buy
-from rung.plan.task import make_task
+from rung.planning.allocation.allocate import best_sizes
+from rung.planning.allocation.approaches import compare_approaches, parabola_bias, parabola_bottom
+from rung.planning.allocation.optima import Optima
+from rung.planning.allocation.problem import allocation_problem
+from rung.planning.cost.hardware import Cluster, accelerator_named, hardware
+from rung.planning.experiments.greedy_design import greedy_design
+from rung.planning.experiments.predictive import ScaleDiscrepancy, predictive_of_estimate
+from rung.planning.tuning.fitted_rules import fit_procedure, fit_surface
+from rung.planning.tuning.published_rules import published_rules
+from rung.planning.tuning.sweeps import Grid, regrets
+from rung.planning.tuning.tune import round_batch, tune
 from test_backtest import isoflop
 
 LAW = "E + A / N^alpha + B / D^beta"
@@ -120,7 +111,7 @@ class TestAllocate:
         free = rung.allocate(surface, flops=1e22)
         assert ample.loss == pytest.approx(free.loss, rel=1e-9)
         assert scarce.loss > free.loss
-        assert "repeats" in {caution.code for caution in scarce.cautions}
+        assert "repeats" in {finding.code for finding in scarce.warnings}
         # arXiv:2305.16264, equation 5, by hand at the answer.
         tokens = scarce.choices["tokens"].value
         seen = 1e10 * (1 + 15.387756 * (1 - np.exp(-(tokens / 1e10 - 1) / 15.387756)))
@@ -177,7 +168,7 @@ class TestAllocate:
             ({"flops": 1e22, "loss": 2.0}, "either a budget"),
             ({}, "either a budget"),
             ({"flops": -1.0}, "must be a positive number"),
-            ({"flops": 1e22, "tolerance": 0.0}, "--within"),
+            ({"flops": 1e22, "tolerance": 0.0}, "tolerance 0"),
             ({"flops": 1e22, "sizes": [1e20]}, "none of the sizes"),
             ({"flops": 1e22, "tokens_per_param": 20.0, "max_params": 1e9}, "leaves nothing to choose"),
             ({"flops": 1e300}, "where the search ends"),
@@ -320,13 +311,13 @@ class TestTune:
 
     def test_far_from_what_a_rule_was_fitted_on(self):
         said = tune(params=1e12, tokens=2e10)
-        assert {caution.code for caution in said.cautions} == {"outside_range", "no_proposal"}
+        assert {finding.code for finding in said.warnings} == {"outside_range", "no_proposal"}
         assert {one.rule for one in said.proposals} == {"step-law", "deepseek"}
-        assert "no_proposal" in {caution.code for caution in tune(params=1e300, tokens=2e10).cautions}
+        assert "no_proposal" in {finding.code for finding in tune(params=1e300, tokens=2e10).warnings}
 
     def test_a_dense_mixture_of_experts(self):
-        assert "active_params" in {c.code for c in tune(params=1e9, tokens=2e10, params_active=6e8).cautions}
-        assert "active_params" not in {c.code for c in tune(params=1e9, tokens=2e10, params_active=1e8).cautions}
+        assert "active_params" in {c.code for c in tune(params=1e9, tokens=2e10, params_active=6e8).warnings}
+        assert "active_params" not in {c.code for c in tune(params=1e9, tokens=2e10, params_active=1e8).warnings}
 
     def test_own_sweeps_are_scored_on_grids_left_out(self):
         parts = [
@@ -373,7 +364,7 @@ class TestNext:
         assert plan.spent == pytest.approx(sum(one.cost for one in plan.runs))
         (target,) = plan.targets
         assert target.before[0] < target.after[0] < target.value < target.after[1] < target.before[1]
-        spreads = [one.spread_after for one in plan.runs]
+        spreads = [one.relative_se_after for one in plan.runs]
         assert spreads == sorted(spreads, reverse=True)
 
     def test_what_is_expected_comes_about(self, surface):
@@ -439,7 +430,7 @@ class TestNext:
             ({"budget": 1e21, "decide": 1e23, "box": {"N": (2e9, 1e9)}}, "LOW:HIGH"),
             ({"budget": 1e21, "decide": 1e23, "most": 0}, "at least one"),
             ({"budget": 1e21, "decide": 1e23, "level": 90.0}, "between 0 and 1"),
-            ({"budget": 1e21, "decide": 1e23, "noise": float("nan")}, "--noise"),
+            ({"budget": 1e21, "decide": 1e23, "noise": float("nan")}, "noise nan"),
             ({"budget": 1e21, "decide": -1.0}, "positive compute"),
         ],
     )
@@ -485,7 +476,7 @@ class TestCommands:
     def test_next_takes_a_table_that_no_fit_could(self, command, tmp_path):
         """Three runs for five coefficients, in columns of the user's own names."""
         (tmp_path / "runs.csv").write_text("N,D,val_loss\n2e7,4e8,4.1\n4e7,1e9,3.62\n1e8,2e9,3.25\n")
-        asked = ("next", "runs.csv", "--loss-column", "val_loss", "--budget", "1e20", "--target", "N=1B,D=20B")
+        asked = ("next", "runs.csv", "--target", "val_loss", "--budget", "1e20", "--target", "N=1B,D=20B")
         done = command(*asked, "-o", "plan.csv")
         assert done.returncode == 0, done.stderr
         assert "3 runs for 5 coefficients" in done.stderr
@@ -497,7 +488,7 @@ class TestCommands:
         [
             (("allocate", "FIT", "--flops", "1e3"), "below the smallest run"),
             (("allocate", "FIT", "--loss", "0.5"), "irreducible"),
-            (("allocate", "FIT", "--flops", "1e22", "--loss", "2"), "two wishes"),
+            (("allocate", "FIT", "--flops", "1e22", "--loss", "2"), "one or the other"),
             (("allocate", "FIT", "--flops", "1e22", "--hours", "3"), "two budgets"),
             (("allocate", "FIT", "--hours", "3"), "needs a machine"),
             (("allocate", "FIT", "--money", "3", "--hardware", "h100-sxm"), "needs a price"),
@@ -529,21 +520,21 @@ class TestOptima:
         ("cost", "unique"), [("6*N*D", None), (SERVING, None), ("6*N*D", 5e9)], ids=["plain", "serving", "repeats"]
     )
     def test_derivatives(self, surface, cost, unique):
-        task = make_task(surface, cost, unique=unique)
+        task = allocation_problem(surface, cost, unique=unique)
         budget, size = float(np.log(1e22)), len(task.theta)
         best = task.frontier.best(task.theta[None, :], np.array([budget]))[0]
-        _, slopes = Optima(task.frontier, budget, best, task.places, (0, 1)).evaluate(task.theta[None, :])
-        for place in range(size):
-            step = 1e-4 * np.eye(size)[place]
+        _, slopes = Optima(task.frontier, budget, best, task.indices, (0, 1)).evaluate(task.theta[None, :])
+        for index in range(size):
+            step = 1e-4 * np.eye(size)[index]
             ends = [task.frontier.best((task.theta + side * step)[None, :], np.array([budget]))[0] for side in (1, -1)]
-            assert slopes[place, 0] == pytest.approx((ends[0] - ends[1]) / 2e-4, rel=1e-3, abs=1e-6)
+            assert slopes[index, 0] == pytest.approx((ends[0] - ends[1]) / 2e-4, rel=1e-3, abs=1e-6)
 
     def test_the_usable_size_of_one_exponent_is_the_published_one(self):
         """U (A / B)^(1 / alpha), arXiv:2305.16264, and with it the whole law of the book."""
         runs = isoflop(noise=0.002)
         loss = 1.7 + 480 / runs["params"] ** 0.35 + 900 / runs["tokens"] ** 0.35
         fit = rung.fit(runs.with_columns(loss=loss), "E + A / N^alpha + B / D^alpha", draws=0)
-        task = make_task(fit, unique=1e9)
+        task = allocation_problem(fit, unique=1e9)
         v = fit.values
         usable = task.frontier.repeats.size
         assert np.exp(usable.log_size) == pytest.approx(1e9 * (v["A"] / v["B"]) ** (1 / v["alpha"]), rel=1e-9)
@@ -563,59 +554,62 @@ class TestOptima:
         assert np.log(high / low) > 0.2 * np.log(free_high / free_low)
 
 
-class TestBuying:
+class TestGreedyDesign:
     """Against the covariance that all rows together leave, inverted whole."""
 
     noise = 0.04
 
-    def belief(self, count=6, straying=0.0, aim=-np.inf, noise=noise):
+    def predictive(self, count=6, discrepancy=0.0, target=-np.inf, noise=noise):
         rng = np.random.default_rng(0)
         root = rng.standard_normal((3, 3))
         slopes = np.column_stack([np.random.default_rng(1).standard_normal((3, count)), [1.0, 0.5, -0.3]])
         sizes = np.linspace(-3, 2, count)
-        return linear_belief(
+        return predictive_of_estimate(
             np.zeros(count + 1),
             slopes,
             root @ root.T,
-            noise,
-            Straying(variance=straying, largest=0.0, sizes=sizes, aims=np.array([aim])),
+            noise=noise,
+            degrees=10,
+            scale_discrepancy=ScaleDiscrepancy(
+                variance=discrepancy, largest=0.0, candidates=sizes, targets=np.array([target])
+            ),
         )
 
-    def left(self, belief, chosen):
-        """Variance of the aim after some runs."""
-        covariance = belief.root_RX.T @ belief.root_RX
+    def left(self, predictive, chosen):
+        """Variance of the target after some runs."""
+        covariance = predictive.prior_RX.T @ predictive.prior_RX
         S = covariance[np.ix_(chosen, chosen)] + self.noise * np.eye(len(chosen))
         moved = covariance[-1, chosen]
         return covariance[-1, -1] - moved @ np.linalg.solve(S, moved)
 
     def test_what_is_left_is_what_all_rows_together_leave(self):
-        belief = self.belief()
-        plan = buy([belief], np.ones(6), 10.0, 0.0, 4)
-        assert plan.known[1] == pytest.approx(self.left(belief, plan.chosen), rel=1e-9)
-        assert len(plan.chosen) == 4
+        predictive = self.predictive()
+        plan = greedy_design([predictive], np.ones(6), 10.0, 0.0, 4)
+        assert plan.coefficients[1] == pytest.approx(self.left(predictive, plan.selected), rel=1e-9)
+        assert len(plan.selected) == 4
 
     def test_the_first_run_is_the_best_single_one(self):
-        belief = self.belief()
-        assert buy([belief], np.ones(6), 10.0, 0.0, 1).chosen[0] == np.argmin(
-            [self.left(belief, [at]) for at in range(6)]
+        predictive = self.predictive()
+        assert greedy_design([predictive], np.ones(6), 10.0, 0.0, 1).selected[0] == np.argmin(
+            [self.left(predictive, [at]) for at in range(6)]
         )
 
     def test_a_larger_run_shortens_the_way(self):
-        belief = self.belief(straying=50.0, aim=10.0)
-        plan = buy([belief], np.ones(6), 1.0, 0.0, 1)
-        assert plan.chosen[0] == np.argmax(belief.straying.sizes)
-        assert plan.stray[0] - plan.stray[1] == pytest.approx(50.0 * 2.0)
+        predictive = self.predictive(discrepancy=50.0, target=10.0)
+        plan = greedy_design([predictive], np.ones(6), 1.0, 0.0, 1)
+        assert plan.selected[0] == np.argmax(predictive.scale_discrepancy.candidates)
+        assert plan.discrepancy[0] - plan.discrepancy[1] == pytest.approx(50.0 * 2.0)
 
     def test_the_budget_is_kept(self):
-        prices = np.array([3.0, 2.0, 2.0, 5.0, 1.0, 1.0])
-        plan = buy([self.belief()], prices, 4.0, 0.5, 10)
-        assert prices[plan.chosen].sum() <= 4
+        costs = np.array([3.0, 2.0, 2.0, 5.0, 1.0, 1.0])
+        plan = greedy_design([self.predictive()], costs, 4.0, 0.5, 10)
+        assert costs[plan.selected].sum() <= 4
 
     def test_what_several_losses_of_a_run_tell_adds_up(self):
         """A quantity that is measured without noise decides, beside one that says nothing."""
-        alone = buy([self.belief()], np.ones(6), 10.0, 0.0, 3)
-        beside = buy([self.belief(noise=1e9), self.belief()], np.ones(6), 10.0, 0.0, 3)
-        assert list(beside.chosen) == list(alone.chosen)
+        alone = greedy_design([self.predictive()], np.ones(6), 10.0, 0.0, 3)
+        beside = greedy_design([self.predictive(noise=1e9), self.predictive()], np.ones(6), 10.0, 0.0, 3)
+        assert list(beside.selected) == list(alone.selected)
 
     def test_from_the_book_an_interval_is_as_wide_as_is_assumed(self):
         """Exponents and the floor known to a fifth, the rest to a factor of e, one standard deviation each."""

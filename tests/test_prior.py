@@ -6,7 +6,7 @@ import pytest
 
 import rung
 from rung.errors import FitError
-from rung.fit import reopen
+from rung.fitting import reopen
 from test_backtest import isoflop
 
 LAW = "E + A / N^alpha + B / D^beta"
@@ -82,7 +82,7 @@ def test_a_kept_fit_forecasts_as_before(tmp_path):
 
 def test_what_a_forecast_owes_to_it_is_said():
     fit = rung.fit(isoflop(), LAW, prior={"alpha": "0.34+-0.01"}, draws=0)
-    said = next(caution.text for caution in fit.cautions if caution.code == "prior")
+    said = next(finding.text for finding in fit.warnings if finding.code == "prior")
     assert "alpha has a prior from the command, 0.34000 +- 0.0100" in said
     assert "the law at 10 times the largest run moves by -" in said
 
@@ -93,7 +93,7 @@ def test_what_a_forecast_owes_to_it_is_said():
         ({"gamma": "1+-0.1"}, {}, "no free coefficient of that name"),
         ({"alpha": "0.3+-0"}, {}, "must be positive"),
         ({"alpha": "x+-1"}, {}, "is not a number"),
-        ({"alpha": "nowhere"}, {}, "--prior alpha=nowhere"),
+        ({"alpha": "nowhere"}, {}, "no law of the book and no file has that name"),
         ({"alpha": "-1+-0.1"}, {}, "outside the range"),
         ({"alpha": "0.3+-0.1"}, {"interval": "bootstrap"}, "know nothing of a prior"),
         ({"alpha": "0.3+-0.1"}, {"fix": {"alpha": 0.3}}, "no free coefficient"),

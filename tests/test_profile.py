@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import rung
-from rung.fit import reopen
-from rung.fit.noise import nearness
-from rung.fit.student import student_quantile
+from rung.fitting import reopen
+from rung.fitting.uncertainty.distributions import student_quantile
+from rung.fitting.uncertainty.residual_noise import nearness
 from test_backtest import isoflop
 
 
@@ -18,8 +18,8 @@ def test_an_end_is_where_the_objective_has_risen_by_the_squared_quantile(name, e
     profiler = reopen(fit)
     unit = np.eye(5)[list(fit.coefficients).index(name)]
     held = rung.fit(runs, fix={name: getattr(fit.coefficients[name], end)}, draws=0)
-    rise = 2 * (held.objective_value - fit.objective_value) / profiler.shape.scale_of(unit)
-    assert np.sqrt(rise) == pytest.approx(student_quantile(0.95, profiler.shape.degrees), rel=0.03)
+    rise = 2 * (held.objective_value - fit.objective_value) / profiler.curvature.scale_of(unit)
+    assert np.sqrt(rise) == pytest.approx(student_quantile(0.95, profiler.curvature.degrees), rel=0.03)
 
 
 def test_noise_is_that_of_the_largest_scale():

@@ -10,8 +10,8 @@ import pytest
 import rung
 from rung.errors import ReportError
 from rung.files import require_writable, write_all, write_text
-from rung.forecast import compare_held_out, split
-from rung.report.scene import Scene
+from rung.forecasting import compare_held_out, split
+from rung.report.figure_data import Scene
 from test_fit import noisy
 
 

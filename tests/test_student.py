@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import betainc, fdtrc, stdtrit
 
-from rung.fit.student import beta_share, f_chance, student_quantile, student_quantiles
+from rung.fitting.uncertainty.distributions import beta_share, f_sf, student_quantile, student_quantiles
 
 
 def test_the_incomplete_beta_function():
@@ -27,4 +27,4 @@ def test_quantiles_of_t(degrees):
 @pytest.mark.parametrize(("first", "second"), [(1, 5), (6, 50), (3, 400)])
 def test_the_tail_of_f(first, second):
     for value in (0.0, 0.3, 1.0, 4.0, 20.0):
-        assert f_chance(first, second, value) == pytest.approx(fdtrc(first, second, value), abs=1e-12)
+        assert f_sf(first, second, value) == pytest.approx(fdtrc(first, second, value), abs=1e-12)

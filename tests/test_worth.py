@@ -9,9 +9,9 @@ import pytest
 
 import rung
 from rung.errors import WorthError
-from rung.plan import best_sizes
+from rung.planning.allocation.allocate import best_sizes
 from rung.worth import compare, density, density_trend, experts_needed, treatment_lift
-from rung.worth.lift import _Shift
+from rung.worth.score_shift import _Shift
 from test_backtest import isoflop
 
 
@@ -155,7 +155,7 @@ class TestCompare:
 
     def test_units_that_differ(self):
         said = compared(ladder(), ladder(1).with_columns(params=pl.col("params") / 1e6))
-        assert "do not overlap" in said.cautions[0].text
+        assert "do not overlap" in said.warnings[0].text
 
     @pytest.mark.slow
     def test_the_interval_holds_the_multiplier(self):
@@ -284,13 +284,13 @@ class TestLift:
     def test_a_rise_is_a_size(self):
         rng = np.random.default_rng(0)
         params = np.repeat(np.geomspace(1e8, 1e10, 5), 2)
-        place = np.log10(params / 1e9)
+        index = np.log10(params / 1e9)
 
         def curve(rise, slope, fall):
             return pl.DataFrame(
                 {
                     "params": params,
-                    "skill": 20 + rise + slope * place + 0.2 * rng.standard_normal(10),
+                    "skill": 20 + rise + slope * index + 0.2 * rng.standard_normal(10),
                     "other": 40 - fall + 0.2 * rng.standard_normal(10),
                 }
             )
@@ -307,10 +307,10 @@ class TestLift:
         shift = _Shift(np.array([1.0, -1.0, 0.0]), 2)
         point = np.array([[0.9, 0.2, 0.35]])
         _, slopes = shift.evaluate(point)
-        for place in range(3):
-            step = 1e-6 * np.eye(3)[[place]]
+        for index in range(3):
+            step = 1e-6 * np.eye(3)[[index]]
             moved = (shift.evaluate(point + step)[0] - shift.evaluate(point - step)[0]) / 2e-6
-            assert slopes[place, 0, 0] == pytest.approx(moved[0, 0], rel=1e-6, abs=1e-9)
+            assert slopes[index, 0, 0] == pytest.approx(moved[0, 0], rel=1e-6, abs=1e-9)
 
     def test_too_few_sizes(self):
         curve = pl.DataFrame({"params": [1e8, 1e9], "skill": [1.0, 2.0]})
@@ -336,7 +336,7 @@ class TestCommands:
     def test_density_of_a_table_with_its_trend(self, command, reference, tmp_path):
         reference.write(tmp_path / "fit.json")
         rng = np.random.default_rng(0)
-        dates = [date(2024, 1, 1) + timedelta(days=60 * place) for place in range(9)]
+        dates = [date(2024, 1, 1) + timedelta(days=60 * index) for index in range(9)]
         dense = np.exp(0.004 * 60 * np.arange(9) - np.abs(0.2 * rng.standard_normal(9)))
         loss = [rung.forecast(reference, N=1e9 * rho, D=2e10).value for rho in dense]
         models = pl.DataFrame(

@@ -1,18 +1,59 @@
-"""What Rung raises and what it cautions of: each message says what is wrong, where, and what to do."""
+"""What Rung raises: each message says what is wrong, where, and what to do.
 
-from dataclasses import dataclass
+Messages are written once, with the options of the command line. Python reads them in its own words: `str(error)` turns
+`--fix E=1.69` into `fix={"E": 1.69}`, and `error.text` keeps them as the command prints them.
+"""
+
+import re
+from collections.abc import Callable
+
+_NAME_VALUE = r"([\w\[\],./-]+)=([^\s,;:.)]+(?:\.\w[^\s,;:.)]*)?)"
 
 
-@dataclass(frozen=True, slots=True)
-class Caution:
-    """Something a user should know about a result, with a stable code for programs."""
+def _mapping(argument: str) -> Callable[[re.Match[str]], str]:
+    return lambda match: f'{argument}={{"{match[1]}": "{match[2]}"}}'
 
-    code: str
-    text: str
+
+_IN_PYTHON: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = tuple(
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        (rf"--map {_NAME_VALUE}", _mapping("mapping")),
+        (rf"--map '{_NAME_VALUE}'", _mapping("mapping")),
+        (rf"--fix {_NAME_VALUE}", lambda match: f'fix={{"{match[1]}": {match[2]}}}'),
+        (rf"--(borrow|prior) {_NAME_VALUE}", lambda match: f'{match[1]}={{"{match[2]}": "{match[3]}"}}'),
+        (r"--where (\"[^\"]*\"|'[^']*')", r".where(\1)"),
+        (r"--drop-tokens auto", "drop_start(runs)"),
+        (r"--(last|drop-duplicates|drop-nonfinite|where|drop-tokens)\b", lambda m: f".{m[1].replace('-', '_')}()"),
+        (r"rung fit RUNS -o ([\w.<>-]+)", r'rung.fit(runs).write("\1")'),
+        (r"rung select RUNS -o ([\w.<>-]+)", r'rung.select(runs).write("\1")'),
+        (r"\brung laws\b", "rung.law_book()"),
+        (r"\brung (fit|select|backtest|allocate|forecast|compare|density|tune|cost)\b", r"rung.\1"),
+        (r"\brung next\b", "rung.next_runs"),
+        (r"--([a-z][a-z-]*)\b", lambda match: match[1].replace("-", "_")),
+    )
+)
+
+
+def in_python(text: str) -> str:
+    """A message of the command line in Python's words."""
+    for pattern, replacement in _IN_PYTHON:
+        text = pattern.sub(replacement, text)
+    return text
 
 
 class RungError(Exception):
-    """The data or the wish cannot be served; the base of every error below."""
+    """The data or the request cannot be served; the base of every error below.
+
+    Attributes:
+        text: The message in the words of the command line; `str` gives it in Python's.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        return in_python(self.text)
 
 
 class FormulaError(RungError):

@@ -20,7 +20,7 @@ def main() -> NoReturn:
     except RungError as error:
         if debug:
             raise
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        print(f"{type(error).__name__}: {error.text}", file=sys.stderr)
         status = 1
     except KeyboardInterrupt:
         print("interrupted: every file is as it was, or written whole", file=sys.stderr)

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Group, Parameter
 
 from rung.cli.budget import BUDGET, Machines, Spend, cluster_of, describe_price, flops_of
-from rung.cli.selection import ROWS, Measure, Selection, pairs, read_law, read_selected, say
+from rung.cli.table_options import ROWS, LawOptions, TableOptions, pairs, read_law, read_selected, say
 from rung.cli.text import table
 from rung.errors import PlanError
 
 if TYPE_CHECKING:
-    from rung.fit import Fit
-    from rung.plan import Allocation, Approaches, Price
+    from rung.fitting import Fit
+    from rung.planning.allocation import Allocation, Approaches
+    from rung.planning.cost import Price
     from rung.runs import Runs
 
 LIMITS = Group("Limits", sort_key=1)
@@ -38,8 +39,8 @@ def allocate(
     bytes_per_param: Annotated[float, Parameter(group=LIMITS)] = 16.0,
     machines: Machines = Machines(),  # noqa: B008  # frozen
     law: Annotated[str, Parameter(group=ROWS)] = "chinchilla",
-    measure: Measure = Measure(),  # noqa: B008  # frozen
-    rows: Selection = Selection(),  # noqa: B008  # frozen
+    measure: LawOptions = LawOptions(),  # noqa: B008  # frozen
+    rows: TableOptions = TableOptions(),  # noqa: B008  # frozen
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Find the size and the data that reach the lowest loss for a budget, or a wished loss at the lowest cost.
@@ -77,8 +78,8 @@ def allocate(
     json
         Print one JSON object instead of text.
     """
-    from rung.plan import allocate as allocate_run
-    from rung.plan import cost as price_of
+    from rung.planning.allocation import allocate as allocate_run
+    from rung.planning.cost import cost as price_of
     from rung.units import parse_number
 
     budget = flops_of(machines, spend, flops=flops)
@@ -98,11 +99,11 @@ def allocate(
         runs, fit = _fitted(source, law, measure, rows)
         _tell_approaches(runs, fit, budget, json=json)
         return
-    if (law, measure, rows) != ("chinchilla", Measure(), Selection()):
+    if (law, measure, rows) != ("chinchilla", LawOptions(), TableOptions()):
         raise PlanError(
             f"{source} is fitted already: laws, columns and rows are chosen where the fit is made, with rung fit."
         )
-    from rung.fit import read_fit
+    from rung.fitting import read_fit
 
     fit = read_fit(source)
     given = {name: text if name in fit.groups else parse_number(text) for name, text in pairs(inputs, "input").items()}
@@ -131,7 +132,7 @@ def allocate(
         print(json_module.dumps(content, allow_nan=False))
     else:
         print(describe(answer, fit, price))
-    say(*(f"warning: {caution.text}" for caution in answer.cautions))
+    say(*(f"warning: {finding.text}" for finding in answer.warnings))
 
 
 def describe(answer: Allocation, fit: Fit, price: Price | None) -> str:
@@ -141,8 +142,8 @@ def describe(answer: Allocation, fit: Fit, price: Price | None) -> str:
     percent = f"{100 * fit.level:g} %"
     asked = (
         f"{format_count(answer.budget)} by {answer.cost}"
-        if answer.wish is None
-        else f"{fit.target} {format_value(answer.wish)}, lowest cost by {answer.cost}"
+        if answer.target_loss is None
+        else f"{fit.target} {format_value(answer.target_loss)}, lowest cost by {answer.cost}"
     )
     given = ", ".join(
         f"{name} {value if isinstance(value, str) else format_count(value)}" for name, value in answer.given.items()
@@ -187,8 +188,8 @@ def describe(answer: Allocation, fit: Fit, price: Price | None) -> str:
     return "\n".join(lines)
 
 
-def _fitted(path: str, law: str, measure: Measure, selection: Selection) -> tuple[Runs, Fit]:
-    from rung.fit import fit
+def _fitted(path: str, law: str, measure: LawOptions, selection: TableOptions) -> tuple[Runs, Fit]:
+    from rung.fitting import fit
 
     wish = read_law(law, read_selected(path, selection), selection, measure)
     found = fit(
@@ -204,11 +205,11 @@ def _fitted(path: str, law: str, measure: Measure, selection: Selection) -> tupl
 
 
 def _tell_approaches(runs: Runs, fit: Fit, flops: float, *, json: bool) -> None:
-    from rung.plan import compare_approaches
+    from rung.planning.allocation import compare_approaches
 
     found = compare_approaches(runs, fit, flops)
     print(json_module.dumps(found.to_dict(), allow_nan=False) if json else describe_approaches(found, fit))
-    say(*(f"warning: {caution.text}" for caution in fit.cautions))
+    say(*(f"warning: {finding.text}" for finding in fit.warnings))
 
 
 def describe_approaches(found: Approaches, fit: Fit) -> str:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
 
-from rung.cli.selection import LAW, Measure, Selection, pairs, read_law, read_selected, say, unused_maps
+from rung.cli.table_options import LAW, LawOptions, TableOptions, pairs, read_law, read_selected, say, unused_maps
 from rung.cli.text import table
 
 if TYPE_CHECKING:
-    from rung.fit import Backtest
+    from rung.fitting.backtest import Backtest
 
 RESULT = Group("Result", sort_key=2)
 
@@ -22,9 +22,9 @@ def backtest(
     *,
     law: Annotated[str, Parameter(group=LAW)] = "chinchilla",
     fix: Annotated[tuple[str, ...], Parameter(group=LAW, negative="", consume_multiple=False)] = (),
-    measure: Measure = Measure(),  # noqa: B008  # frozen
-    selection: Selection = Selection(),  # noqa: B008  # frozen
-    by: Annotated[str | None, Parameter(group=RESULT)] = None,
+    measure: LawOptions = LawOptions(),  # noqa: B008  # frozen
+    selection: TableOptions = TableOptions(),  # noqa: B008  # frozen
+    along: Annotated[str | None, Parameter(name=["--along", "--by"], group=RESULT)] = None,
     cuts: Annotated[int, Parameter(group=RESULT)] = 6,
     level: Annotated[float, Parameter(group=RESULT)] = 0.9,
     seed: Annotated[int, Parameter(group=RESULT)] = 0,
@@ -40,7 +40,7 @@ def backtest(
         A law of the book (rung laws), or a formula. Chinchilla's by default.
     fix
         Hold a coefficient at a value: E=1.69. Repeatable.
-    by
+    along
         Cut along this symbol or column: flops by default, else the law's first variable.
     cuts
         How many cuts at most; 6 by default.
@@ -51,7 +51,7 @@ def backtest(
     json
         Print one JSON object instead of a table.
     """
-    from rung.fit import backtest as backtest_law
+    from rung.fitting.backtest import backtest as backtest_law
     from rung.units import parse_number
 
     table_of_runs = read_selected(runs, selection)
@@ -59,7 +59,7 @@ def backtest(
     found = backtest_law(
         chosen.runs,
         chosen.law,
-        by=by,
+        along=along,
         cuts=cuts,
         objective=chosen.objective,
         delta=measure.delta,
@@ -70,7 +70,7 @@ def backtest(
         seed=seed,
     )
     print(json_module.dumps(found.to_dict(), allow_nan=False) if json else describe(found))
-    say(*unused_maps(selection, [*chosen.used, *([by] if by else [])]))
+    say(*unused_maps(selection, [*chosen.used, *([along] if along else [])]))
 
 
 def describe(found: Backtest) -> str:
@@ -79,7 +79,7 @@ def describe(found: Backtest) -> str:
 
     rows = [
         [
-            f"{found.by} up to {format_count(cut.at)}",
+            f"{found.along} up to {format_count(cut.at)}",
             str(cut.rows),
             str(cut.scored),
             f"{cut.factor:.3g}x",
@@ -93,7 +93,7 @@ def describe(found: Backtest) -> str:
     ]
     header = ["fitted on", "rows", "scored", "farthest", "bias", "error", "inside", "repeat largest", "straight line"]
     skipped = [
-        f"no fit with {found.by} up to {format_count(at)}: the law could not be fitted there, or leaves nothing to score"
+        f"no fit with {found.along} up to {format_count(at)}: the law could not be fitted there, or leaves nothing to score"
         for at in found.skipped
     ]
     return "\n".join([table(header, rows), *skipped, "", summary(found)])
@@ -105,7 +105,7 @@ def summary(found: Backtest) -> str:
 
     inside = "" if found.inside is None else f", {100 * found.inside:.0f} % inside the {100 * found.level:g} % interval"
     return (
-        f"backtest   {len(found.cuts)} cut{'s' if len(found.cuts) > 1 else ''} along {found.by}: error "
+        f"backtest   {len(found.cuts)} cut{'s' if len(found.cuts) > 1 else ''} along {found.along}: error "
         f"{format_percent(found.error)}, bias {format_percent(found.bias, signed=True)}{inside}; repeating the largest run "
         f"{format_percent(found.last_error)}, a straight line {format_percent(found.line_error)}"
     )

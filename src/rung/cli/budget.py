@@ -10,7 +10,7 @@ from cyclopts import Group, Parameter
 from rung.errors import PlanError
 
 if TYPE_CHECKING:
-    from rung.plan import Cluster, Price
+    from rung.planning.cost import Cluster, Price
 
 BUDGET = Group("Budget and cost", sort_key=0)
 MACHINES = Group("Machines", sort_key=3)
@@ -50,7 +50,7 @@ class Machines:
 
 def cluster_of(machines: Machines) -> Cluster | None:
     """The machines that were named, if any were."""
-    from rung.plan import Cluster, accelerator_named
+    from rung.planning.cost import Cluster, accelerator_named
 
     if machines.hardware is None:
         if machines != Machines():

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from rung.cli.selection import Selection as Rows
-from rung.cli.selection import read_selected, say
+from rung.cli.table_options import TableOptions as Rows
+from rung.cli.table_options import read_selected, say
 from rung.cli.text import table
 from rung.errors import WorthError
 
@@ -92,7 +92,7 @@ def compare(
         seed=seed,
     )
     print(json_module.dumps(found.to_dict(), allow_nan=False) if json else describe(found))
-    say(*(f"warning: {caution.text}" for caution in found.cautions))
+    say(*(f"warning: {finding.text}" for finding in found.warnings))
 
 
 def _stems(control: str, treated: str) -> tuple[str, str]:

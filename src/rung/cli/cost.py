@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from rung.cli.budget import Machines, cluster_of, describe_price
-from rung.cli.selection import pairs
+from rung.cli.table_options import pairs
 from rung.cli.text import table
 from rung.errors import PlanError
 
@@ -36,9 +36,8 @@ def cost(
     json
         Print one JSON object instead of text.
     """
-    from rung.plan import Cluster, Price, hardware
-    from rung.plan import cost as price_of
-    from rung.plan.formula import evaluate_cost
+    from rung.planning.cost import Cluster, Price, evaluate_cost, hardware
+    from rung.planning.cost import cost as price_of
     from rung.units import format_count, format_value, parse_number
 
     if machines.hardware in {None, "list"}:

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from rung.cli.selection import Selection as Rows
-from rung.cli.selection import pairs, read_selected, say
+from rung.cli.table_options import TableOptions as Rows
+from rung.cli.table_options import pairs, read_selected, say
 from rung.cli.text import table
 from rung.errors import RungError, WorthError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from rung.fit import Fit
-    from rung.laws.tree import Array
+    from rung.arrays import Array
+    from rung.fitting import Fit
     from rung.runs import Runs
     from rung.worth import Density, Trend
 
@@ -69,7 +69,7 @@ def density(
     json
         Print one JSON object instead of text.
     """
-    from rung.fit import read_fit
+    from rung.fitting import read_fit
     from rung.units import parse_number
 
     fit = read_fit(reference)
@@ -87,7 +87,7 @@ def density(
             raise WorthError("--trend needs a table of models with dates.")
         found = _one(fit, scores, at, inputs)
         print(json_module.dumps(found.to_dict(), allow_nan=False) if json else describe(found, fit))
-        say(*(f"warning: {caution.text}" for caution in found.cautions))
+        say(*(f"warning: {finding.text}" for finding in found.warnings))
         return
     _table(fit, scores, at, read_selected(source, rows), trend=trend, date=date, level=level, json=json)
 
@@ -130,7 +130,7 @@ def _table(
             print(_describe_trend(followed, level))
     say(*(f"warning: {label}: {one}" for label, one in found.items() if isinstance(one, str)))
     far = sum(
-        any(caution.code == "far_extrapolation" for caution in one.cautions)
+        any(finding.code == "far_extrapolation" for finding in one.warnings)
         for one in found.values()
         if not isinstance(one, str)
     )
@@ -166,7 +166,7 @@ def _each(fit: Fit, scores: Fit | None, at: float | None, runs: Runs) -> dict[st
         try:
             found[key] = density_of(fit, score_fit=scores, reference_tokens=at, **known)
         except RungError as error:
-            found[key] = str(error)
+            found[key] = error.text
     return found
 
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Group, Parameter
 
 from rung.cli.backtest import summary
-from rung.cli.selection import LAW, Measure, Selection, pairs, read_law, read_selected, say, unused_maps
+from rung.cli.table_options import LAW, LawOptions, TableOptions, pairs, read_law, read_selected, say, unused_maps
 from rung.cli.text import table
 from rung.errors import ReportError
 
 if TYPE_CHECKING:
-    from rung.fit import Fit
-    from rung.forecast import HeldOut
+    from rung.fitting import Fit
+    from rung.forecasting import HeldOut
     from rung.runs import Runs
 
 RESULT = Group("Result", sort_key=2)
@@ -29,8 +29,8 @@ def fit(
     fix: Annotated[tuple[str, ...], Parameter(group=LAW, negative="", consume_multiple=False)] = (),
     borrow: Annotated[tuple[str, ...], Parameter(group=LAW, negative="", consume_multiple=False)] = (),
     prior: Annotated[tuple[str, ...], Parameter(group=LAW, negative="", consume_multiple=False)] = (),
-    measure: Measure = Measure(),  # noqa: B008  # frozen
-    selection: Selection = Selection(),  # noqa: B008  # frozen
+    measure: LawOptions = LawOptions(),  # noqa: B008  # frozen
+    selection: TableOptions = TableOptions(),  # noqa: B008  # frozen
     hold_out: Annotated[str | None, Parameter(group=RESULT)] = None,
     level: Annotated[float, Parameter(group=RESULT)] = 0.9,
     interval: Annotated[str | None, Parameter(group=RESULT)] = None,
@@ -75,8 +75,8 @@ def fit(
         Print one JSON object instead of tables.
     """
     from rung.files import require_writable, write_all
-    from rung.fit import fit as fit_law
-    from rung.forecast import compare_held_out, split
+    from rung.fitting import fit as fit_law
+    from rung.forecasting import compare_held_out, split
     from rung.units import parse_number
 
     kinds = _kinds(output, figure)
@@ -105,7 +105,7 @@ def fit(
     comparison = compare_held_out(result, held) if held is not None else None
     write_all({path: _content(kind, result, fitted_on, comparison) for path, kind in kinds.items()})
     print(_json(result, comparison) if json else describe(result, fitted_on, comparison))
-    say(*(f"warning: {caution.text}" for caution in result.cautions), *unused_maps(selection, chosen.used, hold_out))
+    say(*(f"warning: {finding.text}" for finding in result.warnings), *unused_maps(selection, chosen.used, hold_out))
 
 
 def _sources(texts: Sequence[str], option: str) -> dict[str, str]:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from rung.cli.selection import pairs, say
+from rung.cli.table_options import pairs, say
 from rung.cli.text import table
 from rung.errors import ForecastError, ReportError
 
 if TYPE_CHECKING:
-    from rung.fit import Fit
-    from rung.forecast import Forecast
+    from rung.fitting import Fit
+    from rung.forecasting import Forecast
 
 _LARGEST_GRID = 100_000
 
@@ -46,9 +46,9 @@ def forecast(
         Print one JSON object instead of text.
     """
     from rung.files import require_writable
-    from rung.fit import holds_selection, read_fit
-    from rung.forecast import forecast as forecast_run
-    from rung.forecast import invert
+    from rung.fitting import holds_selection, read_fit
+    from rung.forecasting import forecast as forecast_run
+    from rung.forecasting import invert
 
     if output:
         if not output.lower().endswith(".csv"):
@@ -76,12 +76,12 @@ def forecast(
     else:
         answer = forecast_run(fitted, **given)
     print(json_module.dumps(answer.to_dict(), allow_nan=False) if json else describe(answer, fitted))
-    say(*(f"warning: {caution.text}" for caution in answer.cautions))
+    say(*(f"warning: {finding.text}" for finding in answer.warnings))
 
 
 def _combined(path: str, inputs: tuple[str, ...], *, json: bool, grid: bool, wish: bool) -> None:
-    from rung.fit import read_selection
-    from rung.forecast import forecast_selection
+    from rung.fitting import read_selection
+    from rung.forecasting import forecast_selection
 
     if grid or wish:
         raise ForecastError(
@@ -93,11 +93,11 @@ def _combined(path: str, inputs: tuple[str, ...], *, json: bool, grid: bool, wis
         selection, **{name: _value(name, text, first) for name, text in pairs(inputs, "input").items()}
     )
     print(json_module.dumps(answer.to_dict(), allow_nan=False) if json else describe(answer, first))
-    say(*(f"warning: {caution.text}" for caution in answer.cautions))
+    say(*(f"warning: {finding.text}" for finding in answer.warnings))
 
 
 def _value(name: str, text: str, fitted: Fit) -> Any:
-    from rung.forecast import is_variable
+    from rung.forecasting import is_variable
     from rung.units import parse_number
 
     if not is_variable(fitted, name):
@@ -119,8 +119,8 @@ def _value(name: str, text: str, fitted: Fit) -> Any:
 
 def _grid(fitted: Fit, given: dict[str, Any], output: str | None, *, json: bool) -> None:
     from rung.files import write_text
-    from rung.forecast import forecast as forecast_run
-    from rung.forecast import forecast_grid
+    from rung.forecasting import forecast as forecast_run
+    from rung.forecasting import forecast_grid
 
     grid = forecast_grid(fitted, **given)
     inputs = grid.columns[: grid.columns.index("value")]
@@ -135,7 +135,7 @@ def _grid(fitted: Fit, given: dict[str, Any], output: str | None, *, json: bool)
     elif not output:
         print(grid.write_csv(), end="")
     farthest = grid["extrapolation_factor"].arg_max()
-    say(*(f"warning: {caution.text}" for caution in alone(farthest or 0).cautions))
+    say(*(f"warning: {finding.text}" for finding in alone(farthest or 0).warnings))
 
 
 def describe(answer: Forecast, fitted: Fit) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from rung.cli.selection import say
+from rung.cli.table_options import say
 from rung.cli.text import table
 
 
@@ -43,13 +43,13 @@ def import_(
     json
         Print the table as JSON instead of text.
     """
-    from rung.cli.frames import require_table, write_frame
-    from rung.runs.sources import Wishes, import_runs
+    from rung.cli.table_file import require_table, write_frame
+    from rung.runs.sources import ColumnOverrides, import_runs
     from rung.units import format_count, format_value
 
     require_table(output)
-    wishes = Wishes(loss=loss, params=params, tokens=tokens, checkpoints=checkpoints)
-    found = import_runs(source, experiment=experiment, wishes=wishes)
+    overrides = ColumnOverrides(loss=loss, params=params, tokens=tokens, checkpoints=checkpoints)
+    found = import_runs(source, experiment=experiment, overrides=overrides)
     if output:
         write_frame(found.frame, output)
     if json:
@@ -70,4 +70,4 @@ def import_(
         wide = max(len(name) for name in found.mapping)
         for column, rule in found.mapping.items():
             print(f"{column:{wide}}  {rule}")
-    say(*(f"warning: {caution.text}" for caution in found.cautions))
+    say(*(f"warning: {finding.text}" for finding in found.warnings))

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from rung.cli.budget import Machines, cluster_of
-from rung.cli.frames import require_table, write_frame
-from rung.cli.selection import say
+from rung.cli.table_file import require_table, write_frame
+from rung.cli.table_options import say
 from rung.cli.text import table as text_table
 from rung.errors import LadderError
 
 if TYPE_CHECKING:
-    from rung.ladder import Launch, RunFolder, Rung, Standing
+    from rung.ladder import Rung
+    from rung.ladder.execution import Launch, RunStatus
+    from rung.ladder.training import RunFolder
 
 app = App(
     name="ladder",
@@ -55,13 +57,13 @@ def check(
         Print one JSON object instead of text.
     """
     from rung.ladder import read_ladder
-    from rung.ladder.estimate import state_bytes
+    from rung.ladder.training import state_bytes
 
     read = read_ladder(ladder)
     cluster = cluster_of(machines)
     taken: list[float | None]
     with _kept(read) as keep:
-        cautions = _corpus_cautions(read, keep)
+        warnings = _corpus_findings(read, keep)
         if cluster:
             taken = [rung.flops_exact / cluster.flops_per_hour * 3600 / cluster.count for rung in read.rungs]
         else:
@@ -82,10 +84,10 @@ def check(
         for rung, seconds in zip(read.rungs, taken, strict=True)
     ]
     if json:
-        print(json_module.dumps({"output": str(read.output), "runs": rows, "warnings": cautions}, allow_nan=False))
+        print(json_module.dumps({"output": str(read.output), "runs": rows, "warnings": warnings}, allow_nan=False))
     else:
         print(_checked(rows, read.rungs[0].convention, read.launch.workers))
-    say(*(f"warning: {caution}" for caution in cautions))
+    say(*(f"warning: {finding}" for finding in warnings))
 
 
 def _checked(rows: list[dict[str, Any]], convention: str, workers: int) -> str:
@@ -143,24 +145,24 @@ def _kept(ladder: Any) -> Iterator[Path]:
     """Where corpora are kept: in the output folder if runs have been begun, else nowhere for long, since a check makes nothing."""
     import tempfile
 
-    from rung.ladder.runner import CORPORA
+    from rung.ladder.execution import CORPORA_FOLDER
 
-    if (ladder.output / CORPORA).is_dir():
-        yield ladder.output / CORPORA
+    if (ladder.output / CORPORA_FOLDER).is_dir():
+        yield ladder.output / CORPORA_FOLDER
         return
     with tempfile.TemporaryDirectory() as place:
         yield Path(place)
 
 
 def _timed(ladder: Any, keep: Path) -> list[float | None]:
-    from rung.ladder.estimate import seconds
+    from rung.ladder.training import seconds
 
     _require_torch()
     found = seconds(ladder.rungs, ladder.launch, keep)
     return list(found) if found else [None] * len(ladder.rungs)
 
 
-def _corpus_cautions(ladder: Any, keep: Path) -> list[str]:
+def _corpus_findings(ladder: Any, keep: Path) -> list[str]:
     """What opening the corpus tells: that it is too small, or that it will be seen more than once."""
     rungs: tuple[Rung, ...] = ladder.rungs
     family = rungs[0].made_family
@@ -212,7 +214,8 @@ def run(
     ladder
         The ladder file.
     """
-    from rung.ladder import prepare, read_ladder
+    from rung.ladder import read_ladder
+    from rung.ladder.execution import prepare
 
     _require_torch()
     require_table(carry.output)
@@ -234,24 +237,23 @@ def resume(
     place
         The folder of runs, or a ladder file.
     """
-    from rung.ladder import folders_of
-    from rung.ladder.runner import carried
+    from rung.ladder.execution import folders_of, launch_record
 
     _require_torch()
     require_table(carry.output)
     folders = folders_of(place)
-    launch, track = carried(folders)
+    launch, track = launch_record(folders)
     _carried_out(folders, carry.over(launch), track, carry, failed_too=True)
 
 
 def _carried_out(folders: list[RunFolder], launch: Launch, track: Any, carry: Carry, *, failed_too: bool) -> None:
     from rung.cli.progress import progress
-    from rung.ladder import carry_out_all, standings
     from rung.ladder import table as table_of
+    from rung.ladder.execution import execute_all, run_statuses
 
     try:
         with progress(folders):
-            stood = carry_out_all(
+            stood = execute_all(
                 folders,
                 launch,
                 track,
@@ -260,7 +262,7 @@ def _carried_out(folders: list[RunFolder], launch: Launch, track: Any, carry: Ca
                 say=lambda text: say(f"warning: {text}"),
             )
     except KeyboardInterrupt:
-        left = [one for one in standings(folders) if one.status != "done"]
+        left = [one for one in run_statuses(folders) if one.status != "done"]
         stopped = [f"{one.run} at step {one.step} of {one.steps}" for one in left if one.step]
         say(
             f"{len(folders) - len(left)} of {len(folders)} runs are done"
@@ -293,12 +295,12 @@ def status(place: Annotated[str, Parameter(name="FOLDER")], /, *, json: Json = F
     json
         Print JSON instead of text: a list of runs.
     """
-    from rung.ladder import folders_of, standings
+    from rung.ladder.execution import folders_of, run_statuses
 
-    _print(list(standings(folders_of(place))), json=json)
+    _print(list(run_statuses(folders_of(place))), json=json)
 
 
-def _print(stood: list[Standing], *, json: bool) -> None:
+def _print(stood: list[RunStatus], *, json: bool) -> None:
     if json:
         print(json_module.dumps([one.to_dict() for one in stood], allow_nan=False))
         return
@@ -331,8 +333,8 @@ def table(
     json
         Print it as JSON instead of text.
     """
-    from rung.ladder import folders_of
     from rung.ladder import table as table_of
+    from rung.ladder.execution import folders_of
     from rung.units import format_count, format_value
 
     require_table(output)
@@ -369,10 +371,10 @@ def families(*, json: Json = False) -> None:
     """
     from dataclasses import MISSING, fields
 
+    from rung.ladder.architectures import FAMILIES
     from rung.ladder.corpora import CORPORA
-    from rung.ladder.families import FAMILIES
 
-    kinds = {name: kind(**defaults) for name, (kind, defaults) in FAMILIES.items()}
+    kinds = {name: entry.spec(**entry.options) for name, entry in FAMILIES.items()}
     suits = {name: kind.data.fget(None) for name, kind in CORPORA.items()}  # the same for every one of a kind
     options = {
         **{name: [one.name for one in fields(kind)] for name, kind in kinds.items()},

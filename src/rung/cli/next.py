@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Group, Parameter
 
 from rung.cli.budget import BUDGET, Machines, Spend, cluster_of, describe_price, flops_of, whole
-from rung.cli.selection import ROWS, Measure, Selection, pairs, read_law, read_selected, say
+from rung.cli.table_options import ROWS, LawOptions, TableOptions, pairs, read_law, read_selected, say
 from rung.cli.text import table
 from rung.errors import LadderError, PlanError, ReportError
 
 if TYPE_CHECKING:
-    from rung.fit import Fit
+    from rung.fitting import Fit
     from rung.laws import Law
-    from rung.plan import NextRuns
+    from rung.planning.experiments import NextRuns
     from rung.runs import Runs
 
 _BUILT_OFF = 0.1
@@ -45,7 +45,7 @@ def next_(
     machines: Machines = Machines(),  # noqa: B008  # frozen
     loss_column: Annotated[str | None, Parameter(group=ROWS)] = None,
     objective: Annotated[str | None, Parameter(group=ROWS)] = None,
-    rows: Selection = Selection(),  # noqa: B008  # frozen
+    rows: TableOptions = TableOptions(),  # noqa: B008  # frozen
     like: str | None = None,
     output: Annotated[str | None, Parameter(name=["-o", "--output"])] = None,
     json: Annotated[bool, Parameter(negative="")] = False,
@@ -91,9 +91,8 @@ def next_(
     """
     from rung.files import require_writable, write_text
     from rung.ladder import head_of
-    from rung.plan import cost as price_of
-    from rung.plan import next_runs
-    from rung.plan.next import HEAD
+    from rung.planning.cost import cost as price_of
+    from rung.planning.experiments import HEAD, next_runs
     from rung.runs import read_runs
     from rung.units import parse_number
 
@@ -112,12 +111,12 @@ def next_(
     if pool and box:
         raise PlanError("--pool and --box are two sets of runs; give one.")
     known, law_taken, column = _known(
-        source, law, Measure(target=loss_column, objective=objective), rows, level, fitted=bool(decide)
+        source, law, LawOptions(target=loss_column, objective=objective), rows, level, fitted=bool(decide)
     )
     found = next_runs(
         known,
         law=law_taken,
-        loss_column=column,
+        target=column,
         budget=allowed,
         targets=[
             {name: parse_number(text) for name, text in pairs(one.split(","), "--target").items()} for one in target
@@ -141,7 +140,7 @@ def next_(
         print(json_module.dumps(found.to_dict() | ({"price": price.to_dict()} if price else {}), allow_nan=False))
     else:
         print("\n".join([describe(found), *(["", *describe_price(price)] if price else [])]))
-    say(*(f"warning: {caution.text}" for caution in found.cautions))
+    say(*(f"warning: {finding.text}" for finding in found.warnings))
 
 
 def _ladder(found: NextRuns, head: str, output: str) -> str:
@@ -157,7 +156,7 @@ def _ladder(found: NextRuns, head: str, output: str) -> str:
         rungs = ladder_of(tomllib.loads(text), output, place.parent / place.stem, place.parent).rungs
     except LadderError as error:
         raise PlanError(
-            f"the plan is not what the ladder's family can train: {error} Choose another --box or --pool."
+            f"the plan is not what the ladder's family can train: {error.text} Choose another --box or --pool."
         ) from None
     for one, rung in zip(found.runs, rungs, strict=True):
         asked = one.inputs.get("params")
@@ -169,15 +168,15 @@ def _ladder(found: NextRuns, head: str, output: str) -> str:
 
 
 def _known(
-    source: str | None, law: str, measure: Measure, selection: Selection, level: float, *, fitted: bool
+    source: str | None, law: str, measure: LawOptions, selection: TableOptions, level: float, *, fitted: bool
 ) -> tuple[Fit | Runs | str, Law | str, str | None]:
     """What is known, the law of a table of runs, and the column that it predicts."""
-    from rung.fit import fit, read_fit
+    from rung.fitting import fit, read_fit
 
     if source is None:
         return law, law, None
     if source.lower().endswith(".json"):
-        if (law, measure, selection) != ("chinchilla", Measure(), Selection()):
+        if (law, measure, selection) != ("chinchilla", LawOptions(), TableOptions()):
             raise PlanError(
                 f"{source} is fitted already: laws, columns and rows are chosen where the fit is made, with rung fit."
             )
@@ -218,7 +217,7 @@ def describe(found: NextRuns) -> str:
         [
             *(format_count(value) for value in one.inputs.values()),
             format_count(one.cost),
-            f"{100 * one.spread_after:.3g} %",
+            f"{100 * one.relative_se_after:.3g} %",
         ]
         for one in found.runs
     ]

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
-    from rung.ladder import RunFolder
+    from rung.ladder.training import RunFolder
 
 _EVERY_S = 0.5
 
@@ -66,10 +66,10 @@ class Bars:
 
     def look(self) -> None:
         """Bring the bars to where the runs' folders say that they are."""
-        from rung.ladder import standings
+        from rung.ladder.execution import run_statuses
 
         done = 0.0
-        for share, standing in zip(self.shares, standings(self.folders), strict=True):
+        for share, standing in zip(self.shares, run_statuses(self.folders), strict=True):
             done += share * (1.0 if standing.status == "done" else standing.step / standing.steps)
             if standing.status == "running":
                 if standing.run not in self.tasks:

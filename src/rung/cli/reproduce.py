@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from rung.cli.selection import say
+from rung.cli.table_options import say
 
 if TYPE_CHECKING:
     from rung.papers import Paper, Reproduction

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
 
-from rung.cli.selection import AUTO, LAW, Measure, read_selected, say
-from rung.cli.selection import Selection as Rows
+from rung.cli.table_options import AUTO, LAW, LawOptions, TableOptions, read_selected, say
 from rung.cli.text import table
 from rung.errors import ReportError, RungError
 
 if TYPE_CHECKING:
-    from rung.fit import Selection
+    from rung.fitting import Selection
 
 RESULT = Group("Result", sort_key=2)
 
@@ -23,9 +22,9 @@ def select(
     /,
     *,
     law: Annotated[tuple[str, ...], Parameter(group=LAW, negative="", consume_multiple=False)] = (),
-    measure: Measure = Measure(),  # noqa: B008  # frozen
-    rows: Rows = Rows(),  # noqa: B008  # frozen
-    by: Annotated[str | None, Parameter(group=RESULT)] = None,
+    measure: LawOptions = LawOptions(),  # noqa: B008  # frozen
+    rows: TableOptions = TableOptions(),  # noqa: B008  # frozen
+    along: Annotated[str | None, Parameter(name=["--along", "--by"], group=RESULT)] = None,
     cuts: Annotated[int, Parameter(group=RESULT)] = 6,
     level: Annotated[float, Parameter(group=RESULT)] = 0.9,
     seed: Annotated[int, Parameter(group=RESULT)] = 0,
@@ -40,7 +39,7 @@ def select(
         A table of runs: CSV, TSV, Parquet or JSONL; - for CSV on standard input.
     law
         A law of the book, or a formula; those that fit the table's columns by default. Repeatable.
-    by
+    along
         Cut along this symbol or column: flops by default, else the laws' first variable.
     cuts
         How many cuts at most; 6 by default.
@@ -54,7 +53,7 @@ def select(
         Print one JSON object instead of a table.
     """
     from rung.files import require_writable, write_text
-    from rung.fit import select as select_laws
+    from rung.fitting import select as select_laws
     from rung.laws import find_law
 
     if output:
@@ -67,7 +66,7 @@ def select(
     found = select_laws(
         table_of_runs,
         [find_law(name, table_of_runs.columns, measure.laws) for name in law],
-        by=by,
+        along=along,
         cuts=cuts,
         objective=measure.objective,
         delta=measure.delta,
@@ -85,7 +84,7 @@ def select(
 
 def describe(found: Selection) -> str:
     """A selection as text for people."""
-    from rung.fit import name_of
+    from rung.fitting import name_of
     from rung.units import format_percent
 
     rows = [
@@ -108,8 +107,8 @@ def describe(found: Selection) -> str:
         lines.append("too few scales for a backtest: ranked by AICc alone, which says nothing about larger scales")
     elif len(tied) > 1:
         lines.append(
-            f"{len(tied)} laws are tied over {found.cuts} cuts along {found.by}; the simplest is {found.chosen}"
+            f"{len(tied)} laws are tied over {found.cuts} cuts along {found.along}; the simplest is {found.chosen}"
         )
     else:
-        lines.append(f"{found.chosen} extrapolates best over {found.cuts} cuts along {found.by}")
+        lines.append(f"{found.chosen} extrapolates best over {found.cuts} cuts along {found.along}")
     return "\n".join(lines)

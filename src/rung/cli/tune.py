@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from rung.cli.selection import Selection as Rows
-from rung.cli.selection import pairs, read_selected, say
+from rung.cli.table_options import TableOptions as Rows
+from rung.cli.table_options import pairs, read_selected, say
 from rung.cli.text import table
 from rung.errors import PlanError
 
 if TYPE_CHECKING:
-    from rung.plan import Tuning
+    from rung.planning.tuning import Tuning
 
 
 def tune(
@@ -46,7 +46,7 @@ def tune(
     json
         Print one JSON object instead of text.
     """
-    from rung.plan import tune as tune_run
+    from rung.planning.tuning import tune as tune_run
     from rung.units import parse_number
 
     if source is not None and "=" in source:
@@ -68,7 +68,7 @@ def tune(
         **{known[name]: value for name, value in given.items()},
     )
     print(json_module.dumps(found.to_dict(), allow_nan=False) if json else describe(found))
-    say(*(f"warning: {caution.text}" for caution in found.cautions))
+    say(*(f"warning: {finding.text}" for finding in found.warnings))
 
 
 def describe(found: Tuning) -> str:

@@ -1,26 +1,11 @@
-"""Ladder: training rungs for real. Families, corpora, recipes, the ladder file, run folders, launchers."""
+"""Ladder: training rungs for real.
 
-from rung.ladder.file import Ladder, head_of, ladder_of, read_ladder
-from rung.ladder.folder import RunFolder, run_folders
-from rung.ladder.launch import LAUNCHERS, Launch
-from rung.ladder.rungs import Rung
-from rung.ladder.runner import Standing, carry_out_all, folders_of, prepare, standings
-from rung.ladder.table import table
+A ladder file names a family, a corpus, a recipe and the rungs. `architectures` holds the families with their networks,
+`corpora` the data, `training` the trainer and the run folder, `execution` where runs are executed.
+"""
 
-__all__ = [
-    "LAUNCHERS",
-    "Ladder",
-    "Launch",
-    "RunFolder",
-    "Rung",
-    "Standing",
-    "carry_out_all",
-    "folders_of",
-    "head_of",
-    "ladder_of",
-    "prepare",
-    "read_ladder",
-    "run_folders",
-    "standings",
-    "table",
-]
+from rung.ladder.ladder_file import head_of, ladder_of, read_ladder
+from rung.ladder.rung import Rung
+from rung.ladder.runs_table import table
+
+__all__ = ["Rung", "head_of", "ladder_of", "read_ladder", "table"]

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from rung.errors import FormulaError, LadderError
-from rung.laws import SYMBOLS, parse_formula
-from rung.laws.tree import evaluate, names
+from rung.laws import evaluate, names, parse_formula, symbol_of
 
 OPTIMIZERS = ("adamw", "sgd")
 SCHEDULES = ("constant-decay", "cosine", "constant")
@@ -108,9 +107,8 @@ def _value(name: str, wish: float | str, scope: Mapping[str, float]) -> float:
         try:
             tree = parse_formula(wish)
         except FormulaError as error:
-            raise LadderError(f"{name} = {wish!r}: {error}") from None
-        columns = {column: symbol for symbol, column in SYMBOLS.items()}
-        given = {node.name: scope.get(columns.get(node.name, node.name)) for node in names(tree)}
+            raise LadderError(f"{name} = {wish!r}: {error.text}") from None
+        given = {node.name: scope.get(symbol_of(node.name)) for node in names(tree)}
         unknown = [each for each, value in given.items() if value is None]
         if unknown:
             raise LadderError(f"{name} = {wish!r} has {unknown[0]}; it may hold {', '.join(SCOPE)}.")

@@ -1,8 +1,56 @@
 """Laws: the formula language, a law's value and exact derivatives, and the law book."""
 
-from rung.laws.book import Entry, find_law, law_book
-from rung.laws.law import SYMBOLS, Law
+from rung.laws.book import Entry, find_law, law_book, target_of
+from rung.laws.coefficients import Coefficient, Scale
+from rung.laws.law import SYMBOL_OF, SYMBOLS, Law, column_of, symbol_of
 from rung.laws.surface import Surface
 from rung.laws.syntax import parse_formula
+from rung.laws.tape import Tape, Workspace, compile_tape, workspace
+from rung.laws.tree import (
+    Binary,
+    Call,
+    Expression,
+    Name,
+    Negative,
+    Number,
+    evaluate,
+    name_text,
+    names,
+    signed_terms,
+    sums,
+    to_text,
+    with_symbols,
+)
 
-__all__ = ["SYMBOLS", "Entry", "Law", "Surface", "find_law", "law_book", "parse_formula"]
+__all__ = [
+    "Binary",
+    "Call",
+    "Coefficient",
+    "Entry",
+    "Expression",
+    "Law",
+    "Name",
+    "Negative",
+    "Number",
+    "SYMBOLS",
+    "SYMBOL_OF",
+    "Scale",
+    "Surface",
+    "Tape",
+    "Workspace",
+    "column_of",
+    "compile_tape",
+    "evaluate",
+    "find_law",
+    "law_book",
+    "name_text",
+    "names",
+    "parse_formula",
+    "signed_terms",
+    "sums",
+    "symbol_of",
+    "target_of",
+    "to_text",
+    "with_symbols",
+    "workspace",
+]

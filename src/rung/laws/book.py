@@ -144,3 +144,9 @@ def _well_typed(key: str, value: Any) -> bool:
             return isinstance(value, dict) and all(isinstance(number, int | float) for number in value.values())
         case _:
             return isinstance(value, str)
+
+
+def target_of(law: Law) -> str:
+    """The column that a law predicts: as the book says, else the loss."""
+    entry = law_book().get(law.name)
+    return entry.target if entry else "loss"

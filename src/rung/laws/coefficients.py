@@ -8,7 +8,7 @@ from enum import Enum
 
 import numpy as np
 
-from rung.laws.tree import Array
+from rung.arrays import Array
 
 
 class Scale(Enum):
@@ -44,7 +44,7 @@ class Coefficient:
             return Scale.REAL if math.isinf(self.high) else Scale.BELOW
         return Scale.ABOVE if math.isinf(self.high) else Scale.BETWEEN
 
-    def to_internal(self, value: Array | float) -> Array:
+    def to_unconstrained(self, value: Array | float) -> Array:
         """The unbounded number u of a value inside the range."""
         x = np.asarray(value, dtype=np.float64)
         with np.errstate(all="ignore"):
@@ -58,9 +58,9 @@ class Coefficient:
                 case Scale.BETWEEN:
                     return np.asarray(np.log(x - self.low) - np.log(self.high - x))
 
-    def to_value(self, internal: Array | float) -> Array:
+    def to_value(self, unconstrained: Array | float) -> Array:
         """The value of an unbounded number u."""
-        u = np.asarray(internal, dtype=np.float64)
+        u = np.asarray(unconstrained, dtype=np.float64)
         with np.errstate(all="ignore"):
             match self.scale:
                 case Scale.REAL:
@@ -72,21 +72,21 @@ class Coefficient:
                 case Scale.BETWEEN:
                     return np.asarray(self.low + (self.high - self.low) * np.exp(-np.logaddexp(0.0, -u)))
 
-    def end(self, internal: float) -> float:
+    def end(self, unconstrained: float) -> float:
         """The end of the range that an unbounded number u runs to, itself where there is none."""
         match self.scale:
             case Scale.REAL:
-                return internal
+                return unconstrained
             case Scale.ABOVE:
                 return self.low
             case Scale.BELOW:
                 return self.high
             case Scale.BETWEEN:
-                return self.low if internal < 0 else self.high
+                return self.low if unconstrained < 0 else self.high
 
-    def slope(self, internal: Array | float) -> Array:
+    def slope(self, unconstrained: Array | float) -> Array:
         """D value / d u."""
-        u = np.asarray(internal, dtype=np.float64)
+        u = np.asarray(unconstrained, dtype=np.float64)
         with np.errstate(all="ignore"):
             match self.scale:
                 case Scale.REAL:

@@ -189,7 +189,7 @@ class Graph:
                 first = self.node("ge", *operands)
                 return [(operands[0], first), (operands[1], self.sub(self.const(1), first))]
             case "lse":
-                return [(term, self.node("soft", node, place)) for place, term in enumerate(operands)]
+                return [(term, self.node("soft", node, index)) for index, term in enumerate(operands)]
             case _:
                 return []
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from rung.arrays import Array
 from rung.errors import FormulaError
 from rung.laws.coefficients import Coefficient, Scale
 from rung.laws.syntax import Clause, parse_law
 from rung.laws.tape import Workspace, compile_tape
 from rung.laws.tree import (
     WORD,
-    Array,
     Binary,
     Call,
     Expression,
@@ -41,6 +41,18 @@ SYMBOLS: dict[str, str] = {
     "L": "loss",
 }
 """Symbols that stand for columns of the table of runs. B is a coefficient: see docs/adr/0002."""
+
+SYMBOL_OF = {column: symbol for symbol, column in SYMBOLS.items()}
+
+
+def symbol_of(column: str) -> str:
+    """The symbol of a column; a column without one, or a symbol, as it is."""
+    return SYMBOL_OF.get(column, column)
+
+
+def column_of(variable: str) -> str:
+    """The column of the table that a variable of a formula stands for."""
+    return SYMBOLS.get(variable, variable)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +93,7 @@ class Law:
         tree, clauses = parse_law(text)
         if variables is None:
             # A column that has a symbol goes by it, so that one law has one text.
-            tree = with_symbols(tree, {column: symbol for symbol, column in SYMBOLS.items()})
+            tree = with_symbols(tree, SYMBOL_OF)
         known = set(variables) if variables is not None else {*SYMBOLS, *columns}
         ordered = list(dict.fromkeys(names(tree)))
         found = tuple(dict.fromkeys(node.name for node in ordered if node.name in known))
@@ -210,10 +222,10 @@ class Law:
         columns = {name: np.broadcast_to(column, (rows,)) for name, column in columns.items()}
         positive = {name: bool(np.all(column > 0)) for name, column in columns.items()}
         tape = compile_tape(self.tree, self.coefficients, positive=positive, levels={}, residual="plain")
-        internal = np.array([[float(c.to_internal(coefficients[c.name])) for c in self.free]])
+        unconstrained = np.array([[float(c.to_unconstrained(coefficients[c.name])) for c in self.free]])
         with np.errstate(all="ignore"):
-            _, jacobian = Workspace(tape, columns, {}, rows, 1).evaluate(internal)
-        slopes = [float(c.slope(u)) for c, u in zip(self.free, internal[0], strict=True)]
+            _, jacobian = Workspace(tape, columns, {}, rows, 1).evaluate(unconstrained)
+        slopes = [float(c.slope(u)) for c, u in zip(self.free, unconstrained[0], strict=True)]
         return {c.name: jacobian[k, 0] / slopes[k] for k, c in enumerate(self.free)}
 
 

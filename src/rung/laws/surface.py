@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rung.arrays import Array
 from rung.laws.coefficients import Coefficient
 from rung.laws.tape import Workspace, compile_tape
-from rung.laws.tree import Array, Expression
+from rung.laws.tree import Expression
 
 _LANES = 4096
 

@@ -14,10 +14,11 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from rung.arrays import Array
 from rung.laws.coefficients import Coefficient
 from rung.laws.graph import COEFFICIENT, DATA, Graph, Node
-from rung.laws.translate import Translator
-from rung.laws.tree import Array, Expression
+from rung.laws.lowering import Translator
+from rung.laws.tree import Expression
 
 ELEMENTS_PER_PASS = 16384
 """Lanes times rows evaluated together: large enough to hide call overhead, small enough for the cache."""
@@ -94,14 +95,14 @@ def compile_tape(
     """
     graph = Graph()
     free = [c for c in coefficients if c.fixed is None]
-    places: dict[str, int] = {}
+    indices: dict[str, int] = {}
     size = 0
     for coefficient in free:
-        places[coefficient.name] = size
+        indices[coefficient.name] = size
         size += levels[coefficient.group] if coefficient.group else 1
-    translator = Translator(graph, positive, {c.name: c for c in coefficients}, places)
+    translator = Translator(graph, positive, {c.name: c for c in coefficients}, indices)
     root = {"log": translator.log, "plain": translator.value, "logit": translator.logit}[residual](tree)
-    scalar_jacobian, group_jacobian = _jacobian(graph, root, free, places)
+    scalar_jacobian, group_jacobian = _jacobian(graph, root, free, indices)
     lowering = _Lowering(graph)
     prediction = lowering.value(root)
     jacobian: list[tuple[int, tuple[str, int] | None]] = []
@@ -122,14 +123,14 @@ def compile_tape(
 
 
 def _jacobian(
-    graph: Graph, root: Node, free: Sequence[Coefficient], places: Mapping[str, int]
+    graph: Graph, root: Node, free: Sequence[Coefficient], indices: Mapping[str, int]
 ) -> tuple[dict[str, Node], dict[str, Node]]:
     """Derivatives of the root by each free coefficient's internal number; groups apart.
 
     The pass over rows stops at the coefficient-only frontier; from there the chain rule runs on scalars.
     """
-    scalars = {c.name: graph.node("coef", places[c.name]) for c in free if not c.group}
-    groups = {c.name: graph.node("group", places[c.name], c.group) for c in free if c.group}
+    scalars = {c.name: graph.node("coef", indices[c.name]) for c in free if not c.group}
+    groups = {c.name: graph.node("group", indices[c.name], c.group) for c in free if c.group}
     frontier = graph.frontier(root)
     by_node = graph.derivatives(root, [*frontier, *groups.values()])
     result = dict.fromkeys(scalars, graph.const(0))
@@ -279,10 +280,10 @@ class Workspace:
         """Give each (L, n) value a buffer; derivatives go straight into the Jacobian."""
         self._slot_of = {}
         direct: dict[int, int] = {}
-        for place, (value, level) in enumerate(self.tape.jacobian):
+        for index, (value, level) in enumerate(self.tape.jacobian):
             written = self.tape.depends[value] == COEFFICIENT | DATA and value not in self.tape.sources
             if level is None and written and value not in direct and value != self.tape.root:
-                direct[value] = place
+                direct[value] = index
         last: dict[int, int] = {}
         for at, instruction in enumerate(self._live):
             for operand in instruction.operands:
@@ -318,8 +319,8 @@ class Workspace:
             return self._fixed[value]
         source = self.tape.sources.get(value)
         if source is not None and source[0] == "coef":
-            place = int(source[1])
-            return self._internal[:lanes, place : place + 1]
+            index = int(source[1])
+            return self._internal[:lanes, index : index + 1]
         if value in self._scalars:
             return self._scalars[value][:lanes]
         if value in self._direct:
@@ -330,38 +331,38 @@ class Workspace:
         calls: list[tuple[Callable[..., Any], tuple[Any, ...], Any]] = []
         for value, source in self.tape.sources.items():
             if source[0] == "group":
-                index = self.groups[str(source[2])] + int(source[1])
-                calls.append((_gather, (self._internal[:lanes], index), self._array(value, lanes)))
+                codes = self.groups[str(source[2])] + int(source[1])
+                calls.append((_gather, (self._internal[:lanes], codes), self._array(value, lanes)))
         for instruction in self._live:
             operands = tuple(self._array(operand, lanes) for operand in instruction.operands)
             calls.append((_UFUNCS[instruction.operation], operands, self._array(instruction.out, lanes)))
-        for place, (value, level) in enumerate(self.tape.jacobian):
-            out = self._jacobian[place, :lanes]
+        for index, (value, level) in enumerate(self.tape.jacobian):
+            out = self._jacobian[index, :lanes]
             if level is not None:
                 mask = (self.groups[level[0]] == level[1]).astype(np.float64)[None, :]
                 calls.append((np.multiply, (self._array(value, lanes), mask), out))
-            elif self._direct.get(value) != place:
+            elif self._direct.get(value) != index:
                 calls.append((np.positive, (np.asarray(self._array(value, lanes), dtype=float),), out))
         return calls
 
-    def evaluate(self, internal_LK: Array) -> tuple[Array, Array]:
+    def evaluate(self, unconstrained_LK: Array) -> tuple[Array, Array]:
         """Prediction (L, n) and derivatives by the internal numbers (K, L, n).
 
         Both are views that the next call overwrites.
         """
-        lanes = len(internal_LK)
+        lanes = len(unconstrained_LK)
         calls = self._bound.get(lanes)
         if calls is None:
             calls = self._bound[lanes] = self._bind(lanes)
-        self._internal[:lanes] = internal_LK
+        self._internal[:lanes] = unconstrained_LK
         for function, operands, out in calls:
             function(*operands, out=out)
         root = self._array(self.tape.root, lanes)
         return np.broadcast_to(root, (lanes, self.rows)), self._jacobian[:, :lanes]
 
 
-def _gather(internal_LK: Array, index: Index, *, out: Array) -> None:
-    np.take(internal_LK, index, axis=1, out=out, mode="clip")
+def _gather(unconstrained_LK: Array, index: Index, *, out: Array) -> None:
+    np.take(unconstrained_LK, index, axis=1, out=out, mode="clip")
 
 
 def workspace(tape: Tape, columns: Mapping[str, Array], groups: Mapping[str, Index], rows: int, jobs: int) -> Workspace:

@@ -4,7 +4,6 @@ A paper's file is short, because the rooms do the work; `reproduce` runs one, `c
 """
 
 from rung.papers.catalogue import Paper, catalogue, checked_paper, reproduce
-from rung.papers.claims import Claim, Reproduction
-from rung.papers.tables import Tables
+from rung.papers.claims import Reproduction
 
-__all__ = ["Claim", "Paper", "Reproduction", "Tables", "catalogue", "checked_paper", "reproduce"]
+__all__ = ["Paper", "Reproduction", "catalogue", "checked_paper", "reproduce"]

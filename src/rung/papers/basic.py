@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from rung.fit import student_quantile
+from rung.fitting.uncertainty import student_quantile
+from rung.ladder.architectures import build_network
 from rung.papers.claims import FORM, SMALLER, Claim
 from rung.papers.tables import Tables
 from rung.papers.trained import one_thread, rungs_of, trained
@@ -27,12 +28,12 @@ def _gradient() -> list[Claim]:
         import torch
         from torch.nn.functional import cosine_similarity
 
-        from rung.ladder.families import Size, TwoTower
-        from rung.ladder.nets import PairNet
-        from rung.ladder.train import cached_gradients
+        from rung.ladder.architectures import PairNet, Size
+        from rung.ladder.architectures.two_tower import TwoTower
+        from rung.ladder.training import cached_gradients
 
         torch.manual_seed(0)
-        net = TwoTower(inputs=16, embedding_width=8).build(Size(16, 2)).double()
+        net = build_network(TwoTower(inputs=16, embedding_width=8), Size(16, 2)).double()
         assert isinstance(net, PairNet)
         pairs = torch.randn(256, 16, dtype=torch.float64), torch.randn(256, 16, dtype=torch.float64)
         parts = list(zip(*(torch.split(side, 16) for side in pairs), strict=True))
@@ -115,7 +116,7 @@ def _losses(trainer: object) -> tuple[float, float]:
     """Mean loss over batches of the run's own size: of pairs that it trained on, and of pairs that it did not see."""
     import torch
 
-    from rung.ladder.train import Trainer
+    from rung.ladder.training import Trainer
 
     assert isinstance(trainer, Trainer)
     size = trainer.rung.batch

@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 
 from rung.errors import RungError
-from rung.fit import Fit
-from rung.fit import fit as fit_law
+from rung.fitting import Fit
+from rung.fitting import fit as fit_law
 from rung.laws import law_book
 from rung.papers.claims import FORM, FULL, Claim, not_checked
 from rung.papers.tables import Tables
@@ -51,7 +51,7 @@ def besiroglu(tables: Tables) -> list[Claim]:
     errors = {"E": 0.026, "alpha": 0.015, "beta": 0.021}
     wanted = {"E": 1.81722, "A": 477.83, "B": 2143.4, "alpha": 0.34731, "beta": 0.36717}
     measured_errors = {name: found.coefficients[name].std_error or np.nan for name in errors}
-    named = {caution.code for caution in everything.cautions}
+    named = {finding.code for finding in everything.warnings}
     return [
         Claim(
             what=what,
@@ -94,22 +94,22 @@ def chinchilla(tables: Tables) -> list[Claim]:
         Claim(
             what=what.format(name),
             published=f"exponent {value:.2f}",
-            measured=told[place],
+            measured=told[index],
             scale=FULL,
-            held=abs(measured[place] - value) <= 0.06,
+            held=abs(measured[index] - value) <= 0.06,
         )
-        for place, (name, value) in enumerate(approaches.items())
+        for index, (name, value) in enumerate(approaches.items())
     ]
 
 
 def _frontier(runs: Runs) -> tuple[float, float]:
     """The exponent of params in compute from the lowest losses, and from parabolas at equal compute."""
     params, flops, loss = (runs.numbers(name) for name in ("params", "flops", "loss"))
-    place = np.round(np.log10(flops) * 4).astype(int)
+    index = np.round(np.log10(flops) * 4).astype(int)
     lowest: list[tuple[float, float]] = []
     centres: list[tuple[float, float]] = []
-    for bin_ in np.unique(place):
-        rows = np.flatnonzero(place == bin_)
+    for bin_ in np.unique(index):
+        rows = np.flatnonzero(index == bin_)
         if len(rows) < 6:
             continue
         best = rows[np.argmin(loss[rows])]

@@ -6,11 +6,12 @@ import numpy as np
 import polars as pl
 
 from rung.errors import RungError
-from rung.fit import Fit, fit
+from rung.fitting import Fit, fit
 from rung.laws import law_book
 from rung.papers.claims import FORM, FULL, Claim, not_checked
 from rung.papers.tables import Tables
-from rung.plan import allocate, published_rules, read_sweeps, regrets
+from rung.planning.allocation import allocate
+from rung.planning.tuning import published_rules, read_sweeps, regrets
 from rung.runs import read_runs
 
 _DEMAND = 2e12

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from rung.errors import RungError
-from rung.fit import Fit, fit
+from rung.fitting import Fit, fit
 from rung.papers.claims import FORM, Claim
 from rung.papers.tables import Tables
 from rung.worth import density, density_trend

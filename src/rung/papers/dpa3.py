@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from rung.fit import fit as fit_law
-from rung.fit.student import f_chance
+from rung.fitting import fit as fit_law
+from rung.fitting.uncertainty import f_sf
 from rung.papers.claims import FORM, Claim
 from rung.papers.tables import Tables
 
@@ -41,7 +41,7 @@ def _differ(table: pl.DataFrame) -> bool:
     )
     spare = apart.rows - len(apart.coefficients)
     gain = (shared.objective_value - apart.objective_value) / 2
-    return f_chance(2, spare, gain / (apart.objective_value / spare)) < 0.05
+    return f_sf(2, spare, gain / (apart.objective_value / spare)) < 0.05
 
 
 def check(tables: Tables) -> list[Claim]:

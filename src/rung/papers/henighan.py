@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from rung.fit import fit as fit_law
+from rung.fitting import fit as fit_law
 from rung.papers.claims import FORM, Claim
 from rung.papers.tables import Tables
 

@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 
 from rung.errors import RungError
-from rung.fit import fit as fit_law
-from rung.fit import learning_curve, select
-from rung.forecast import forecast as forecast_run
+from rung.fitting import fit as fit_law
+from rung.fitting import learning_curve, select
+from rung.forecasting import forecast as forecast_run
 from rung.papers.claims import FORM, FULL, SMALLER, Claim, not_checked
 from rung.papers.tables import Tables
 

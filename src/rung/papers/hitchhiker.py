@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from rung.errors import RungError
-from rung.fit import drop_start
-from rung.fit import fit as fit_law
+from rung.fitting import fit as fit_law
+from rung.fitting.backtest import drop_start
+from rung.fitting.estimate import FitSpecification
 from rung.laws import find_law
 from rung.papers.claims import FULL, Claim, not_checked
 from rung.papers.tables import Tables
@@ -32,7 +33,7 @@ def check(tables: Tables) -> list[Claim]:
     law = find_law("chinchilla", runs.columns)
     everything = _error(small, ahead)
     cut = _error(small.drop_tokens(10e9), ahead)
-    kept = drop_start(small, law, target="perplexity", objective="squares")
+    kept = drop_start(small, FitSpecification(law=law, target="perplexity", objective="squares"))
     rule = _error(kept, ahead)
     last = small.last()
     fitted = fit_law(last, law, target="perplexity", objective="squares", draws=0)

@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 
 from rung.errors import RungError
-from rung.fit import fit as fit_law
-from rung.fit import select
-from rung.forecast import forecast as forecast_run
+from rung.fitting import fit as fit_law
+from rung.fitting import select
+from rung.forecasting import forecast as forecast_run
 from rung.papers.claims import FORM, Claim
 from rung.papers.tables import Tables
 
@@ -72,7 +72,7 @@ def check(tables: Tables) -> list[Claim]:
     try:
         said = f"{forecast_run(line, C=1e60, within=(0.0, 1.0)).value:.2f}"
     except RungError as error:
-        said = str(error)
+        said = error.text
     return [
         *_intensity(),
         Claim(

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rung.ladder.corpora.facts import POOLS
+from rung.ladder.corpora import POOLS
 from rung.papers.claims import FORM, SMALLER, Claim
 from rung.papers.tables import Tables
 from rung.papers.trained import rungs_of, trained
 from rung.skill import bits_of_people, bits_of_values
 
 if TYPE_CHECKING:
-    from rung.ladder.train import Trainer
+    from rung.ladder.training import Trainer
 
 _WIDTHS = (8, 16, 24)
 _FACTS = {8: (500, 1000, 2000, 3000), 16: (1000, 2000, 4000, 6000), 24: (1500, 3000, 6000, 9000)}

@@ -7,10 +7,10 @@ from functools import cache
 import numpy as np
 import polars as pl
 
-from rung.fit import fit as fit_law
-from rung.fit import select
-from rung.forecast import forecast as forecast_run
-from rung.laws.tree import Array
+from rung.arrays import Array
+from rung.fitting import fit as fit_law
+from rung.fitting import select
+from rung.forecasting import forecast as forecast_run
 from rung.papers.claims import FULL, Claim
 from rung.papers.tables import Tables
 

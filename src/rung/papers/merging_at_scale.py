@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from rung.fit import Fit, fit
+from rung.fitting import Fit, fit
 from rung.papers.claims import FORM, SMALLER, Claim
 from rung.papers.tables import Tables
 from rung.worth import experts_needed

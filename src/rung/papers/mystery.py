@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from rung.fit import fit as fit_law
+from rung.arrays import Array
+from rung.fitting import fit as fit_law
 from rung.laws import law_book
-from rung.laws.tree import Array
 from rung.papers.claims import FORM, Claim
 from rung.papers.tables import Tables
 

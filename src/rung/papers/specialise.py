@@ -18,12 +18,12 @@ _SLOPE = 10.0
 def _curve(rng: np.random.Generator, lift: float, slope: float, fall: float) -> pl.DataFrame:
     """Two runs of each size: the skill, and a generic score that falls."""
     params = np.repeat(_SIZES, 2)
-    place = np.log10(params / 1e9)
+    index = np.log10(params / 1e9)
     return pl.DataFrame(
         {
             "params": params,
-            "skill": 20 + lift + slope * place + 0.6 * rng.standard_normal(8),
-            "generic": 40 - fall + 6 * place + 0.6 * rng.standard_normal(8),
+            "skill": 20 + lift + slope * index + 0.6 * rng.standard_normal(8),
+            "generic": 40 - fall + 6 * index + 0.6 * rng.standard_normal(8),
         }
     )
 

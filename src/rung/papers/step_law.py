@@ -5,11 +5,19 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from rung.arrays import Array
 from rung.errors import RungError
-from rung.laws.tree import Array
 from rung.papers.claims import FULL, Claim, not_checked
 from rung.papers.tables import Tables
-from rung.plan import Grid, fit_procedure, fit_surface, held_out_regrets, published_rules, read_sweeps, regrets
+from rung.planning.tuning import (
+    Grid,
+    fit_procedure,
+    fit_surface,
+    held_out_regrets,
+    published_rules,
+    read_sweeps,
+    regrets,
+)
 from rung.runs import read_runs
 
 

@@ -54,7 +54,7 @@ class Tables:
         cache: The folder that fetched tables are kept in.
     """
 
-    place: str | None
+    index: str | None
     cache: Path
 
     @staticmethod
@@ -70,20 +70,20 @@ class Tables:
             PapersError: There is no such table in the place, it cannot be fetched, or it is not the published one.
         """
         entry = published()[name]
-        if self.place is None:
+        if self.index is None:
             raise PapersError(
                 f"the published table {name} ({entry.source}, {entry.path}) is needed. Name the folder or the address that holds "
                 f"it: {FOLDER}=/path/to/tables."
             )
-        if not self.place.startswith(("http://", "https://")):
-            file = Path(self.place) / name
+        if not self.index.startswith(("http://", "https://")):
+            file = Path(self.index) / name
             if not file.is_file():
-                raise PapersError(f"the published table {name} is not in {self.place}, which {FOLDER} names.")
+                raise PapersError(f"the published table {name} is not in {self.index}, which {FOLDER} names.")
             return self._checked(file, file.read_bytes(), "Put the published one there")
         kept = self.cache / name
         if kept.is_file():
             return self._checked(kept, kept.read_bytes(), "Remove it, and it is fetched again")
-        address = f"{self.place.rstrip('/')}/{urllib.parse.quote(name)}"
+        address = f"{self.index.rstrip('/')}/{urllib.parse.quote(name)}"
         try:
             with urllib.request.urlopen(address, timeout=_TIMEOUT) as answer:  # noqa: S310  # http and https alone
                 content = answer.read()

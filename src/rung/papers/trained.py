@@ -12,7 +12,7 @@ from rung.errors import PapersError
 from rung.ladder import Rung, ladder_of
 
 if TYPE_CHECKING:
-    from rung.ladder.train import Trainer
+    from rung.ladder.training import Trainer
 
 
 def rungs_of(slug: str, content: Mapping[str, Any]) -> tuple[Rung, ...]:
@@ -27,7 +27,7 @@ def trained(rung: Rung) -> Trainer:
         PapersError: torch is not installed.
     """
     with one_thread():
-        from rung.ladder.train import train
+        from rung.ladder.training import train
 
         return train(rung)
 

@@ -9,7 +9,8 @@ import polars as pl
 
 from rung.errors import RungError
 from rung.ladder import Rung
-from rung.ladder.families import SERIES_LADDER, SeriesTransformer
+from rung.ladder.architectures.series import LADDER as SERIES_LADDER
+from rung.ladder.architectures.series import SeriesTransformer
 from rung.papers.claims import FORM, FULL, SMALLER, Claim
 from rung.papers.tables import Tables
 from rung.papers.trained import rungs_of, trained
@@ -136,7 +137,7 @@ def _compared(where: str, column: str, losses: Mapping[str, list[tuple[int, dict
         measured = f"{found.verdict}; {exponents}; nats a point: {shown}"
         better = all(one.low is not None and one.low > 1 for _, one in found.exponents)
     except RungError as error:
-        measured, better = f"undetermined: {error}; nats a point: {shown}", False
+        measured, better = f"undetermined: {error.text}; nats a point: {shown}", False
     return Claim(
         what=f"the encoder scales better than the decoder {where} (five sizes, 872 to 100 928 parameters)",
         published="a larger exponent",

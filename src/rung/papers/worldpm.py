@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from rung.fit import select
+from rung.fitting import select
 from rung.papers.claims import FORM, Claim
 from rung.papers.tables import Tables
 

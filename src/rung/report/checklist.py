@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rung.fit import Fit
+from rung.fitting import Fit
 from rung.units import format_count, format_percent
 
 if TYPE_CHECKING:
-    from rung.forecast import HeldOut
+    from rung.forecasting import HeldOut
     from rung.runs import Runs
 
 _ASKED = ("family", "corpus", "dataset", "tokenizer", "schedule", "optimizer", "lr", "batch_tokens", "seed")
@@ -66,7 +66,7 @@ def checklist(fit: Fit, runs: Runs, held_out: HeldOut | None = None) -> list[tup
         ("How wrong on larger scales?", _validated(fit, held_out)),
         (
             "What speaks against it?",
-            ", ".join(dict.fromkeys(caution.code for caution in fit.cautions)) or "nothing was found",
+            ", ".join(dict.fromkeys(finding.code for finding in fit.warnings)) or "nothing was found",
         ),
         ("Can it be made again?", f"seed {fit.seed}, Rung {fit.version}, data {fit.data_digest[:23]}"),
     ]
@@ -80,7 +80,7 @@ def _validated(fit: Fit, held_out: HeldOut | None) -> str:
         )
     if fit.backtest is not None:
         told.append(
-            f"{len(fit.backtest.cuts)} backtests along {fit.backtest.by}: error {format_percent(fit.backtest.error)}, bias "
+            f"{len(fit.backtest.cuts)} backtests along {fit.backtest.along}: error {format_percent(fit.backtest.error)}, bias "
             f"{format_percent(fit.backtest.bias, signed=True)}"
         )
     return "; ".join(told) or "not tested: too few scales to hold any out"

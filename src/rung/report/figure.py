@@ -10,16 +10,17 @@ import numpy as np
 
 from rung.errors import ReportError
 from rung.files import write_bytes
-from rung.fit import Fit, column_of
-from rung.forecast import HeldOut
-from rung.report.scene import Scene
+from rung.fitting import Fit
+from rung.forecasting import HeldOut
+from rung.laws import column_of
+from rung.report.figure_data import Scene
 from rung.units import format_count
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from rung.laws.tree import Array
+    from rung.arrays import Array
     from rung.runs import Runs
 
 _MANY, _MANY_HELD = 3000, 40
@@ -102,8 +103,8 @@ def _draw(figure: Figure, scene: Scene) -> None:
     residual, unit = _residuals(scene)
     _draw_rows(above, below, scene, residual, [colour_of(value) for value in shade])
     apart = 1 < len(scene.parts) <= len(_LINES)
-    for place, line_x, line_y, value in scene.curves():
-        style = _LINES[place] if apart else "-"
+    for index, line_x, line_y, value in scene.curves():
+        style = _LINES[index] if apart else "-"
         above.plot(line_x, line_y, color=colour_of(value), linewidth=1.1, linestyle=style)
     if scene.along is None:
         ends = [np.min(scene.law), np.max(scene.law)]
@@ -129,14 +130,14 @@ def _draw_rows(above: Axes, below: Axes, scene: Scene, residual: Array, colours:
         "rasterized": count > _MANY,
     }
     apart = 1 < len(scene.parts) <= len(_MARKERS)
-    for place, part in enumerate(scene.parts):
+    for index, part in enumerate(scene.parts):
         rows = np.flatnonzero(part.rows & ~scene.held)
         shades = [colours[row] for row in rows]
-        marker = _MARKERS[place] if apart else "o"
+        marker = _MARKERS[index] if apart else "o"
         above.scatter(scene.x[rows], scene.target[rows], c=shades, marker=marker, **style)
         below.scatter(scene.x[rows], residual[rows], c=shades, marker=marker, **style)
         if apart:
-            line = _LINES[place] if scene.along else ""
+            line = _LINES[index] if scene.along else ""
             above.plot([], [], color=_GREY, marker=marker, markersize=4, linestyle=line, linewidth=1.1, label=part.name)
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rung.files import write_text
-from rung.fit import Fit
+from rung.fitting import Fit
 from rung.report.checklist import checklist
 from rung.report.figure import render_figure
 from rung.units import format_count, format_error, format_interval, format_percent, format_value
 
 if TYPE_CHECKING:
-    from rung.forecast import HeldOut
+    from rung.forecasting import HeldOut
     from rung.runs import Runs
 
 

@@ -2,7 +2,7 @@
 
 from rung.runs.checks import plausibility, require_usable
 from rung.runs.columns import ALIASES
-from rung.runs.read import read_runs
+from rung.runs.read import as_runs, read_runs
 from rung.runs.table import Runs
 
-__all__ = ["ALIASES", "Runs", "plausibility", "read_runs", "require_usable"]
+__all__ = ["ALIASES", "Runs", "as_runs", "plausibility", "read_runs", "require_usable"]

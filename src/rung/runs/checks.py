@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from rung.errors import Caution, RunsError
-from rung.laws.tree import name_text
+from rung.errors import RunsError
+from rung.findings import Finding
+from rung.laws import name_text
 from rung.runs.columns import COUNTS, plain
 from rung.runs.table import ROW, Runs
 from rung.units import flops_6nd, format_count
@@ -45,10 +46,10 @@ _UNIT_WORDS = {
 """What a word in a column's name says of its unit."""
 
 
-def plausibility(runs: Runs, target: str = "loss") -> tuple[Caution, ...]:
+def plausibility(runs: Runs, target: str = "loss") -> tuple[Finding, ...]:
     """What in a table is hard to believe: units, and checkpoint rows that are not named as such."""
     found = [*_loss(runs, target), *_counts(runs), *_compute(runs), *_checkpoints(runs), *_decayed(runs)]
-    return tuple(Caution(code, text) for code, text in found)
+    return tuple(Finding(code, text) for code, text in found)
 
 
 def require_usable(runs: Runs, columns: list[str]) -> None:
@@ -71,7 +72,7 @@ def require_usable(runs: Runs, columns: list[str]) -> None:
     if len(repeated):
         first = int(repeated[0])
         same = runs.frame.select(identity)
-        second = next(int(place) for place in repeated[1:] if same.row(int(place)) == same.row(first))
+        second = next(int(index) for index in repeated[1:] if same.row(int(index)) == same.row(first))
         what = " and ".join(identity) if runs.has("run") else "every column"
         # What stays the same along a run tells runs apart; tokens and flops grow along it.
         differing = [name for name in _OF_A_RUN if runs.has(name) and name not in identity]

@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rung.errors import FormulaError, RunsError
-from rung.laws import SYMBOLS, parse_formula
-from rung.laws.tree import Expression, Name, name_text, names, to_text
+from rung.laws import SYMBOLS, Expression, Name, name_text, names, parse_formula, to_text
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "run": ("run_name", "run_id", "hyper_id"),
@@ -170,7 +169,7 @@ def _declared(column: str, text: str, found: Sequence[str], where: str) -> Sourc
     try:
         formula = parse_formula(text)
     except FormulaError as error:
-        raise RunsError(f"--map {column}={text}: neither a column of {where} nor a formula ({error})") from None
+        raise RunsError(f"--map {column}={text}: neither a column of {where} nor a formula ({error.text})") from None
     parts = tuple(dict.fromkeys(name.name for name in names(formula)))
     missing = [part for part in parts if part not in found]
     if missing or not parts or isinstance(formula, Name):

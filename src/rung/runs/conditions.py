@@ -20,7 +20,7 @@ def parse_condition(text: str, option: str) -> pl.Expr:
         RunsError: The text is no condition.
     """
     parts = _QUOTED.split(text)
-    plain = "".join(part if place % 2 else _SUFFIXED.sub(_number, part) for place, part in enumerate(parts))
+    plain = "".join(part if index % 2 else _SUFFIXED.sub(_number, part) for index, part in enumerate(parts))
     try:
         expression = pl.sql_expr(plain)
     except (pl.exceptions.PolarsError, ValueError, TypeError) as error:

@@ -39,7 +39,7 @@ def _from_pandas(source: Any) -> pl.DataFrame:
     if named:
         source = source.reset_index(level=named)
     names = [str(name) for name in source.columns]
-    twice = [name for place, name in enumerate(names) if name in names[:place]]
+    twice = [name for index, name in enumerate(names) if name in names[:index]]
     if twice:
         raise RunsError(f"the pandas frame has two columns {twice[0]!r}. Rename one.")
     return pl.DataFrame([_pandas_column(str(name), source[name]) for name in source.columns])

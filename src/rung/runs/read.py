@@ -11,7 +11,7 @@ import polars as pl
 
 from rung.errors import RunsError
 from rung.files import STANDARD_INPUT
-from rung.laws.tree import evaluate, names
+from rung.laws import evaluate, names
 from rung.runs.columns import Source, find_sources
 from rung.runs.frames import frame_of
 from rung.runs.table import ROW, Runs
@@ -51,6 +51,15 @@ def read_runs(source: Any, mapping: Mapping[str, str] | None = None) -> Runs:
     runs = Runs(frame=frame.with_row_index(ROW, offset=1), source=name, mapping={s.column: s.text for s in sources})
     added = [_column(runs, found) for found in sources if found.text != found.column]
     return Runs(frame=runs.frame.with_columns(added), source=name, mapping=runs.mapping)
+
+
+def as_runs(source: Any) -> Runs:
+    """A table of runs as it is, or read from anything that `read_runs` takes.
+
+    Raises:
+        RunsError: It cannot be read.
+    """
+    return source if isinstance(source, Runs) else read_runs(source)
 
 
 def _column(runs: Runs, source: Source) -> pl.Series:

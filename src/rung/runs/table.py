@@ -17,7 +17,7 @@ from rung.runs.columns import no_column
 from rung.runs.conditions import parse_condition, unreadable
 
 if TYPE_CHECKING:
-    from rung.laws.tree import Array
+    from rung.arrays import Array
 
 ROW = "#row"
 """Column that keeps each row's number in its file, from 1, for messages."""
@@ -85,7 +85,7 @@ class Runs:
     def _series(self, column: str, what: str | None) -> pl.Series:
         if not self.has(column):
             error = no_column(column, self.file_columns, self.source, also=self.columns)
-            raise RunsError(f"{error} ({what} needs it.)" if what else str(error))
+            raise RunsError(f"{error.text} ({what} needs it.)" if what else error.text)
         return self.frame[column]
 
     def _parsed(self, series: pl.Series) -> pl.Series:
@@ -102,21 +102,21 @@ class Runs:
             )
         return numbers
 
-    def shown(self, column: str, place: int) -> str:
+    def shown(self, column: str, index: int) -> str:
         """How a message shows a value of a column: missing, or the number."""
-        value = self.frame[column][place]
+        value = self.frame[column][index]
         return "missing" if value is None else f"{value:g}" if isinstance(value, int | float) else repr(value)
 
-    def row_name(self, place: int) -> str:
+    def row_name(self, index: int) -> str:
         """How a message names a row: file, row number, run."""
-        run = self.frame["run"][place] if self.has("run") else None
+        run = self.frame["run"][index] if self.has("run") else None
         label = f" ({str(run)!r})" if run is not None else ""
-        return f"{self.source}, row {self.frame[ROW][place]}{label}"
+        return f"{self.source}, row {self.frame[ROW][index]}{label}"
 
-    def short_name(self, place: int) -> str:
+    def short_name(self, index: int) -> str:
         """How a table names a row: its run, or its number in the file."""
-        run = self.frame["run"][place] if self.has("run") else None
-        return str(run) if run is not None else f"row {self.frame[ROW][place]}"
+        run = self.frame["run"][index] if self.has("run") else None
+        return str(run) if run is not None else f"row {self.frame[ROW][index]}"
 
     def row_numbers(self) -> NDArray[np.int64]:
         """Each row's number in its file, from 1 (n,)."""
@@ -190,7 +190,7 @@ class Runs:
         tied = ends.filter(pl.col("run").is_duplicated())
         if tied.height:
             first, second = (
-                self.row_name(place) for place in tied.filter(pl.col("run") == tied["run"][0])["place"][:2]
+                self.row_name(index) for index in tied.filter(pl.col("run") == tied["run"][0])["place"][:2]
             )
             raise RunsError(
                 f"{first} and {second} are both the last of their run, at {order} {tied['at'][0]:g}. Give each run a name of its "

@@ -29,7 +29,7 @@ def read_csv(content: bytes, name: str) -> pl.DataFrame:
     first = content.lstrip().split(b"\n", 1)[0]
     separator = max(_SEPARATORS, key=lambda sign: first.count(sign.encode()))
     header = next(csv.reader([first.decode("utf-8-sig", errors="replace").rstrip("\r")], delimiter=separator))
-    twice = [column for place, column in enumerate(header) if column and column in header[:place]]
+    twice = [column for index, column in enumerate(header) if column and column in header[:index]]
     if twice:
         raise RunsError(f"{name} has two columns {twice[0]!r}. Rename one.")
     try:

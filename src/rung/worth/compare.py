@@ -9,14 +9,16 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from rung.arrays import Array
 from rung.errors import WorthError
-from rung.fit import Combinations, Fitted, coefficient_names, fitted, interval_of
-from rung.laws.tree import Array
+from rung.fitting import Fitted, fitted
+from rung.fitting.estimate import Combinations, coefficient_names
+from rung.fitting.uncertainty import interval_of
 from rung.runs import Runs
 from rung.worth.comparison import CONSTANT, EITHER, EXPONENT, FLOOR, UNDETERMINED, Comparison, Multiplier
-from rung.worth.gains import SIDES, Gains, Recipe
-from rung.worth.ladders import Ladders, read_ladders, scale_cautions, scale_of
-from rung.worth.pairs import clusters, matched
+from rung.worth.matched_runs import clusters, matched
+from rung.worth.multipliers import SIDES, Gains, Recipe
+from rung.worth.two_ladders import Ladders, read_ladders, scale_findings, scale_of
 
 OBJECTIVE = "log-squares"
 MARGIN = 1.25
@@ -104,7 +106,7 @@ def compare(
         correlation=fits.correlation,
         paired=fits.paired,
         level=level,
-        cautions=scale_cautions(ladders, names),
+        warnings=scale_findings(ladders, names),
     )
 
 
@@ -175,10 +177,10 @@ def _law(axes: Sequence[str], kind: str, *, floor: bool, own: str = "[recipe]") 
 def _shows_floor(constant: Fitted) -> bool:
     """Whether the runs bound the irreducible loss away from zero."""
     problem = constant.problem
-    place = [c.name for c in problem.design.numbers(problem.law)].index("E")
-    if place in constant.profiler.shape.gone:
+    index = [c.name for c in problem.design.parameters(problem.law)].index("E")
+    if index in constant.profiler.curvature.inactive:
         return False
-    unit = np.eye(problem.design.size)[[place]]
+    unit = np.eye(problem.design.size)[[index]]
     low = float(interval_of(constant.profiler, Combinations(unit), "profile", _SURE).low[0])
     return bool(np.exp(low) > _VANISHING * float(np.min(problem.design.target)))
 
@@ -188,8 +190,8 @@ def _correlation(constant: Fitted, first: int, pairs: Sequence[tuple[int, int]])
         return None
     residual = constant.profiler.optimum.residuals
     one, other = (
-        np.array([residual[place] for place in places])
-        for places in zip(*((a, first + b) for a, b in pairs), strict=True)
+        np.array([residual[index] for index in indices])
+        for indices in zip(*((a, first + b) for a, b in pairs), strict=True)
     )
     # Residuals sum to about zero in each recipe, whose factor is its own.
     both = np.std(one) * np.std(other)
@@ -257,7 +259,7 @@ def _verdict(free: dict[str, Fitted], growth: Multiplier) -> str:
         return CONSTANT if steady else UNDETERMINED
     if len(free) == 1:
         return EXPONENT
-    noise = free["exponent"].profiler.shape.noise_scale
+    noise = free["exponent"].profiler.curvature.noise_scale
     gap = free["floor"].profiler.lowest - free["exponent"].profiler.lowest
     if abs(gap) * 2 <= _NEAR * noise:
         return EITHER

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rung.errors import Caution
+from rung.findings import Finding
 
 CONSTANT, EXPONENT, FLOOR, EITHER, UNDETERMINED = (
     "constant gain",
@@ -66,7 +66,7 @@ class Comparison:
         correlation: Correlation of the residuals of matched runs; None with too few.
         paired: Whether matched runs were taken as pairs.
         level: Coverage that intervals aim at.
-        cautions: What a user should know.
+        warnings: What a user should know.
     """
 
     control: str
@@ -85,7 +85,7 @@ class Comparison:
     correlation: float | None
     paired: bool
     level: float
-    cautions: tuple[Caution, ...]
+    warnings: tuple[Finding, ...]
 
     @property
     def dominant(self) -> str | None:
@@ -123,5 +123,5 @@ class Comparison:
             "correlation": self.correlation,
             "paired": self.paired,
             "level": self.level,
-            "warnings": [{"code": c.code, "text": c.text} for c in self.cautions],
+            "warnings": [finding.to_dict() for finding in self.warnings],
         }

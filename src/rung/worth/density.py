@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rung.errors import Caution, ForecastError, WorthError
-from rung.fit import Fit, student_quantile
-from rung.forecast import Interval, invert
-from rung.laws.tree import Array
+from rung.arrays import Array
+from rung.errors import ForecastError, WorthError
+from rung.findings import Finding
+from rung.fitting import Fit
+from rung.fitting.uncertainty import student_quantile
+from rung.forecasting import Interval, invert
 
 FULL_BITS = 16.0
 """Bits of a stored parameter that count as one whole: bf16."""
@@ -57,7 +59,7 @@ class Density:
         size: The effective size.
         data: The effective data; None where the model's size or tokens are not known, or no data reach the loss.
         densities: The effective size over params, over active params, and over params as stored at 16 bits, by name.
-        cautions: What a user should know.
+        warnings: What a user should know.
     """
 
     loss: float
@@ -66,7 +68,7 @@ class Density:
     size: Effective
     data: Effective | None
     densities: Mapping[str, Effective]
-    cautions: tuple[Caution, ...]
+    warnings: tuple[Finding, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """The density as plain values."""
@@ -89,7 +91,7 @@ class Density:
             "effective_size": told(self.size),
             "effective_data": told(self.data),
             "densities": {name: told(one) for name, one in self.densities.items()},
-            "warnings": [{"code": c.code, "text": c.text} for c in self.cautions],
+            "warnings": [finding.to_dict() for finding in self.warnings],
         }
 
 
@@ -143,7 +145,7 @@ def density(
     try:
         found = invert(fit, loss, **asked)
     except ForecastError as error:
-        raise WorthError(f"no size of the reference reaches a {fit.target} of {loss:.5g}: {error}") from None
+        raise WorthError(f"no size of the reference reaches a {fit.target} of {loss:.5g}: {error.text}") from None
     size = _over("params", found.value, found.run_interval, params)
     kinds = {
         "params": params,
@@ -161,7 +163,7 @@ def density(
             for name, base in kinds.items()
             if base is not None
         },
-        cautions=found.cautions,
+        warnings=found.warnings,
     )
 
 
@@ -200,7 +202,9 @@ def _loss_of(score: float, score_fit: Fit | None) -> float:
     try:
         return invert(score_fit, score).value
     except ForecastError as error:
-        raise WorthError(f"a score of {score:g} is outside the range of its law, so it is no loss: {error}") from None
+        raise WorthError(
+            f"a score of {score:g} is outside the range of its law, so it is no loss: {error.text}"
+        ) from None
 
 
 def _over(of: str, value: float, interval: Interval, base: float | None) -> Effective:
@@ -273,8 +277,8 @@ def density_trend(days: Array, densities: Array, *, level: float = 0.9, seed: in
         raise WorthError(
             f"{int(known.sum())} models at {len(np.unique(t[known]))} dates: a trend needs at least {_FEWEST_DATED} dates."
         )
-    places = np.flatnonzero(known)
-    order = places[np.lexsort((-rho[places], t[places]))]
+    indices = np.flatnonzero(known)
+    order = indices[np.lexsort((-rho[indices], t[indices]))]
     x, y = t[order], np.log(rho[order])
     records = _records(y)
     if len(records) < 3:
@@ -294,7 +298,7 @@ def density_trend(days: Array, densities: Array, *, level: float = 0.9, seed: in
     return Trend(
         doubling_days=float(np.log(2) / _slope(x[records], y[records])),
         interval=_doubling(*ends),
-        records=tuple(int(order[place]) for place in records),
+        records=tuple(int(order[index]) for index in records),
         plain_days=float(np.log(2) / plain),
         plain_interval=_doubling(plain - half, plain + half),
     )

@@ -1,29 +1,6 @@
 """The corpora: what runs learn from."""
 
-from __future__ import annotations
+from rung.ladder.corpora.facts import POOLS
+from rung.ladder.corpora.registry import CORPORA
 
-from typing import Any
-
-from rung.ladder.corpora.corpus import Corpus, Data, HeldOut, Items
-from rung.ladder.corpora.facts import KeyValues, People
-from rung.ladder.corpora.sequences import Arithmetic, ItemStream, Markov
-from rung.ladder.corpora.signals import Gratings, Series, SparseFeatures, TwoViews
-from rung.ladder.corpora.text import Hub, PythonSource, Text, Windows
-
-CORPORA: dict[str, type[Any]] = {
-    "text": Text,
-    "python": PythonSource,
-    "hub": Hub,
-    "markov": Markov,
-    "bio-s": People,
-    "bio-d": KeyValues,
-    "items": ItemStream,
-    "arithmetic": Arithmetic,
-    "series": Series,
-    "features": SparseFeatures,
-    "views": TwoViews,
-    "gratings": Gratings,
-}
-"""Each corpus's class."""
-
-__all__ = ["CORPORA", "Corpus", "Data", "HeldOut", "Items", "KeyValues", "People", "Windows"]
+__all__ = ["CORPORA", "POOLS"]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.errors import LadderError
-from rung.ladder.families import Family
+from rung.ladder.architectures.size import Family
 
 HELD_FIRST = 1 << 40
 """Where the orders of held-out items begin: no run has so many items."""

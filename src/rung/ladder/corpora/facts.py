@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.errors import LadderError
+from rung.ladder.architectures.features.spec import Memoriser
+from rung.ladder.architectures.size import Family
 from rung.ladder.corpora.corpus import Data, HeldOut, Items, places, require_vocab
-from rung.ladder.families import Family, Memoriser
 from rung.units import BITS_PER_NAT
 
 

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.errors import LadderError
+from rung.ladder.architectures.size import Family
 from rung.ladder.corpora.corpus import HELD_FIRST, Data, HeldOut, Items, require_vocab
-from rung.ladder.families import Family
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.errors import LadderError
+from rung.ladder.architectures.features.spec import Superposition
+from rung.ladder.architectures.images.spec import ImageModel
+from rung.ladder.architectures.series.spec import SeriesTransformer
+from rung.ladder.architectures.size import Family
+from rung.ladder.architectures.two_tower.spec import TwoTower
 from rung.ladder.corpora.corpus import HELD_FIRST, Data, HeldOut, Items, places
-from rung.ladder.families import Family, ImageModel, SeriesTransformer, Superposition, TwoTower
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from rung.errors import LadderError
 from rung.files import write_all
+from rung.ladder.architectures.size import Family
 from rung.ladder.corpora.corpus import HeldOut, Items, places, require_vocab
-from rung.ladder.families import Family
 
 _MOST_IN = 128
 """The first byte of a hash tells no finer."""

@@ -1,46 +1,6 @@
 """Where other people's runs are: trackers, trainers' logs, evaluation results."""
 
-from __future__ import annotations
+from rung.runs.sources.registry import import_runs
+from rung.runs.sources.tracked import ColumnOverrides
 
-import difflib
-from collections.abc import Callable, Iterable
-
-from rung.errors import RunsError
-from rung.runs.sources.logs import read_harness, read_metrics_csv, read_trainer
-from rung.runs.sources.tracked import Imported, TrackedRun, Wishes, assemble
-from rung.runs.sources.trackers import read_mlflow, read_tensorboard, read_wandb
-
-SOURCES: dict[str, Callable[[str], Iterable[TrackedRun]]] = {
-    "mlflow": read_mlflow,
-    "wandb": read_wandb,
-    "tensorboard": read_tensorboard,
-    "trainer": read_trainer,
-    "lm-eval": read_harness,
-    "csv": read_metrics_csv,
-}
-"""Each source's reader, by the word before the colon."""
-
-
-def import_runs(source: str, *, experiment: str = "", wishes: Wishes = Wishes()) -> Imported:  # noqa: B008  # frozen
-    """The table of runs of a source.
-
-    Args:
-        source: KIND:PLACE, such as mlflow:http://127.0.0.1:5000 or tensorboard:runs.
-        experiment: The experiment of an MLflow source.
-        wishes: What is the loss, N and D, where the rules do not find it.
-
-    Raises:
-        RunsError: The kind is not known, or nothing usable is there.
-    """
-    kind, colon, place = source.partition(":")
-    if not colon or kind not in SOURCES:
-        near = difflib.get_close_matches(kind, SOURCES, 1)
-        hint = f" Did you mean {near[0]}:?" if near else ""
-        raise RunsError(f"{source!r} is no source; write KIND:PLACE with one of {', '.join(SOURCES)}.{hint}")
-    if experiment and kind != "mlflow":
-        raise RunsError(f"--experiment is for mlflow; {kind}: has none.")
-    runs = read_mlflow(place, experiment) if kind == "mlflow" else SOURCES[kind](place)
-    return assemble(runs, source, wishes)
-
-
-__all__ = ["SOURCES", "Imported", "TrackedRun", "Wishes", "import_runs"]
+__all__ = ["ColumnOverrides", "import_runs"]

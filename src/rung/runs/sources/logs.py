@@ -15,13 +15,13 @@ from rung.runs.sources.tracked import TrackedRun, csv_frame, flat
 _STEPS = ("_step", "step", "Step", "global_step", "iteration", "iter", "steps")
 
 
-def read_trainer(place: str) -> Iterator[TrackedRun]:
+def read_trainer(index: str) -> Iterator[TrackedRun]:
     """Runs of Hugging Face's Trainer: the last trainer_state.json of each run's folder, with config.json beside where it is.
 
     Raises:
         RunsError: There is none, or it cannot be read.
     """
-    root = Path(place)
+    root = Path(index)
     files = [root] if root.is_file() else sorted(root.rglob("trainer_state.json")) if root.is_dir() else []
     latest: dict[Path, tuple[int, Path]] = {}
     for file in files:
@@ -30,11 +30,11 @@ def read_trainer(place: str) -> Iterator[TrackedRun]:
         if step >= latest.get(run, (-1, file))[0]:
             latest[run] = (step, file)
     if not latest:
-        raise RunsError(f"trainer:{place}: no trainer_state.json below it.")
+        raise RunsError(f"trainer:{index}: no trainer_state.json below it.")
     for run, (_, file) in latest.items():
         state = _json(file)
         config = {key: value for key, value in state.items() if not isinstance(value, list | dict)}
-        beside = [place / name for place in (run, file.parent) for name in ("config.json", "training_args.json")]
+        beside = [index / name for index in (run, file.parent) for name in ("config.json", "training_args.json")]
         for found in beside:
             config |= flat(_json(found)) if found.exists() else {}
         yield TrackedRun(name=run.name or file.stem, config=config, logged=_history(state))
@@ -49,7 +49,7 @@ def _history(state: dict[str, Any]) -> dict[str, list[tuple[float, float]]]:
     return logged
 
 
-def read_metrics_csv(place: str) -> Iterator[TrackedRun]:
+def read_metrics_csv(index: str) -> Iterator[TrackedRun]:
     """Runs of CSVs of metrics, as OLMo's and levanter's trainers log them: a row for each step, a column for each metric.
 
     A column that names the run (run, name, run_name) parts several; otherwise a file is one run.
@@ -57,10 +57,10 @@ def read_metrics_csv(place: str) -> Iterator[TrackedRun]:
     Raises:
         RunsError: There is none, or it has no step.
     """
-    root = Path(place)
+    root = Path(index)
     files = [root] if root.is_file() else sorted(root.rglob("*.csv")) if root.is_dir() else []
     if not files:
-        raise RunsError(f"csv:{place}: no CSV file there.")
+        raise RunsError(f"csv:{index}: no CSV file there.")
     for file in files:
         frame = csv_frame(file)
         step = next((name for name in _STEPS if name in frame.columns), None)
@@ -98,13 +98,13 @@ def _columns(frame: pl.DataFrame, step: str) -> dict[str, list[tuple[float, floa
     return found
 
 
-def read_harness(place: str) -> Iterator[TrackedRun]:
+def read_harness(index: str) -> Iterator[TrackedRun]:
     """Scores of lm-evaluation-harness: the latest results file of each model, one metric for each task.
 
     Raises:
         RunsError: There is none, or it cannot be read.
     """
-    root = Path(place)
+    root = Path(index)
     files = [root] if root.is_file() else sorted(root.rglob("results*.json")) if root.is_dir() else []
     latest: dict[str, dict[str, Any]] = {}
     for file in files:
@@ -112,7 +112,7 @@ def read_harness(place: str) -> Iterator[TrackedRun]:
         if "results" in content:
             latest[str(content.get("model_name") or content.get("config", {}).get("model_args") or file.stem)] = content
     if not latest:
-        raise RunsError(f"lm-eval:{place}: no results*.json of the harness below it.")
+        raise RunsError(f"lm-eval:{index}: no results*.json of the harness below it.")
     for model, content in latest.items():
         logged = {}
         for task, scores in content["results"].items():

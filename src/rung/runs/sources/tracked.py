@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from rung.errors import Caution, RunsError
+from rung.errors import RunsError
+from rung.findings import Finding
 from rung.runs.columns import ALIASES, plain
 
 Logged = Sequence[tuple[float, float]]
@@ -77,16 +78,16 @@ class Imported:
     Attributes:
         frame: The table.
         mapping: Each column, and the rule by which it was filled.
-        cautions: What a user should know of the values.
+        warnings: What a user should know of the values.
     """
 
     frame: pl.DataFrame
     mapping: Mapping[str, str]
-    cautions: tuple[Caution, ...]
+    warnings: tuple[Finding, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
+class ColumnOverrides:
     """What a user says instead of the rules.
 
     Attributes:
@@ -107,16 +108,16 @@ class _Told:
     """What is said of the columns and of the values while rows are made."""
 
     rules: dict[str, dict[str, None]] = field(default_factory=dict)
-    cautions: list[Caution] = field(default_factory=list)
+    warnings: list[Finding] = field(default_factory=list)
 
     def rule(self, column: str, text: str) -> None:
         self.rules.setdefault(column, {})[text] = None
 
-    def caution(self, code: str, text: str) -> None:
-        self.cautions.append(Caution(code, text))
+    def finding(self, code: str, text: str) -> None:
+        self.warnings.append(Finding(code, text))
 
 
-def assemble(runs: Iterable[TrackedRun], where: str, wishes: Wishes = Wishes()) -> Imported:
+def assemble(runs: Iterable[TrackedRun], where: str, overrides: ColumnOverrides = ColumnOverrides()) -> Imported:
     """Rows of tracked runs.
 
     The loss is a held-out one's last value; of a training loss, the mean over the last 5 % of the steps. N is the entry of
@@ -135,27 +136,27 @@ def assemble(runs: Iterable[TrackedRun], where: str, wishes: Wishes = Wishes()) 
     if not found:
         raise RunsError(f"{where} has no runs.")
     told = _Told()
-    rows = [row for run in found for row in _rows(run, wishes, told, where)]
+    rows = [row for run in found for row in _rows(run, overrides, told, where)]
     if not rows:
         names = sorted({name for run in found for name in run.logged})
         shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "") or "nothing"
         raise RunsError(
-            f"{where}: none of {len(found)} runs has {wishes.loss or 'a loss that is known'}; logged is {shown}. Name it: --loss NAME."
+            f"{where}: none of {len(found)} runs has {overrides.loss or 'a loss that is known'}; logged is {shown}. Name it: --loss NAME."
         )
     frame = pl.DataFrame(rows, infer_schema_length=None)
     for column in ("params", "tokens"):
         if column not in frame.columns:
             names = sorted({name for run in found for name in (*run.config, *run.logged)})
-            if wish := getattr(wishes, column):
+            if wish := getattr(overrides, column):
                 near = difflib.get_close_matches(wish, names, 1)
                 hint = f" Did you mean {near[0]!r}?" if near else ""
                 raise RunsError(
                     f"{where}: no run has a number {wish!r} for --{column}; there is {', '.join(names[:20])}.{hint}"
                 )
             shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
-            told.caution("no-" + column, f"no run says its {column}; there is {shown}. Name it: --{column} NAME.")
+            told.finding("no-" + column, f"no run says its {column}; there is {shown}. Name it: --{column} NAME.")
     mapping = {column: "; ".join(rules) for column, rules in told.rules.items() if column in frame.columns}
-    return Imported(frame=frame, mapping=mapping, cautions=tuple(told.cautions))
+    return Imported(frame=frame, mapping=mapping, warnings=tuple(told.warnings))
 
 
 def csv_frame(file: Path) -> pl.DataFrame:
@@ -181,24 +182,24 @@ def flat(content: Mapping[str, Any], before: str = "") -> dict[str, Any]:
     return found
 
 
-def _rows(run: TrackedRun, wishes: Wishes, told: _Told, where: str) -> list[dict[str, Any]]:
-    name = _loss_name(run, wishes)
-    if name is None and run.scores and not wishes.loss:
-        return [{"run": run.name, **_about(run, wishes, told), **_others(run, "", told)}]
+def _rows(run: TrackedRun, overrides: ColumnOverrides, told: _Told, where: str) -> list[dict[str, Any]]:
+    name = _loss_name(run, overrides)
+    if name is None and run.scores and not overrides.loss:
+        return [{"run": run.name, **_about(run, overrides, told), **_others(run, "", told)}]
     if name is None:
-        told.caution(
-            "no-loss", f"run {run.name!r} of {where} has no {wishes.loss or 'loss that is known'}, and is left out."
+        told.finding(
+            "no-loss", f"run {run.name!r} of {where} has no {overrides.loss or 'loss that is known'}, and is left out."
         )
         return []
     steps, values = _mended(run.name, name, run.logged[name], told)
     if not len(steps):
-        told.caution(
+        told.finding(
             "no-loss", f"run {run.name!r} of {where}: no value of {name} is a finite number, and it is left out."
         )
         return []
-    about = _about(run, wishes, told)
+    about = _about(run, overrides, told)
     training = name in _TRAINING or name.startswith("train")
-    if wishes.checkpoints:
+    if overrides.checkpoints:
         told.rule("loss", f"{name}, every value")
         at = list(zip(steps, values, strict=True))
     elif training:
@@ -207,12 +208,12 @@ def _rows(run: TrackedRun, wishes: Wishes, told: _Told, where: str) -> list[dict
     else:
         told.rule("loss", f"{name}, last value")
         at = [(steps[-1], float(values[-1]))]
-    others = {} if wishes.checkpoints else _others(run, name, told)
+    others = {} if overrides.checkpoints else _others(run, name, told)
     return [
         {
             "run": run.name,
             **about,
-            **_tokens(run, float(step), wishes, told),
+            **_tokens(run, float(step), overrides, told),
             "step": int(step),
             "loss": float(value),
             **others,
@@ -221,9 +222,9 @@ def _rows(run: TrackedRun, wishes: Wishes, told: _Told, where: str) -> list[dict
     ]
 
 
-def _loss_name(run: TrackedRun, wishes: Wishes) -> str | None:
-    if wishes.loss:
-        return wishes.loss if wishes.loss in run.logged else None
+def _loss_name(run: TrackedRun, overrides: ColumnOverrides) -> str | None:
+    if overrides.loss:
+        return overrides.loss if overrides.loss in run.logged else None
     known = {name: name for name in run.logged}
     for wanted in (*_HELD_OUT, *_TRAINING):
         if wanted in known:
@@ -239,37 +240,37 @@ def _mended(run: str, name: str, logged: Logged, told: _Told) -> tuple[np.ndarra
     back = np.flatnonzero(np.diff(steps) < 0)
     if len(back):
         first = int(back[0])
-        told.caution(
+        told.finding(
             "restart",
             f"run {run!r}: {name} goes back from step {steps[first]:g} to {steps[first + 1]:g}, as after a restart"
             f"{f' ({len(back)} times)' if len(back) > 1 else ''}; of a step that was logged twice the later value is kept.",
         )
-    last = {float(step): place for place, step in enumerate(steps)}
+    last = {float(step): index for index, step in enumerate(steps)}
     order = np.array([last[step] for step in sorted(last)], dtype=int)
     steps, values = steps[order], values[order]
     bad = ~np.isfinite(values)
     if bad.any():
-        told.caution(
+        told.finding(
             "not-finite",
             f"run {run!r}: {name} is no finite number at {int(bad.sum())} of {len(values)} steps, first at step {steps[bad][0]:g}; they are left out.",
         )
     steps, values = steps[~bad], values[~bad]
     gaps = np.diff(steps)
     if len(gaps) > 3 and gaps.max() > 10 * np.median(gaps):
-        place = int(gaps.argmax())
-        told.caution("gap", f"run {run!r}: nothing of {name} between steps {steps[place]:g} and {steps[place + 1]:g}.")
+        index = int(gaps.argmax())
+        told.finding("gap", f"run {run!r}: nothing of {name} between steps {steps[index]:g} and {steps[index + 1]:g}.")
     return steps, values
 
 
-def _about(run: TrackedRun, wishes: Wishes, told: _Told) -> dict[str, Any]:
+def _about(run: TrackedRun, overrides: ColumnOverrides, told: _Told) -> dict[str, Any]:
     """Columns of the configuration."""
     found: dict[str, Any] = {}
-    params = _entry(run.config, (wishes.params,) if wishes.params else ("params", *ALIASES["params"]))
+    params = _entry(run.config, (overrides.params,) if overrides.params else ("params", *ALIASES["params"]))
     width, depth = _entry(run.config, _WIDTH), _entry(run.config, _DEPTH)
     if params:
         found["params"] = params[1]
         told.rule("params", f"configuration {params[0]}")
-    elif width and depth and not wishes.params:
+    elif width and depth and not overrides.params:
         found["params"] = 12 * depth[1] * width[1] ** 2
         told.rule("params", f"12 x {depth[0]} x {width[0]}^2, weights of the layers of a usual transformer")
     for column in ("params_non_embedding", "params_active"):
@@ -304,16 +305,16 @@ def _batch_tokens(config: Mapping[str, Any]) -> tuple[str, float] | None:
     return text, value
 
 
-def _tokens(run: TrackedRun, step: float, wishes: Wishes, told: _Told) -> dict[str, float]:
+def _tokens(run: TrackedRun, step: float, overrides: ColumnOverrides, told: _Told) -> dict[str, float]:
     """D at a step: by a metric that counts it, between its counts; by the configuration; or by steps and batch."""
-    for name in (wishes.tokens,) if wishes.tokens else _TOKENS:
+    for name in (overrides.tokens,) if overrides.tokens else _TOKENS:
         counted = sorted(run.logged.get(name, ()))
         if counted:
             steps, values = np.array(counted).T
             told.rule("tokens", f"{name}, at the step of the loss")
             return {"tokens": float(np.interp(step, steps, values))}
-    entry = _entry(run.config, (wishes.tokens,) if wishes.tokens else ("tokens", *ALIASES["tokens"], *_TOKENS))
-    if entry and not wishes.checkpoints:
+    entry = _entry(run.config, (overrides.tokens,) if overrides.tokens else ("tokens", *ALIASES["tokens"], *_TOKENS))
+    if entry and not overrides.checkpoints:
         told.rule("tokens", f"configuration {entry[0]}")
         return {"tokens": entry[1]}
     if batch := _batch_tokens(run.config):

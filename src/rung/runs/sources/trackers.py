@@ -50,19 +50,19 @@ def read_mlflow(address: str, experiment: str = "") -> Iterator[TrackedRun]:
         raise RunsError(f"mlflow:{address} cannot be read: {text}") from None
 
 
-def read_wandb(place: str) -> Iterator[TrackedRun]:
+def read_wandb(index: str) -> Iterator[TrackedRun]:
     """The runs of offline folders of W&B below a folder, or of its exported CSV.
 
     Raises:
         RunsError: wandb is not installed, or nothing of it is there.
     """
-    path = Path(place)
+    path = Path(index)
     if path.is_file() and path.suffix == ".csv":
         yield from _exported(path)
         return
     files = sorted(path.rglob("run-*.wandb")) if path.is_dir() else [path] if path.suffix == ".wandb" else []
     if not files:
-        raise RunsError(f"wandb:{place}: no run-*.wandb below it. Give a folder of offline runs, or an exported .csv.")
+        raise RunsError(f"wandb:{index}: no run-*.wandb below it. Give a folder of offline runs, or an exported .csv.")
     # A run that was taken up again has a file for each time, under one id.
     parts: dict[str, list[TrackedRun]] = {}
     for file in files:
@@ -165,17 +165,17 @@ def _exported(path: Path) -> Iterator[TrackedRun]:
         yield TrackedRun(name=run, config={}, logged=metrics)
 
 
-def read_tensorboard(place: str) -> Iterator[TrackedRun]:
+def read_tensorboard(index: str) -> Iterator[TrackedRun]:
     """The runs of event files below a folder: one for each folder that holds some. Settings come from texts that are JSON.
 
     Raises:
         RunsError: tensorboard is not installed, or there are no event files.
     """
-    root = Path(place)
+    root = Path(index)
     folders = sorted({file.parent for file in root.rglob("*tfevents*")}) if root.is_dir() else []
     if not folders:
         why = "no event files below it" if root.is_dir() else "there is no such folder"
-        raise RunsError(f"tensorboard:{place}: {why}.")
+        raise RunsError(f"tensorboard:{index}: {why}.")
     try:
         from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
         from tensorboard.util.tensor_util import make_ndarray

@@ -1,0 +1,8 @@
+"""Backtest: fit on the smaller scales, score on the larger; the model discrepancy learnt from it; weights of laws."""
+
+from rung.fitting.backtest.backtest import Backtest, backtest
+from rung.fitting.backtest.burn_in import drop_start
+from rung.fitting.backtest.folds import scale_levels
+from rung.fitting.backtest.stacking import weighted_median
+
+__all__ = ["Backtest", "backtest", "drop_start", "scale_levels", "weighted_median"]

@@ -1,0 +1,265 @@
+"""How wrong a law would have been about the larger scales of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rung.arrays import Array
+from rung.errors import FitError
+from rung.fitting.backtest.discrepancy import Discrepancy, discrepancy_prior, learn
+from rung.fitting.backtest.folds import CUTS, SAME_SCALE, ScoredRows, choose_cuts, scale_levels, score
+from rung.fitting.backtest.scale import Scale, scale_of
+from rung.fitting.estimate.multistart import search
+from rung.fitting.estimate.objective import Objective
+from rung.fitting.estimate.problem import Problem
+from rung.fitting.estimate.setup import Setup, set_up
+from rung.fitting.estimate.specification import FitSpecification
+from rung.fitting.uncertainty.distributions import student_quantile
+from rung.laws import Law
+
+MOST_ROWS = 5_000
+"""Rows that a backtest is made on at most, a random part of a longer table."""
+
+_COEFFICIENTS = 5
+"""Coefficients that the degrees of freedom of a cut's interval allow for: those of the default law."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutScore:
+    """One cut: a fit on the rows up to a scale, scored on the rows beyond.
+
+    Attributes:
+        at: The largest scale fitted.
+        rows: Rows fitted.
+        scored: Rows scored.
+        factor: The farthest of those, as a multiple of `at`.
+        bias: Median of forecast minus measurement, relative to the measurement.
+        error: Median of its size.
+        inside: Share of measurements inside the interval of a new run; None where the cut does not determine the law.
+        last_error: The same error for the baseline that repeats the largest scale fitted.
+        line_error: The same for a straight line in the logarithms.
+    """
+
+    at: float
+    rows: int
+    scored: int
+    factor: float
+    bias: float
+    error: float
+    inside: float | None
+    last_error: float
+    line_error: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backtest:
+    """A law scored on scales that it was not fitted to.
+
+    Attributes:
+        along: What was cut along.
+        level: Coverage that the intervals aimed at.
+        cuts: Each cut, by rising scale.
+        skipped: The scales of cuts at which the law could not be fitted.
+        bias: Median relative error over all cuts, each with the same weight.
+        error: Median of its size.
+        inside: Share of measurements inside their interval; None where no cut has one.
+        last_error: Error of the baseline that repeats the largest scale fitted.
+        line_error: Error of the baseline of a straight line.
+    """
+
+    along: str
+    level: float
+    cuts: tuple[CutScore, ...]
+    skipped: tuple[float, ...]
+    bias: float
+    error: float
+    inside: float | None
+    last_error: float
+    line_error: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """The backtest as plain values."""
+        content = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        cuts = [{name: getattr(cut, name) for name in cut.__dataclass_fields__} for cut in self.cuts]
+        return {**content, "cuts": cuts, "skipped": list(self.skipped)}
+
+
+def backtest(
+    runs: Any,
+    law: str | Law = "chinchilla",
+    *,
+    along: str | None = None,
+    cuts: int = CUTS,
+    objective: str | None = None,
+    delta: float | None = None,
+    target: str | None = None,
+    weights: str | None = None,
+    fix: Mapping[str, float] | None = None,
+    level: float = 0.9,
+    seed: int = 0,
+) -> Backtest:
+    """Fit a law to the smaller scales of a table and score it on the larger ones, over rolling cuts.
+
+    Args:
+        runs: A table, as for `fit`; and so all that is not named here.
+        law: A law, as for `fit`.
+        along: The symbol or column to cut along; flops by default, else the law's first variable.
+        cuts: How many cuts, at most.
+        objective: See `fit`.
+        delta: See `fit`.
+        target: See `fit`.
+        weights: See `fit`.
+        fix: See `fit`.
+        level: Coverage of the intervals of a new run.
+        seed: Seed of the starts.
+
+    Raises:
+        RunsError: The table cannot be read or used.
+        FormulaError: The formula cannot be read.
+        FitError: The law cannot be fitted, or the table has too few scales to hold some out.
+    """
+    if cuts < 1:
+        raise FitError(f"{cuts} cuts: a backtest needs at least one.")
+    setup = set_up(
+        runs,
+        FitSpecification(
+            law=law,
+            objective=objective,
+            delta=delta,
+            target=target,
+            weights=weights,
+            fix=fix or {},
+            level=level,
+            seed=seed,
+        ),
+    )
+    problem, rng = setup.problem, np.random.default_rng(seed)
+    with np.errstate(all="ignore"):
+        unconstrained = search(problem, rng).unconstrained
+        rolled = roll(problem, scale_of(setup, along), unconstrained, rng, cuts)
+        if rolled.scored is None:
+            raise FitError(_too_few(setup, rolled))
+        return rolled.summary(problem.objective, discrepancy_prior(), level)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollingBacktest:
+    """A rolling backtest before it is summed up.
+
+    Attributes:
+        along: What was cut along; None where the law has no positive variable.
+        scale: Its value in each row (n,).
+        cuts: The largest scale of each fit.
+        scored: The scored rows; None where there is no cut, or the law could be fitted at none.
+    """
+
+    along: str | None
+    scale: Array
+    cuts: Array
+    scored: ScoredRows | None
+
+    def summary(self, objective: Objective, prior: Discrepancy, level: float) -> Backtest:
+        """The backtest as people read it; its intervals know the smaller cuts and the public studies alone."""
+        assert self.scored is not None
+        assert self.along is not None
+        scored = self.scored
+        half = half_widths(scored, self.scale, self.cuts, prior, level)
+        measured = objective.untransform(scored.measured)
+        size = np.maximum(np.abs(measured), 1e-300)
+        relative = {
+            name: (objective.untransform(getattr(scored, name)) - measured) / size
+            for name in ("forecast", "last", "line")
+        }
+        inside = np.where(np.isfinite(half), np.abs(scored.error) <= half, np.nan)
+        scores = [self._cut_score(int(cut), relative, inside) for cut in np.unique(scored.cut)]
+        judged = inside[np.isfinite(inside)]
+        fitted = {cut.at for cut in scores}
+        return Backtest(
+            along=self.along,
+            level=level,
+            cuts=tuple(scores),
+            skipped=tuple(float(at) for at in self.cuts if float(at) not in fitted),
+            bias=float(np.median([cut.bias for cut in scores])),
+            error=float(np.median([cut.error for cut in scores])),
+            inside=float(np.mean(judged)) if len(judged) else None,
+            last_error=float(np.median([cut.last_error for cut in scores])),
+            line_error=float(np.median([cut.line_error for cut in scores])),
+        )
+
+    def _cut_score(self, cut: int, relative: Mapping[str, Array], inside: Array) -> CutScore:
+        """The score of one cut, from the relative errors of the law and of the baselines (m,)."""
+        assert self.scored is not None
+        rows = self.scored.cut == cut
+        return CutScore(
+            at=float(self.cuts[cut]),
+            rows=int(np.sum(self.scale <= self.cuts[cut])),
+            scored=int(np.sum(rows)),
+            factor=float(np.exp(np.max(self.scored.distance[rows]))),
+            bias=float(np.median(relative["forecast"][rows])),
+            error=float(np.median(np.abs(relative["forecast"][rows]))),
+            inside=float(np.mean(inside[rows])) if np.all(np.isfinite(inside[rows])) else None,
+            last_error=float(np.median(np.abs(relative["last"][rows]))),
+            line_error=float(np.median(np.abs(relative["line"][rows]))),
+        )
+
+
+NOT_ROLLED = RollingBacktest(along=None, scale=np.empty(0), cuts=np.empty(0), scored=None)
+
+
+def roll(
+    problem: Problem, scale: Scale | None, unconstrained: Array, rng: np.random.Generator, cuts: int = CUTS
+) -> RollingBacktest:
+    """Fit and score at every cut, on a random part of a long table.
+
+    Args:
+        problem: The law over all rows.
+        scale: What is cut along; None where the law has no positive variable.
+        unconstrained: Unconstrained parameters of the optimum on all rows (K,).
+        rng: Source of the rows and of fresh starts.
+        cuts: How many cuts, at most.
+    """
+    if scale is None:
+        return NOT_ROLLED
+    values = scale.values
+    if problem.design.rows > MOST_ROWS:
+        rows = np.sort(rng.permutation(problem.design.rows)[:MOST_ROWS])
+        problem, values = problem.part(rows), values[rows]
+    at = choose_cuts(problem, values, cuts)
+    scored = score(problem, values, at, unconstrained, rng) if len(at) else None
+    return RollingBacktest(along=scale.name, scale=values, cuts=at, scored=scored)
+
+
+def half_widths(scored: ScoredRows, scale: Array, cuts: Array, prior: Discrepancy, level: float) -> Array:
+    """Half width of each scored row's interval on the residual's scale (m,), as the cut could have known it.
+
+    The half width is t sqrt(law_error^2 + noise^2 + discrepancy^2). The discrepancy is learnt from the smaller cuts
+    alone, scored on rows that this cut was fitted to.
+    """
+    half = np.full(len(scored.cut), np.nan)
+    for cut in np.unique(scored.cut):
+        rows = scored.cut == cut
+        seen = (scored.cut < cut) & (scale[scored.row] <= cuts[cut])
+        learnt = learn(scored.take(seen), prior) if seen.any() else prior
+        beyond = learnt.std(scored.distance[rows], 1.0) * scored.noise[rows]
+        std = np.sqrt(scored.law_error[rows] ** 2 + scored.noise[rows] ** 2 + beyond**2)
+        degrees = max(int(np.sum(scale <= cuts[cut])) - _COEFFICIENTS, 1)
+        half[rows] = student_quantile((1 + level) / 2, degrees) * std
+    return half
+
+
+def _too_few(setup: Setup, found: RollingBacktest) -> str:
+    source = setup.table.source
+    if found.along is None:
+        return f"{source}: the law has no positive variable to cut along. Name a column: --along."
+    if len(found.cuts):
+        return f"{source}: the law could not be fitted below any of {len(found.cuts)} cuts along {found.along}. Try a simpler law."
+    levels = len(scale_levels(found.scale))
+    return (
+        f"{source} has {levels} distinct scale{'s' if levels > 1 else ''} of {found.along} (within {100 * (SAME_SCALE - 1):.0f} %) in "
+        f"{len(found.scale)} rows: too few to hold the largest out and still fit {setup.problem.design.size} coefficients. Add runs at "
+        "other scales, or cut along another column (--along)."
+    )

@@ -1,0 +1,1 @@
+"""Diagnose: one file per kind of finding about a fit."""

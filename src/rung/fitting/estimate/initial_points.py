@@ -1,0 +1,304 @@
+"""Where the solver starts: coefficients drawn so that every term of a law matters.
+
+A start draws the exponents, shares the target among the terms of each sum, and solves each multiplicative
+coefficient from its share, top down through the formula. The same walk serves every law, in any units.
+For laws that are linear in some coefficients, variable projection finds those by least squares on a cloud of
+drawn exponents; it is exact only for squares, so its best points are starts, not answers.
+
+Shapes: `M` candidates, `n` rows, `P` linear coefficients.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rung.arrays import Array
+from rung.fitting.estimate.design import Design
+from rung.laws import Binary, Call, Coefficient, Expression, Law, Name, Negative, Number, evaluate, names, signed_terms
+
+_EXPONENTS = (0.05, 1.2)
+_MAX_LINEAR = 4
+_PROJECTION_ROWS = 256
+
+
+def balanced_starts(law: Law, design: Design, count: int, rng: np.random.Generator) -> Array:
+    """Share-balanced starts as internal numbers (count, K)."""
+    rows = rng.integers(design.rows, size=count)
+    columns = {name: column[rows] for name, column in design.columns.items()}
+    target = design.target[rows].copy()
+    # Every other start uses the middle of the table, which one odd row cannot lead astray.
+    middle = np.arange(count) % 2 == 0
+    for name, column in design.columns.items():
+        columns[name][middle] = _middle(column)
+    target[middle] = np.mean(design.target)
+    draw = _Draw(law=law, values=columns, count=count, rng=rng, spread=design)
+    draw.assign(law.tree, target)
+    return _internal(law, design, draw.values)
+
+
+def projected_starts(law: Law, design: Design, count: int, candidates: int, rng: np.random.Generator) -> Array:
+    """Starts by variable projection, best first (at most count, K); none where the law has no linear part.
+
+    Source: Golub and Pereyra 1973; relative residuals make it first-order equal to log least squares.
+    """
+    linear = [c for c in law.free if c.name in law.linear and c.group is None]
+    linear = [c for c in linear if c.low >= 0][:_MAX_LINEAR]
+    if not linear or len(linear) == len(law.free):
+        candidates = 1 if linear else 0
+    if candidates == 0 or np.any(design.target == 0):
+        return np.empty((0, design.size))
+    rows = rng.permutation(design.rows)[:_PROJECTION_ROWS]
+    columns = {name: column[rows] for name, column in design.columns.items()}
+    target = design.target[rows]
+    drawn = _Draw(
+        law=law,
+        values={name: np.full(candidates, _middle(column)) for name, column in design.columns.items()},
+        count=candidates,
+        rng=rng,
+        spread=design,
+    )
+    drawn.assign(law.tree, np.full(candidates, np.mean(design.target)))
+    shape = {c.name: drawn.values[c.name][:, None] for c in law.free}
+    zero = {c.name: np.zeros((candidates, 1)) for c in linear}
+    base = _broadcast(law.value({**shape, **zero}, columns), candidates, len(rows))
+    basis = [
+        _broadcast(
+            law.value({**shape, **zero, c.name: np.ones((candidates, 1))}, columns) - base,
+            candidates,
+            len(rows),
+        )
+        for c in linear
+    ]
+    basis_MPn = np.stack(basis, axis=1) / target
+    solution_MP, error_M = _non_negative(basis_MPn, (target - base) / target)
+    order = np.argsort(error_M)[:count]
+    order = order[np.isfinite(error_M[order])]
+    values = {name: value[order] for name, value in drawn.values.items()}
+    for index, coefficient in enumerate(linear):
+        # Zero is on the edge of the range: a small share instead, so that the solver can move away.
+        least = (
+            1e-3
+            * np.mean(np.abs(target))
+            / np.maximum(np.mean(np.abs(basis_MPn[order, index] * target), axis=1), 1e-300)
+        )
+        values[coefficient.name] = np.maximum(solution_MP[order, index], least)
+    return _internal(law, design, values)
+
+
+def _broadcast(value: Array, candidates: int, rows: int) -> Array:
+    return np.broadcast_to(value, (candidates, rows))
+
+
+def _non_negative(basis_MPn: Array, target_Mn: Array) -> tuple[Array, Array]:
+    """Least squares with coefficients at or above zero: the best over every set of active columns."""
+    candidates, size, _ = basis_MPn.shape
+    scale = np.sqrt(np.einsum("mpn,mpn->mp", basis_MPn, basis_MPn))
+    with np.errstate(all="ignore"):
+        unit = basis_MPn / scale[:, :, None]
+        gram = unit @ unit.transpose(0, 2, 1)
+        right = np.einsum("mpn,mn->mp", unit, target_Mn)
+    total = np.einsum("mn,mn->m", target_Mn, target_Mn)
+    best = np.full(candidates, np.inf)
+    solution = np.zeros((candidates, size))
+    usable = np.isfinite(gram).all(axis=(1, 2)) & np.isfinite(right).all(axis=1)
+    gram[~usable] = np.eye(size)
+    for active in itertools.chain.from_iterable(itertools.combinations(range(size), k) for k in range(1, size + 1)):
+        inner = gram[np.ix_(range(candidates), active, active)] + 1e-12 * np.eye(len(active))
+        part = np.linalg.solve(inner, right[:, active, None])[:, :, 0]
+        error = total - np.einsum("mp,mp->m", part, right[:, active])
+        better = usable & (part >= 0).all(axis=1) & (error < best)
+        best = np.where(better, error, best)
+        full = np.zeros((candidates, size))
+        full[:, active] = part
+        solution = np.where(better[:, None], full, solution)
+    with np.errstate(all="ignore"):
+        return np.nan_to_num(solution / scale, nan=0.0), best
+
+
+def _middle(column: Array) -> float:
+    if np.all(column > 0):
+        return float(np.exp(np.mean(np.log(column))))
+    return float(np.median(column))
+
+
+def _internal(law: Law, design: Design, values: Mapping[str, Array]) -> Array:
+    inner = [
+        coefficient.to_unconstrained(_inside(coefficient, values[coefficient.name]))
+        for coefficient in design.parameters(law)
+    ]
+    return np.clip(np.nan_to_num(np.stack(inner, axis=1)), -300, 300)
+
+
+def _inside(coefficient: Coefficient, value: Array) -> Array:
+    """The value moved into the coefficient's open range."""
+    low, high = coefficient.low, coefficient.high
+    if np.isfinite(low) and np.isfinite(high):
+        edge = 0.01 * (high - low)
+        return np.clip(value, low + edge, high - edge)
+    if np.isfinite(low):
+        return np.where(value > low, value, low + np.maximum(np.abs(value), 1e-6))
+    if np.isfinite(high):
+        return np.where(value < high, value, high - np.maximum(np.abs(value), 1e-6))
+    return value
+
+
+@dataclass(slots=True)
+class _Draw:
+    """One walk through a formula for many starts at once: `values` fills with coefficients.
+
+    `values` holds the variables at each start's reference row (count,) and, as they are set, coefficients.
+    """
+
+    law: Law
+    values: dict[str, Array]
+    count: int
+    rng: np.random.Generator
+    spread: Design
+    free: dict[str, Coefficient] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.free = {c.name: c for c in self.law.free}
+        for coefficient in self.law.coefficients:
+            if coefficient.fixed is not None:
+                self.values[coefficient.name] = np.full(self.count, coefficient.fixed)
+
+    def unknown(self, node: Expression) -> bool:
+        return any(name.name in self.free and name.name not in self.values for name in names(node))
+
+    def value(self, node: Expression) -> Array:
+        return np.broadcast_to(evaluate(node, self.values), (self.count,))
+
+    def set(self, name: str, value: Array) -> None:
+        usable = np.where(np.isfinite(value), value, self.rng.lognormal(size=self.count))
+        self.values[name] = _inside(self.free[name], usable)
+
+    def exponent(self) -> Array:
+        low, high = np.log(_EXPONENTS)
+        return np.exp(self.rng.uniform(low, high, self.count))
+
+    def assign(self, node: Expression, target: Array) -> None:
+        """Set the unknown coefficients under a node so that its value is near the target."""
+        if not self.unknown(node):
+            return
+        with np.errstate(all="ignore"):
+            match node:
+                case Name(name, _):
+                    self.set(name, target)
+                case Negative(operand):
+                    self.assign(operand, -target)
+                case Binary("+" | "-", _, _):
+                    self._sum(node, target)
+                case Binary("*" | "/", _, _):
+                    self._product(node, target)
+                case Binary(_, base, power):
+                    self._power(base, power, target)
+                case Call(function, arguments):
+                    self._call(function, arguments, target)
+
+    def _power(self, base: Expression, power: Expression, target: Array) -> None:
+        if self.unknown(power):
+            inner = power.operand if isinstance(power, Negative) else power
+            self.assign(inner, self.exponent())
+        if self.unknown(base):
+            self.assign(base, np.abs(target) ** (1 / self.value(power)))
+
+    def _call(self, function: str, arguments: tuple[Expression, ...], target: Array) -> None:
+        known = [argument for argument in arguments if not self.unknown(argument)]
+        saturated = all(isinstance(argument, Name) for argument in arguments if self.unknown(argument))
+        if function in {"min", "max"} and known and saturated:
+            # A kink lies where the arguments meet: at a row of the table, or near one.
+            target = self.value(known[0])
+        match function:
+            case "log":
+                inverse = np.exp(np.clip(target, -300, 300))
+            case "exp":
+                inverse = np.log(np.abs(target))
+            case "sqrt":
+                inverse = target**2
+            case "sigmoid":
+                share = np.clip(target, 0.02, 0.98)
+                inverse = np.log(share / (1 - share))
+            case "softplus":
+                inverse = np.log(np.expm1(np.clip(np.abs(target), 1e-6, 300)))
+            case _:
+                inverse = target
+        for argument in arguments:
+            self.assign(argument, inverse)
+
+    def _sum(self, node: Expression, target: Array) -> None:
+        terms = signed_terms(node)
+        unknown = [(sign, term) for sign, term in terms if self.unknown(term)]
+        known = sum((sign * self.value(term) for sign, term in terms if not self.unknown(term)), np.zeros(self.count))
+        if len(terms) > len(unknown) and np.all(np.isfinite(known)):
+            # Beside a constant, as in 1 + (x / d)^p, the other terms reach its size at a row of the table.
+            rest = target - known
+            scale = np.abs(known) * self.rng.lognormal(0.0, 0.5, self.count)
+            rest = np.where(rest * np.sign(target) > 0.02 * np.abs(target), rest, scale)
+        else:
+            rest = target
+        shares = self.rng.dirichlet(np.ones(len(unknown)), self.count).T
+        positive = [index for index, (sign, _) in enumerate(unknown) if sign > 0]
+        for index, (sign, term) in enumerate(unknown):
+            if len(positive) in {0, len(unknown)}:
+                self.assign(term, sign * rest * shares[index])
+            else:
+                # A difference: the part taken away is of the target's size, the rest makes up for it.
+                away = np.abs(rest) * shares[index]
+                total = np.abs(rest) * sum(shares[p] for p in range(len(unknown)) if p not in positive)
+                self.assign(term, away if sign < 0 else (rest + total) / len(positive))
+
+    def _product(self, node: Expression, target: Array) -> None:
+        factors = list(_factors(node, 1.0))
+        unknown = [(power, factor) for power, factor in factors if self.unknown(factor)]
+        saturated = [item for item in unknown if isinstance(item[1], Name)]
+        composite = [item for item in unknown if not isinstance(item[1], Name)]
+        if saturated:
+            last = saturated[-1]
+        else:
+            # The last factor that has a multiplicative coefficient of its own takes up the rest.
+            scaled = [item for item in composite if not _only_exponents(item[1], self)]
+            last = (scaled or composite)[-1]
+        for item in [*composite, *saturated]:
+            if item is not last:
+                self.assign(item[1], self._neutral(item[1]))
+        rest = target.copy()
+        for power, factor in factors:
+            if factor is not last[1]:
+                value = self.value(factor)
+                rest = rest / value if power > 0 else rest * value
+        self.assign(last[1], rest if last[0] > 0 else 1 / rest)
+
+    def _neutral(self, factor: Expression) -> Array:
+        """A plain target for a factor that is not solved from its share."""
+        if isinstance(factor, Name):
+            return self.exponent()
+        if isinstance(factor, Binary) and factor.operator == "^" and isinstance(factor.left, Binary):
+            # (1 + ...)^p: an inner value of about two, so that its bend lies at a row of the table.
+            if self.unknown(factor.right):
+                inner = factor.right.operand if isinstance(factor.right, Negative) else factor.right
+                self.assign(inner, self.exponent())
+            return np.asarray(2.0 ** self.value(factor.right))
+        return self.rng.lognormal(size=self.count)
+
+
+def _only_exponents(node: Expression, draw: _Draw) -> bool:
+    """Whether the unknown coefficients of a factor stand only in exponents."""
+    match node:
+        case Binary("^", base, _):
+            return not draw.unknown(base)
+        case Binary(_, left, right):
+            return _only_exponents(left, draw) and _only_exponents(right, draw)
+        case Negative(operand):
+            return _only_exponents(operand, draw)
+        case Name() | Number() | Call():
+            return not draw.unknown(node)
+
+
+def _factors(node: Expression, power: float) -> list[tuple[float, Expression]]:
+    if isinstance(node, Binary) and node.operator in "*/":
+        return _factors(node.left, power) + _factors(node.right, power if node.operator == "*" else -power)
+    return [(power, node)]

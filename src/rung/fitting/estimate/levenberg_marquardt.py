@@ -1,0 +1,265 @@
+"""The solver: Levenberg-Marquardt for robust losses, many problems of one shape at once.
+
+Each lane is one problem: a start, or a set of weights. A lane begins with iteratively reweighted least
+squares, whose far steps are safe, and turns into semismooth Newton as its steps get small: `tau` blends the
+two curvatures. Marquardt's scaling makes the path independent of units. A lane that is done makes room for
+the next problem of the queue. Everything is in internal numbers (laws.coefficients).
+
+Shapes: `J` jobs, `L` lanes, `K` internal numbers, `n` rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rung.arrays import Array
+from rung.fitting.estimate.bounded_step import descend_within, solve_within
+from rung.fitting.estimate.loss import Loss, Space
+
+TOLERANCE = 1e-11
+MAX_ITERATIONS = 400
+_FIRST_DAMPING = 1e-2
+_LARGEST_DAMPING = 1e14
+_DOUBTFUL_DAMPING = 1e3
+"""Damping above which a negligible step is no sign of an optimum."""
+
+_GAIN = 1e-9
+"""Relative decrease of the loss for which a lane that was heavily damped begins again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solutions:
+    """Where each job ended.
+
+    Attributes:
+        unconstrained_JK: Unconstrained parameters.
+        objective_J: Value of the loss, inf where no finite point was found.
+        converged_J: Whether the last step was negligible before the iterations ran out.
+    """
+
+    unconstrained_JK: Array
+    objective_J: Array
+    converged_J: NDArray[np.bool_]
+
+    def joined(self, other: Solutions) -> Solutions:
+        """These jobs and then the other ones."""
+        return Solutions(
+            unconstrained_JK=np.concatenate([self.unconstrained_JK, other.unconstrained_JK]),
+            objective_J=np.concatenate([self.objective_J, other.objective_J]),
+            converged_J=np.concatenate([self.converged_J, other.converged_J]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SolverOptions:
+    """How the solver steps, and when it stops.
+
+    Attributes:
+        reach: The most that each unconstrained parameter may move in one step (K,); None for no limit.
+        floor: Value of the loss under which the data count as met exactly.
+        warm: Whether the starts are near their optima, so that Newton steps come at once.
+        tolerance: Predicted relative decrease of the loss under which a step is negligible.
+        max_iterations: Steps per job.
+    """
+
+    reach: Array | None = None
+    floor: float = 0.0
+    warm: bool = False
+    tolerance: float = TOLERANCE
+    max_iterations: int = MAX_ITERATIONS
+
+
+def solve(
+    space: Space, starts_JK: Array, target: Array, weights: Array, loss: Loss, options: SolverOptions
+) -> Solutions:
+    """Minimise the loss from every start.
+
+    Args:
+        space: The compiled law over the table.
+        starts_JK: First points.
+        target: The target on the residual's scale, (n,) for all jobs or (J, n) for each its own.
+        weights: Row weights, (1, n) for all jobs or (J, n) for each its own.
+        loss: The loss per residual.
+        options: How the solver steps, and when it stops.
+    """
+    run = _Run(space, starts_JK, target, weights, loss, options)
+    with np.errstate(all="ignore"):
+        while run.step():
+            pass
+    return Solutions(unconstrained_JK=run.best_JK, objective_J=run.objective_J, converged_J=run.converged_J)
+
+
+class _Run:
+    """State of the lanes of one call of `solve`."""
+
+    def __init__(
+        self, space: Space, starts_JK: Array, target: Array, weights: Array, loss: Loss, options: SolverOptions
+    ) -> None:
+        jobs, size = starts_JK.shape
+        self.space, self.loss = space, loss
+        self.reach = np.full(size, np.inf) if options.reach is None else options.reach
+        self.starts_JK, self.all_weights, self.all_targets = starts_JK, weights, target
+        self.shared = len(weights) == 1
+        self.tolerance, self.max_iterations = options.tolerance, options.max_iterations
+        self.safe_tau = 0.0 if np.isinf(loss.delta) else 1.0
+        self.first_tau = 0.0 if options.warm else self.safe_tau
+        self.floor = options.floor
+        self.best_JK = starts_JK.copy()
+        self.objective_J = np.full(jobs, np.inf)
+        self.converged_J = np.zeros(jobs, dtype=bool)
+        lanes = min(space.lanes, jobs)
+        self.queue = lanes
+        self.job = np.arange(lanes)
+        self.point = starts_JK[:lanes].copy()
+        self.trial = self.point.copy()
+        self.weights = weights if self.shared else weights[:lanes].copy()
+        self.one_target = target.ndim == 1
+        self.target = target if self.one_target else target[:lanes].copy()
+        self.objective = np.full(lanes, np.inf)
+        self.before = np.full(lanes, np.inf)
+        self.predicted = np.full(lanes, np.inf)
+        self.damping = np.full(lanes, _FIRST_DAMPING)
+        self.growth = np.full(lanes, 2.0)
+        self.tau = np.full(lanes, self.first_tau)
+        self.steps = np.zeros(lanes, dtype=np.int64)
+        self.curvature = np.zeros((lanes, size, size))
+        self.gradient = np.zeros((lanes, size))
+        self.scale = np.ones((lanes, size))
+
+    def step(self) -> bool:
+        """Try one step in every lane; False when all jobs are done."""
+        if not len(self.job):
+            return False
+        prediction, jacobian = self.space.evaluate(self.trial)
+        residual = self.target - prediction
+        loss, psi, curve, scaling = self.loss.terms(residual, self.weights, self.tau)
+        better = (loss < self.objective) & np.isfinite(loss)
+        self._accept(better, loss)
+        if better.any():
+            self._linearise(better, jacobian, psi, curve, scaling)
+        self._reject(~better)
+        done = self._done()
+        doubtful = done & (self.damping > _DOUBTFUL_DAMPING) & (self.objective < self.before * (1 - _GAIN))
+        if doubtful.any():
+            self._renew(doubtful)
+            done &= ~doubtful
+        if done.any():
+            self._retire(done)
+            if not len(self.job):
+                return False
+        self._propose()
+        return True
+
+    def _accept(self, better: NDArray[np.bool_], loss: Array) -> None:
+        first = np.isinf(self.objective)
+        ratio = (self.objective - loss) / self.predicted
+        shrink = np.maximum(0.1, 1 - (2 * ratio - 1) ** 3)
+        moved = better & ~first
+        self.damping = np.where(moved, np.maximum(self.damping * shrink, 1e-15), self.damping)
+        self.growth = np.where(better, 2.0, self.growth)
+        near = moved & (self.predicted <= 0.05 * self.objective)
+        self.tau = np.where(near, np.where(self.tau < 1e-3, 0.0, 0.1 * self.tau), self.tau)
+        self.objective = np.where(better, loss, self.objective)
+        self.point[better] = self.trial[better]
+        self.steps += 1
+
+    def _linearise(self, better: NDArray[np.bool_], jacobian: Array, psi: Array, curve: Array, scaling: Array) -> None:
+        by_lane = jacobian.transpose(1, 0, 2)
+        gradient = np.matmul(by_lane, psi[:, :, None])[:, :, 0]
+        weighted = by_lane * curve[:, None, :]
+        curvature = np.matmul(weighted, by_lane.transpose(0, 2, 1))
+        if curve is scaling:
+            scale = np.einsum("lkk->lk", curvature)
+        else:
+            np.multiply(by_lane, by_lane, out=weighted)
+            scale = np.matmul(weighted, scaling[:, :, None])[:, :, 0]
+        if better.all():
+            self.gradient, self.curvature, self.scale = gradient, curvature, scale.copy()
+        else:
+            self.gradient[better] = gradient[better]
+            self.curvature[better] = curvature[better]
+            self.scale[better] = scale[better]
+
+    def _reject(self, worse: NDArray[np.bool_]) -> None:
+        self.damping = np.where(worse, self.damping * self.growth, self.damping)
+        self.growth = np.where(worse, self.growth * 2, self.growth)
+
+    def _done(self) -> NDArray[np.bool_]:
+        settled = (self.predicted <= self.tolerance * self.objective + self.floor) & (self.tau == 0)
+        settled |= self.objective <= self.floor
+        stuck = (self.damping > _LARGEST_DAMPING) | (np.isinf(self.objective) & (self.steps > 0))
+        # A lane whose curvature is one-sided may stall at a kink: it stands at an optimum to rounding.
+        stalled = stuck & np.isfinite(self.objective) & (self.predicted <= 1e-7 * self.objective)
+        self.settled = (settled & np.isfinite(self.objective)) | stalled
+        return np.asarray(self.settled | stuck | (self.steps >= self.max_iterations))
+
+    def _renew(self, lanes: NDArray[np.bool_]) -> None:
+        """Begin again from where these lanes stand: a step may be small only because it is damped."""
+        self.before[lanes] = self.objective[lanes]
+        self.trial[lanes] = self.point[lanes]
+        self.objective[lanes] = self.predicted[lanes] = np.inf
+        self.damping[lanes], self.growth[lanes] = _FIRST_DAMPING, 2.0
+        self.tau[lanes] = self.safe_tau
+
+    def _retire(self, done: NDArray[np.bool_]) -> None:
+        jobs = self.job[done]
+        self.best_JK[jobs] = self.point[done]
+        self.objective_J[jobs] = self.objective[done]
+        self.converged_J[jobs] = self.settled[done]
+        lanes = np.flatnonzero(done)
+        refill = min(len(lanes), len(self.starts_JK) - self.queue)
+        fresh, idle = lanes[:refill], lanes[refill:]
+        if refill:
+            jobs = np.arange(self.queue, self.queue + refill)
+            self.queue += refill
+            self.job[fresh] = jobs
+            self.point[fresh] = self.trial[fresh] = self.starts_JK[jobs]
+            if not self.shared:
+                self.weights[fresh] = self.all_weights[jobs]
+            if not self.one_target:
+                self.target[fresh] = self.all_targets[jobs]
+            self.objective[fresh] = self.before[fresh] = self.predicted[fresh] = np.inf
+            self.damping[fresh], self.growth[fresh] = _FIRST_DAMPING, 2.0
+            self.tau[fresh], self.steps[fresh] = self.first_tau, 0
+        if len(idle):
+            keep = np.ones(len(self.job), dtype=bool)
+            keep[idle] = False
+            self._compact(keep)
+
+    def _compact(self, keep: NDArray[np.bool_]) -> None:
+        for name in ("job", "point", "trial", "objective", "before", "predicted", "damping", "growth", "tau", "steps"):
+            setattr(self, name, getattr(self, name)[keep])
+        for name in ("curvature", "gradient", "scale"):
+            setattr(self, name, getattr(self, name)[keep])
+        if not self.shared:
+            self.weights = self.weights[keep]
+        if not self.one_target:
+            self.target = self.target[keep]
+
+    def _propose(self) -> None:
+        """Solve (H + damping D) step = gradient in scaled numbers; the step is a trial."""
+        waiting = np.isinf(self.objective)
+        root = np.sqrt(np.maximum(self.scale, 1e-280))
+        scaled = self.curvature / (root[:, :, None] * root[:, None, :])
+        size = scaled.shape[1]
+        scaled[:, range(size), range(size)] += self.damping[:, None]
+        right = self.gradient / root
+        near = solve_within(scaled, right, self.reach * root) / root
+        predicted = self._decrease(near)
+        # Holding numbers at their limits may be no descent.
+        uphill = predicted <= 0
+        if uphill.any():
+            safe = descend_within(scaled[uphill], right[uphill], (self.reach * root)[uphill])
+            near[uphill] = safe / root[uphill]
+            predicted[uphill] = self._decrease(near)[uphill]
+        self.predicted = np.where(waiting, np.inf, predicted)
+        moved = self.point + near
+        self.trial = np.where(waiting[:, None], self.point, moved)
+
+    def _decrease(self, step_LK: Array) -> Array:
+        """Decrease of the loss that the quadratic picture promises for a step."""
+        bend = np.matmul(self.curvature, step_LK[:, :, None])[:, :, 0]
+        return np.asarray(np.einsum("lk,lk->l", step_LK, self.gradient - 0.5 * bend))

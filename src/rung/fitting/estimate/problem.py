@@ -1,0 +1,199 @@
+"""A law over the rows of a table with an objective: what the solver works on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rung.arrays import Array
+from rung.errors import FitError
+from rung.fitting.estimate.design import Design, coefficient_names
+from rung.fitting.estimate.levenberg_marquardt import TOLERANCE, Solutions, SolverOptions, solve
+from rung.fitting.estimate.loss import Loss, RowLoss, Space
+from rung.fitting.estimate.objective import LAD_DELTA, Objective
+from rung.fitting.estimate.penalty import PenalisedLoss, Prior
+from rung.laws import Law, Scale, Workspace
+
+_EXACT = 1e-26
+"""Mean squared residual, in units of the residual, under which data count as exact: relative tests mean
+nothing there."""
+
+
+_REACH = 1.0
+"""Steps in ranges are in logarithms: one step changes a coefficient by a factor of e at most."""
+
+
+_ANNEAL = 5.0
+
+
+_STUDENT_DELTA = 0.01
+"""Huber's threshold that stands in for Student's loss at first, in spreads of the target."""
+
+
+SEARCH_ROWS = 20_000
+"""Rows that starts are sent over; where a table has more, only the best ends go on to all of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """A law over a design with an objective: everything that the solver is called with.
+
+    Attributes:
+        law: The law.
+        design: Its arrays.
+        objective: What is minimised.
+        target: The target on the residual's scale (n,).
+        deltas: Huber thresholds, largest first, that end at the objective's own: each stage starts from
+            the last one's solution. A single inf for squares and Student's loss.
+        unit: What a residual is large against: 1 for logarithms, the target's spread for plain residuals.
+        spread: Standard deviation of the target; where it is constant to rounding, its size.
+        prior: What is known of coefficients before the rows.
+    """
+
+    law: Law
+    design: Design
+    objective: Objective
+    target: Array
+    deltas: tuple[float, ...]
+    unit: float
+    spread: float
+    prior: Prior | None = None
+
+    def sampled(self, rng: np.random.Generator, most: int = SEARCH_ROWS) -> Problem:
+        """The problem on a random part of its rows, itself where it has few."""
+        if self.design.rows <= most:
+            return self
+        return self.part(np.sort(rng.permutation(self.design.rows)[:most]))
+
+    def part(self, rows: NDArray[np.intp]) -> Problem:
+        """The problem on some of its rows."""
+        return replace(self, design=self.design.take(rows), target=self.target[rows])
+
+    def workspace(self, jobs: int) -> Workspace:
+        return self.design.workspace(self.law, self.objective.residual, jobs)
+
+    def loss(self, delta: float, scale: float) -> RowLoss:
+        if self.objective.loss == "student-t":
+            return RowLoss(student_scale=scale)
+        return RowLoss(delta=delta)
+
+    @property
+    def reach(self) -> Array:
+        """The most that each internal number may move in one step: a factor for ranges, no limit for reals."""
+        numbers = self.design.parameters(self.law)
+        return np.array([np.inf if c.scale is Scale.REAL else _REACH for c in numbers])
+
+    def solve(
+        self,
+        starts_JK: Array,
+        weights: Array,
+        *,
+        scale: float = 1.0,
+        warm: bool = False,
+        space: Workspace | None = None,
+        tolerance: float = TOLERANCE,
+    ) -> Solutions:
+        """Solve through every stage of delta."""
+        space = space or self.workspace(len(starts_JK))
+        found = self.stage(space, starts_JK, weights, self.deltas[0], scale, warm=warm, tolerance=tolerance)
+        for delta in self.deltas[1:]:
+            found = self.stage(space, found.unconstrained_JK, weights, delta, scale, warm=True, tolerance=tolerance)
+        return found
+
+    def first_stage(self, space: Workspace, starts_JK: Array, weights: Array) -> Solutions:
+        """Solve from many starts, as far as tells which of them are good.
+
+        Student's scale is not known there, so Huber's loss, near its absolute limit, stands in: squares would let
+        odd rows choose the starts.
+        """
+        if self.objective.loss != "student-t":
+            return self.stage(space, starts_JK, weights, self.deltas[0], 1.0, warm=False)
+        return self._solve(space, starts_JK, weights, RowLoss(delta=_STUDENT_DELTA * self.spread))
+
+    def stage(
+        self,
+        space: Workspace,
+        starts_JK: Array,
+        weights: Array,
+        delta: float,
+        scale: float,
+        *,
+        warm: bool,
+        tolerance: float = TOLERANCE,
+    ) -> Solutions:
+        """Solve at one delta."""
+        return self._solve(space, starts_JK, weights, self.loss(delta, scale), warm=warm, tolerance=tolerance)
+
+    def _solve(
+        self,
+        space: Workspace,
+        starts_JK: Array,
+        weights: Array,
+        loss: RowLoss,
+        *,
+        warm: bool = False,
+        tolerance: float = TOLERANCE,
+    ) -> Solutions:
+        prior = self.prior
+        if prior is None:
+            rows: Space = space
+            target = self.target
+            measure: Loss = loss
+        else:
+            rows, measure = prior.space(space), PenalisedLoss(loss, self.design.rows)
+            target = np.concatenate([self.target, prior.mean])
+            weights = np.concatenate(
+                [weights, np.broadcast_to(prior.weight, (len(weights), len(prior.weight)))], axis=1
+            )
+        return solve(
+            rows,
+            starts_JK,
+            target,
+            weights,
+            measure,
+            SolverOptions(
+                reach=self.reach,
+                floor=_EXACT * self.unit**2 * float(np.max(np.sum(weights, axis=1))),
+                warm=warm,
+                tolerance=tolerance,
+            ),
+        )
+
+
+def make_problem(law: Law, design: Design, objective: Objective) -> Problem:
+    """Take an objective to a design.
+
+    Raises:
+        FitError: Huber's delta is too small to tell from none.
+    """
+    target = objective.transform(design.target)
+    spread = _spread(target)
+    unit = 1.0 if objective.residual != "plain" else spread
+    if objective.loss == "huber" and objective.solver_delta < LAD_DELTA * unit:
+        raise FitError(
+            f"--delta {objective.solver_delta:g} is too small to tell from none. Take at least "
+            f"{LAD_DELTA * unit:.1g}, or an objective of absolute deviations."
+        )
+    last = objective.solver_delta * (unit if objective.loss == "absolute" else 1.0)
+    # Under about a thousandth of the spread, few rows are in the square zone: come from above.
+    first = min(1e-3 * unit, 1e-2 * spread)
+    deltas = [last]
+    if np.isfinite(last) and last < 0.2 * first:
+        while deltas[0] < first / _ANNEAL:
+            deltas.insert(0, deltas[0] * _ANNEAL)
+    return Problem(
+        law=law, design=design, objective=objective, target=target, deltas=tuple(deltas), unit=unit, spread=spread
+    )
+
+
+def _spread(target: Array) -> float:
+    size = float(np.max(np.abs(target))) or 1.0
+    found = float(np.std(target))
+    return found if found > 1e-12 * size else size
+
+
+def names_of(problem: Problem) -> list[str]:
+    """The name of each internal number."""
+    return coefficient_names(problem.law, problem.design.level_names)

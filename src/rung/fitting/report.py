@@ -1,0 +1,226 @@
+"""From a problem to a fit: the search, the uncertainty, the backtest and the findings, gathered in one value.
+
+Shapes: `B` resamples, `K` unconstrained parameters, `n` rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rung.arrays import Array
+from rung.errors import FitError
+from rung.findings import Finding
+from rung.fitting.backtest.backtest import NOT_ROLLED, RollingBacktest, roll
+from rung.fitting.backtest.discrepancy import discrepancy_prior, learn
+from rung.fitting.backtest.folds import CUTS
+from rung.fitting.backtest.scale import Scale, scale_of
+from rung.fitting.diagnose.columns import column_findings
+from rung.fitting.diagnose.groups import GroupLevel, group_findings, group_levels
+from rung.fitting.diagnose.identifiability import determination_findings, one_sided_indices, undetermined_indices
+from rung.fitting.diagnose.influence import influence_findings
+from rung.fitting.diagnose.residuals import residual_findings
+from rung.fitting.diagnose.sampling import sampling_findings, search_findings
+from rung.fitting.diagnose.sensitivity import objective_findings
+from rung.fitting.estimate.design import Design, columns_used
+from rung.fitting.estimate.multistart import FULL, Effort, Optimum, is_exact, search
+from rung.fitting.estimate.problem import Problem
+from rung.fitting.estimate.setup import Setup
+from rung.fitting.result import Fit
+from rung.fitting.uncertainty.bootstrap import Draws, bootstrap
+from rung.fitting.uncertainty.coefficients import IntervalPlan, estimate
+from rung.fitting.uncertainty.curvature import Curvature, curvature_at
+from rung.fitting.uncertainty.profile import MOST_ROWS
+from rung.fitting.uncertainty.residual_noise import nearness, noise_quantiles
+from rung.runs import plausibility
+from rung.units import flops_6nd
+from rung.version import __version__
+
+DRAWS = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitOptions:
+    """How a problem is solved and judged.
+
+    Attributes:
+        interval: How intervals are found; None for the default.
+        draws: Resamples of the bootstrap; 0 for none.
+        start: Coefficients that the solver starts from; None for many drawn starts.
+        effort: How many starts are run.
+        along: The symbol or column that the backtest cuts along; None for the default.
+        cuts: How many cuts it has, at most.
+    """
+
+    interval: str | None = None
+    draws: int = DRAWS
+    start: Mapping[str, float] | None = None
+    effort: Effort = FULL
+    along: str | None = None
+    cuts: int = CUTS
+
+    def __post_init__(self) -> None:
+        if self.draws < 0 or self.draws == 1:
+            raise FitError(f"draws is {self.draws}, and must be 0 or at least 2.")
+
+
+def fit_setup(setup: Setup, options: FitOptions) -> tuple[Fit, RollingBacktest]:
+    """Fit a problem, with the backtest that belongs to it."""
+    problem, design = setup.problem, setup.problem.design
+    assert options.interval is not None
+    rng = np.random.default_rng(setup.seed)
+    with np.errstate(all="ignore"):
+        optimum = search(problem, rng, options.start, options.effort)
+        curvature = curvature_at(problem, optimum)
+        noisy = curvature.degrees > 0 and not is_exact(problem, optimum)
+        resampled = _draws(problem, optimum, curvature, options.draws if noisy else None, rng)
+        groups = group_levels(problem)
+        plan, values_BK = _interval_plan(setup, optimum, curvature, resampled, groups, options, noisy=noisy)
+        estimates, derived = estimate(problem, optimum, curvature, values_BK, plan)
+        scale = scale_of(setup, options.along)
+        rolled = roll(problem, scale, optimum.unconstrained, rng, options.cuts) if noisy else NOT_ROLLED
+        warnings = _findings(setup, optimum, curvature, resampled, groups, plan.undetermined, noisy=noisy)
+        noise = _noise(design, optimum, curvature, scale)
+        prior = discrepancy_prior()
+        backtest = rolled.summary(problem.objective, prior, setup.level) if rolled.scored else None
+        discrepancy = learn(rolled.scored, prior) if rolled.along else None
+    used = columns_used(problem.law, setup.target, setup.weights)
+    found = Fit(
+        law=problem.law,
+        coefficients=estimates,
+        objective=problem.objective,
+        objective_value=problem.objective.total(optimum.residuals, design.weights, optimum.scale),
+        scale=optimum.scale,
+        starts_tried=optimum.tried,
+        starts_agreed=optimum.agreed,
+        status=_status([finding.code for finding in warnings]),
+        level=setup.level,
+        interval=options.interval,
+        rows=design.rows,
+        runs=design.runs,
+        source=setup.table.source,
+        notes=tuple(setup.table.notes),
+        target=setup.target,
+        mapping={column: setup.table.mapping.get(column, column) for column in used},
+        derived=derived,
+        warnings=warnings,
+        ranges=_ranges(design),
+        groups=design.level_names,
+        draws=values_BK,
+        noise=noise,
+        backtest=backtest,
+        discrepancy=discrepancy,
+        priors={},
+        prior_noise=problem.prior.noise if problem.prior else 0.0,
+        table=design if design.rows <= MOST_ROWS else None,
+        data_digest=setup.table.digest(used),
+        seed=setup.seed,
+        version=__version__,
+    )
+    return found, rolled
+
+
+def _interval_plan(
+    setup: Setup,
+    optimum: Optimum,
+    curvature: Curvature,
+    resampled: Draws,
+    groups: Sequence[GroupLevel],
+    options: FitOptions,
+    *,
+    noisy: bool,
+) -> tuple[IntervalPlan, Array]:
+    """Which coefficients get an interval and how, and the resampled coefficients (B, K)."""
+    problem = setup.problem
+    saturated = frozenset(index for level in groups if level.saturated for index in level.indices)
+    undetermined = undetermined_indices(curvature, problem, optimum, resampled.unconstrained_BK) - saturated
+    values_BK = problem.design.values(problem.law, resampled.unconstrained_BK)
+    values_BK[:, sorted(saturated)] = np.nan
+    values_BK.setflags(write=False)
+    plan = IntervalPlan(
+        level=setup.level,
+        method=options.interval if noisy else None,
+        resampled=options.draws > 0,
+        undetermined=frozenset(undetermined),
+        hidden=(frozenset(undetermined) | saturated) - one_sided_indices(problem, curvature),
+    )
+    return plan, values_BK
+
+
+def _findings(
+    setup: Setup,
+    optimum: Optimum,
+    curvature: Curvature,
+    resampled: Draws,
+    groups: Sequence[GroupLevel],
+    undetermined: frozenset[int],
+    *,
+    noisy: bool,
+) -> tuple[Finding, ...]:
+    """Everything that speaks against the fit, in the order in which it is found."""
+    problem = setup.problem
+    return (
+        *plausibility(setup.table, setup.target),
+        *column_findings(problem, setup.target),
+        *search_findings(optimum),
+        *determination_findings(problem, optimum, curvature, undetermined, setup.level),
+        *group_findings(groups),
+        *sampling_findings(problem.design, curvature, resampled, setup.level),
+        *influence_findings(problem, optimum, curvature),
+        *(residual_findings(problem, optimum) if noisy else ()),
+        *(objective_findings(problem, optimum, curvature) if noisy else ()),
+    )
+
+
+def _draws(
+    problem: Problem, optimum: Optimum, curvature: Curvature, draws: int | None, rng: np.random.Generator
+) -> Draws:
+    """Resampled unconstrained parameters: none without noise, those of Student's t where no bootstrap is wanted."""
+    nothing = Draws(unconstrained_BK=np.empty((0, problem.design.size)))
+    if draws is None:
+        return nothing
+    if draws:
+        return bootstrap(problem, optimum, draws, rng)
+    known = np.flatnonzero(np.isfinite(np.diag(curvature.covariance_KK)))
+    if not len(known):
+        return nothing
+    sampled = np.tile(optimum.unconstrained, (DRAWS, 1))
+    covariance = curvature.covariance_KK[np.ix_(known, known)]
+    normal = rng.multivariate_normal(np.zeros(len(known)), covariance, DRAWS, check_valid="ignore", method="eigh")
+    sampled[:, known] += normal * np.sqrt(curvature.degrees / rng.chisquare(curvature.degrees, (DRAWS, 1)))
+    return Draws(unconstrained_BK=sampled)
+
+
+def _noise(design: Design, optimum: Optimum, curvature: Curvature, scale: Scale | None) -> Array:
+    """Quantiles of a new run's deviation from the law; none where the law meets every row."""
+    if curvature.spare <= 0:
+        return np.empty(0)
+    near = nearness(scale.values) if scale else np.ones(design.rows)
+    return noise_quantiles(design, optimum.residuals, near)
+
+
+def _ranges(design: Design) -> dict[str, tuple[float, float]]:
+    """Smallest and largest value of each variable, and of C = 6 N D where the law has both."""
+    columns = dict(design.columns)
+    if {"N", "D"} <= set(columns) and "C" not in columns:
+        with np.errstate(over="ignore"):
+            compute = flops_6nd(columns["N"], columns["D"])
+        if np.all(np.isfinite(compute)):
+            columns["C"] = compute
+    return {name: (float(column.min()), float(column.max())) for name, column in columns.items()}
+
+
+def _status(codes: Sequence[str]) -> str:
+    for code, status in (
+        ("not_converged", "not_converged"),
+        ("saturated", "saturated"),
+        ("exact_data", "exact"),
+        ("undetermined", "undetermined"),
+        ("on_bound", "undetermined"),
+        ("few_starts_agree", "few_starts_agree"),
+    ):
+        if code in codes:
+            return status
+    return "converged"

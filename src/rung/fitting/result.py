@@ -1,0 +1,192 @@
+"""A fit as a value, and as a file that a person can read."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rung.arrays import Array
+from rung.errors import FitError
+from rung.files import write_text
+from rung.findings import Finding
+from rung.fitting.backtest.backtest import Backtest
+from rung.fitting.backtest.discrepancy import Discrepancy
+from rung.fitting.estimate.design import Design
+from rung.fitting.estimate.objective import Objective
+from rung.fitting.uncertainty.estimate import Estimate
+from rung.laws import Law
+
+SCHEMA = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """A law fitted to a table of runs, with the whole story of the fit.
+
+    Attributes:
+        law: The law.
+        coefficients: Each free coefficient, those of groups as A[level].
+        objective: What was minimised.
+        objective_value: Its value, summed over rows.
+        starts_tried: How many starts the search ran.
+        starts_agreed: How many of them reached the optimum.
+        status: "converged", "few_starts_agree", "not_converged", "undetermined", "saturated" or "exact".
+        level: Coverage that the intervals aim at.
+        interval: How intervals were found: "profile", "sandwich" or "bootstrap".
+        rows: Rows fitted.
+        runs: Runs that they belong to.
+        source: The table's name.
+        notes: What was left out of the table, and by what.
+        target: The column fitted.
+        mapping: Each column used, and what it was read from.
+        derived: Quantities that follow from the coefficients, such as params_exponent; nan where those are loose.
+        warnings: What a user should know.
+        ranges: Smallest and largest value of each variable among the rows fitted.
+        groups: Levels of each grouping column.
+        draws: Coefficients of each resample (B, K), in the order of `coefficients`.
+        noise: Quantiles of a new run's deviation from the law, on the residual's scale.
+        scale: Scale of Student's loss at the optimum; 1 for other losses.
+        backtest: How wrong the law would have been about the larger scales; None where the table has too few.
+        discrepancy: What the law strays by beyond the runs; None where intervals are to be statistical.
+        priors: Coefficients that had a prior: its mean and standard error.
+        prior_noise: Noise of the objective that priors were weighed against; 0 without any.
+        table: The rows fitted, from which intervals of forecasts are made; None for a long table.
+        data_digest: Fingerprint of the columns used.
+        seed: Seed of starts and resamples.
+        version: Version of Rung.
+    """
+
+    law: Law
+    coefficients: Mapping[str, Estimate]
+    objective: Objective
+    objective_value: float
+    starts_tried: int
+    starts_agreed: int
+    status: str
+    level: float
+    interval: str
+    rows: int
+    runs: int
+    source: str
+    notes: tuple[str, ...]
+    target: str
+    mapping: Mapping[str, str]
+    derived: Mapping[str, Estimate]
+    warnings: tuple[Finding, ...]
+    ranges: Mapping[str, tuple[float, float]]
+    groups: Mapping[str, tuple[str, ...]]
+    draws: Array
+    noise: Array
+    scale: float
+    backtest: Backtest | None
+    discrepancy: Discrepancy | None
+    priors: Mapping[str, tuple[float, float]]
+    prior_noise: float
+    table: Design | None
+    data_digest: str
+    seed: int
+    version: str
+
+    @property
+    def values(self) -> dict[str, float]:
+        """The coefficients' values by name."""
+        return {name: estimate.value for name, estimate in self.coefficients.items()}
+
+    def vectors(self, levels: Mapping[str, str]) -> tuple[dict[str, float], dict[str, Array]]:
+        """Coefficients of the law for one level of each group: the estimate, and the draws (B,).
+
+        Raises:
+            FitError: A level is missing or unknown.
+        """
+        estimate: dict[str, float] = {}
+        draws: dict[str, Array] = {}
+        indices = {name: index for index, name in enumerate(self.coefficients)}
+        for coefficient in self.law.free:
+            name = coefficient.name
+            if coefficient.group:
+                known = self.groups[coefficient.group]
+                level = levels.get(coefficient.group)
+                if level not in known:
+                    raise FitError(
+                        f"the law has its own {name} for each {coefficient.group}; give one of them: "
+                        f"{coefficient.group}={'|'.join(known[:8])}."
+                    )
+                name = f"{name}[{level}]"
+            estimate[coefficient.name] = self.coefficients[name].value
+            draws[coefficient.name] = self.draws[:, indices[name]]
+        return estimate, draws
+
+    def to_json(self) -> str:
+        """The fit as one JSON object."""
+        return json.dumps(self.to_dict(), allow_nan=False) + "\n"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fit as plain values; numbers that are not finite are null."""
+        return {
+            "schema_version": SCHEMA,
+            "law": {
+                "name": self.law.name,
+                "formula": self.law.formula,
+                "text": self.law.text,
+                "variables": list(self.law.variables),
+            },
+            "coefficients": {name: _estimate(e) for name, e in self.coefficients.items()},
+            "objective": {
+                "name": self.objective.name,
+                "delta": self.objective.delta,
+                "value": self.objective_value,
+            },
+            "starts": {"tried": self.starts_tried, "agreed": self.starts_agreed},
+            "status": self.status,
+            "rows": self.rows,
+            "runs": self.runs,
+            "source": self.source,
+            "notes": list(self.notes),
+            "target": self.target,
+            "mapping": dict(self.mapping),
+            "derived": {name: _estimate(e) for name, e in self.derived.items()},
+            "warnings": [finding.to_dict() for finding in self.warnings],
+            "data_digest": self.data_digest,
+            "seed": self.seed,
+            "version": self.version,
+            "level": self.level,
+            "interval": self.interval,
+            "ranges": {name: list(ends) for name, ends in self.ranges.items()},
+            "groups": {name: list(levels) for name, levels in self.groups.items()},
+            "student_scale": self.scale,
+            "backtest": self.backtest.to_dict() if self.backtest else None,
+            "discrepancy": self.discrepancy.to_dict() if self.discrepancy else None,
+            "priors": {name: list(pair) for name, pair in self.priors.items()},
+            "prior_noise": self.prior_noise,
+            "noise": self.noise.tolist(),
+            "table": _table(self.table) if self.table else None,
+            "draws": [[_finite(value) for value in row] for row in self.draws.tolist()],
+        }
+
+    def write(self, path: str | Path) -> None:
+        """Write the fit as JSON, beside the old file and then in its place."""
+        write_text(path, self.to_json())
+
+
+def _estimate(estimate: Estimate) -> dict[str, float | None]:
+    return {name: _finite(getattr(estimate, name)) for name in ("value", "low", "high", "std_error")}
+
+
+def _table(design: Design) -> dict[str, Any]:
+    return {
+        "source": design.source,
+        "columns": {name: column.tolist() for name, column in design.columns.items()},
+        "groups": {name: codes.tolist() for name, codes in design.groups.items()},
+        "target": design.target.tolist(),
+        "weights": design.weights.tolist(),
+        "run": design.run.tolist(),
+        "row": design.row.tolist(),
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

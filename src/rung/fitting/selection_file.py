@@ -1,0 +1,58 @@
+"""A selection read back from its file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rung.fitting.file import (
+    checked,
+    fit_from_dict,
+    read_content,
+    read_count,
+    read_discrepancy,
+    read_number,
+    read_string,
+)
+from rung.fitting.selection import Ranked, Selection
+
+
+def read_selection(path: str | Path) -> Selection:
+    """Read a selection that `rung select -o` wrote.
+
+    Raises:
+        FitError: The file is not there, not JSON, or not a selection of this version of the format.
+    """
+    return checked(path, "select", _selection, read_content(path, "select"))
+
+
+def _selection(content: Mapping[str, Any]) -> Selection:
+    def score(value: Any) -> float:
+        return read_number(value, missing=math.nan)
+
+    laws = tuple(
+        Ranked(
+            fit=fit_from_dict(law["fit"]),
+            weight=read_number(law["weight"]),
+            error=score(law["error"]),
+            difference=score(law["difference"]),
+            difference_error=score(law["difference_error"]),
+            tied=bool(law["tied"]),
+            aicc=score(law["aicc"]),
+        )
+        for law in content["laws"]
+    )
+    if not laws or abs(sum(law.weight for law in laws) - 1) > 1e-6:
+        raise ValueError("the weights of its laws do not add up to one")
+    along = content["along"] if "along" in content else content["by"]  # "by" until version 0.1
+    return Selection(
+        along=None if along is None else read_string(along),
+        cuts=read_count(content["cuts"]),
+        laws=laws,
+        chosen=read_string(content["chosen"]),
+        failed={read_string(name): read_string(why) for name, why in content["failed"].items()},
+        noise=read_number(content["noise"]),
+        discrepancy=read_discrepancy(content["discrepancy"]) if content["discrepancy"] is not None else None,
+    )

@@ -1,0 +1,22 @@
+"""One number with its uncertainty."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """One number with its uncertainty.
+
+    Attributes:
+        value: The estimate.
+        low: Lower end of its interval; None where the data do not determine it.
+        high: Upper end.
+        std_error: Standard error.
+    """
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    std_error: float | None = None

@@ -1,0 +1,195 @@
+"""Laws read backwards: the size, data or compute that a wished loss needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from rung.arrays import Array
+from rung.errors import ForecastError
+from rung.fitting import Fit, reopen
+from rung.forecasting.forecast import Forecast, Interval, no_interval, predict
+from rung.forecasting.question import Question, ask, completed, extrapolation, far_finding, missing, named
+from rung.laws import SYMBOLS
+from rung.units import format_count
+
+_GRID = 257
+_BISECTIONS = 60
+_FIRST_STRIDE, _GROWTH, _STRIDES = 0.05, 1.6, 16
+"""Steps, in the logarithm, by which the ends of an inversion's interval are looked for; each is longer than the last."""
+
+_REFINEMENTS = 12
+_BELOW, _BEYOND = 1e-6, 1e12
+"""How far below the smallest and beyond the largest run a solution is looked for."""
+
+
+def invert(fit: Fit, loss: float, *, tokens_per_param: float | None = None, **given: float | str) -> Forecast:
+    """The smallest size, data or compute at which the law reaches a wished value of its target.
+
+    Args:
+        fit: The fitted law.
+        loss: The wished value, in the unit of the fit's target.
+        tokens_per_param: D / N, where both are open.
+        **given: The variables that are known; all but one, or all but N and D with tokens_per_param.
+
+    Raises:
+        ForecastError: Not exactly one variable is open, or no value of it reaches the wish.
+    """
+    if not np.isfinite(loss):
+        raise ForecastError(f"--loss {loss:g} is not a finite number.")
+    question = ask(fit, given)
+    variable = _open_variable(fit, question, tokens_per_param)
+
+    def point(x: Array) -> dict[str, Array]:
+        if tokens_per_param is not None:
+            with np.errstate(over="ignore"):
+                return completed({**question.variables, "N": x, "D": tokens_per_param * x})
+        return completed({**question.variables, variable: x})
+
+    value, grid = _solution(fit, question, variable, point, loss)
+    solved = {name: np.atleast_1d(np.asarray(part)) for name, part in point(np.array([value])).items()}
+    if not all(np.all(np.isfinite(part)) for part in solved.values()):
+        raise ForecastError(f"{fit.target} {loss:g} takes numbers beyond the range of a computer's. Wish for more.")
+    law, run = _bands(fit, question, point, loss, value, grid)
+    factor, _ = extrapolation(fit, solved)
+    asked: dict[str, float | str] = {**named(question.variables), **question.levels, fit.target: loss}
+    if tokens_per_param is not None:
+        asked["tokens_per_param"] = tokens_per_param
+    return Forecast(
+        inputs=asked,
+        value=value,
+        law_interval=law,
+        run_interval=run,
+        parts={},
+        extrapolation_factor=float(np.max(factor)),
+        warnings=(*far_finding(fit, solved), *no_interval(fit, question.levels, law)),
+        solved_for=SYMBOLS.get(variable, variable),
+        solution=named(solved),
+    )
+
+
+def _open_variable(fit: Fit, question: Question, tokens_per_param: float | None) -> str:
+    """The one variable to solve for; with tokens_per_param it is N, and D goes with it."""
+    lacking = missing(fit, question.variables)
+    if tokens_per_param is not None:
+        if not {"N", "D"} <= set(lacking) or not set(lacking) <= {"N", "D", "C"}:
+            raise ForecastError("--tokens-per-param ties D to N, so a law in N and D with both open is needed.")
+        if not (np.isfinite(tokens_per_param) and tokens_per_param > 0):
+            raise ForecastError(f"--tokens-per-param {tokens_per_param:g} must be positive.")
+        return "N"
+    completing = [name for name in sorted(lacking, key="C".__eq__) if not _left_open(fit, question, name)]
+    if {"N", "D"} <= set(lacking):
+        # A loss at a given compute is met twice, by too small and by too large a model: that is no inversion.
+        completing = []
+    if not completing:
+        known = f"{' and '.join(lacking) or 'nothing'} {'is' if len(lacking) < 2 else 'are'} open"
+        raise ForecastError(
+            f"a wished loss is solved for one variable; {known}. Give all of {', '.join(fit.law.variables)} "
+            "but one, or --tokens-per-param 20 for N and D together."
+        )
+    return completing[0]
+
+
+def _left_open(fit: Fit, question: Question, name: str) -> list[str]:
+    """The variables of a law that stay open once one more is known."""
+    return missing(fit, completed({**question.variables, name: np.ones(1)}))
+
+
+def _solution(
+    fit: Fit, question: Question, variable: str, point: Callable[[Array], dict[str, Array]], target: float
+) -> tuple[float, Array]:
+    """The smallest value at which the law meets the wish, and the grid that was looked over."""
+    low, high = fit.ranges[variable]
+    if low <= 0:
+        raise ForecastError(f"{variable} is not positive in the runs, so the law cannot be solved for it.")
+    grid = np.geomspace(low * _BELOW, high * _BEYOND, _GRID)
+    estimate, _ = fit.vectors(question.levels)
+
+    def gap(coefficients: dict[str, Array], target: Array, x: Array) -> Array:
+        with np.errstate(all="ignore"):
+            return fit.objective.transform(fit.law.value(coefficients, point(x))) - target
+
+    scaled = float(fit.objective.transform(np.array(target)))
+    single = {name: np.array([[value]]) for name, value in estimate.items()}
+    value = float(_first_crossing(lambda x: gap(single, np.array([[scaled]]), x), grid)[0])
+    if not np.isfinite(value):
+        reach = fit.law.value(estimate, point(grid))
+        reach = reach[np.isfinite(reach)]
+        best = float(np.min(reach)) if len(reach) else np.nan
+        if np.isfinite(scaled) and target > best:
+            raise ForecastError(
+                f"no {variable} gives a {fit.target} of {target:g}: from {variable}={format_count(grid[0])} to "
+                f"{format_count(grid[-1])} the law lies between {best:.5g} and {float(np.max(reach)):.5g}."
+            )
+        raise ForecastError(
+            f"{fit.target} {target:g} is not reached at any {variable}: the law's limit there is {best:.5g}"
+            f"{' (its irreducible loss with what is given)' if fit.target == 'loss' else ''}. Wish for more, or change what is given."
+        )
+    return value, grid
+
+
+def _bands(
+    fit: Fit,
+    question: Question,
+    point: Callable[[Array], dict[str, Array]],
+    target: float,
+    value: float,
+    grid: Array,
+) -> tuple[Interval, Interval]:
+    """The values around the solution at which the wish lies inside the interval of the law, and of a new run.
+
+    An end is None where the wish stays inside as far as the grid goes.
+    """
+    profiler = reopen(fit) if fit.interval != "bootstrap" else None
+
+    def rooms(x: Array) -> Array:
+        """How far inside the interval of the law, and of a new run, the wish lies (2, m): negative outside, nan where the interval is open."""
+        variables = {key: np.broadcast_to(part, x.shape) for key, part in point(x).items()}
+        said = predict(fit, Question(variables=variables, levels=question.levels), profiler)
+        bounds = ((said.law_low, said.law_high), (said.run_low, said.run_high))
+        return np.stack([np.minimum(target - low, high - target) for low, high in bounds])
+
+    if np.isnan(rooms(np.array([value]))[0, 0]):
+        return (None, None), (None, None)
+    found: list[list[float | None]] = [[None, None], [None, None]]
+    brackets = []
+    for side, last in enumerate((grid[0], grid[-1])):
+        steps = _FIRST_STRIDE * _GROWTH ** np.arange(_STRIDES)
+        x = np.log(value) + np.concatenate([[0.0], np.cumsum(steps) * (2 * side - 1)])
+        x = x[np.abs(x - np.log(value)) <= abs(np.log(last / value))]
+        for of, room in enumerate(rooms(np.exp(x))):
+            outside = np.flatnonzero(room < 0)
+            if len(outside):
+                brackets.append((of, side, np.linspace(x[outside[0] - 1], x[outside[0]], _REFINEMENTS)))
+    if brackets:
+        inner = rooms(np.exp(np.concatenate([x for *_, x in brackets])))
+        for index, (of, side, x) in enumerate(brackets):
+            room = inner[of, index * _REFINEMENTS : (index + 1) * _REFINEMENTS]
+            found[of][side] = float(np.exp(_zero(x, room)))
+    return (found[0][0], found[0][1]), (found[1][0], found[1][1])
+
+
+def _zero(x: Array, room: Array) -> float:
+    """Where room first turns negative, by a straight line between the points around."""
+    outside = max(int(np.flatnonzero(room < 0)[0]) if np.any(room < 0) else len(x) - 1, 1)
+    inside = room[outside - 1]
+    if not np.isfinite(inside) or inside == room[outside]:
+        return float(x[outside])
+    share = np.clip(inside / (inside - room[outside]), 0.0, 1.0)
+    return float(x[outside - 1] + share * (x[outside] - x[outside - 1]))
+
+
+def _first_crossing(gap: Callable[[Array], Array], grid: Array) -> Array:
+    """For each row of `gap`, the smallest x where it crosses zero; inf where it never does."""
+    signs = gap(grid[None, :])
+    crossing = (signs[:, :-1] * signs[:, 1:] <= 0) & np.isfinite(signs[:, :-1]) & np.isfinite(signs[:, 1:])
+    found = crossing.any(axis=1)
+    index = np.argmax(crossing, axis=1)
+    low, high = np.log(grid[index]), np.log(grid[index + 1])
+    start = np.sign(np.take_along_axis(signs, index[:, None], axis=1)[:, 0])
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        same = np.sign(gap(np.exp(middle)[:, None])[:, 0]) == start
+        low, high = np.where(same, middle, low), np.where(same, high, middle)
+    return np.where(found, np.exp((low + high) / 2), np.inf)

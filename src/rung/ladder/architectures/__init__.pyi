@@ -1,0 +1,4 @@
+from .network import PairNet as PairNet
+from .registry import FAMILIES as FAMILIES
+from .registry import build_network as build_network
+from .size import Size as Size

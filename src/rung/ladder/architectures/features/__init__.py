@@ -1,0 +1,1 @@
+"""Small models of stored features and facts."""

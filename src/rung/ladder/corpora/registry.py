@@ -1,0 +1,26 @@
+"""Every corpus, by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rung.ladder.corpora.facts import KeyValues, People
+from rung.ladder.corpora.sequences import Arithmetic, ItemStream, Markov
+from rung.ladder.corpora.signals import Gratings, Series, SparseFeatures, TwoViews
+from rung.ladder.corpora.text import Hub, PythonSource, Text
+
+CORPORA: dict[str, type[Any]] = {
+    "text": Text,
+    "python": PythonSource,
+    "hub": Hub,
+    "markov": Markov,
+    "bio-s": People,
+    "bio-d": KeyValues,
+    "items": ItemStream,
+    "arithmetic": Arithmetic,
+    "series": Series,
+    "features": SparseFeatures,
+    "views": TwoViews,
+    "gratings": Gratings,
+}
+"""Each corpus's class."""

@@ -1,0 +1,68 @@
+"""A Ray cluster: a task for each run."""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rung.errors import LadderError
+from rung.ladder.execution.launcher import Job, execute, not_installed, on_cluster
+from rung.ladder.training.run_folder import RunFolder
+
+
+class Ray:
+    """Tasks of a Ray cluster that shares this folder.
+
+    [launch.options]: address (of the cluster; one on this machine is started by default), and num_cpus, num_gpus or
+    resources of a run.
+    """
+
+    def __init__(self, job: Job) -> None:
+        try:
+            import ray
+        except ModuleNotFoundError:
+            raise not_installed("ray", "ray") from None
+        self.job, self.ray = on_cluster(job), ray
+        options: dict[str, Any] = {"num_cpus": self.job.launch.threads, **job.launch.options}
+        address = options.pop("address", None)
+        if not ray.is_initialized():
+            try:
+                ray.init(address=address, log_to_driver=False)
+            except (ConnectionError, ValueError, RuntimeError) as error:
+                text = str(error).strip().splitlines()[0]
+                raise LadderError(f'launcher = "ray": no cluster at address = {address!r}: {text}') from None
+        # A task that is lost comes back to the one who asked, who knows how often to try.
+        try:
+            self.task = ray.remote(max_retries=0, **options)(_work)
+        except (ValueError, TypeError) as error:
+            text = str(error).strip().splitlines()[0]
+            raise LadderError(
+                f'launcher = "ray": {text}. [launch.options] are address and options of a Ray task.'
+            ) from None
+
+    def launch(self, queue: deque[RunFolder]) -> Iterator[RunFolder]:
+        running: dict[Any, RunFolder] = {}
+        try:
+            while queue or running:
+                while queue and len(running) < self.job.launch.workers:
+                    folder = queue.popleft()
+                    running[self.task.remote(folder.path.resolve(), self.job)] = folder
+                for ended in self.ray.wait(list(running), num_returns=1)[0]:
+                    folder = running.pop(ended)
+                    try:
+                        self.ray.get(ended)
+                    except self.ray.exceptions.RayError as error:
+                        told = str(error).strip().splitlines()[-1]
+                        print(f"warning: {folder.path.name}: its task was lost: {told}", file=sys.stderr, flush=True)  # noqa: T201
+                    yield folder
+        except KeyboardInterrupt:
+            for task in running:
+                self.ray.cancel(task, force=False)
+            raise
+
+
+def _work(path: Path, job: Job) -> None:
+    execute(path, job, lambda: False)

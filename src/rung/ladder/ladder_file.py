@@ -1,0 +1,224 @@
+"""The ladder file: family, corpus, recipe and rungs in TOML, and the runs that it means."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rung.errors import LadderError
+from rung.ladder.architectures.size import COUNTS
+from rung.ladder.execution.options import Launch
+from rung.ladder.recipe import Recipe
+from rung.ladder.rung import BY_6ND, EXACT, Choice, Evaluate, Rung, make_corpus, make_family, named
+from rung.ladder.sizing import Common, RungSpec
+from rung.ladder.toml_schema import nearest, structured
+
+_TABLES = ("family", "corpus", "recipe", "evaluate", "launch", "track", "rung", "output", "count", "flops")
+TRACKERS = ("mlflow", "wandb", "tensorboard")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Track:
+    """Where a run is logged beside its folder.
+
+    Attributes:
+        to: mlflow, wandb, tensorboard, or "" for nowhere else.
+        address: The server or folder; the library's own by default.
+        experiment: Under which name.
+    """
+
+    to: str = ""
+    address: str = ""
+    experiment: str = "rung"
+
+    def __post_init__(self) -> None:
+        if self.to not in {"", *TRACKERS}:
+            raise LadderError(
+                f"to = {self.to!r} is not known; it is one of {', '.join(TRACKERS)}.{nearest(self.to, TRACKERS)}"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ladder:
+    """A ladder as its file says.
+
+    Attributes:
+        source: The file.
+        output: The folder of its runs' folders.
+        rungs: Its runs.
+        launch: Where and how they run.
+        track: Where they are logged beside.
+    """
+
+    source: str
+    output: Path
+    rungs: tuple[Rung, ...]
+    launch: Launch
+    track: Track
+
+
+def read_ladder(path: str | Path) -> Ladder:
+    """The ladder of a file.
+
+    Raises:
+        LadderError: The file cannot be read, has an unknown key, or a size that the family cannot build.
+    """
+    file = Path(path)
+    return ladder_of(_content(file)[1], str(path), file.parent / file.stem, file.parent)
+
+
+def head_of(path: str | Path) -> str:
+    """What a ladder file says beside its rungs, as it is written there.
+
+    Raises:
+        LadderError: The file cannot be read, or its rungs cannot be told from the rest line by line.
+    """
+    text, content = _content(Path(path))
+    kept, within = [], False
+    for line in text.splitlines():
+        if line.lstrip().startswith("["):
+            within = line.lstrip().startswith("[[rung]]")
+        if not within:
+            kept.append(line)
+    head = "\n".join(kept)
+    try:
+        same = tomllib.loads(head) == {key: value for key, value in content.items() if key != "rung"}
+    except tomllib.TOMLDecodeError:
+        same = False
+    if not same:
+        raise LadderError(
+            f"{path}: its rungs cannot be told from the rest. Write each as [[rung]] with a line for each key."
+        )
+    return head
+
+
+def _content(file: Path) -> tuple[str, dict[str, Any]]:
+    try:
+        text = file.read_text(encoding="utf-8")
+        return text, tomllib.loads(text)
+    except OSError as error:
+        raise LadderError(f"{file}: {error.strerror or error}. Give a ladder file.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise LadderError(f"{file} is not TOML: {error}.") from None
+
+
+def ladder_of(content: Mapping[str, Any], source: str, output: Path, base: Path = Path()) -> Ladder:
+    """The ladder of a file's content; see read_ladder.
+
+    Args:
+        content: What the file holds.
+        source: What messages call it.
+        output: The folder of its runs, where the content names none.
+        base: The folder that its paths start from.
+    """
+    for key in content:
+        if key not in _TABLES:
+            raise LadderError(f"{source}: unknown key {key!r}; known are {', '.join(_TABLES)}.{nearest(key, _TABLES)}")
+    entries = content.get("rung", [])
+    if not isinstance(entries, list) or not entries:
+        raise LadderError(f"{source}: no [[rung]]. Write one for each run, with params (or width, depth) and tokens.")
+    common = _common(content, source, base.resolve())
+    rungs: list[Rung] = []
+    for place, entry in enumerate(entries):
+        where = f"{source}, rung {place + 1}"
+        try:
+            rungs += [common.rung(spec) for spec in _rung_specs(entry, common, where)]
+        except LadderError as error:
+            text = error.text
+            raise LadderError(text if text.startswith(where) else f"{where}: {text}") from None
+    names = [rung.name for rung in rungs]
+    twice = [name for place, name in enumerate(names) if name in names[:place]]
+    if twice:
+        raise LadderError(f"{source}: two runs would be named {twice[0]!r}. Give them other seeds, or a name.")
+    if not isinstance(content.get("output", ""), str):
+        raise LadderError(f"{source}: output is {content['output']!r}, not the name of a folder.")
+    output = output.parent / content["output"] if content.get("output") else output
+    return Ladder(
+        source=source,
+        output=output,
+        rungs=tuple(rungs),
+        launch=_table(content, "launch", Launch, source),
+        track=_table(content, "track", Track, source),
+    )
+
+
+def _common(content: Mapping[str, Any], source: str, base: Path) -> Common:
+    family, corpus = _choice(content, "family", source), _placed(_choice(content, "corpus", source), base)
+    convention, flops_by = str(content.get("count", COUNTS[0])), str(content.get("flops", EXACT))
+    try:
+        named({name: name for name in COUNTS}, convention, "count")
+        named({name: name for name in (EXACT, BY_6ND)}, flops_by, "flops")
+        made, corpus_made = make_family(family), make_corpus(corpus)
+    except LadderError as error:
+        raise LadderError(f"{source}, {error.text}") from None
+    if made.data != corpus_made.data:
+        raise LadderError(
+            f"{source}: the family {family.name!r} learns from {made.data}, and the corpus {corpus.name!r} gives {corpus_made.data}. "
+            "rung ladder families lists which go together."
+        )
+    return Common(
+        family=family,
+        made=made,
+        corpus=corpus,
+        recipe=_table(content, "recipe", Recipe, source),
+        evaluate=_table(content, "evaluate", Evaluate, source),
+        convention=convention,
+        flops_by=flops_by,
+    )
+
+
+def _choice(content: Mapping[str, Any], what: str, source: str) -> Choice:
+    entry = content.get(what)
+    if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
+        raise LadderError(
+            f'{source}: no [{what}] with a name, such as name = "{"gpt" if what == "family" else "text"}".'
+        )
+    return Choice(name=entry["name"], options={key: value for key, value in entry.items() if key != "name"})
+
+
+def _placed(corpus: Choice, base: Path) -> Choice:
+    """A corpus whose paths are whole, so that a run finds it from any folder; a name of the hub stays one."""
+
+    def whole(place: Any) -> Any:
+        if isinstance(place, list):
+            return [whole(part) for part in place]
+        if not isinstance(place, str) or not place:
+            return place
+        found = base / Path(place).expanduser()
+        return (
+            str(found) if found.exists() or (corpus.name == "text" and place == corpus.options.get("path")) else place
+        )
+
+    names = {"path", "tokenizer"} & corpus.options.keys()
+    return replace(corpus, options={**corpus.options, **{name: whole(corpus.options[name]) for name in names}})
+
+
+def _table(content: Mapping[str, Any], what: str, kind: type[Any], source: str) -> Any:
+    if not isinstance(content.get(what, {}), dict):
+        raise LadderError(f"{source}: {what} is {content[what]!r}, not a table; write [{what}].")
+    return structured(content.get(what, {}), kind, f"{source}, [{what}]")
+
+
+def _rung_specs(entry: Any, common: Common, where: str) -> Iterator[RungSpec]:
+    """A [[rung]] as one wish, with a name, for each combination of its lists."""
+    if not isinstance(entry, dict):
+        raise LadderError(f"{where} is no table; write [[rung]].")
+    if "seed" in entry and "seeds" in entry:
+        raise LadderError("give seed or seeds, not both.")
+    renamed = {("seed" if key == "seeds" else key): value for key, value in entry.items()}
+    lists = {key: value for key, value in renamed.items() if isinstance(value, list)}
+    for key, value in lists.items():
+        if not value:
+            raise LadderError(f"{key} is an empty list, so the rung means no run.")
+    for combination in itertools.product(*lists.values()):
+        spec = structured({**renamed, **dict(zip(lists, combination, strict=True))}, RungSpec, where)
+        name = spec.name or common.name(spec, renamed)
+        if not _NAME.fullmatch(name):
+            raise LadderError(f"name = {name!r} cannot name a folder: take letters, digits, dots, - and _.")
+        yield replace(spec, name=name)

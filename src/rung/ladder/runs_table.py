@@ -1,0 +1,76 @@
+"""From run folders to the table of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+
+from rung.errors import LadderError
+from rung.ladder.rung import Rung
+from rung.ladder.training.run_folder import RunFolder
+
+COLUMNS = (
+    *("run", "family", "params", "params_total", "params_non_embedding", "params_active", "tokens", "loss", "step"),
+    *("phase", "flops", "width", "depth", "seq_len", "batch_tokens", "lr", "unique_tokens", "seed", "time_s", "status"),
+)
+
+
+def rows(folder: RunFolder) -> list[dict[str, Any]]:
+    """A run's evaluations, in order: a row each, the finished model's (phase = final) last."""
+    rung = folder.rung()
+    found = [line for line in folder.metrics() if "evaluation" in line]
+    status = folder.status
+    about = _about(rung)
+    per_token = rung.flops_per_token
+    return [
+        {
+            **about,
+            "tokens": line["tokens"],
+            "step": line["step"],
+            "phase": line["phase"],
+            "flops": per_token * line["tokens"],
+            "time_s": line["time_s"],
+            "status": status,
+            **line["evaluation"],
+            **{f"floor{name[4:]}": value for name, value in line.get("floor", {}).items()},
+        }
+        for line in found
+    ]
+
+
+def _about(rung: Rung) -> dict[str, Any]:
+    family, counts = rung.made_family, rung.counts
+    return {
+        "run": rung.name,
+        "family": rung.family.name,
+        "params": rung.params,
+        "params_total": counts.total,
+        "params_non_embedding": counts.non_embedding,
+        "params_active": counts.active,
+        "width": rung.size.width,
+        "depth": rung.size.depth,
+        "seq_len": family.item_tokens,
+        "batch_tokens": rung.batch * family.item_tokens,
+        "lr": rung.recipe.lr,
+        "unique_tokens": rung.unique_tokens or None,
+        "seed": rung.seed,
+    }
+
+
+def table(folders: Sequence[RunFolder]) -> pl.DataFrame:
+    """The evaluations of runs as one table, canonical columns first.
+
+    Raises:
+        LadderError: No run has been evaluated yet.
+    """
+    found = [row for folder in folders for row in rows(folder)]
+    if not found:
+        raise LadderError(
+            "none of the runs has been evaluated yet, so there is no table. rung ladder status tells how far they are."
+        )
+    frame = pl.DataFrame(found, infer_schema_length=None)
+    first = [name for name in COLUMNS if name in frame.columns and frame[name].null_count() < frame.height]
+    others = [name for name in frame.columns if name not in COLUMNS]
+    return frame.select(first + others)

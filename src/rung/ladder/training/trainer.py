@@ -1,0 +1,245 @@
+"""Training: a rung's network, optimizer and data, a step at a time, and all of its state as named tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rung.errors import LadderError
+from rung.ladder.architectures.network import Batch, Net, PairNet
+from rung.ladder.architectures.registry import build_network
+from rung.ladder.corpora.corpus import Data, HeldOut
+from rung.ladder.corpora.text import Windows
+from rung.ladder.rung import Rung
+from rung.ladder.training.optimizer import Optimizer
+
+_EVALUATED = 64
+"""Items that are evaluated at once."""
+
+
+class Trainer:
+    """A run in memory.
+
+    Attributes:
+        rung: What is trained.
+        net: The network.
+        step: Steps done.
+    """
+
+    def __init__(self, rung: Rung, *, device: str = "cpu", keep: Path | None = None) -> None:
+        """Draw the weights and open the corpus.
+
+        Raises:
+            LadderError: The corpus cannot be read or holds too little.
+        """
+        self.rung = rung
+        self.device = torch.device(device)
+        family = rung.made_family
+        self.data: Data = _limited(rung.made_corpus.open(family, keep), rung.unique_tokens)
+        torch.manual_seed(rung.seed)
+        self.net: Net = build_network(family, rung.size).to(self.device)
+        built = sum(weight.numel() for weight in self.net.parameters())
+        if built != rung.counts.total:
+            raise LadderError(f"{rung.name}: the network has {built} weights, its family counts {rung.counts.total}.")
+        self.optimizer = Optimizer(self.net, rung.recipe)
+        self.weights = list(self.net.parameters())
+        self.average = [weight.detach().clone() for weight in self.weights] if rung.recipe.ema else []
+        self.called: Any = torch.compile(self.net.losses) if rung.recipe.compile else self.net.losses
+        self.step = 0
+        self._held: dict[str, list[Batch]] | None = None
+        self._floors: dict[str, float | None] = {}
+
+    def _cast(self) -> Any:
+        if self.rung.recipe.precision == "bf16":
+            return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return nullcontext()
+
+    def _tensors(self, items: tuple[Any, ...]) -> Batch:
+        return tuple(torch.from_numpy(np.ascontiguousarray(part)).to(self.device) for part in items)
+
+    def advance(self) -> Tensor:
+        """One step; its training loss."""
+        rung, recipe = self.rung, self.rung.recipe
+        batch = self._tensors(self.data.batch(rung.key, self.step * rung.batch, rung.batch))
+        for weight in self.weights:
+            weight.grad = None
+        with self._cast():
+            loss = self._gradients(batch)
+        if recipe.clip:
+            nn.utils.clip_grad_norm_(self.weights, recipe.clip)
+        self.optimizer.step(recipe.rate(self.step, rung.steps))
+        if self.average:
+            torch._foreach_lerp_(self.average, [weight.detach() for weight in self.weights], 1 - recipe.ema)
+        self.step += 1
+        return loss
+
+    def _gradients(self, batch: Batch) -> Tensor:
+        micro = self.rung.recipe.micro_batch
+        if not micro or micro >= len(batch[0]):
+            objective, loss = self.called(batch)
+            objective.backward()
+            told: Tensor = loss.detach()
+            return told
+        parts = list(zip(*(torch.split(part, micro) for part in batch), strict=True))
+        if isinstance(self.net, PairNet):
+            return cached_gradients(self.net, parts)
+        mean = torch.zeros((), device=self.device)
+        for part in parts:
+            objective, loss = self.called(part)
+            (objective * (len(part[0]) / len(batch[0]))).backward()
+            mean += loss.detach() * (len(part[0]) / len(batch[0]))
+        return mean
+
+    @torch.no_grad()
+    def evaluate(self) -> dict[str, float]:
+        """Held-out losses by set, the corpus's own as `loss`."""
+        if self._held is None:
+            found: Mapping[str, HeldOut] = self.data.held_out(self.rung.evaluate.items)
+            self._held = {name: [self._tensors(items) for items in _parts(held)] for name, held in found.items()}
+            self._floors = {name: held.floor for name, held in found.items()}
+        with self.averaged(), self._cast():
+            self.net.eval()
+            losses = {_column(name): self._mean_loss(batches) for name, batches in self._held.items()}
+            self.net.train()
+        return losses
+
+    def _mean_loss(self, batches: list[Batch]) -> float:
+        """Mean over items; a loss that compares items with each other is that of whole batches."""
+        sizes = [len(batch[0]) for batch in batches]
+        losses = [float(self.net.losses(batch)[1]) for batch in batches]
+        return float(np.average(losses, weights=sizes))
+
+    @property
+    def floors(self) -> dict[str, float]:
+        """The lowest losses that are possible, where they are known, once evaluated."""
+        return {_column(name): floor for name, floor in self._floors.items() if floor is not None}
+
+    def averaged(self) -> Any:
+        """A context in which the weights are their averages, where the recipe keeps some."""
+        return _swapped(self.weights, self.average) if self.average else nullcontext()
+
+    def state(self) -> dict[str, Tensor]:
+        """Every tensor that what follows hangs on."""
+        average = {f"average/{place}": value for place, value in enumerate(self.average)}
+        weights = {f"weight/{name}": value for name, value in self.net.state_dict().items()}
+        chance = {"chance/cpu": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            chance["chance/cuda"] = torch.cuda.get_rng_state(self.device)
+        return {**weights, **self.optimizer.state(), **average, **chance}
+
+    @torch.no_grad()
+    def restore(self, state: Mapping[str, Tensor], step: int) -> None:
+        """Go on where a state was taken.
+
+        Raises:
+            LadderError: It is the state of another run.
+        """
+        own = self.state()
+        if own.keys() != state.keys():
+            raise LadderError(
+                f"the checkpoint holds other tensors than {self.rung.name} has: {min(own.keys() ^ state.keys())}."
+            )
+        for name, value in own.items():
+            if not name.startswith("chance/"):
+                value.copy_(state[name])
+        torch.set_rng_state(state["chance/cpu"])
+        if self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["chance/cuda"].cpu(), self.device)
+        self.step = step
+
+
+def train(rung: Rung, *, device: str = "cpu", keep: Path | None = None) -> Trainer:
+    """Train a rung in memory, to its end."""
+    trainer = Trainer(rung, device=device, keep=keep)
+    while trainer.step < rung.steps:
+        trainer.advance()
+    return trainer
+
+
+def cached_gradients(net: PairNet, parts: list[Batch]) -> Tensor:
+    """Gradients of a loss over a whole batch in the memory of its parts; the loss.
+
+    Embeddings of all parts are made without a graph, the loss is differentiated by them, and each part is embedded again
+    to carry that gradient to the weights: exact, for one more forward pass.
+
+    Source: Pham et al. 2021, arXiv:2111.10050, section 4; Gao et al. 2021, arXiv:2101.06983.
+    """
+    chance = torch.get_rng_state()
+    with torch.no_grad():
+        sides = [torch.cat(side) for side in zip(*(net.embed(part) for part in parts), strict=True)]
+    left, right = (side.requires_grad_() for side in sides)
+    loss = net.compare(left, right)
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert left.grad is not None
+    assert right.grad is not None
+    torch.set_rng_state(chance)
+    first = 0
+    for part in parts:
+        rows = slice(first, first + len(part[0]))
+        torch.autograd.backward(net.embed(part), (left.grad[rows], right.grad[rows]))
+        first = rows.stop
+    return loss.detach()
+
+
+def best_device(wish: str) -> str:
+    """The device of a wish: a GPU where there is one, for auto.
+
+    Raises:
+        LadderError: A GPU is wished for and there is none.
+    """
+    there = torch.cuda.is_available()
+    if wish == "auto":
+        return "cuda" if there else "cpu"
+    if wish.startswith("cuda") and not there:
+        raise LadderError(
+            f"device = {wish!r}: torch sees no GPU here. Take device = 'cpu', or install a build of torch for it."
+        )
+    if not wish.startswith("cuda") and wish != "cpu":
+        raise LadderError(f"device = {wish!r} is not known; it is auto, cpu, cuda or cuda:N.")
+    return wish
+
+
+def _limited(data: Data, tokens: int) -> Data:
+    if not tokens:
+        return data
+    if not isinstance(data, Windows):
+        raise LadderError("unique_tokens limits a corpus of text; this one has no end of its own.")
+    limited = data.limited(tokens)
+    if limited.unique_items < 1:
+        raise LadderError(f"unique_tokens = {tokens} is less than one window of {data.context + 1}.")
+    return limited
+
+
+def _parts(held: HeldOut) -> Iterator[tuple[Any, ...]]:
+    count = len(held.items[0])
+    for first in range(0, count, _EVALUATED):
+        yield tuple(part[first : first + _EVALUATED] for part in held.items)
+
+
+def _column(name: str) -> str:
+    return f"loss_{name}" if name else "loss"
+
+
+class _swapped:  # noqa: N801  # a context, as contextlib's are written
+    """Other values in the weights for a while."""
+
+    def __init__(self, weights: list[Any], values: list[Tensor]) -> None:
+        self.weights, self.values = weights, values
+
+    def _exchange(self) -> None:
+        for weight, value in zip(self.weights, self.values, strict=True):
+            kept = weight.data.clone()
+            weight.data.copy_(value)
+            value.copy_(kept)
+
+    def __enter__(self) -> None:
+        self._exchange()
+
+    def __exit__(self, *_: object) -> None:
+        self._exchange()

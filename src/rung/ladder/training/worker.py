@@ -1,0 +1,272 @@
+"""One run in its folder: taken up where it was left, trained to its end, logged, checkpointed, and its failures told."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from rung.errors import LadderError, ReportError
+from rung.ladder.execution.options import Launch
+from rung.ladder.rung import Rung
+from rung.ladder.training.checkpoint import Checkpoint
+from rung.ladder.training.run_folder import DONE, FAILED, RUNNING, STOPPED, RunFolder
+from rung.ladder.training.trainer import Trainer, best_device
+
+
+class Tracker(Protocol):
+    """What a run tells of itself to, beside its folder."""
+
+    def log(self, line: Mapping[str, Any]) -> None:
+        """Take one line of the metrics."""
+        ...
+
+    def end(self, status: str) -> None:
+        """Take leave."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """How a run in its folder is worked on.
+
+    Attributes:
+        launch: Device, threads, intervals.
+        keep: Where corpora are kept.
+        any_code: Whether to go on with what other code began.
+        stop: Whether to stop now; asked after every step.
+        say: Takes a sentence for the user.
+        track: Makes the tracker of a run, or None.
+    """
+
+    launch: Launch = field(default_factory=Launch)
+    keep: Path | None = None
+    any_code: bool = False
+    stop: Callable[[], bool] = lambda: False
+    say: Callable[[str], None] = lambda _: None
+    track: Callable[[RunFolder], Tracker | None] = lambda _: None
+
+
+class TrainingFailed(Exception):  # noqa: N818  # it is told to the folder and goes no further
+    """The run itself went wrong, not the machine."""
+
+
+def work_on(folder: RunFolder, work: Work) -> str:
+    """Train the run of a folder from where it was left; its status.
+
+    What goes wrong with the run (a loss that is no number, memory that is out) is written into its state as its failure.
+    What keeps it from beginning (another writer, other code or another corpus than began it, no such device, no tracker) and
+    what goes wrong around it (a disk that is full) is raised, and the run can be resumed.
+
+    Raises:
+        LadderError: The run cannot be begun.
+        ReportError: The folder cannot be written.
+        OSError: The same.
+    """
+    with folder.writing():
+        if folder.state()["status"] == DONE:
+            folder.clear_checkpoints()
+            return DONE
+        if not work.any_code:
+            folder.require_code()
+        folder.clear_leftovers()
+        tracker: Tracker | None = None
+        try:
+            trainer, where = _begun(folder, work)
+            tracker = work.track(folder)
+            status = _train(folder, work, trainer, where, tracker)
+        except (TrainingFailed, torch.OutOfMemoryError, MemoryError, RuntimeError, ValueError) as error:
+            status = FAILED
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            memory = isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+            if memory:
+                reason = f"out of memory: {reason}. Set micro_batch in [recipe], or a smaller size."
+            kept = {name: value for name, value in folder.state().items() if name in {"device", "threads", "corpus"}}
+            folder.say(FAILED, reason=reason, trace=traceback.format_exc(), **kept)
+            work.say(f"{folder.path.name} failed: {reason}")
+        if tracker is not None:
+            tracker.end(status)
+        return status
+
+
+def _begun(folder: RunFolder, work: Work) -> tuple[Trainer, dict[str, Any]]:
+    """The trainer of a run at its beginning, on the device and with the threads that it was begun with, and on that corpus.
+
+    Raises:
+        LadderError: There is no such device, or the corpus cannot be read or is another than it was.
+    """
+    launch, before = work.launch, folder.state()
+    device = best_device(launch.device if launch.device != "auto" else str(before.get("device", "auto")))
+    threads = launch.threads or int(before.get("threads", 0)) or max(1, (os.cpu_count() or 1) // launch.workers)
+    torch.set_num_threads(threads)
+    trainer = Trainer(folder.rung(), device=device, keep=work.keep)
+    corpus = trainer.data.identity
+    if before.get("corpus", corpus) != corpus:
+        raise LadderError(
+            f"{folder.path}: the corpus is not what it was when the run began, so its curve would not be that of one run. "
+            "Bring the text back, or move the folder away."
+        )
+    where = {"device": device, "threads": threads, "corpus": corpus}
+    folder.say(RUNNING, **where)
+    return trainer, where
+
+
+def _train(folder: RunFolder, work: Work, trainer: Trainer, where: dict[str, Any], tracker: Tracker | None) -> str:
+    launch, device, rung = work.launch, trainer.device, trainer.rung
+    begun = _restore(folder, trainer, work.say)
+    evaluated = rung.evaluate.steps(rung.recipe, rung.steps)
+    total, count = torch.tensor(begun.pending[0], device=device), begun.pending[1]
+    clock = time.perf_counter() - begun.time_s
+    kept = time.perf_counter()
+    with folder.metrics_path.open("ab") as metrics:
+        metrics.truncate(begun.metrics_bytes)
+        metrics.seek(0, os.SEEK_END)
+
+        def checkpoint() -> None:
+            _checkpoint(folder, trainer, metrics, (float(total), count), time.perf_counter() - clock)
+
+        while trainer.step < rung.steps:
+            total += trainer.advance()
+            count += 1
+            step = trainer.step
+            if step % launch.log_steps == 0 or step in evaluated:
+                mean = float(total) / count
+                if not math.isfinite(mean):
+                    raise TrainingFailed(
+                        f"the training loss is {mean} by step {step} of {rung.steps}. Take a lower lr (it was {rung.recipe.lr:.3g}) or a longer warmup."
+                    )
+                line: dict[str, Any] = {
+                    "step": step,
+                    "tokens": step * rung.batch * rung.made_family.item_tokens,
+                    "train_loss": mean,
+                    "lr": _lr(rung.recipe.lr) * rung.recipe.rate(step - 1, rung.steps),
+                    "time_s": round(time.perf_counter() - clock, 3),
+                }
+                if step in evaluated:
+                    line["phase"] = _phase(rung, step)
+                    line["evaluation"] = _finite(trainer.evaluate(), step)
+                    if trainer.floors:
+                        line["floor"] = trainer.floors
+                _append(metrics, line)
+                if tracker is not None:
+                    tracker.log(line)
+                total.zero_()
+                count = 0
+            if time.perf_counter() - kept >= launch.checkpoint_s and trainer.step < rung.steps:
+                checkpoint()
+                kept = time.perf_counter()
+            if work.stop() and trainer.step < rung.steps:
+                checkpoint()
+                folder.say(STOPPED, reason="asked to stop", **where)
+                return STOPPED
+    _save({name: value.contiguous() for name, value in _finished(trainer).items()}, folder.model_path)
+    folder.say(DONE, **where)
+    folder.clear_checkpoints()
+    return DONE
+
+
+def _phase(rung: Rung, step: int) -> str:
+    """final, or whether the learning rate has begun to fall: decay, or constant."""
+    if step == rung.steps:
+        return "final"
+    falls = rung.recipe.schedule == "cosine" or step > rung.recipe.steps_before_decay(rung.steps)
+    return "decay" if falls else "constant"
+
+
+def _lr(value: float | str) -> float:
+    assert isinstance(value, float)
+    return value
+
+
+def _finite(losses: dict[str, float], step: int) -> dict[str, float]:
+    for name, value in losses.items():
+        if not math.isfinite(value):
+            raise TrainingFailed(f"the held-out {name} is {value} at step {step}. Take a lower lr or a longer warmup.")
+    return losses
+
+
+def _append(metrics: BinaryIO, line: Mapping[str, Any]) -> None:
+    metrics.write(json.dumps(line).encode() + b"\n")
+    metrics.flush()
+
+
+def _restore(folder: RunFolder, trainer: Trainer, say: Callable[[str], None]) -> Checkpoint:
+    """Bring a trainer to the latest checkpoint that is whole; the beginning, where there is none."""
+    for found in folder.checkpoints():
+        if (state := _loaded(found)) is not None:
+            trainer.restore(state, found.step)
+            return found
+        say(f"{found.file} is damaged or not all there; the checkpoint before it is used.")
+        folder.discard(found)
+    return Checkpoint(step=0, file=folder.checkpoint_path(0), digest="", metrics_bytes=0, pending=(0.0, 0), time_s=0.0)
+
+
+def _loaded(checkpoint: Checkpoint) -> dict[str, torch.Tensor] | None:
+    """The tensors of a checkpoint; None where they are not those that were written."""
+    if checkpoint.step < 0 or not checkpoint.whole:
+        return None
+    try:
+        return load_file(checkpoint.file)
+    except (SafetensorError, OSError):
+        return None
+
+
+def _checkpoint(
+    folder: RunFolder, trainer: Trainer, metrics: BinaryIO, pending: tuple[float, int], time_s: float
+) -> None:
+    file = folder.checkpoint_path(trainer.step)
+    _save({name: value.contiguous() for name, value in _untied(trainer.state()).items()}, file)
+    with file.open("rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    os.fsync(metrics.fileno())
+    folder.seal(
+        Checkpoint(
+            step=trainer.step,
+            file=file,
+            digest=digest,
+            metrics_bytes=metrics.tell(),
+            pending=pending,
+            time_s=time_s,
+        )
+    )
+
+
+def _untied(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The same tensors, one that stands under two names copied for the second: the format has no sharing."""
+    seen: set[int] = set()
+    found = {}
+    for name, value in state.items():
+        found[name] = value.clone() if value.data_ptr() in seen else value
+        seen.add(value.data_ptr())
+    return found
+
+
+def _finished(trainer: Trainer) -> dict[str, torch.Tensor]:
+    """The network's weights, averaged where the recipe says so."""
+    with trainer.averaged():
+        return _untied({name: value.detach().clone() for name, value in trainer.net.state_dict().items()})
+
+
+def _save(tensors: dict[str, torch.Tensor], file: Path) -> None:
+    """Write tensors beside and rename."""
+    beside = file.with_name(f".{file.name}.part")
+    try:
+        save_file(tensors, beside)
+        with beside.open("rb+") as opened:
+            os.fsync(opened.fileno())
+        beside.replace(file)
+    except SafetensorError as error:
+        raise ReportError(f"{file} cannot be written: {error}") from None
+    finally:
+        beside.unlink(missing_ok=True)

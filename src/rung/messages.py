@@ -1,0 +1,41 @@
+"""Parts of messages that every room writes alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+from rung.errors import RungError
+
+
+def did_you_mean(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
+    """ " Did you mean NAME?" with the nearest known name; empty where none is near."""
+    near = get_close_matches(name, list(known), 1, cutoff)
+    return f" Did you mean {near[0]}?" if near else ""
+
+
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """A count with its noun: "1 row", "3 rows"."""
+    return f"{count:,} {plural_of(count, noun, plural)}"
+
+
+def plural_of(count: int, singular: str, plural: str | None = None) -> str:
+    """The form of a word that goes with a count: `plural_of(2, "has", "have")`."""
+    return singular if count == 1 else plural or f"{singular}s"
+
+
+def listed(words: Sequence[str], most: int | None = None) -> str:
+    """Words as "a, b and c"; of more than `most`, the first ones and how many more."""
+    if most is not None and len(words) > most:
+        words = [*words[: most - 1], f"{len(words) - most + 1} more"]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def require_level(level: float, error: type[RungError]) -> None:
+    """Refuse a coverage that is no probability.
+
+    Raises:
+        RungError: The level is not strictly between 0 and 1; of the class given.
+    """
+    if not 0 < level < 1:
+        raise error(f"level is {level:g}, and must lie between 0 and 1, such as 0.9.")

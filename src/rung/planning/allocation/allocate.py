@@ -1,0 +1,271 @@
+"""The verb: how large a model and how much data, for a budget or a wished loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from rung.arrays import Array
+from rung.errors import PlanError
+from rung.findings import Finding
+from rung.fitting import Fit
+from rung.fitting.uncertainty import interval_of
+from rung.forecasting import Interval, forecast
+from rung.laws import SYMBOLS, to_text
+from rung.planning.allocation.closed_form import closed_form
+from rung.planning.allocation.optima import Optima
+from rung.planning.allocation.problem import AllocationProblem, allocation_problem
+from rung.planning.allocation.refusals import (
+    require_covered,
+    require_inside_search,
+    too_small_budget,
+    unreachable_target,
+)
+from rung.planning.allocation.result import Allocation, Choice
+from rung.planning.cost.cost_formula import COST
+from rung.units import format_count
+
+TOLERANCE = 1e-3
+"""Share of the lowest loss within which a size counts as good as the best."""
+
+
+def allocate(
+    fit: Fit,
+    *,
+    flops: float | None = None,
+    loss: float | None = None,
+    cost: str = COST,
+    tokens_per_param: float | None = None,
+    unique_tokens: float | None = None,
+    max_params: float | None = None,
+    sizes: Sequence[float] = (),
+    tolerance: float = TOLERANCE,
+    **given: float | str,
+) -> Allocation:
+    """The variables that give the lowest loss for a budget, or the lowest cost for a wished loss.
+
+    Args:
+        fit: The fitted law, of a target that is better when lower.
+        flops: The budget, in the unit of the cost formula.
+        loss: The wished loss, instead of a budget.
+        cost: What a run costs, in the law's variables and the given names, such as "6*N*D + 2*N*2e12".
+        tokens_per_param: D / N, where it is to be fixed.
+        unique_tokens: Tokens that there are; more are repeats, worth what the data-constrained law says. A law with U
+            of its own takes it as U.
+        max_params: The largest size.
+        sizes: The sizes that can be built, where not all can.
+        tolerance: Share of the lowest loss that counts as good as the best.
+        **given: Other variables of the law or the cost by name, and the level of each group.
+
+    Raises:
+        PlanError: The budget, the wish, the cost or a limit cannot be served.
+    """
+    if (flops is None) == (loss is None):
+        raise PlanError("give either a budget (--flops 1e24) or a wished loss (--loss 2.0).")
+    for name, number in (
+        ("the budget", flops),
+        ("--tokens-per-param", tokens_per_param),
+        ("--unique-tokens", unique_tokens),
+        ("the largest size", max_params),
+        *(("a size", size) for size in sizes),
+    ):
+        if number is not None and not (np.isfinite(number) and number > 0):
+            raise PlanError(f"{name} {number:g} must be a positive number.")
+    if loss is not None and not np.isfinite(loss):
+        raise PlanError(f"a wished loss of {loss:g} is no finite number.")
+    if tokens_per_param is not None and (sizes or max_params is not None):
+        raise PlanError(
+            "--tokens-per-param leaves nothing to choose: the budget alone decides the size, and no limit can. Leave one out."
+        )
+    if not 0 < tolerance < 1:
+        raise PlanError(f"--within {tolerance:g} must lie between 0 and 1; 0.001 is a tenth of a percent.")
+    problem = allocation_problem(fit, cost, given, ratio=tokens_per_param, unique=unique_tokens, largest=max_params)
+    if sizes:
+        return _among(problem, sizes, flops, loss, tolerance)
+    return _solve(problem, flops, loss, tolerance)
+
+
+def best_sizes(fit: Fit, flops: Array) -> Array:
+    """The best N at each compute (m,), by C = 6 N D, without intervals."""
+    problem = allocation_problem(fit)
+    budgets = np.log(np.asarray(flops, dtype=float))
+    found = problem.frontier.best(np.tile(problem.theta, (len(budgets), 1)), budgets)
+    return np.asarray(np.exp(found[:, problem.frontier.variables.index("N")]))
+
+
+def best_gradient(fit: Fit, flops: float, unconstrained_K: Array) -> tuple[float, Array]:
+    """Logarithm of the best N at a compute, by C = 6 N D, and its derivatives by the fit's internal numbers (K,)."""
+    problem = allocation_problem(fit)
+    budget = float(np.log(flops))
+    near = problem.frontier.best(problem.theta[None, :], np.array([budget]))[0]
+    index = problem.frontier.variables.index("N")
+    value, slopes = Optima(problem.frontier, budget, near, problem.indices, (index,)).evaluate(unconstrained_K[None, :])
+    return float(value[0, 0]), slopes[:, 0, 0]
+
+
+def _solve(problem: AllocationProblem, flops: float | None, loss: float | None, tolerance: float) -> Allocation:
+    frontier, theta = problem.frontier, problem.theta
+    if flops is not None:
+        require_covered(problem, flops)
+    closed = closed_form(problem.fit.law, frontier, theta)
+    budget = float(np.log(flops)) if flops is not None else closed.cheapest(float(loss or 0)) if closed else None
+    best = None if closed is None or budget is None else closed.best(budget)
+    inside = best is not None and bool(np.all((frontier.limits[:, 0] <= best) & (best <= frontier.limits[:, 1])))
+    if not inside:
+        # No closed form, or one that lies beyond a limit.
+        if flops is None:
+            budget = frontier.cheapest(theta, float(loss or 0))
+        if budget is None:
+            raise PlanError(unreachable_target(problem, float(loss or 0)))
+        best = frontier.best(theta[None, :], np.array([budget]))[0]
+    assert best is not None
+    assert budget is not None
+    if np.isnan(best).any():
+        raise PlanError(too_small_budget(problem, budget))
+    require_inside_search(problem, best)
+    return _build(problem, budget, best, loss, tolerance, closed=inside)
+
+
+def _among(
+    problem: AllocationProblem, sizes: Sequence[float], flops: float | None, loss: float | None, tolerance: float
+) -> Allocation:
+    """The best of the sizes that can be built."""
+    if "N" not in problem.frontier.variables:
+        raise PlanError("a list of sizes needs N among the variables that are chosen.")
+    index = problem.frontier.variables.index("N")
+    tried: list[tuple[float, AllocationProblem, float, Array]] = []
+    for size in sorted(sizes):
+        limits = problem.frontier.limits.copy()
+        limits[index] = np.log(size)
+        held = replace(problem, frontier=replace(problem.frontier, limits=limits))
+        budget = float(np.log(flops)) if flops is not None else held.frontier.cheapest(problem.theta, float(loss or 0))
+        if budget is None:
+            continue
+        best = held.frontier.best(problem.theta[None, :], np.array([budget]))[0]
+        if np.isnan(best).any():
+            continue
+        value = float(problem.frontier.losses(problem.theta[None, :], best[None, :])[0][0])
+        tried.append((value if flops is not None else budget, held, budget, best))
+    if not tried:
+        raise PlanError(
+            f"none of the sizes {', '.join(format_count(size) for size in sizes)} "
+            + ("leaves anything for data at this budget." if flops is not None else f"reaches {loss:g} at any cost.")
+        )
+    lowest, held, budget, best = min(tried, key=lambda one: one[0])
+    found = _build(held, budget, best, loss, tolerance, closed=False)
+    # What is flat is which of the sizes lose no more than the tolerance; for a wish, which cost no more.
+    near = lowest + (tolerance * abs(lowest) if flops is not None else np.log1p(tolerance))
+    alike = np.exp([point for measure, _, _, point in tried if measure <= near])
+    choices = {
+        name: replace(choice, flat=(float(values.min()), float(values.max())))
+        for (name, choice), values in zip(found.choices.items(), alike.T, strict=True)
+    }
+    warnings = tuple(finding for finding in found.warnings if finding.code != "at_limit")
+    return replace(found, choices=choices, limited=(), warnings=warnings)
+
+
+def _build(
+    problem: AllocationProblem, budget: float, best: Array, target: float | None, tolerance: float, *, closed: bool
+) -> Allocation:
+    fit, frontier = problem.fit, problem.frontier
+    value = float(frontier.losses(problem.theta[None, :], best[None, :])[0][0])
+    most = value + tolerance * abs(value)
+    flat = (best, best) if frontier.tied else frontier.flat(problem.theta, budget, best, most)
+    intervals = _intervals(problem, budget, best)
+    seen = (
+        best
+        if frontier.repeats is None
+        else frontier.repeats.worth(problem.theta[None, :], best[None, :], frontier.variables)[0][0]
+    )
+    point = {**problem.known, **{name: float(np.exp(x)) for name, x in zip(frontier.variables, seen, strict=True)}}
+    asked: dict[str, Any] = {**{name: point[name] for name in fit.law.variables}, **problem.levels}
+    said = forecast(fit, **asked)
+    limited = tuple(
+        SYMBOLS.get(name, name)
+        for name, x, ends in zip(frontier.variables, best, frontier.limits, strict=True)
+        if not frontier.tied and np.any(np.abs(x - ends) < 1e-9)
+    )
+    choices = {}
+    for index, name in enumerate(frontier.variables):
+        ends = sorted(float(np.exp(end[index])) for end in flat)
+        choices[SYMBOLS.get(name, name)] = Choice(
+            value=float(np.exp(best[index])), interval=intervals[index], flat=(ends[0], ends[1])
+        )
+    given = {SYMBOLS.get(name, name): number for name, number in problem.known.items()}
+    if problem.unique is not None:
+        given["unique_tokens"] = problem.unique
+    return Allocation(
+        choices=choices,
+        given={**given, **problem.levels},
+        cost=to_text(problem.tree),
+        budget=float(np.exp(budget)),
+        target_loss=target,
+        loss=value,
+        law_interval=said.law_interval,
+        run_interval=said.run_interval,
+        tolerance=tolerance,
+        extrapolation_factor=said.extrapolation_factor,
+        closed=closed,
+        limited=limited,
+        warnings=(*said.warnings, *_own_findings(problem, best, limited)),
+    )
+
+
+def _own_findings(problem: AllocationProblem, best: Array, limited: tuple[str, ...]) -> list[Finding]:
+    found = []
+    repeats = problem.frontier.repeats
+    if repeats is not None:
+        tokens = float(np.exp(best[problem.frontier.variables.index("D")]))
+        if tokens > repeats.unique:
+            found.append(
+                Finding(
+                    "repeats",
+                    f"the data are seen {tokens / repeats.unique:.3g} times; what repeats are worth is taken from Muennighoff et al. "
+                    "2023 (tokens lose 1 - 1/e of their worth in 15.4 repetitions, parameters beyond what the unique tokens can use in 5.3), not from "
+                    "your runs.",
+                )
+            )
+    if limited:
+        found.append(
+            Finding("at_limit", f"{' and '.join(limited)} stands at a limit: without it the law would go further.")
+        )
+    return found
+
+
+def _intervals(problem: AllocationProblem, budget: float, best: Array) -> list[Interval]:
+    frontier, fit = problem.frontier, problem.fit
+    nothing: list[Interval] = [(None, None)] * len(best)
+    at_limit = np.any(np.abs(best[:, None] - frontier.limits) < 1e-9)
+    if frontier.tied or (at_limit and len(best) == 2):
+        # Nothing is left to the law: the budget and the limit decide.
+        return [(float(np.exp(x)), float(np.exp(x))) for x in best]
+    if problem.profiler is None:
+        return _from_draws(problem, budget, best) if len(fit.draws) else nothing
+    quantities = Optima(frontier, budget, best, problem.indices, tuple(range(len(best))))
+    with np.errstate(all="ignore"):
+        found = interval_of(problem.profiler, quantities, fit.interval, fit.level)
+    ends = [(np.exp(low), np.exp(high)) for low, high in zip(found.low, found.high, strict=True)]
+    return [_interval(low, high) for low, high in ends]
+
+
+def _from_draws(problem: AllocationProblem, budget: float, best: Array) -> list[Interval]:
+    """Ends over the resampled fits."""
+    level = problem.fit.level
+    _, draws = problem.fit.vectors(problem.levels)
+    theta = np.stack([c.to_unconstrained(draws[c.name]) for c in problem.fit.law.free], axis=1)
+    theta = theta[np.all(np.isfinite(theta), axis=1)]
+    if not len(theta):
+        return [(None, None)] * len(best)
+    found = problem.frontier.best(theta, np.full(len(theta), budget), best)
+    ends = np.exp(np.nanquantile(found, [(1 - level) / 2, (1 + level) / 2], axis=0))
+    return [_interval(low, high) for low, high in ends.T]
+
+
+def _interval(low: float, high: float) -> Interval:
+    return (
+        float(low) if np.isfinite(low) and low > 0 else None,
+        float(high) if np.isfinite(high) else None,
+    )

@@ -1,0 +1,191 @@
+"""A law to be bought: its variables, their cost, and what limits them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rung.arrays import Array
+from rung.errors import PlanError
+from rung.fitting import Fit, reopen
+from rung.fitting.uncertainty import Profiler
+from rung.laws import Expression, Law, Surface, law_book, names, symbol_of, to_text
+from rung.planning.allocation.frontier import Frontier, log_limits
+from rung.planning.allocation.repeats import Repeats
+from rung.planning.cost.cost_formula import COST, read_cost
+
+_ROOM = 30.0
+"""How far below a largest size others are looked for, in the logarithm."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllocationProblem:
+    """A law to be bought, and what limits it.
+
+    Attributes:
+        fit: The fit.
+        frontier: The law over its variables, and their cost.
+        tree: The cost's formula.
+        theta: Internal numbers of the law's coefficients at the level asked about (K,).
+        places: Their places among the fit's internal numbers; empty where the fit keeps no rows.
+        profiler: The fit's optimum; None where it keeps no rows.
+        known: Other variables, by symbol.
+        levels: The level of each group.
+        unique: Unique tokens, where they limit a law without U.
+        searched: Logarithms of the ends between which each variable is looked for (V, 2); nan where a user set them.
+    """
+
+    fit: Fit
+    frontier: Frontier
+    tree: Expression
+    theta: Array
+    indices: tuple[int, ...]
+    profiler: Profiler | None
+    known: Mapping[str, float]
+    levels: Mapping[str, str]
+    unique: float | None
+    searched: Array
+
+
+def allocation_problem(
+    fit: Fit,
+    cost: str = COST,
+    given: Mapping[str, float | str] | None = None,
+    *,
+    ratio: float | None = None,
+    unique: float | None = None,
+    largest: float | None = None,
+) -> AllocationProblem:
+    """Check what is asked against the law, and put both together.
+
+    Args:
+        fit: The fit.
+        cost: What a run costs.
+        given: Other variables of the law or the cost by name, and the level of each group.
+        ratio: D / N, where it is fixed.
+        unique: Unique tokens, where they limit D.
+        largest: The largest N.
+
+    Raises:
+        PlanError: The cost, a name or a limit cannot be served.
+    """
+    given = given or {}
+    law = fit.law
+    levels = {name: str(value) for name, value in given.items() if name in fit.groups}
+    known = {symbol_of(name): float(value) for name, value in given.items() if name not in fit.groups}
+    if unique is not None and "U" in law.variables:
+        known["U"] = unique
+        unique = None
+    tree = _cost_tree(cost, law, known)
+    asked = {node.name for node in names(tree)}
+    chosen = tuple(name for name in law.variables if name not in known)
+    for name in known:
+        if name not in law.variables and name not in asked:
+            raise PlanError(f"{name} is in neither the law ({law.formula}) nor the cost ({cost}).")
+    _require_open(fit, chosen, asked, tree, ratio, unique)
+    ordered = tuple(sorted(chosen, key=lambda name: (name != "N", name == "D")))
+    estimate, _ = fit.vectors(levels)
+    single = replace(law, coefficients=tuple(replace(c, group=None) for c in law.coefficients))
+    limits = log_limits(fit.ranges, ordered)
+    searched = limits.copy()
+    if largest is not None:
+        if "N" not in ordered:
+            raise PlanError("a largest size needs N among the variables that are chosen.")
+        index = ordered.index("N")
+        limits[index] = min(limits[index, 0], np.log(largest) - _ROOM), np.log(largest)
+        searched[index, 1] = np.nan
+    frontier = Frontier(
+        variables=ordered,
+        law=Surface.of(law.tree, ordered, single.coefficients, {n: known[n] for n in law.variables if n in known}),
+        cost=Surface.of(tree, ordered, (), {name: known[name] for name in asked if name in known}),
+        limits=limits,
+        ratio=ratio,
+    )
+    theta = np.array([float(c.to_unconstrained(estimate[c.name])) for c in single.free])
+    problem = AllocationProblem(
+        fit=fit,
+        frontier=frontier,
+        tree=tree,
+        theta=np.nan_to_num(theta, posinf=1e4, neginf=-1e4),
+        indices=_places(fit, levels),
+        profiler=None if fit.interval == "bootstrap" else reopen(fit),
+        known=known,
+        levels=levels,
+        unique=unique,
+        searched=searched,
+    )
+    _require_growing(problem)
+    return (
+        replace(problem, frontier=replace(frontier, repeats=_repeats(problem, unique)))
+        if unique is not None
+        else problem
+    )
+
+
+def _require_open(
+    fit: Fit,
+    chosen: tuple[str, ...],
+    asked: Collection[str],
+    tree: Expression,
+    ratio: float | None,
+    unique: float | None,
+) -> None:
+    """Refuse a choice of none or too many variables, of one that costs nothing, and limits on what is not open."""
+    law = fit.law
+    idle = [name for name in chosen if name not in asked]
+    if idle or not chosen:
+        raise PlanError(
+            f"the cost {to_text(tree)} does not depend on {' and '.join(idle)}, so more of it would be free. Give it "
+            f"({idle[0]}=VALUE), or a cost that it enters: --cost."
+            if idle
+            else f"every variable of {law.formula!r} is given: there is nothing to choose."
+        )
+    if len(chosen) > 3:
+        raise PlanError(f"{len(chosen)} variables are open ({', '.join(chosen)}); give all but three.")
+    if ratio is not None and set(chosen) != {"N", "D"}:
+        raise PlanError("--tokens-per-param ties D to N: both must be open, and nothing else.")
+    if unique is not None and "D" not in chosen:
+        raise PlanError("--unique-tokens limits D, which is not open in this law.")
+    low = [name for name in chosen if fit.ranges[name][0] <= 0]
+    if low:
+        raise PlanError(f"{low[0]} is not positive in the runs, so it cannot be chosen. Give it: {low[0]}=VALUE.")
+
+
+def _cost_tree(text: str, law: Law, known: Mapping[str, float]) -> Expression:
+    tree = read_cost(text, [*law.variables, *known], "the law")
+    if not any(node.name in law.variables for node in names(tree)):
+        raise PlanError(f"the cost {text!r} does not grow with any variable of {law.formula!r}.")
+    return tree
+
+
+def _places(fit: Fit, levels: Mapping[str, str]) -> tuple[int, ...]:
+    order = {name: index for index, name in enumerate(fit.coefficients)}
+    return tuple(order[f"{c.name}[{levels[c.group]}]" if c.group else c.name] for c in fit.law.free)
+
+
+def _require_growing(problem: AllocationProblem) -> None:
+    """Refuse a cost that falls, or stands, as a variable grows."""
+    frontier = problem.frontier
+    corners = np.linspace(frontier.limits[:, 0], frontier.limits[:, 1], 9)
+    heights, slopes = frontier.costs(corners)
+    for index, name in enumerate(frontier.variables):
+        if np.any(np.isnan(heights)) or np.any(slopes[index] < 0) or not np.any(slopes[index] > 0):
+            raise PlanError(
+                f"the cost {to_text(problem.tree)} does not grow with {name} everywhere: a budget would buy it without end. "
+                "Write a cost that rises in every variable."
+            )
+
+
+def _repeats(problem: AllocationProblem, unique: float) -> Repeats:
+    """The worth of repeats, by the constants of the data-constrained law."""
+    book = law_book()["muennighoff-2023"].constants
+    frontier = problem.frontier
+    both = frontier.ratio is None and frontier.variables == ("N", "D")
+    return Repeats(
+        unique=unique,
+        size=frontier.usable_size(problem.theta, float(np.log(unique))) if both else None,
+        tokens_last=book["RD"],
+        params_last=book["RN"],
+    )

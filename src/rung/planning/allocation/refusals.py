@@ -1,0 +1,55 @@
+"""Budgets and targets that no allocation serves, and why."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rung.arrays import Array
+from rung.errors import PlanError
+from rung.laws import to_text
+from rung.planning.allocation.problem import AllocationProblem
+from rung.units import format_count
+
+
+def require_inside_search(problem: AllocationProblem, best: Array) -> None:
+    """Refuse a best point at the end of what is looked over, which no user has set."""
+    for name, x, ends in zip(problem.frontier.variables, best, problem.searched, strict=True):
+        if np.any(np.abs(x - ends) < 1e-9):
+            raise PlanError(
+                f"the best {name} lies at {format_count(float(np.exp(x)))}, where the search ends, far beyond the runs "
+                f"({format_count(problem.fit.ranges[name][0])} to {format_count(problem.fit.ranges[name][1])}): the law or the cost cannot be "
+                "trusted there. Ask nearer, or set a limit."
+            )
+
+
+def require_covered(problem: AllocationProblem, flops: float) -> None:
+    """Refuse a budget that the law says nothing about."""
+    smallest = np.log([problem.fit.ranges[name][0] for name in problem.frontier.variables])
+    least = float(np.exp(problem.frontier.costs(smallest[None, :])[0][0]))
+    if flops < least:
+        raise PlanError(
+            f"a budget of {format_count(flops)} by {to_text(problem.tree)} is below the smallest run: the smallest "
+            f"{' and '.join(problem.frontier.variables)} of the runs cost {format_count(least)} together. Give a larger budget."
+        )
+
+
+def unreachable_target(problem: AllocationProblem, target: float) -> str:
+    theta, frontier = problem.theta[None, :], problem.frontier
+    least, most = frontier.costs(frontier.limits.T)[0].tolist()
+    costs = np.linspace(least, most, 49)
+    wide = np.tile(theta, (len(costs), 1))
+    reached = frontier.losses(wide, frontier.best(wide, costs))[0]
+    lowest = float(np.nanmin(reached)) if np.any(np.isfinite(reached)) else np.nan
+    free = frontier.repeats is None and not np.isnan(problem.searched).any()
+    return (
+        f"no cost reaches a {problem.fit.target} of {target:g}: the law's lowest is {lowest:.5g}"
+        f"{' (its irreducible loss)' if free else ' under these limits'}. Wish for a higher one{'' if free else ', or lift a limit'}."
+    )
+
+
+def too_small_budget(problem: AllocationProblem, budget: float) -> str:
+    least = problem.frontier.costs(problem.frontier.limits[:, 0][None, :])[0][0]
+    return (
+        f"a budget of {format_count(float(np.exp(budget)))} by {to_text(problem.tree)} buys nothing within the limits: the "
+        f"least that can be trained costs {format_count(float(np.exp(least)))}."
+    )

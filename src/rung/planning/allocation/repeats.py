@@ -1,0 +1,69 @@
+"""What repeated tokens, and parameters beyond what unique tokens can use, are worth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rung.arrays import Array
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repeats:
+    """What tokens are worth that are seen more than once, and parameters beyond what the unique tokens can use.
+
+    Source: Muennighoff et al. 2023, arXiv:2305.16264, equations 5 and 6.
+
+    Attributes:
+        unique: Unique tokens U.
+        size: What is known of the compute-optimal size for U tokens; None where sizes count in full.
+        tokens_last: Repetitions R_D* after which a token has lost 1 - 1/e of its worth.
+        params_last: The same for parameters, R_N*.
+    """
+
+    unique: float
+    size: UsableSize | None
+    tokens_last: float
+    params_last: float
+
+    def worth(self, theta_LK: Array, logs_LV: Array, variables: tuple[str, ...]) -> tuple[Array, Array]:
+        """Logarithms of what N and D are worth (L, V), and their slopes (L, V)."""
+        worth, slopes = logs_LV.copy(), np.ones_like(logs_LV)
+        bases = {"D": np.full(len(logs_LV), np.log(self.unique))}
+        if self.size is not None:
+            bases["N"] = self.size.at(theta_LK)
+        for name, last in (("D", self.tokens_last), ("N", self.params_last)):
+            if name in variables and name in bases:
+                index = variables.index(name)
+                worth[:, index], slopes[:, index] = _saturated(logs_LV[:, index], bases[name], last)
+        return worth, slopes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsableSize:
+    """The size that unique tokens can use, by the coefficients: exact at an estimate, and to first order around it.
+
+    Attributes:
+        log_size: Its logarithm at the estimate.
+        slopes: Its derivatives by the internal numbers (K,).
+        theta: The estimate (K,).
+    """
+
+    log_size: float
+    slopes: Array
+    theta: Array
+
+    def at(self, theta_LK: Array) -> Array:
+        """Its logarithm (L,)."""
+        return np.asarray(self.log_size + (theta_LK - self.theta) @ self.slopes)
+
+
+def _saturated(logs: Array, base: Array, last: float) -> tuple[Array, Array]:
+    with np.errstate(over="ignore"):
+        beyond = np.maximum(np.exp(logs - base) - 1, 0.0)
+    left = np.exp(-beyond / last)
+    worth = base + np.log1p(last * (1 - left))
+    inside = beyond == 0
+    slope = (1 + beyond) * left / (1 + last * (1 - left))
+    return np.where(inside, logs, worth), np.where(inside, 1.0, slope)

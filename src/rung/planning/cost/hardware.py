@@ -1,0 +1,245 @@
+"""Accelerators by name, and what a training costs on them: hours, money, energy and memory."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from rung.errors import PlanError
+
+BYTES_PER_PARAM = 16.0
+"""Mixed precision with Adam: two bytes each for weight and gradient, four each for master weight and two moments."""
+
+UTILISATION = 0.4
+"""Share of the peak rate that training reaches, where the user states none."""
+
+_SECONDS_PER_HOUR, _HOURS_PER_DAY = 3600.0, 24.0
+_JOULES_PER_KWH = 3.6e6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accelerator:
+    """One accelerator.
+
+    Attributes:
+        name: Its name in the table.
+        peak_flops: Peak rate of dense matrix products in the precision of training [FLOP/s].
+        memory: Its memory [bytes].
+        power: Its board power [W]; None where it is not published.
+        price: Price of one for an hour, in the user's currency; None where none is stated.
+        source: Where the figures are from.
+    """
+
+    name: str
+    peak_flops: float
+    memory: float
+    power: float | None
+    price: float | None
+    source: str
+
+
+def hardware(path: str | Path | None = None) -> dict[str, Accelerator]:
+    """Accelerators by name: the published table, joined by a user's own.
+
+    Args:
+        path: A TOML file with a table per accelerator: peak_flops, memory and, where known, power, price, source.
+
+    Raises:
+        PlanError: The file cannot be read, or an entry lacks a number.
+    """
+    return {**_published(), **(_read(Path(path)) if path else {})}
+
+
+def accelerator_named(name: str, path: str | Path | None = None) -> Accelerator:
+    """One accelerator.
+
+    Raises:
+        PlanError: There is none of that name.
+    """
+    known = hardware(path)
+    if name not in known:
+        near = difflib.get_close_matches(name, known, 1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise PlanError(
+            f"no hardware {name!r}; there is {', '.join(known)}.{hint} Add your own in a TOML file: --hardware-file FILE.toml."
+        )
+    return known[name]
+
+
+@cache
+def _published() -> dict[str, Accelerator]:
+    text = files("rung.planning.cost").joinpath("hardware.toml").read_text(encoding="utf-8")
+    return _parsed(tomllib.loads(text), "the table of hardware")
+
+
+def _read(path: Path) -> dict[str, Accelerator]:
+    try:
+        return _parsed(tomllib.loads(path.read_text(encoding="utf-8")), str(path))
+    except OSError as error:
+        raise PlanError(f"{path}: {error.strerror or error}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise PlanError(f"{path} is not TOML: {error}.") from None
+
+
+def _parsed(content: Mapping[str, Any], where: str) -> dict[str, Accelerator]:
+    found = {}
+    for name, entry in content.items():
+        if not isinstance(entry, dict):
+            raise PlanError(f"{where}: {name} is no table; write [{name}] with peak_flops and memory below.")
+        unknown = sorted(set(entry) - {"peak_flops", "memory", "power", "price", "source"})
+        if unknown:
+            raise PlanError(
+                f"{where}, [{name}]: {unknown[0]} is not known; an accelerator has peak_flops, memory, power, price and source."
+            )
+        numbers = {key: _number(entry.get(key), f"{where}, [{name}]: {key}") for key in ("power", "price")}
+        peak, memory = (_number(entry.get(key), f"{where}, [{name}]: {key}") for key in ("peak_flops", "memory"))
+        if peak is None or memory is None:
+            raise PlanError(f"{where}, [{name}]: peak_flops [FLOP/s] and memory [bytes] are needed.")
+        source = str(entry.get("source", where))
+        found[name] = Accelerator(name=name, peak_flops=peak, memory=memory, source=source, **numbers)
+    return found
+
+
+def _number(value: Any, where: str) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) and value > 0):
+        raise PlanError(f"{where} is {value!r}; it must be a positive number.")
+    return float(value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """Accelerators, and what is assumed of them.
+
+    Attributes:
+        accelerator: The accelerator.
+        count: How many.
+        utilisation: Share of their peak rate that the training reaches (model FLOPs utilisation).
+        price: Price of one for an hour; None where none is stated.
+        overhead: Power of the building over that of the accelerators (PUE).
+    """
+
+    accelerator: Accelerator
+    count: int = 1
+    utilisation: float = UTILISATION
+    price: float | None = None
+    overhead: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise PlanError(f"{self.count} accelerators: take at least one (--accelerators).")
+        if not 0 < self.utilisation <= 1:
+            raise PlanError(f"utilisation {self.utilisation:g} must lie between 0 and 1, such as --utilisation 0.4.")
+        if self.price is not None and not (math.isfinite(self.price) and self.price > 0):
+            raise PlanError(f"a price of {self.price:g} an hour must be positive.")
+        if not (math.isfinite(self.overhead) and self.overhead >= 1):
+            raise PlanError(f"--pue {self.overhead:g} must be at least 1.")
+
+    @property
+    def flops_per_hour(self) -> float:
+        """What one accelerator computes in an hour."""
+        return self.accelerator.peak_flops * self.utilisation * _SECONDS_PER_HOUR
+
+    @property
+    def hourly(self) -> float | None:
+        """The price of one accelerator for an hour."""
+        return self.price if self.price is not None else self.accelerator.price
+
+    def flops_of(self, *, hours: float | None = None, days: float | None = None, money: float | None = None) -> float:
+        """What a budget in accelerator-hours, days of all accelerators, or money buys.
+
+        Raises:
+            PlanError: There is no price for a budget of money.
+        """
+        if hours is None and days is not None:
+            hours = days * _HOURS_PER_DAY * self.count
+        if hours is None:
+            if self.hourly is None:
+                raise PlanError(
+                    f"a budget of money needs a price of {self.accelerator.name} for an hour: --price 2.50, or price in "
+                    "--hardware-file."
+                )
+            hours = (money or 0.0) / self.hourly
+        return hours * self.flops_per_hour
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What a training costs.
+
+    Attributes:
+        flops: What it computes.
+        cluster: On what, with what is assumed.
+        accelerator_hours: Hours of one accelerator.
+        days: Days of all of them together.
+        money: Price in the currency of the hour; None without one.
+        energy_kwh: Energy [kWh]; None where the power is not known.
+        state_bytes: Memory of weights, gradients and optimizer state; None without a size.
+        least_accelerators: How many accelerators hold those, activations not counted.
+    """
+
+    flops: float
+    cluster: Cluster
+    accelerator_hours: float
+    days: float
+    money: float | None
+    energy_kwh: float | None
+    state_bytes: float | None
+    least_accelerators: int | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The price as plain values."""
+        return {
+            "flops": self.flops,
+            "hardware": self.cluster.accelerator.name,
+            "accelerators": self.cluster.count,
+            "utilisation": self.cluster.utilisation,
+            "peak_flops": self.cluster.accelerator.peak_flops,
+            "accelerator_hours": self.accelerator_hours,
+            "days": self.days,
+            "money": self.money,
+            "energy_kwh": self.energy_kwh,
+            "state_bytes": self.state_bytes,
+            "least_accelerators": self.least_accelerators,
+            "source": self.cluster.accelerator.source,
+        }
+
+
+def cost(
+    flops: float, cluster: Cluster, *, params: float | None = None, bytes_per_param: float = BYTES_PER_PARAM
+) -> Price:
+    """Hours, money, energy and memory of a training.
+
+    Args:
+        flops: What it computes [FLOP].
+        cluster: On what.
+        params: Its size, for the memory of its state.
+        bytes_per_param: Bytes of weight, gradient and optimizer state for one parameter.
+
+    Raises:
+        PlanError: A number is not positive.
+    """
+    for name, number in (("flops", flops), ("params", params), ("--bytes-per-param", bytes_per_param)):
+        if number is not None and not (math.isfinite(number) and number > 0):
+            raise PlanError(f"{name} {number:g} must be positive.")
+    hours = flops / cluster.flops_per_hour
+    power, hourly = cluster.accelerator.power, cluster.hourly
+    state = None if params is None else params * bytes_per_param
+    return Price(
+        flops=flops,
+        cluster=cluster,
+        accelerator_hours=hours,
+        days=hours / cluster.count / _HOURS_PER_DAY,
+        money=None if hourly is None else hours * hourly,
+        energy_kwh=None if power is None else hours * power * _SECONDS_PER_HOUR * cluster.overhead / _JOULES_PER_KWH,
+        state_bytes=state,
+        least_accelerators=None if state is None else math.ceil(state / cluster.accelerator.memory),
+    )

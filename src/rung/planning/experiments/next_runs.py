@@ -1,0 +1,186 @@
+"""Which runs to make next, so that a forecast or a decision becomes sharper for what they cost.
+
+A run adds the information of its row, and how much it reduces the variance of a target follows without making it. Runs
+are added one after another by reduction over a power of their cost, for several powers; the design that leaves the
+least variance for the budget is kept. Beyond the largest run the model discrepancy grows with distance, so a larger run
+shortens it.
+
+A fit says how sure it is of itself. A table may be as short as two runs: the law is then known through a weak prior,
+every optimum that explains the runs, and a model discrepancy that grows away from the targets. Make one run at a time,
+each after the last was measured, and the plan is a sequential design.
+
+Source: V-optimal design; sequential gain per power of cost as in arXiv:2604.22753. Differs: the power is chosen by what
+the whole budget leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rung.arrays import Array
+from rung.errors import PlanError
+from rung.findings import Finding
+from rung.fitting import Fit
+from rung.fitting.uncertainty import student_quantile
+from rung.laws import SYMBOLS, Law, to_text
+from rung.messages import require_level
+from rung.planning.cost.cost_formula import COST
+from rung.planning.experiments.candidates import affordable_points, box_points, pool_points
+from rung.planning.experiments.greedy_design import GreedyDesign, greedy_design
+from rung.planning.experiments.information import Reach, information_from
+from rung.planning.experiments.predictive import JointPredictive
+from rung.planning.experiments.result import NextRuns, PlannedRun, TargetForecast
+from rung.planning.experiments.targets import make_targets
+from rung.runs import Runs, as_runs
+
+POWERS = (0.2, 0.4, 0.6)
+"""Powers of the cost that reductions are divided by; each is tried."""
+
+MOST = 100
+
+_MOSTLY = 0.5
+"""Share of the targets' variance from which discrepancy is named as most of it."""
+
+
+def next_runs(
+    known: Any,
+    *,
+    budget: float,
+    targets: Sequence[Mapping[str, float]] = (),
+    decide: float | None = None,
+    law: str | Law = "chinchilla",
+    target: str | None = None,
+    pool: Any = None,
+    box: Mapping[str, tuple[float, float]] | None = None,
+    cost: str = COST,
+    most: int = MOST,
+    level: float = 0.9,
+    noise: float | None = None,
+    seed: int = 0,
+) -> NextRuns:
+    """Choose the runs that sharpen a forecast or a decision most for a budget.
+
+    Args:
+        known: A fit; a table of two runs or more; or the name of a law of the book with constants, without runs.
+        budget: What all new runs may cost together, in the unit of the cost formula.
+        targets: Points at which the law is to be known, by symbol or column.
+        decide: A compute at which the best N is to be known (C = 6 N D); needs a fit.
+        law: The law of a table of runs.
+        target: The column of the table that the law predicts; the law's own by default.
+        pool: The runs that can be made, as a table with the law's variables.
+        box: Smallest and largest value of each variable instead; by default up to ten times the largest run.
+        cost: What a run costs, as a formula.
+        most: The largest number of runs.
+        level: Coverage of the intervals.
+        noise: Standard deviation of a run about the law, in its logarithm; from the runs by default.
+        seed: Seed of the starts, where a table is given.
+
+    Raises:
+        PlanError: No run is affordable, nothing is to be sharpened, or a number is not positive.
+        FormulaError: The law or the cost is no formula.
+    """
+    _require_valid(budget, targets, decide, most, noise)
+    require_level(level, PlanError)
+    state = information_from(_source(known), law=law, target=target, box=box, level=level, seed=seed)
+    variables, ranges = state.law.variables, state.ranges
+    points = pool_points(state.law, as_runs(pool)) if pool is not None else box_points(variables, ranges, box)
+    points, costs, tree = affordable_points(state.law, points, cost, budget)
+    wanted = make_targets(variables, targets, None if decide is None else state.decision(decide))
+    predictive = state.predictive(points, wanted)
+    if noise is not None:
+        predictive = replace(predictive, noise=noise**2)
+    designs = [greedy_design((predictive,), costs, budget, power, most) for power in POWERS]
+    best = min(designs, key=lambda design: design.variance[-1])
+    forecasts, widening = _target_forecasts(wanted.names, predictive, best, state.reach(wanted), level)
+    return NextRuns(
+        runs=_planned(best, {name: points[name] for name in variables}, costs, widening),
+        spent=float(costs[best.selected].sum()),
+        budget=budget,
+        cost=to_text(tree),
+        power=best.power,
+        targets=forecasts,
+        level=level,
+        candidates=len(costs),
+        prior=state.prior,
+        warnings=(*_discrepancy_findings(best), *state.findings()),
+    )
+
+
+def _source(known: Any) -> Fit | Runs | str:
+    """A fit or the name of a law as it is; anything else as a table of runs."""
+    if isinstance(known, Fit):
+        return known
+    named = isinstance(known, str) and not Path(known).suffix and not Path(known).exists()
+    return known if named else as_runs(known)
+
+
+def _planned(
+    design: GreedyDesign, points: Mapping[str, Array], costs: Array, widening: float
+) -> tuple[PlannedRun, ...]:
+    return tuple(
+        PlannedRun(
+            inputs={SYMBOLS.get(name, name): float(column[at]) for name, column in points.items()},
+            cost=float(costs[at]),
+            relative_se_after=widening * float(np.sqrt(variance)),
+        )
+        for at, variance in zip(design.selected, design.variance[1:], strict=True)
+    )
+
+
+def _require_valid(
+    budget: float, targets: Sequence[Mapping[str, float]], decide: float | None, most: int, noise: float | None
+) -> None:
+    """Refuse a plan for nothing, and numbers that cannot be."""
+    if not (np.isfinite(budget) and budget > 0):
+        raise PlanError(f"the budget {budget:g} must be positive.")
+    if not targets and decide is None:
+        raise PlanError(
+            "state what is to become sharper: a forecast (--target N=70B,D=1.4T) or a decision (--decide 1e24)."
+        )
+    if noise is not None and not (np.isfinite(noise) and noise > 0):
+        raise PlanError(f"--noise {noise:g} must be a positive share of the loss, such as 0.01.")
+    if decide is not None and not (np.isfinite(decide) and decide > 0):
+        raise PlanError(f"--decide {decide:g} must be a positive compute.")
+    if most < 1:
+        raise PlanError(f"{most} runs: plan at least one.")
+
+
+def _target_forecasts(
+    names: Sequence[str], predictive: JointPredictive, design: GreedyDesign, reach: Sequence[Reach], level: float
+) -> tuple[tuple[TargetForecast, ...], float]:
+    """Each target's interval now and after the plan, and by how much standard errors exceed those of the curvature.
+
+    Where the profile says how far an interval reaches, that is used, and shrinks as the curvature does.
+    """
+    quantile = student_quantile((1 + level) / 2, predictive.degrees)
+    found, widening = [], []
+    for index, name in enumerate(names):
+        before, after = (part[index] for part in design.coefficients)
+        far, nearer = (part[index] for part in design.discrepancy)
+        half = quantile * np.sqrt(before)
+        sides = np.array([predictive.inflation * half if side is None else side for side in reach[index]])
+        now = np.hypot(sides, quantile * np.sqrt(far))
+        then = np.hypot(sides * np.sqrt(after / before), quantile * np.sqrt(nearer))
+        widening.append(float(np.mean(now) / np.hypot(half, quantile * np.sqrt(far))))
+        value = predictive.mean[predictive.candidates + index]
+        intervals = [(float(np.exp(value - low)), float(np.exp(value + high))) for low, high in (now, then)]
+        found.append(TargetForecast(name=name, value=float(np.exp(value)), before=intervals[0], after=intervals[1]))
+    return tuple(found), float(np.mean(widening))
+
+
+def _discrepancy_findings(design: GreedyDesign) -> tuple[Finding, ...]:
+    share = float(np.mean(design.discrepancy[0]) / design.variance[0])
+    if share < _MOSTLY:
+        return ()
+    return (
+        Finding(
+            "mostly_discrepancy",
+            f"{100 * share:.0f} % of the targets' variance is model discrepancy beyond the largest run: smaller runs sharpen little. "
+            "Only larger runs come nearer to the target.",
+        ),
+    )

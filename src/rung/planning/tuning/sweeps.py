@@ -1,0 +1,98 @@
+"""Sweeps over learning rate and batch: grids, rules fitted to them, and what a rule loses on a grid.
+
+Shapes: `n` runs of one grid, `G` grids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from rung.arrays import Array
+from rung.errors import PlanError
+from rung.runs import Runs
+
+_LEAST_RUNS = 8
+
+
+class Proposer(Protocol):
+    """Anything that proposes a learning rate and a batch."""
+
+    def propose(self, params: float, tokens: float, /) -> tuple[float, float]:
+        """Peak learning rate and batch in tokens."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """Runs of one size on one count of tokens, over learning rate and batch.
+
+    Attributes:
+        params: N.
+        tokens: D.
+        log_rate: Logarithm of the peak learning rate (n,).
+        log_batch: Logarithm of the batch in tokens (n,).
+        loss: Loss (n,).
+    """
+
+    params: float
+    tokens: float
+    log_rate: Array
+    log_batch: Array
+    loss: Array
+
+    @property
+    def lowest(self) -> float:
+        return float(np.min(self.loss))
+
+    def regret(self, rate: float, batch: float) -> float:
+        """The loss at a point, interpolated over triangles of the grid, over its lowest, less one; nan outside the grid."""
+        from scipy.interpolate import LinearNDInterpolator
+
+        if not (rate > 0 and batch > 0):
+            return float("nan")
+        surface = LinearNDInterpolator(np.column_stack([self.log_rate, self.log_batch]), self.loss)
+        return float(surface(np.log(rate), np.log(batch))) / self.lowest - 1
+
+
+def read_sweeps(runs: Runs, target: str = "loss") -> list[Grid]:
+    """The grids of a table: runs that share params and tokens.
+
+    Raises:
+        RunsError: A column is missing.
+        PlanError: No grid has enough runs over learning rate and batch.
+    """
+    columns = {name: runs.numbers(name, "a sweep") for name in ("params", "tokens", "lr", "batch_tokens", target)}
+    for name, values in columns.items():
+        bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
+        if len(bad):
+            raise PlanError(
+                f"{runs.row_name(int(bad[0]))}: {name} is {values[bad[0]]:g}, and must be positive. Leave such rows out: --where."
+            )
+    grids = []
+    for params, tokens in np.unique(np.column_stack([columns["params"], columns["tokens"]]), axis=0):
+        rows = np.flatnonzero((columns["params"] == params) & (columns["tokens"] == tokens))
+        rate, batch = np.log(columns["lr"][rows]), np.log(columns["batch_tokens"][rows])
+        if len(rows) >= _LEAST_RUNS and len(np.unique(rate)) > 2 and len(np.unique(batch)) > 2:
+            grids.append(
+                Grid(
+                    params=float(params),
+                    tokens=float(tokens),
+                    log_rate=rate,
+                    log_batch=batch,
+                    loss=columns[target][rows],
+                )
+            )
+    if not grids:
+        raise PlanError(
+            f"{runs.source}: no size and count of tokens has {_LEAST_RUNS} runs over three learning rates and three batches. A sweep "
+            "varies lr and batch_tokens at the same params and tokens; map them: --map lr=COLUMN."
+        )
+    return grids
+
+
+def regrets(grids: Sequence[Grid], rule: Proposer) -> Array:
+    """The regret of a rule on each grid (G,); nan where it proposes a point outside the grid."""
+    return np.array([grid.regret(*rule.propose(grid.params, grid.tokens)) for grid in grids])

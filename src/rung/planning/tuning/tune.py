@@ -1,0 +1,178 @@
+"""The verb: learning rate and batch, by published laws and by a user's own sweeps.
+
+Coefficients of such laws are not identified, decisions are: laws far apart in their exponents propose points of the same
+plateau. So everything is scored by regret: the loss at the proposed point over the best of the grid, less one.
+
+Shapes: `G` grids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from rung.errors import PlanError
+from rung.findings import Finding
+from rung.planning.tuning.fitted_rules import PowerRule, fit_procedure, fit_surface, held_out_regrets
+from rung.planning.tuning.published_rules import Rule, published_rules
+from rung.planning.tuning.result import Proposal, ScoredRule, Tuning
+from rung.planning.tuning.sweeps import Grid, read_sweeps, regrets
+from rung.runs import Runs
+
+_LEAST_GRIDS = 3
+_DENSE_ENOUGH = 0.5
+"""Share of active parameters from which the count of N for a mixture of experts is open."""
+
+
+def tune(
+    sweeps: Runs | None = None,
+    *,
+    params: float | None = None,
+    tokens: float | None = None,
+    params_active: float | None = None,
+    batch_step: float | None = None,
+    target: str = "loss",
+    seed: int = 0,
+) -> Tuning:
+    """Learning rate and batch for a run, and how well every rule does on a user's own sweeps.
+
+    Args:
+        sweeps: Runs over learning rate and batch, with params, tokens, lr, batch_tokens and the target; None for the
+            published rules alone.
+        params: N of the run asked about, without embeddings; all of them for a mixture of experts.
+        tokens: D of the run asked about.
+        params_active: Parameters that one token meets, for a mixture of experts.
+        batch_step: Tokens that the hardware takes at once, of which a batch is a multiple; a power of two of tokens by
+            default.
+        target: The column of losses.
+        seed: Seed of the resamples.
+
+    Raises:
+        PlanError: Nothing is asked, a number is not positive, or the sweeps hold no grid.
+    """
+    if sweeps is None and (params is None or tokens is None):
+        raise PlanError("say for which run: N=1B D=20B; or give a table of sweeps over lr and batch_tokens.")
+    if (params is None) != (tokens is None):
+        raise PlanError("a run has both N and D: N=1B D=20B.")
+    for name, number in (
+        ("N", params),
+        ("D", tokens),
+        ("--params-active", params_active),
+        ("--batch-step", batch_step),
+    ):
+        if number is not None and not (np.isfinite(number) and number > 0):
+            raise PlanError(f"{name} {number:g} must be positive.")
+    rules: dict[str, Rule | PowerRule] = dict(published_rules())
+    grids = read_sweeps(sweeps, target) if sweeps is not None else []
+    scores = [
+        ScoredRule(rule=rule.name, regrets=regrets(grids, rule), held_out=False, source=getattr(rule, "source", ""))
+        for rule in rules.values()
+        if grids
+    ]
+    own: PowerRule | None = None
+    if len(grids) >= _LEAST_GRIDS:
+        ways: Mapping[str, Callable[[Sequence[Grid]], PowerRule]] = {
+            "procedure": lambda part: fit_procedure(part, seed),
+            "surface": fit_surface,
+        }
+        told = {name: held_out_regrets(grids, way) for name, way in ways.items()}
+        scores += [
+            ScoredRule(
+                rule=f"own, by {name}", regrets=found, held_out=True, source="your sweeps, each grid left out in turn"
+            )
+            for name, found in told.items()
+        ]
+        best = min(told, key=lambda name: (np.sum(~np.isfinite(told[name])), np.nanmean(told[name])))
+        own = ways[best](grids)
+        rules[f"own, by {best}"] = own
+    ranked = tuple(sorted(scores, key=lambda one: (one.outside, one.mean)))
+    order = {one.rule: index for index, one in enumerate(ranked)}
+    proposals: list[Proposal] = []
+    absurd: list[str] = []
+    for name, rule in rules.items() if params is not None and tokens is not None else ():
+        with np.errstate(all="ignore"):
+            one = _proposal(name, rule, np.float64(params), np.float64(tokens), batch_step)
+        usable = np.isfinite(one.lr) and one.lr > 0 and np.isfinite(one.batch_rounded)
+        proposals += [one] if usable else []
+        absurd += [] if usable else [name]
+    return Tuning(
+        proposals=tuple(sorted(proposals, key=lambda one: order.get(one.rule, len(order)))),
+        scores=ranked,
+        own=own,
+        grids=len(grids),
+        warnings=(
+            *_findings(grids, own, params, tokens, params_active),
+            *(Finding("no_proposal", f"{name} proposes no positive learning rate and batch there.") for name in absurd),
+        ),
+    )
+
+
+def round_batch(batch: float, step: float | None = None) -> float:
+    """The nearest batch that hardware can do: a multiple of its step, or a power of two."""
+    if not np.isfinite(batch):
+        return float("nan")
+    if step is None:
+        return float(2.0 ** round(np.log2(batch)))
+    return float(max(round(batch / step), 1) * step)
+
+
+def _proposal(name: str, rule: Rule | PowerRule, params: float, tokens: float, step: float | None) -> Proposal:
+    rate, batch = rule.propose(params, tokens)
+    if isinstance(rule, Rule):
+        convention, source = rule.convention, rule.source
+    else:
+        convention, source = "as in your sweeps", "your sweeps"
+    return Proposal(
+        rule=name,
+        lr=rate,
+        batch_tokens=batch,
+        batch_rounded=round_batch(batch, step),
+        convention=convention,
+        source=source,
+    )
+
+
+def _findings(
+    grids: Sequence[Grid], own: PowerRule | None, params: float | None, tokens: float | None, active: float | None
+) -> list[Finding]:
+    found = []
+    if params is not None and tokens is not None:
+        ranges: list[tuple[str, tuple[float, float] | None, tuple[float, float] | None]] = [
+            (rule.name, rule.params, rule.tokens) for rule in published_rules().values()
+        ]
+        if own is not None:
+            ends = [(min(values), max(values)) for values in ([g.params for g in grids], [g.tokens for g in grids])]
+            ranges.append(("your sweeps", ends[0], ends[1]))
+        for name, sizes, counts in ranges:
+            for what, value, span in (("N", params, sizes), ("D", tokens, counts)):
+                if span is not None and not span[0] <= value <= span[1]:
+                    beyond = value / span[1] if value > span[1] else span[0] / value
+                    found.append(
+                        Finding(
+                            "outside_range",
+                            f"{name}: {what} lies {beyond:.3g}x outside what it was fitted on ({span[0]:.3g} to {span[1]:.3g}).",
+                        )
+                    )
+    if active is not None and params is not None:
+        share = active / params
+        if share > 1:
+            found.append(
+                Finding("active_params", "more parameters are active than there are: N is to count all of them.")
+            )
+        elif share > _DENSE_ENOUGH:
+            found.append(
+                Finding(
+                    "active_params",
+                    f"{100 * share:.0f} % of the parameters are active: on the published grids active parameters then did better as N "
+                    "than all of them, which hold for sparse models. Compare both.",
+                )
+            )
+    if 0 < len(grids) < _LEAST_GRIDS:
+        found.append(
+            Finding(
+                "few_grids",
+                f"{len(grids)} grid{'s are' if len(grids) > 1 else ' is'} too few to fit a rule of your own; {_LEAST_GRIDS} are needed.",
+            )
+        )
+    return found

@@ -12,7 +12,8 @@ import numpy as np
 from scipy.optimize import minimize
 
 from rung.laws import Law
-from rung.laws.tape import compile_tape, workspace
+from rung.laws.tape import compile_tape
+from rung.laws.workspace import workspace
 
 STARTS = 64
 WARM = 30

@@ -24,8 +24,8 @@ import polars as pl
 import rung
 from rung.fitting.uncertainty.distributions import student_quantile
 from rung.laws import SYMBOLS, Law
+from rung.planning.experiments.from_runs import information_from_runs
 from rung.planning.experiments.greedy_design import greedy_design
-from rung.planning.experiments.information import information_from_runs
 from rung.planning.experiments.next_runs import POWERS
 from rung.planning.experiments.targets import Targets
 

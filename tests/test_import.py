@@ -20,7 +20,8 @@ from rung.ladder.ladder_file import Track
 from rung.ladder.training.tracking import make_tracker
 from rung.runs.sources import ColumnOverrides
 from rung.runs.sources.registry import import_runs
-from rung.runs.sources.tracked import TrackedRun, assemble
+from rung.runs.sources.tracked import assemble
+from rung.runs.sources.tracked_run import TrackedRun
 from test_ladder import FILE, changed
 
 CONFIG = {"n_params": 12_000, "learning_rate": 0.01, "global_batch_size": 8, "seq_len": 64}

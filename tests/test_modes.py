@@ -15,7 +15,7 @@ from rung.fitting.estimate.problem import make_problem
 from rung.fitting.uncertainty.distributions import student_quantile
 from rung.laws import find_law
 from rung.planning.experiments.discrepancy_process import GROWTH, LENGTH, discrepancy_around
-from rung.planning.experiments.information import information_from_runs
+from rung.planning.experiments.from_runs import information_from_runs
 from rung.planning.experiments.posterior_modes import Modes, distinct_modes, find_modes
 from rung.planning.experiments.predictive import (
     INTERVAL_INFLATION,

@@ -9,7 +9,7 @@ from rung.errors import RungError
 
 
 def did_you_mean(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
-    """ " Did you mean NAME?" with the nearest known name; empty where none is near."""
+    """The nearest known name as a question that follows a sentence; empty where none is near."""
     near = get_close_matches(name, list(known), 1, cutoff)
     return f" Did you mean {near[0]}?" if near else ""
 

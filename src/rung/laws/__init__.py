@@ -5,7 +5,7 @@ from rung.laws.coefficients import Coefficient, Scale
 from rung.laws.law import SYMBOL_OF, SYMBOLS, Law, column_of, symbol_of
 from rung.laws.surface import Surface
 from rung.laws.syntax import parse_formula
-from rung.laws.tape import Tape, Workspace, compile_tape, workspace
+from rung.laws.tape import Tape, compile_tape
 from rung.laws.tree import (
     Binary,
     Call,
@@ -21,6 +21,7 @@ from rung.laws.tree import (
     to_text,
     with_symbols,
 )
+from rung.laws.workspace import Workspace, workspace
 
 __all__ = [
     "Binary",

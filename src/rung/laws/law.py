@@ -14,7 +14,7 @@ from rung.arrays import Array
 from rung.errors import FormulaError
 from rung.laws.coefficients import Coefficient, Scale
 from rung.laws.syntax import Clause, parse_law
-from rung.laws.tape import Workspace, compile_tape
+from rung.laws.tape import compile_tape
 from rung.laws.tree import (
     WORD,
     Binary,
@@ -31,6 +31,7 @@ from rung.laws.tree import (
     to_text,
     with_symbols,
 )
+from rung.laws.workspace import Workspace
 
 SYMBOLS: dict[str, str] = {
     "N": "params",

@@ -12,8 +12,9 @@ import numpy as np
 
 from rung.arrays import Array
 from rung.laws.coefficients import Coefficient
-from rung.laws.tape import Workspace, compile_tape
+from rung.laws.tape import compile_tape
 from rung.laws.tree import Expression
+from rung.laws.workspace import Workspace
 
 _LANES = 4096
 

@@ -8,15 +8,14 @@ buffers that are reused as soon as their value is no longer needed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rung.arrays import Array
 from rung.laws.coefficients import Coefficient
-from rung.laws.graph import COEFFICIENT, DATA, Graph, Node
+from rung.laws.graph import Graph, Node
 from rung.laws.lowering import Translator
 from rung.laws.tree import Expression
 
@@ -216,156 +215,3 @@ class _Lowering:
         out = self._emit("add", self._emit("log", total), top)
         self.parts[node] = (exponentials, self._emit("div", self._constant(1.0), total))
         return out
-
-
-@dataclass(slots=True)
-class Workspace:
-    """Buffers of one tape over one table, and its evaluation.
-
-    Args:
-        tape: The compiled law.
-        columns: Values of each variable (n,).
-        groups: For each grouping column, the level of each row (n,).
-        lanes: The most coefficient vectors evaluated together; None chooses by the cache.
-    """
-
-    tape: Tape
-    columns: Mapping[str, Array]
-    groups: Mapping[str, Index]
-    rows: int
-    lanes: int
-    _internal: Array = field(init=False)
-    _jacobian: Array = field(init=False)
-    _fixed: dict[int, Any] = field(init=False)
-    _scalars: dict[int, Array] = field(init=False)
-    _slots: list[Array] = field(init=False)
-    _slot_of: dict[int, int] = field(init=False)
-    _live: list[Instruction] = field(init=False)
-    _bound: dict[int, Any] = field(init=False, default_factory=dict)
-
-    def __post_init__(self) -> None:
-        tape = self.tape
-        self._internal = np.empty((self.lanes, tape.size))
-        self._jacobian = np.zeros((tape.size, self.lanes, self.rows))
-        self._fixed = dict(tape.constants)
-        for value, source in tape.sources.items():
-            if source[0] == "data":
-                self._fixed[value] = self.columns[str(source[1])][None, :]
-            elif source[0] == "logdata":
-                self._fixed[value] = np.log(self.columns[str(source[1])])[None, :]
-        needed = self._needed()
-        self._scalars = {}
-        self._live = []
-        with np.errstate(all="ignore"):
-            for instruction in tape.instructions:
-                if instruction.out not in needed:
-                    continue
-                if tape.depends[instruction.out] & COEFFICIENT:
-                    self._live.append(instruction)
-                    if tape.depends[instruction.out] == COEFFICIENT:
-                        self._scalars[instruction.out] = np.empty((self.lanes, 1))
-                else:
-                    operands = [self._fixed[operand] for operand in instruction.operands]
-                    self._fixed[instruction.out] = np.asarray(_UFUNCS[instruction.operation](*operands), dtype=float)
-        self._assign_slots()
-
-    def _needed(self) -> set[int]:
-        needed = {self.tape.root, *(value for value, _ in self.tape.jacobian)}
-        for instruction in reversed(self.tape.instructions):
-            if instruction.out in needed:
-                needed.update(instruction.operands)
-        return needed
-
-    def _assign_slots(self) -> None:
-        """Give each (L, n) value a buffer; derivatives go straight into the Jacobian."""
-        self._slot_of = {}
-        direct: dict[int, int] = {}
-        for index, (value, level) in enumerate(self.tape.jacobian):
-            written = self.tape.depends[value] == COEFFICIENT | DATA and value not in self.tape.sources
-            if level is None and written and value not in direct and value != self.tape.root:
-                direct[value] = index
-        last: dict[int, int] = {}
-        for at, instruction in enumerate(self._live):
-            for operand in instruction.operands:
-                last[operand] = at
-        for value in (self.tape.root, *(value for value, _ in self.tape.jacobian)):
-            last[value] = len(self._live)
-        free: list[int] = []
-        count = 0
-        sources = [v for v, source in self.tape.sources.items() if source[0] == "group"]
-        for value in sources:
-            self._slot_of[value] = count
-            count += 1
-        self._direct = direct
-        for at, instruction in enumerate(self._live):
-            out = instruction.out
-            if self.tape.depends[out] == COEFFICIENT | DATA and out not in direct:
-                if not free:
-                    free.append(count)
-                    count += 1
-                self._slot_of[out] = free.pop()
-            # An operand's buffer is free once this instruction has read it.
-            free.extend(
-                self._slot_of[operand]
-                for operand in set(instruction.operands)
-                if last.get(operand) == at and operand in self._slot_of and operand not in sources
-            )
-        self._slots = [np.empty((self.lanes, self.rows)) for _ in range(count)]
-
-    _direct: dict[int, int] = field(init=False)
-
-    def _array(self, value: int, lanes: int) -> Any:
-        if value in self._fixed:
-            return self._fixed[value]
-        source = self.tape.sources.get(value)
-        if source is not None and source[0] == "coef":
-            index = int(source[1])
-            return self._internal[:lanes, index : index + 1]
-        if value in self._scalars:
-            return self._scalars[value][:lanes]
-        if value in self._direct:
-            return self._jacobian[self._direct[value], :lanes]
-        return self._slots[self._slot_of[value]][:lanes]
-
-    def _bind(self, lanes: int) -> list[tuple[Callable[..., Any], tuple[Any, ...], Any]]:
-        calls: list[tuple[Callable[..., Any], tuple[Any, ...], Any]] = []
-        for value, source in self.tape.sources.items():
-            if source[0] == "group":
-                codes = self.groups[str(source[2])] + int(source[1])
-                calls.append((_gather, (self._internal[:lanes], codes), self._array(value, lanes)))
-        for instruction in self._live:
-            operands = tuple(self._array(operand, lanes) for operand in instruction.operands)
-            calls.append((_UFUNCS[instruction.operation], operands, self._array(instruction.out, lanes)))
-        for index, (value, level) in enumerate(self.tape.jacobian):
-            out = self._jacobian[index, :lanes]
-            if level is not None:
-                mask = (self.groups[level[0]] == level[1]).astype(np.float64)[None, :]
-                calls.append((np.multiply, (self._array(value, lanes), mask), out))
-            elif self._direct.get(value) != index:
-                calls.append((np.positive, (np.asarray(self._array(value, lanes), dtype=float),), out))
-        return calls
-
-    def evaluate(self, unconstrained_LK: Array) -> tuple[Array, Array]:
-        """Prediction (L, n) and derivatives by the internal numbers (K, L, n).
-
-        Both are views that the next call overwrites.
-        """
-        lanes = len(unconstrained_LK)
-        calls = self._bound.get(lanes)
-        if calls is None:
-            calls = self._bound[lanes] = self._bind(lanes)
-        self._internal[:lanes] = unconstrained_LK
-        for function, operands, out in calls:
-            function(*operands, out=out)
-        root = self._array(self.tape.root, lanes)
-        return np.broadcast_to(root, (lanes, self.rows)), self._jacobian[:, :lanes]
-
-
-def _gather(unconstrained_LK: Array, index: Index, *, out: Array) -> None:
-    np.take(unconstrained_LK, index, axis=1, out=out, mode="clip")
-
-
-def workspace(tape: Tape, columns: Mapping[str, Array], groups: Mapping[str, Index], rows: int, jobs: int) -> Workspace:
-    """A workspace as wide as the cache allows and the jobs need."""
-    lanes = max(1, min(jobs, ELEMENTS_PER_PASS // max(rows, 1)))
-    return Workspace(tape, columns, groups, rows, lanes)

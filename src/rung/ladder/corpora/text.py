@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
-import io
-import json
 import os
 import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,13 +18,10 @@ from rung.errors import LadderError
 from rung.files import write_all
 from rung.ladder.architectures.size import Family
 from rung.ladder.corpora.corpus import HeldOut, Items, places, require_vocab
+from rung.ladder.corpora.documents import Document, npy_bytes, read_jsonl, read_parquet, read_tokenizer
 
 _MOST_IN = 128
 """The first byte of a hash tells no finer."""
-_ENDS = ("<|endoftext|>", "</s>", "<eos>")
-
-Document = tuple[str, bytes]
-"""A name, which decides whether it is held out, and its text in UTF-8, or its tokens' numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +127,9 @@ class Text:
         for name, file in files:
             kind = file.suffix.lower()
             if kind in {".jsonl", ".ndjson"}:
-                yield from _jsonl(name, file, self.field)
+                yield from read_jsonl(name, file, self.field)
             elif kind in {".parquet", ".pq"}:
-                yield from _parquet(name, file, self.field)
+                yield from read_parquet(name, file, self.field)
             elif self.separator:
                 parts = file.read_bytes().split(self.separator.encode())
                 yield from ((f"{name}:{place}", part) for place, part in enumerate(parts) if part.strip())
@@ -233,7 +228,7 @@ def windows(
         raise LadderError(
             f"one_in = {one_in} must lie between 2 and {_MOST_IN}: about one document in so many is held out."
         )
-    encode, vocab = _encoder(tokenizer)
+    encode, vocab = read_tokenizer(tokenizer)
     require_vocab(family, vocab, what)
     context = family.item_tokens
     if keep is None:
@@ -245,7 +240,7 @@ def windows(
         fresh = _made(documents(), encode, vocab, one_in, context, what)
         keep.mkdir(parents=True, exist_ok=True)
         contents: dict[str | Path, bytes] = {
-            path: _npy(part) for path, part in zip(paths, (fresh.train, fresh.held), strict=True)
+            path: npy_bytes(part) for path, part in zip(paths, (fresh.train, fresh.held), strict=True)
         }
         write_all({**contents, sealed: fresh.identity.encode()})
     train, held = (np.load(path, mmap_mode="r") for path in paths)
@@ -304,60 +299,3 @@ def _tokens(documents: Iterator[Document], encode: Any, vocab: int, one_in: int)
         np.concatenate([empty, *(kept[place] for place in order)]).astype(kind),
         np.concatenate([empty, *held]).astype(kind),
     )
-
-
-def _encoder(tokenizer: str) -> tuple[Any, int]:
-    """From the bytes of a document to its tokens, an end after each; and how many tokens there are."""
-    if not tokenizer:
-        return lambda text: np.frombuffer(text + b"\0", np.uint8), 256
-    try:
-        from tokenizers import Tokenizer
-    except ModuleNotFoundError:
-        raise LadderError('a tokenizer needs tokenizers: pip install "rung[hub]".') from None
-    if tokenizer.endswith(".json") and not Path(tokenizer).is_file():
-        raise LadderError(f"tokenizer: there is no file {tokenizer!r}. Give a tokenizer.json, or a name on the hub.")
-    try:
-        known = Tokenizer.from_file(tokenizer) if Path(tokenizer).exists() else Tokenizer.from_pretrained(tokenizer)
-    except Exception as error:  # noqa: BLE001  # the library raises bare Exceptions, of which the text is all there is
-        raise LadderError(f"tokenizer {tokenizer!r} cannot be loaded: {str(error).strip().splitlines()[0]}") from None
-    ids = [known.token_to_id(name) for name in _ENDS]
-    end = next((found for found in ids if found is not None), None)
-    tail = [] if end is None else [end]
-    return lambda text: np.array(known.encode(text.decode("utf-8", "replace")).ids + tail), known.get_vocab_size()
-
-
-def _npy(values: NDArray[Any]) -> bytes:
-    out = io.BytesIO()
-    np.save(out, values)
-    return out.getvalue()
-
-
-def _jsonl(name: str, file: Path, field: str) -> Iterator[Document]:
-    with file.open(encoding="utf-8", errors="replace") as lines:
-        for place, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise LadderError(f"{file}, line {place}: not JSON ({error.msg}).") from None
-            if not isinstance(row, dict) or not isinstance(row.get(field), str):
-                found = ", ".join(row) if isinstance(row, dict) else type(row).__name__
-                raise LadderError(
-                    f"{file}, line {place}: no text in {field!r}; it has {found}. Name the field: field = ..."
-                )
-            yield f"{name}:{place}", row[field].encode()
-
-
-def _parquet(name: str, file: Path, field: str) -> Iterator[Document]:
-    import polars as pl
-
-    try:
-        column = pl.read_parquet(file, columns=[field])[field].cast(pl.String).fill_null("")
-    except pl.exceptions.ColumnNotFoundError:
-        found = ", ".join(pl.read_parquet_schema(file))
-        raise LadderError(f"{file}: no column {field!r}; it has {found}. Name it: field = ...") from None
-    except pl.exceptions.PolarsError as error:
-        raise LadderError(f"{file} cannot be read as Parquet: {str(error).strip().splitlines()[0]}") from None
-    for place, text in enumerate(column):
-        yield f"{name}:{place}", text.encode()

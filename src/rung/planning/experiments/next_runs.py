@@ -32,10 +32,10 @@ from rung.messages import require_level
 from rung.planning.cost.cost_formula import COST
 from rung.planning.experiments.candidates import affordable_points, box_points, pool_points
 from rung.planning.experiments.greedy_design import GreedyDesign, greedy_design
-from rung.planning.experiments.information import Reach, information_from
+from rung.planning.experiments.information import information_from
 from rung.planning.experiments.predictive import JointPredictive
 from rung.planning.experiments.result import NextRuns, PlannedRun, TargetForecast
-from rung.planning.experiments.targets import make_targets
+from rung.planning.experiments.targets import Reach, make_targets
 from rung.runs import Runs, as_runs
 
 POWERS = (0.2, 0.4, 0.6)

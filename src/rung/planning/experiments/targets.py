@@ -9,7 +9,7 @@ import numpy as np
 
 from rung.arrays import Array
 from rung.errors import PlanError
-from rung.laws import symbol_of
+from rung.laws import Law, symbol_of
 from rung.units import format_count
 
 
@@ -80,3 +80,22 @@ def _point(variables: Sequence[str], given: Mapping[str, float]) -> dict[str, fl
         if not (np.isfinite(value) and value > 0):
             raise PlanError(f"the target's {name}={value:g} must be positive.")
     return {name: named[name] for name in variables}
+
+
+Reach = tuple[float | None, float | None]
+"""How far an interval reaches below and above its value, in logarithms; None where the profile does not say."""
+
+
+def no_decision() -> PlanError:
+    return PlanError(
+        "--decide needs a fit of runs that were made: rung fit RUNS -o fit.json. With few runs or a law of the book, plan for a "
+        "--target."
+    )
+
+
+def require_no_groups(law: Law) -> None:
+    if law.groups:
+        raise PlanError(
+            "planning needs a law without groups, and this one has coefficients of its own for each "
+            f"{', '.join(law.groups)}. Keep the group that the runs are for: --where."
+        )

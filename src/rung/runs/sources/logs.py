@@ -10,7 +10,9 @@ from typing import Any
 import polars as pl
 
 from rung.errors import RunsError
-from rung.runs.sources.tracked import TrackedRun, csv_frame, flat
+from rung.runs.sources.column_rules import flat
+from rung.runs.sources.tracked import csv_frame
+from rung.runs.sources.tracked_run import TrackedRun
 
 _STEPS = ("_step", "step", "Step", "global_step", "iteration", "iter", "steps")
 

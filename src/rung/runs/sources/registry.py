@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 
 from rung.errors import RunsError
 from rung.runs.sources.logs import read_harness, read_metrics_csv, read_trainer
-from rung.runs.sources.tracked import ColumnOverrides, Imported, TrackedRun, assemble
+from rung.runs.sources.tracked import assemble
+from rung.runs.sources.tracked_run import ColumnOverrides, Imported, TrackedRun
 from rung.runs.sources.trackers import read_mlflow, read_tensorboard, read_wandb
 
 SOURCES: dict[str, Callable[[str], Iterable[TrackedRun]]] = {
@@ -27,7 +28,7 @@ def import_runs(source: str, *, experiment: str = "", overrides: ColumnOverrides
     Args:
         source: KIND:PLACE, such as mlflow:http://127.0.0.1:5000 or tensorboard:runs.
         experiment: The experiment of an MLflow source.
-        wishes: What is the loss, N and D, where the rules do not find it.
+        overrides: What is the loss, N and D, where the rules do not find it.
 
     Raises:
         RunsError: The kind is not known, or nothing usable is there.

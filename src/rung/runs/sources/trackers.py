@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from rung.errors import RunsError
-from rung.runs.sources.tracked import TrackedRun, csv_frame, flat
+from rung.runs.sources.column_rules import flat
+from rung.runs.sources.tracked import csv_frame
+from rung.runs.sources.tracked_run import TrackedRun
 
 
 def read_mlflow(address: str, experiment: str = "") -> Iterator[TrackedRun]:

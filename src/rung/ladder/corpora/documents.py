@@ -1,0 +1,77 @@
+"""Documents of a text corpus, read from files, and the tokenizer that encodes them."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rung.errors import LadderError
+
+Document = tuple[str, bytes]
+"""A name, which decides whether it is held out, and its text in UTF-8, or its tokens' numbers."""
+
+
+def read_tokenizer(tokenizer: str) -> tuple[Any, int]:
+    """From the bytes of a document to its tokens, an end after each; and how many tokens there are."""
+    if not tokenizer:
+        return lambda text: np.frombuffer(text + b"\0", np.uint8), 256
+    try:
+        from tokenizers import Tokenizer
+    except ModuleNotFoundError:
+        raise LadderError('a tokenizer needs tokenizers: pip install "rung[hub]".') from None
+    if tokenizer.endswith(".json") and not Path(tokenizer).is_file():
+        raise LadderError(f"tokenizer: there is no file {tokenizer!r}. Give a tokenizer.json, or a name on the hub.")
+    try:
+        known = Tokenizer.from_file(tokenizer) if Path(tokenizer).exists() else Tokenizer.from_pretrained(tokenizer)
+    except Exception as error:  # noqa: BLE001  # the library raises bare Exceptions, of which the text is all there is
+        raise LadderError(f"tokenizer {tokenizer!r} cannot be loaded: {str(error).strip().splitlines()[0]}") from None
+    ids = [known.token_to_id(name) for name in END_TOKENS]
+    end = next((found for found in ids if found is not None), None)
+    tail = [] if end is None else [end]
+    return lambda text: np.array(known.encode(text.decode("utf-8", "replace")).ids + tail), known.get_vocab_size()
+
+
+def npy_bytes(values: NDArray[Any]) -> bytes:
+    out = io.BytesIO()
+    np.save(out, values)
+    return out.getvalue()
+
+
+def read_jsonl(name: str, file: Path, field: str) -> Iterator[Document]:
+    with file.open(encoding="utf-8", errors="replace") as lines:
+        for place, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise LadderError(f"{file}, line {place}: not JSON ({error.msg}).") from None
+            if not isinstance(row, dict) or not isinstance(row.get(field), str):
+                found = ", ".join(row) if isinstance(row, dict) else type(row).__name__
+                raise LadderError(
+                    f"{file}, line {place}: no text in {field!r}; it has {found}. Name the field: field = ..."
+                )
+            yield f"{name}:{place}", row[field].encode()
+
+
+def read_parquet(name: str, file: Path, field: str) -> Iterator[Document]:
+    import polars as pl
+
+    try:
+        column = pl.read_parquet(file, columns=[field])[field].cast(pl.String).fill_null("")
+    except pl.exceptions.ColumnNotFoundError:
+        found = ", ".join(pl.read_parquet_schema(file))
+        raise LadderError(f"{file}: no column {field!r}; it has {found}. Name it: field = ...") from None
+    except pl.exceptions.PolarsError as error:
+        raise LadderError(f"{file} cannot be read as Parquet: {str(error).strip().splitlines()[0]}") from None
+    for place, text in enumerate(column):
+        yield f"{name}:{place}", text.encode()
+
+
+END_TOKENS = ("<|endoftext|>", "</s>", "<eos>")

@@ -116,7 +116,7 @@ class TestRules:
         assert any("'b' of here has no loss" in finding.text for finding in found.warnings)
 
     @pytest.mark.parametrize(
-        ("runs", "wishes", "said"),
+        ("runs", "overrides", "said"),
         [
             ([], ColumnOverrides(), "here has no runs"),
             ([tracked(accuracy=losses(1))], ColumnOverrides(), "logged is accuracy. Name it: --loss NAME"),

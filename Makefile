@@ -1,24 +1,35 @@
-# Everything runs in .venv, which any target makes when it is missing or out of date.
-# With uv on the machine it is used; otherwise Python's own venv and pip.
+# Everything runs in .venv, which any target makes when it is missing or out of date: `make demo` installs what the demo
+# needs, every other target the rest. With uv on the machine it is used; otherwise Python's own venv and pip.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+DEMO := $(VENV)/.demo
 STAMP := $(VENV)/.installed
 RUNS := examples/python-stdlib/runs.csv
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+MUTATED ?= 300
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs bench bench-long clean
+.PHONY: help demo test check docs bench bench-long mutation clean
 
 help: ## Print the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
-$(STAMP): pyproject.toml
-	@command -v uv >/dev/null 2>&1 && { [ -x $(BIN)/python ] || uv venv --python $(PYTHON) $(VENV); } || { [ -x $(BIN)/pip ] || $(PYTHON) -m venv $(VENV); }
-	@if [ -x $(BIN)/pip ]; then $(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'; else uv pip install --python $(BIN)/python -e '.[dev]'; fi
+$(BIN)/python:
+	@if command -v uv >/dev/null 2>&1; then uv venv --seed --quiet --python $(PYTHON) $(VENV); else $(PYTHON) -m venv $(VENV); fi
+
+# Without compiling what is installed: the first run compiles what it imports, and nothing else.
+$(DEMO): examples/demo-requirements.txt pyproject.toml | $(BIN)/python
+	@$(PIP) --no-compile -r examples/demo-requirements.txt
+	@$(PIP) --no-deps -e .
 	@touch $@
 
-demo: $(STAMP) ## Fit 43 real runs with the largest held out; forecast beside measurement; a page in demo/
+$(STAMP): pyproject.toml | $(BIN)/python
+	@$(PIP) -e '.[dev]'
+	@touch $@ $(DEMO)
+
+demo: $(DEMO) ## Fit 43 real runs with the largest held out; forecast beside measurement; a page in demo/
 	@mkdir -p demo
 	$(BIN)/rung fit $(RUNS) --last --drop-tokens 2e5 --hold-out "params > 6e5" -o demo/fit.json -o demo/page.html --figure demo/fit.png
 	@echo
@@ -38,7 +49,7 @@ check: $(STAMP) ## The fast part of it: format, lint, types, tests without the s
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
-docs: $(STAMP) ## Run every command of README and docs and write what it prints beside it
+docs: $(STAMP) ## Run every command of README and docs and write what it prints beside it; write docs/warnings.md
 	$(BIN)/python tests/documents.py --write
 
 bench: $(STAMP) ## Measure against peers, in one run on this machine
@@ -56,6 +67,9 @@ bench-long: $(STAMP) ## Measure coverage, warnings, published studies and real p
 	$(BIN)/python benchmarks/truth.py
 	$(BIN)/python benchmarks/few.py --seeds 4
 	$(BIN)/python benchmarks/pools.py
+
+mutation: $(STAMP) ## Break the core on purpose, MUTATED times at random, and count what the fast tests notice
+	$(BIN)/python tests/mutation.py --sample $(MUTATED)
 
 clean: ## Remove what the targets made
 	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,4 +1,4 @@
-"""Whole commands and reading, against the libraries they stand on: `python benchmarks/commands.py`."""
+"""Whole commands and reading, compared with the libraries that they use: `python benchmarks/commands.py`."""
 
 import statistics
 import subprocess
@@ -10,19 +10,22 @@ import numpy as np
 import polars as pl
 
 from engine import table
-from measure import of_command, spread
+from measure import median_and_range, of_command
 
 ROUNDS = 7
+"""Paired rounds of each job."""
+
 RUNG = Path(sys.executable).with_name("rung")
 
 
 def pair(job, ours, theirs):
+    """Measure two commands in paired rounds, and print one row."""
     measured = [(of_command(ours), of_command(theirs)) for _ in range(ROUNDS)]
     cpu = [a[0] / b[0] for a, b in measured]
     wall = [a[1] / b[1] for a, b in measured]
     memory = max(a[2] for a, _ in measured)
     print(
-        f"| {job} | {spread([a[0] for a, _ in measured])} | {spread([b[0] for _, b in measured])} "
+        f"| {job} | {median_and_range([a[0] for a, _ in measured])} | {median_and_range([b[0] for _, b in measured])} "
         f"| **{statistics.median(cpu):.3g}** [{min(cpu):.3g} to {max(cpu):.3g}] | {statistics.median(wall):.3g} | {memory:.0f} |",
         flush=True,
     )
@@ -62,7 +65,7 @@ def main():
         )
         file = million_rows(folder)
         columns = ["run", "step", "params", "tokens", "loss", "lr"]
-        # Reading alone is compared: the import is the same on both sides and is done first.
+        # Only the reading is compared: the import is the same for both and comes first.
         reading = Path(__file__).with_name("reading.py")
         subprocess.run([python, reading, file, *columns], check=True)
 

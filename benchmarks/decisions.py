@@ -1,29 +1,27 @@
 """Decisions on planted truth: `python benchmarks/decisions.py [--repeats 300]`.
 
-How often the interval of the best size holds it, what a parabola misses by on noise-free losses beside its analytic
-value, how often a comparison of two recipes is right, and how long each verb takes.
+How often the interval of the best size contains it; the error of a parabola on noise-free losses beside its analytic
+value; how often a comparison of two recipes is correct; and how long each command takes.
 """
 
 import argparse
 import statistics
-import sys
 import warnings
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 import rung
+from measure import timed
 from rung.planning.allocation.allocate import best_sizes
 from rung.planning.allocation.approaches import parabola_bias, parabola_bottom
 from rung.planning.tuning.tune import tune
 from rung.worth import compare
 
-sys.path.append(str(Path(__file__).parent))
-from measure import timed
-
 TRUTH = {"E": 1.8172, "A": 482.01, "alpha": 0.3478, "B": 2085.43, "beta": 0.3658}
+"""Coefficients of the planted law."""
+
 LAW = "E + A / N^alpha + B / D^beta"
 
 
@@ -39,34 +37,37 @@ def surface(seed, rows, noise=0.01):
 
 
 def exact(flops):
-    """The planted law's own best size."""
+    """The best size of the planted law at a compute."""
     total = TRUTH["alpha"] + TRUTH["beta"]
     log_G = np.log(TRUTH["alpha"] * TRUTH["A"] / (TRUTH["beta"] * TRUTH["B"])) / total
     return np.exp(log_G + TRUTH["beta"] / total * np.log(flops / 6))
 
 
 def allocations(repeats):
+    """Coverage of the intervals of the best size and tokens."""
     print(
-        "| runs | interval of the best N at 100x holds it | of the best D | median width, as a factor |\n|---|---|---|---|"
+        "| runs | interval of the best N at 100x contains it | of the best D | median width, as a factor |\n|---|---|---|---|"
     )
     flops = 3e23
     truth = float(exact(np.array(flops)))
     for rows in (60, 240):
-        held, data, widths = [], [], []
+        params, tokens, widths = [], [], []
         for seed in range(repeats):
             found = rung.allocate(rung.fit(surface(seed, rows), LAW, draws=0), flops=flops)
             low, high = found.choices["params"].interval
-            held.append((low or 0) <= truth <= (high or np.inf))
-            bottom, top = found.choices["tokens"].interval
-            data.append((bottom or 0) <= flops / 6 / truth <= (top or np.inf))
+            params.append((low or 0) <= truth <= (high or np.inf))
+            fewest, most = found.choices["tokens"].interval
+            tokens.append((fewest or 0) <= flops / 6 / truth <= (most or np.inf))
             widths.append((high or np.inf) / (low or 1e-300))
-        print(f"| {rows} | {np.mean(held):.3f} | {np.mean(data):.3f} | {statistics.median(widths):.2f} |", flush=True)
+        print(
+            f"| {rows} | {np.mean(params):.3f} | {np.mean(tokens):.3f} | {statistics.median(widths):.2f} |", flush=True
+        )
 
 
 def parabolas():
-    """Five surfaces of published exponents, a grid centred on the best size, by its half width in the logarithm."""
+    """Errors of the best size on five surfaces of published exponents, for grids of sizes centred on it."""
     print(
-        "\n| alpha, beta | half width | parabola's bottom over the best size, less one | analytic, leading order | ours |"
+        "\n| alpha, beta | half width | minimum of the parabola over the best size, less one | analytic, leading order | ours |"
     )
     print("|---|---|---|---|---|")
     for alpha, beta in ((0.34, 0.28), (0.3478, 0.3658), (0.3511, 0.4587), (0.5, 0.3), (0.31, 0.31)):
@@ -85,11 +86,13 @@ def parabolas():
 
 
 def planted(alpha, beta):
+    """Noise-free runs over a grid of params and tokens."""
     params, tokens = (part.ravel() for part in np.meshgrid(np.geomspace(1e8, 1e10, 8), np.geomspace(1e9, 3e11, 8)))
     return pl.DataFrame({"params": params, "tokens": tokens, "loss": 1.8 + 400 / params**alpha + 2000 / tokens**beta})
 
 
 def ladder(seed, multiplier=1.0, alpha=0.3, factor=400.0, floor=1.7, sizes=10, low=1e7, high=1e10):
+    """Sizes of one recipe with 1 % noise, worth `multiplier` times as many parameters each."""
     rng = np.random.default_rng(seed)
     params = np.geomspace(low, high, sizes)
     loss = floor + factor / (params * multiplier) ** alpha
@@ -97,20 +100,21 @@ def ladder(seed, multiplier=1.0, alpha=0.3, factor=400.0, floor=1.7, sizes=10, l
 
 
 def comparisons(repeats):
+    """Verdicts on pairs of recipes."""
     print(
-        "\n| planted multiplier | 90 % interval holds it | treated called better | control called better | verdicts |\n|---|---|---|---|---|"
+        "\n| planted multiplier | 90 % interval contains it | treated called better | control called better | verdicts |\n|---|---|---|---|---|"
     )
     for multiplier in (1.0, 1.1, 1.5):
-        held, better, verdicts = [], Counter(), Counter()
+        inside, better, verdicts = [], Counter(), Counter()
         for seed in range(repeats):
             found = compare(ladder(seed), ladder(100_000 + seed, multiplier))
             one = found.constant[-1]
-            held.append((one.low or 0) <= multiplier <= (one.high or np.inf))
+            inside.append((one.low or 0) <= multiplier <= (one.high or np.inf))
             better[found.better] += 1
             verdicts[found.verdict] += 1
         shares = [better[name] / repeats for name in ("B", "A")]
-        told = ", ".join(f"{name} {count}" for name, count in verdicts.most_common())
-        print(f"| {multiplier} | {np.mean(held):.3f} | {shares[0]:.3f} | {shares[1]:.3f} | {told} |", flush=True)
+        counted = ", ".join(f"{name} {count}" for name, count in verdicts.most_common())
+        print(f"| {multiplier} | {np.mean(inside):.3f} | {shares[0]:.3f} | {shares[1]:.3f} | {counted} |", flush=True)
     print("\n| planted exponents, ten sizes over 1e6 to 1e11 | verdicts of 100 |\n|---|---|")
     for other in (0.060, 0.028):
         verdicts = Counter()
@@ -126,20 +130,21 @@ def comparisons(repeats):
 
 
 def timings():
+    """CPU seconds of each command."""
     runs = surface(0, 240)
     fit = rung.fit(runs, LAW, draws=0)
     other = rung.read_runs(surface(1, 240))
-    verbs = {
+    commands = {
         "allocate": lambda: rung.allocate(fit, flops=3e23),
         "allocate, a cost without a closed form": lambda: rung.allocate(fit, flops=3e23, cost="6*N*D + 2*N*2e12"),
-        "allocate, a wished loss at that cost": lambda: rung.allocate(fit, loss=2.1, cost="6*N*D + 2*N*2e12"),
+        "allocate, a target loss at that cost": lambda: rung.allocate(fit, loss=2.1, cost="6*N*D + 2*N*2e12"),
         "next": lambda: rung.next_runs(fit, budget=1e22, targets=[{"N": 7e10, "D": 1.4e12}]),
         "compare": lambda: compare(rung.read_runs(runs), other),
         "density": lambda: rung.density(fit, loss=2.1, params=1e10, tokens=2e11),
         "tune": lambda: tune(params=1e9, tokens=2e10),
     }
-    print("\n| verb, 240 rows | CPU s |\n|---|---|")
-    for name, call in verbs.items():
+    print("\n| command, 240 rows | CPU s |\n|---|---|")
+    for name, call in commands.items():
         call()
         print(f"| {name} | {statistics.median(timed(call)[0] for _ in range(3)):.2f} |")
 

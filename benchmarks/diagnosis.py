@@ -1,4 +1,4 @@
-"""How often each warning speaks: on a table with its fault planted, and on a clean one: `python benchmarks/diagnosis.py`."""
+"""How often each warning appears on tables with its fault and on clean tables: `python benchmarks/diagnosis.py`."""
 
 import argparse
 import sys
@@ -17,20 +17,21 @@ def main():
     print("| code | with the fault | on a clean table |\n|---|---|---|")
     clean = {}
     for code, fault in faults.FAULTS.items():
-        spoken = quiet = 0
+        named = silent = 0
         for seed in range(arguments.repeats):
-            spoken += code in codes(fault.table(seed), fault)
+            named += code in codes(fault.table(seed), fault)
             base = fault.clean
             if (base, seed) not in clean:
                 clean[base, seed] = codes(base(seed), fault)
-            quiet += code not in clean[base, seed]
+            silent += code not in clean[base, seed]
         print(
-            f"| `{code}` | named in {spoken} of {arguments.repeats} | silent in {quiet} of {arguments.repeats} |",
+            f"| `{code}` | named in {named} of {arguments.repeats} | silent in {silent} of {arguments.repeats} |",
             flush=True,
         )
 
 
 def codes(table, fault):
+    """Codes of the findings of a fit; none where the table cannot be fitted."""
     try:
         return {finding.code for finding in rung.fit(table, fault.law, draws=0).warnings}
     except rung.RungError:

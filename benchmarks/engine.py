@@ -17,7 +17,7 @@ from scipy.optimize import minimize
 
 import peers
 import rung
-from measure import peak_memory, spread, timed
+from measure import median_and_range, peak_memory, timed
 from rung.fitting.estimate.design import make_design
 from rung.fitting.estimate.multistart import screened_starts, search
 from rung.fitting.estimate.objective import objective_named
@@ -50,7 +50,7 @@ def logs(runs):
 def report(job, ours, theirs, notes):
     ratios = [b / a for a, b in zip(ours, theirs, strict=True)]
     print(
-        f"| {job} | {spread(ours)} | {spread(theirs)} | **{statistics.median(ratios):.3g}** [{min(ratios):.3g} to {max(ratios):.3g}] | {notes} |",
+        f"| {job} | {median_and_range(ours)} | {median_and_range(theirs)} | **{statistics.median(ratios):.3g}** [{min(ratios):.3g} to {max(ratios):.3g}] | {notes} |",
         flush=True,
     )
 

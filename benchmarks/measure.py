@@ -1,4 +1,4 @@
-"""How things are timed: CPU seconds of this process and its children, in paired rounds."""
+"""Timing: CPU seconds of this process and of commands, and peak memory."""
 
 import resource
 import statistics
@@ -8,15 +8,15 @@ import time
 
 
 def timed(function, *arguments):
-    """CPU seconds of one call, all threads of this process, and its result."""
+    """CPU seconds of one call, over all threads of this process, and its result."""
     before = time.process_time()
     result = function(*arguments)
     return time.process_time() - before, result
 
 
 def of_command(arguments):
-    """CPU seconds, wall seconds and peak memory [MB] of a command run on its own."""
-    began = time.perf_counter()
+    """CPU seconds, wall seconds and peak memory [MB] of a command in a process of its own."""
+    started = time.perf_counter()
     code = (
         "import resource, subprocess, sys; "
         "done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL); "
@@ -28,11 +28,11 @@ def of_command(arguments):
     )
     status, memory, cpu = done.stdout.split()
     if status != "0":
-        raise SystemExit(f"{' '.join(map(str, arguments))} ended with {status}")
-    return float(cpu), time.perf_counter() - began, float(memory)
+        raise SystemExit(f"{' '.join(map(str, arguments))} ended with status {status}")
+    return float(cpu), time.perf_counter() - started, float(memory)
 
 
-def spread(values):
+def median_and_range(values):
     return f"{statistics.median(values):.3g} [{min(values):.3g} to {max(values):.3g}]"
 
 

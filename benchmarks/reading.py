@@ -1,14 +1,15 @@
-"""Reading a table of checkpoint rows, against Polars reading the same columns: `python benchmarks/reading.py FILE COLUMN ...`."""
+"""Reading a table of checkpoint rows, compared with Polars: `python benchmarks/reading.py FILE COLUMN ...`."""
 
 import statistics
 import sys
 
 import polars as pl
 
-from measure import peak_memory, spread, timed
+from measure import median_and_range, peak_memory, timed
 from rung.runs import plausibility, read_runs
 
 WARM, ROUNDS = 2, 7
+"""Rounds before the measurement, and measured rounds."""
 
 
 def validated(file):
@@ -24,7 +25,7 @@ def main():
     ours, theirs = zip(*pairs[WARM:], strict=True)
     ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
     print(
-        f"| reading 1,000,000 checkpoint rows / Polars | {spread(ours)} | {spread(theirs)} "
+        f"| reading 1,000,000 checkpoint rows / Polars | {median_and_range(ours)} | {median_and_range(theirs)} "
         f"| **{statistics.median(ratios):.3g}** [{min(ratios):.3g} to {max(ratios):.3g}] | | {peak_memory():.0f} |"
     )
 

@@ -1,4 +1,4 @@
-"""Where starts end on planted tables of every law of the book: `python benchmarks/starts.py`."""
+"""Optima that starts reach on planted tables of every law of the law book: `python benchmarks/starts.py`."""
 
 import sys
 from pathlib import Path
@@ -17,12 +17,14 @@ sys.path.append(str(Path(__file__).parent.parent / "tests"))
 import planted
 
 SEEDS = (0, 1)
+"""Seeds of the tables of each law."""
+
 GAIN = 1e-4
-"""Relative decrease of the objective by a second solve from which the first is called wrong."""
+"""Relative decrease of the objective by a second solve above which the first one had not converged."""
 
 
-def ends(name, seed):
-    """Of the first starts: how many there are, agree, are called converged, and are wrongly called so."""
+def counts(name, seed):
+    """Number of first starts; of these, how many agree, are reported as converged, and are wrongly reported so."""
     entry, rng = law_book()[name], np.random.default_rng(seed)
     runs, objective = read_runs(planted.noisy_table(name, seed=seed)), OBJECTIVES[entry.objective]
     problem = make_problem(entry.law, make_design(runs, entry.law, objective, target=entry.target), objective)
@@ -42,7 +44,7 @@ def main():
     print("| law | starts | agree | called converged | wrongly |\n|---|---|---|---|---|")
     total = np.zeros(4, dtype=int)
     for name in law_book():
-        found = np.sum([ends(name, seed) for seed in SEEDS], axis=0)
+        found = np.sum([counts(name, seed) for seed in SEEDS], axis=0)
         total += found
         if found[1] < 0.5 * found[0] or found[3]:
             print(f"| {name} | {' | '.join(map(str, found))} |", flush=True)

@@ -1,6 +1,6 @@
-"""Published studies with scale to hold out, as tables that every method of truth.py is given.
+"""Published studies whose largest scales are held out, as tables that every method of truth.py gets.
 
-The tables lie in the folder named by RUNG_DATA, or in ../shared/data beside the checkout.
+The tables are in the folder named by RUNG_DATA, by default ../shared/data beside the checkout.
 """
 
 import os
@@ -12,18 +12,19 @@ import polars as pl
 
 from rung.fitting.backtest.folds import scale_levels
 
-DATA = Path(os.environ.get("RUNG_DATA", Path(__file__).parents[1].parent / "shared" / "data"))
+DATA = Path(os.environ.get("RUNG_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
 LEAST_HELD = 0.08
-"""Share of the rows that the largest scales held out make up, at least."""
+"""Smallest share of the rows that are held out."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Study:
-    """One table, with the rows held out.
+    """One table, with the rows to hold out.
 
     Attributes:
         name: The study and the part of it.
-        family: The study: parts of one are left out together where it made the prior.
+        family: The study; all its parts are left out together from the discrepancy prior that it contributes to.
         runs: All rows, with `loss` and params, tokens and more.
         held: Which rows are held out (n,).
     """
@@ -35,14 +36,17 @@ class Study:
 
     @property
     def fitted(self):
+        """The rows that methods are fitted to."""
         return self.runs.filter(pl.Series(~self.held))
 
     @property
-    def ahead(self):
+    def held_out(self):
+        """The rows that methods are scored on."""
         return self.runs.filter(pl.Series(self.held))
 
 
 def scale_of(runs):
+    """The scale of each row (n,): 6 N D, or the first column that is a scale."""
     if {"params", "tokens"} <= set(runs.columns):
         return 6.0 * runs["params"].to_numpy() * runs["tokens"].to_numpy()
     column = next(name for name in ("tokens", "characters", "params", "flops") if name in runs.columns)
@@ -50,6 +54,7 @@ def scale_of(runs):
 
 
 def study(name, family, runs, held=None):
+    """A study with its largest scales held out, or the rows where the column `held` is 1."""
     runs = runs.drop_nulls().unique(maintain_order=True)
     if held is None:
         scale = scale_of(runs)
@@ -112,18 +117,18 @@ def surfaces():
 
 
 def thinned(curves):
-    """Digitised curves as means over quarters of a factor e of tokens."""
+    """Digitised curves as means over bins of a quarter of log tokens."""
     numbers = curves.with_columns(pl.col("tokens", "val_loss").cast(pl.Float64, strict=False))
     usable = numbers.filter(pl.col("val_loss").is_not_null() & (pl.col("tokens") > 0))
-    binned = usable.with_columns(place=(pl.col("tokens").log() * 4).floor())
-    means = binned.group_by("model_label", "params", "place").agg(
+    binned = usable.with_columns(bin=(pl.col("tokens").log() * 4).floor())
+    means = binned.group_by("model_label", "params", "bin").agg(
         pl.col("tokens").log().mean().exp(), loss=pl.col("val_loss").mean()
     )
     return means.sort("params", "tokens").select("params", "tokens", "loss", run="model_label")
 
 
 def routing():
-    """Mixtures of experts: the loss in dense size and count of experts."""
+    """Mixtures of experts: the loss in dense size and number of experts."""
     curves = read("routing_curves.csv").filter((pl.col("is_last_step") == 1) & (pl.col("k") == 1))
     for router in ("S-Base", "RL-R", "Hash"):
         part = curves.filter(pl.col("router_type") == router)
@@ -135,6 +140,7 @@ def routing():
 
 
 def vocabulary():
+    """The loss in vocabulary parameters, other parameters and characters."""
     runs = read("vocab_scaling.csv").select(
         "params_non_vocab", "params_vocab", "characters", "flops", loss="loss_unigram_normalized"
     )
@@ -143,12 +149,12 @@ def vocabulary():
 
 
 def curves(most=12):
-    """Curves of the learning-curve benchmark with its own split, evenly over each domain."""
+    """Curves of the learning-curve benchmark with its own split, spaced evenly in each domain."""
     table = read("learning_curve_benchmark.csv").filter(pl.col("metric_value") > 0)
     for domain in ("IC", "NMT", "LM", "BB"):
         part = table.filter(pl.col("domain") == domain)
-        known = part.group_by("task", "model", maintain_order=True).agg(pl.col("is_training_split").min())
-        names = known.filter(pl.col("is_training_split") == 0).select("task", "model").rows()
+        split = part.group_by("task", "model", maintain_order=True).agg(pl.col("is_training_split").min())
+        names = split.filter(pl.col("is_training_split") == 0).select("task", "model").rows()
         for task, model in names[:: max(1, -(-len(names) // most))]:
             curve = part.filter((pl.col("task") == task) & (pl.col("model") == model))
             runs = curve.select(tokens="seen_examples", loss="metric_value", held=1 - pl.col("is_training_split"))
@@ -156,7 +162,7 @@ def curves(most=12):
 
 
 def samples(most=12):
-    """Curves of LCDB, evenly over its learners and data sets: error against training size."""
+    """Curves of LCDB, spaced evenly over its learners and data sets: error by training size."""
     table = read("lcdb11_learning_curves.parquet").filter(
         (pl.col("error_test") > 0) & (pl.col("learner") != "DummyClassifier")
     )
@@ -173,7 +179,7 @@ def samples(most=12):
 
 
 def all_studies(most=12):
-    """Every study, a few curves of the collections of curves."""
+    """Every study, with up to `most` curves of each collection of curves."""
     yield from surfaces()
     yield from routing()
     yield vocabulary()

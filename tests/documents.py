@@ -83,9 +83,24 @@ def rewrite(document: Path) -> None:
         document.write_text(BLOCK.sub(fresh, text))
 
 
+def warnings_page() -> str:
+    """docs/warnings.md, made from the registry of findings."""
+    from rung.findings import FINDINGS
+
+    head = (
+        "# Warnings\n\n"
+        "What speaks against a result, or what it rests on. Results carry findings as `warnings` in Python and in JSON; the command\n"
+        "prints them on standard error, the most severe first. *severe*: the answer cannot be relied on; *warning*: part of it may be\n"
+        "wrong; *note*: what it rests on. This page is made from `src/rung/findings.py` by `make docs`.\n\n"
+    )
+    rows = [f"| `{code}` | {kind.severity} | {kind.meaning} | {kind.remedy} |" for code, kind in FINDINGS.items()]
+    return head + "\n".join(["| code | severity | meaning | what helps |", "|---|---|---|---|", *rows]) + "\n"
+
+
 if __name__ == "__main__":
     if sys.argv[1:] != ["--write"]:
         raise SystemExit("usage: python tests/documents.py --write")
+    (ROOT / "docs" / "warnings.md").write_text(warnings_page())
     for document in DOCUMENTS:
         rewrite(document)
         print(document.relative_to(ROOT), file=sys.stderr)

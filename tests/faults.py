@@ -1,4 +1,4 @@
-"""Tables with one fault planted, for every warning, and clean tables beside."""
+"""For every warning, a table with one planted fault, and the corresponding clean table."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ def loss_of(params, tokens):
 
 
 def grid(seed, sizes=8, ratios=8, noise=0.005):
-    """Every size at every count of tokens, with noise."""
+    """Every size at every number of tokens, with noise."""
     rng = np.random.default_rng(seed)
     params = np.repeat(np.geomspace(2e7, 4e9, sizes), ratios)
     tokens = params * np.tile(np.geomspace(3, 300, ratios), sizes) * np.exp(0.1 * rng.standard_normal(sizes * ratios))
@@ -23,9 +23,9 @@ def grid(seed, sizes=8, ratios=8, noise=0.005):
 
 
 def seeds(seed):
-    """A grid of which every configuration ran three times."""
+    """A grid in which every configuration is run three times."""
     once = grid(seed, sizes=6, ratios=5, noise=0.0)
-    runs = pl.concat([once.with_columns(seed=pl.lit(place)) for place in range(3)])
+    runs = pl.concat([once.with_columns(seed=pl.lit(index)) for index in range(3)])
     rng = np.random.default_rng(seed + 10_000)
     return runs.with_columns(loss=pl.col("loss") * pl.Series(np.exp(0.003 * rng.standard_normal(len(runs)))))
 
@@ -34,19 +34,19 @@ def curves(seed, start=0.0):
     """Checkpoint rows of constant-rate runs, with noise that a run's rows share."""
     rng = np.random.default_rng(seed)
     frames = []
-    for place, params in enumerate(np.geomspace(1e7, 2e9, 12)):
+    for index, params in enumerate(np.geomspace(1e7, 2e9, 12)):
         tokens = np.geomspace(5e7, 2e10, 30)
         noise = 0.003 * rng.standard_normal() + 0.001 * rng.standard_normal(30)
         loss = (loss_of(params, tokens) + start * np.exp(-tokens / 4e8)) * np.exp(noise)
-        frames.append(pl.DataFrame({"run": f"r{place}", "params": [params] * 30, "tokens": tokens, "loss": loss}))
+        frames.append(pl.DataFrame({"run": f"r{index}", "params": [params] * 30, "tokens": tokens, "loss": loss}))
     return pl.concat(frames)
 
 
 def changed(table, seed, rows, by):
     rng = np.random.default_rng(seed)
-    places = rng.choice(len(table), rows, replace=False)
+    indices = rng.choice(len(table), rows, replace=False)
     factor = np.ones(len(table))
-    factor[places] = by
+    factor[indices] = by
     return table.with_columns(loss=pl.col("loss") * pl.Series(factor))
 
 
@@ -59,14 +59,14 @@ def one_size_off(seed):
 
 
 def bent(seed):
-    """A law with a break that chinchilla has not."""
+    """A law with a bump that chinchilla does not have."""
     table = grid(seed, noise=0.003)
     bend = 1 + 0.06 * np.exp(-0.5 * ((np.log(table["tokens"].to_numpy()) - np.log(5e9)) / 1.2) ** 2)
     return table.with_columns(loss=pl.col("loss") * pl.Series(bend))
 
 
 def configurations_off(seed):
-    """Configurations that miss the law by more than their seeds differ."""
+    """Configurations that miss the law by more than their repeated runs differ."""
     rng = np.random.default_rng(seed)
     table = seeds(seed)
     kinds = table.select(pl.struct("params", "tokens").rank("dense")).to_series().to_numpy() - 1
@@ -76,16 +76,16 @@ def configurations_off(seed):
 
 
 def heavy(seed):
-    """A fifth of the runs, the smaller ones, stand far above the law."""
+    """About a fifth of the runs, among the smaller ones, lie far above the law."""
     table = grid(seed)
     rng = np.random.default_rng(seed)
     small = table["tokens"].to_numpy() < 3e9
-    odd = small & (rng.uniform(size=len(table)) < 0.75)
-    return table.with_columns(loss=pl.col("loss") * pl.Series(np.where(odd, 1.5, 1.0)))
+    outliers = small & (rng.uniform(size=len(table)) < 0.75)
+    return table.with_columns(loss=pl.col("loss") * pl.Series(np.where(outliers, 1.5, 1.0)))
 
 
 def corner(seed):
-    """The three runs of fewest tokens stand far above the law."""
+    """The three runs with the fewest tokens lie far above the law."""
     table = grid(seed).sort("tokens")
     return table.with_columns(loss=pl.col("loss") * pl.Series(np.where(np.arange(len(table)) < 3, 1.25, 1.0)))
 
@@ -100,7 +100,7 @@ def narrow(seed):
 
 
 def sizes_alike(seed):
-    """Sizes within a factor of three, at tokens over three orders of ten: A and alpha change places."""
+    """Sizes within a factor of three, at tokens over three orders of magnitude: A and alpha trade off."""
     rng = np.random.default_rng(seed)
     params = np.exp(rng.uniform(np.log(1e8), np.log(3e8), 60))
     tokens = np.exp(rng.uniform(np.log(1e9), np.log(1e12), 60))
@@ -109,7 +109,7 @@ def sizes_alike(seed):
 
 
 def counted_twice(seed):
-    """flops count the embedding, N does not."""
+    """flops counts the embedding; N does not."""
     table = grid(seed)
     params = pl.col("params")
     return table.with_columns(flops=6 * (params + 2e4 * params**0.5) * pl.col("tokens"))
@@ -136,7 +136,7 @@ def proportional(seed):
 
 
 def below_zero(seed):
-    """A power law that is flatter than it may be, so that it wants a floor below zero."""
+    """A power law minus a constant: the best irreducible loss lies below zero, outside its range."""
     rng = np.random.default_rng(seed)
     params = np.geomspace(1e7, 1e10, 60)
     return pl.DataFrame(
@@ -146,7 +146,7 @@ def below_zero(seed):
 
 @dataclass(frozen=True)
 class Fault:
-    """A table with a fault, and the clean one that lacks it."""
+    """A table with a fault, and a clean one without it."""
 
     table: Callable[[int], pl.DataFrame]
     clean: Callable[[int], pl.DataFrame] = grid

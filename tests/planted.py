@@ -103,7 +103,7 @@ COEFFICIENTS = {
 }
 """Plausible coefficients for the laws whose published ones the book does not hold."""
 
-_SPANS = {
+SPANS = {
     "N": (1e7, 1e11),
     "D": (1e9, 1e13),
     "C": (1e17, 1e25),
@@ -137,7 +137,7 @@ def variables(name, rows=160, seed=0):
     """Values of each variable of a law, log-uniform over a plausible span."""
     law = law_book()[name].law
     rng = np.random.default_rng(seed)
-    found = {v: np.exp(rng.uniform(*np.log(_SPANS[v]), rows)) for v in law.variables}
+    found = {v: np.exp(rng.uniform(*np.log(SPANS[v]), rows)) for v in law.variables}
     if "U" in found:
         found["D"] = found["U"] * np.exp(rng.uniform(0, np.log(60), rows))
     if {"N", "D", "C"} <= set(found):

@@ -1,4 +1,4 @@
-"""Backtests, what laws stray by, the start of runs, and the choice between laws."""
+"""Backtests, model discrepancy, the start of runs, and the selection of laws."""
 
 import json
 
@@ -19,7 +19,7 @@ CHINCHILLA = "E + A / N^alpha + B / D^beta"
 
 
 def isoflop(noise=0.005, seed=0, levels=8, each=10):
-    """Profiles of equal compute under a known law."""
+    """IsoFLOP profiles under a given law."""
     rng = np.random.default_rng(seed)
     flops = np.repeat(np.geomspace(1e18, 1e21, levels), each)
     params = np.sqrt(flops / 120) * np.exp(rng.uniform(-1, 1, len(flops)))
@@ -29,7 +29,7 @@ def isoflop(noise=0.005, seed=0, levels=8, each=10):
 
 
 def checkpoints(start, seed=0, noise=0.003, runs=10, rows=30):
-    """Constant-rate runs of one law whose first tenth stands above it."""
+    """Constant-rate runs of one law whose first tenth lies above it."""
     rng = np.random.default_rng(seed)
     frames = []
     for index, params in enumerate(np.geomspace(1e7, 1e9, runs)):
@@ -51,11 +51,11 @@ class TestCuts:
 
     def test_cuts_leave_something_to_fit_and_to_score(self):
         setup = set_up(isoflop(), FitSpecification())
-        name, scale = scale_of(setup, None)
-        cuts = choose_cuts(setup.problem, scale)
-        assert name == "C"
+        scale = scale_of(setup, None)
+        cuts = choose_cuts(setup.problem, scale.values)
+        assert scale.name == "C"
         assert len(cuts) == 5
-        assert all(8 <= np.sum(scale <= cut) < len(scale) for cut in cuts)
+        assert all(8 <= np.sum(scale.values <= cut) < len(scale.values) for cut in cuts)
 
     @pytest.mark.parametrize("by", ["N", "params", "D"])
     def test_along_another_column(self, by):
@@ -74,7 +74,7 @@ class TestBacktest:
         assert found.error > 0.01
         assert found.bias < 0
 
-    def test_a_fit_tells_it(self):
+    def test_a_fit_contains_it(self):
         runs = isoflop()
         fit = rung.fit(runs, draws=0, seed=3)
         assert len(fit.backtest.cuts) == 5
@@ -88,24 +88,24 @@ class TestBacktest:
         with pytest.raises(FitError, match="no positive variable"):
             rung.backtest(runs, "a + b * x", objective="squares")
 
-    def test_a_cut_that_cannot_be_fitted_is_said(self):
+    def test_a_cut_that_cannot_be_fitted_is_listed(self):
         # Below the first cuts every row has one size, where (N - 1)^g has no value.
         runs = isoflop().with_columns(step=pl.int_range(pl.len()).cast(pl.Float64) + 1)
         found = rung.backtest(runs, "E + B / D^beta", along="step")
         assert {cut.at for cut in found.cuts}.isdisjoint(found.skipped)
 
-    @pytest.mark.parametrize("wrong", [{"cuts": 0}, {"level": 1.0}, {"by": "loss_of"}])
-    def test_wrong_wishes(self, wrong):
+    @pytest.mark.parametrize("wrong", [{"cuts": 0}, {"level": 1.0}, {"along": "loss_of"}])
+    def test_invalid_arguments(self, wrong):
         with pytest.raises(rung.RungError):
             rung.backtest(isoflop(), **wrong)
 
 
 class TestDiscrepancy:
     def test_the_prior_is_a_distribution_over_studies(self):
-        known = discrepancy_prior()
-        assert known.weights.sum() == pytest.approx(1)
+        prior = discrepancy_prior()
+        assert prior.weights.sum() == pytest.approx(1)
         assert len(studies()) > 10
-        assert discrepancy_prior(without=[study.name for study in studies()[1:]]).tau != pytest.approx(known.tau)
+        assert discrepancy_prior(without=[study.name for study in studies()[1:]]).tau != pytest.approx(prior.tau)
 
     def test_a_true_law_lowers_it_and_a_wrong_one_raises_it(self):
         runs = isoflop(noise=0.002)
@@ -117,12 +117,12 @@ class TestDiscrepancy:
     def test_nothing_scored_leaves_the_prior(self):
         assert learn(None, discrepancy_prior()).weights == pytest.approx(discrepancy_prior().weights)
 
-    def test_draws_have_the_spread_of_the_distribution(self):
-        known = discrepancy_prior()
-        draws = known.draws(200_000, np.random.default_rng(0))
-        assert np.std(draws) == pytest.approx(known.tau, rel=0.03)
-        assert known.std(np.array([0.0, 4.0]), 0.01) == pytest.approx([0, 0.02 * known.tau])
-        assert GRID[0] < known.tau < GRID[-1]
+    def test_draws_have_the_standard_deviation_of_the_distribution(self):
+        prior = discrepancy_prior()
+        draws = prior.draws(200_000, np.random.default_rng(0))
+        assert np.std(draws) == pytest.approx(prior.tau, rel=0.03)
+        assert prior.std(np.array([0.0, 4.0]), 0.01) == pytest.approx([0, 0.02 * prior.tau])
+        assert GRID[0] < prior.tau < GRID[-1]
 
     def test_it_widens_new_runs_beyond_the_table_alone(self):
         runs = isoflop()
@@ -147,7 +147,7 @@ class TestSelect:
         assert found.laws[0].tied
         assert sum(ranked.weight for ranked in found.laws) == pytest.approx(1)
 
-    def test_a_plain_power_law_is_given_no_floor(self):
+    def test_a_plain_power_law_gets_no_irreducible_loss(self):
         rng = np.random.default_rng(1)
         tokens = np.geomspace(1e6, 1e10, 40)
         runs = pl.DataFrame({"tokens": tokens, "loss": 40 * tokens**-0.12 * np.exp(0.005 * rng.standard_normal(40))})
@@ -173,15 +173,19 @@ class TestSelect:
         file = tmp_path / "laws.json"
         file.write_text(json.dumps(found.to_dict()))
         again = rung.read_selection(file)
-        ahead, same = (forecast_selection(one, N=3e9, D=6e10) for one in (found, again))
-        assert ahead == same
-        assert set(ahead.parts) == {"coefficients", "noise", "choice of law", "discrepancy"}
+        beyond, same = (forecast_selection(one, N=3e9, D=6e10) for one in (found, again))
+        assert beyond == same
+        assert set(beyond.parts) == {"coefficients", "noise", "choice of law", "discrepancy"}
         assert (
-            ahead.run_interval[0] < ahead.law_interval[0] < ahead.value < ahead.law_interval[1] < ahead.run_interval[1]
+            beyond.run_interval[0]
+            < beyond.law_interval[0]
+            < beyond.value
+            < beyond.law_interval[1]
+            < beyond.run_interval[1]
         )
         assert compare_held_out(found, rung.read_runs(held)).inside == len(held)
 
-    def test_without_scales_the_criterion_speaks(self):
+    def test_without_scales_laws_are_ranked_by_aicc(self):
         found = rung.select(isoflop(levels=2, each=30), ["chinchilla", "A / N^alpha"])
         assert found.cuts == 0
         assert found.laws[0].aicc == 0
@@ -212,31 +216,31 @@ class TestCommands:
         done = command("backtest", runs_csv, "--by", "N")
         assert done.returncode == 0
         assert "repeating the largest run" in done.stdout
-        told = json.loads(command("backtest", runs_csv, "--json").stdout)
-        assert told["cuts"][0]["rows"] >= 8
+        content = json.loads(command("backtest", runs_csv, "--json").stdout)
+        assert content["cuts"][0]["rows"] >= 8
 
     def test_select_and_forecast(self, command, runs_csv):
         done = command("select", runs_csv, "--law", "chinchilla", "--law", "A / N^alpha", "-o", "laws.json")
         assert done.returncode == 0
-        ahead = command("forecast", "laws.json", "N=7B", "D=1T")
-        assert "choice of law" in ahead.stdout
+        beyond = command("forecast", "laws.json", "N=7B", "D=1T")
+        assert "choice of law" in beyond.stdout
         assert command("forecast", "laws.json", "--loss", "2", "N=7B").returncode == 1
 
     @pytest.mark.parametrize(
-        ("arguments", "said"),
+        ("arguments", "message"),
         [
             (("backtest", "RUNS", "--by", "nothing"), "nothing"),
             (("select", "RUNS", "--law", "chinchila"), "chinchila"),
             (("select", "RUNS", "--drop-tokens", "auto"), "depends on the law"),
-            (("select", "RUNS", "-o", "laws.html"), "JSON"),
+            (("select", "RUNS", "-o", "laws.html"), "use .json"),
             (("fit", "RUNS", "--interval", "profil"), "profile|sandwich|bootstrap|statistical"),
             (("fit", "RUNS", "--interval", "bootstrap", "--draws", "0"), "needs draws"),
         ],
     )
-    def test_wrong_wishes(self, command, runs_csv, arguments, said):
+    def test_invalid_arguments(self, command, runs_csv, arguments, message):
         done = command(*(runs_csv if part == "RUNS" else part for part in arguments))
         assert done.returncode in (1, 2)
-        assert said in done.stderr
+        assert message in done.stderr
         assert "Traceback" not in done.stderr
 
 
@@ -249,8 +253,8 @@ def test_noisy_tables_have_intervals_of_every_kind():
         widths[interval] = alpha.high - alpha.low
         assert fit.interval == interval
         assert alpha.low < alpha.value < alpha.high
-        ahead = rung.forecast(fit, N=1e10, D=1e11)
-        assert ahead.law_interval[0] < ahead.value < ahead.law_interval[1]
+        beyond = rung.forecast(fit, N=1e10, D=1e11)
+        assert beyond.law_interval[0] < beyond.value < beyond.law_interval[1]
     assert max(widths.values()) < 2.5 * min(widths.values())
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,8 @@ import polars as pl
 import pytest
 
 import rung
+import rung.cli
+from rung.cli.app import COMMANDS
 
 
 def assert_refused(done, message, *, status=1):
@@ -22,17 +25,76 @@ def assert_refused(done, message, *, status=1):
     assert done.stdout == ""
 
 
-def test_help_lists_the_verbs(command):
+def test_help_lists_every_command(command):
     done = command("--help")
     assert done.returncode == 0
-    assert all(verb in done.stdout for verb in ("fit", "forecast", "laws"))
+    assert not [name for name in COMMANDS if f"  {name}: " not in done.stdout]
 
 
-@pytest.mark.parametrize("verb", ["fit", "forecast", "laws"])
-def test_every_option_is_explained(command, verb):
-    done = command(verb, "--help")
+@pytest.mark.parametrize("name", [name for name, one in COMMANDS.items() if not one.target.endswith(":app")])
+def test_help_explains_every_option_and_ends_with_two_examples(command, name):
+    done = command(name, "--help")
     assert done.returncode == 0
-    assert done.stdout.count("--") > 2
+    assert "--json" in done.stdout
+    assert done.stdout.rstrip().splitlines()[-2:] == [f"  {example}" for example in COMMANDS[name].examples]
+    unexplained = [
+        line for line in done.stdout.splitlines() if re.fullmatch(r"│ --[a-z-]+( [A-Z]+(\.\.\.)?)? +│", line)
+    ]
+    assert unexplained == []
+
+
+def test_an_option_of_several_commands_has_one_text():
+    """The help of --level, --seed, -o and --json comes from one place, whatever the command."""
+    files = list(Path(rung.cli.__file__).parent.glob("*.py"))
+    owners = [file.name for file in files if re.search(r'"--(json|output|figure|seed)"', file.read_text())]
+    assert owners == ["options.py"]
+
+
+def test_settings_of_the_project_are_used_and_printed(command, runs_csv, tmp_path):
+    (tmp_path / "rung.toml").write_text('[fit]\ndraws = 0\nlaw = "A / N^alpha"\n')
+    done = command("fit", runs_csv)
+    assert done.returncode == 0
+    assert "law        custom: A / N^alpha" in done.stdout
+    assert "note: from rung.toml: --law A / N^alpha, --draws 0" in done.stderr
+    assert "law        chinchilla" in command("fit", runs_csv, "--law", "chinchilla").stdout
+
+
+def test_an_unknown_setting_is_named(command, runs_csv, tmp_path):
+    (tmp_path / "rung.toml").write_text("[fit]\ndrawz = 0\n")
+    done = command("fit", runs_csv)
+    assert done.returncode == 2
+    assert "drawz" in done.stderr
+
+
+def test_several_tables_are_read_as_one(command, runs_csv, tmp_path):
+    frame = pl.read_csv(runs_csv)
+    frame.head(20).write_csv(tmp_path / "first.csv")
+    frame.tail(-20).write_csv(tmp_path / "second.csv")
+    whole = json.loads(command("fit", runs_csv, "--draws", 0, "--json").stdout)
+    parts = json.loads(command("fit", "first.csv", "second.csv", "--draws", 0, "--json").stdout)
+    assert parts["coefficients"]["E"] == pytest.approx(whole["coefficients"]["E"], rel=1e-6)
+    assert parts["source"] == "first.csv + second.csv"
+    one = command("fit", "first.csv", "second.csv", "--draws", 0, "--where", "table = 'second'", "--json")
+    assert json.loads(one.stdout)["rows"] == frame.height - 20
+
+
+def test_several_tables_of_one_name_are_refused(command, runs_csv):
+    assert "is given twice" in command("fit", runs_csv, runs_csv).stderr
+
+
+def test_a_fit_comes_through_a_pipe(command, runs_csv, tmp_path):
+    command("fit", runs_csv, "--draws", 0, "-o", "fit.json")
+    piped = command("forecast", "-", "N=7B", "D=1T", input=(tmp_path / "fit.json").read_text())
+    assert piped.stdout == command("forecast", "fit.json", "N=7B", "D=1T").stdout
+
+
+def test_the_level_of_a_forecast_is_its_own(command, runs_csv):
+    command("fit", runs_csv, "--draws", 0, "-o", "fit.json")
+    wide, narrow = (
+        json.loads(command("forecast", "fit.json", "N=7B", "D=1T", "--level", level, "--json").stdout)["run_interval"]
+        for level in (0.95, 0.5)
+    )
+    assert wide[0] < narrow[0] < narrow[1] < wide[1]
 
 
 def test_fit_prints_what_was_read_and_the_coefficients(command, runs_csv):
@@ -58,6 +120,8 @@ def test_from_table_to_forecast(command, runs_csv, tmp_path):
         "run_interval",
         "parts",
         "extrapolation_factor",
+        "target",
+        "level",
         "warnings",
     }
     assert sum(ahead["parts"].values()) == pytest.approx(1)
@@ -151,7 +215,7 @@ def test_the_book_is_listed_and_shown(command):
         (["RUNS", "--fix", "E=much"], "is not a number"),
         (["RUNS", "--where", "loss >"], "--where"),
         (["RUNS", "--hold-out", "loss > 0"], "leaves no row to fit on"),
-        (["RUNS", "-o", "fit.txt"], "use .json for the fit or .html"),
+        (["RUNS", "-o", "fit.txt"], "use .json (the fit), .html (the page)"),
         (["RUNS", "-o", "nowhere/fit.json"], "there is no folder"),
         (["RUNS", "--figure", "fit.gif"], ".png or a .svg"),
         (["RUNS", "--drop-tokens", "many"], "is not a number"),
@@ -194,7 +258,6 @@ def test_what_is_wrong_with_a_table_is_said_in_one_message(command, runs_csv, ch
         ["fit", "RUNS", "--draws", "many"],
         ["fitt", "RUNS"],
         ["forecast"],
-        ["fit", "RUNS", "extra"],
     ],
 )
 def test_wrong_usage_ends_with_two(command, runs_csv, arguments):
@@ -267,7 +330,7 @@ def test_a_misspelt_option_is_answered_with_the_nearest(command, runs_csv):
         (["fit.json", "N=1:9:1000", "D=1:9:1000"], "the largest has 100,000"),
         (["fit.json", "N=1:9:3", "D=1e9", "-o", "fit.json"], "name a .csv file"),
         (["fit.json", "family=x"], "'family' is no variable"),
-        (["fit.json", "N=7B", "D=1T", "--tokens-per-param", "20"], "goes with --loss"),
+        (["fit.json", "N=7B", "D=1T", "--tokens-per-param", "20"], "belongs to --loss"),
     ],
 )
 def test_what_is_wrong_with_a_forecast_is_said_in_one_message(command, runs_csv, tmp_path, arguments, message):

@@ -1,4 +1,4 @@
-"""Each fault of a table is named, with its rows and a remedy, and a clean table is left in peace."""
+"""Each fault of a table gets a finding with its rows and a remedy, and a clean table gets none."""
 
 import re
 
@@ -24,10 +24,10 @@ def test_a_planted_fault_is_named_and_a_clean_table_is_not(code):
 @pytest.mark.parametrize(
     ("code", "said"),
     [
-        ("outliers", r"rows? \d+, \d+, \d+ of the frame stand \d+ times the usual spread above"),
+        ("outliers", r"rows \d+, \d+ and \d+ of the frame lie up to \d+ robust standard deviations above the law"),
         ("size_off", r"the 8 runs at N=194M lie [12]\.\d+ % above the line"),
-        ("curved_residuals", r"bend along [DC]"),
-        ("lack_of_fit", r"differ by 0\.\d+ %, and the law misses configurations by"),
+        ("curved_residuals", r"bend along [DC] \(p = [\d.e-]+ under the law\)"),
+        ("lack_of_fit", r"repeated runs of one configuration differ by 0\.\d+ %, and the law misses configurations by"),
         ("narrow_range", r"N spans only [23]\.\d+x|N spans only 3x"),
         ("early_rows", r"--drop-tokens auto"),
         ("mid_run_rows", r"--last"),
@@ -42,7 +42,7 @@ def test_what_is_said(code, said):
 
 
 def test_a_coefficient_that_is_unknown_by_itself_trades_with_none():
-    """A small term that noise hides is wide, but no other coefficient takes its place."""
+    """Noise can hide a small term; its interval is then wide, but no other coefficient replaces it."""
     rng = np.random.default_rng(5)
     x = np.concatenate([np.linspace(0.01, 0.1, 28), [1.0, 1.1]])
     table = pl.DataFrame({"x": x, "loss": (2 + 0.004 * x) * np.exp(0.004 * rng.standard_normal(30))})

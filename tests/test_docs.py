@@ -8,7 +8,7 @@ import pytest
 
 import rung
 from documents import BLOCK, DOCUMENTS, ROOT, data_folder, folder_with_examples, run, steps
-from rung.cli.app import VERBS
+from rung.cli.app import COMMANDS
 from rung.fitting.estimate.objective import OBJECTIVES
 from rung.laws import law_book
 
@@ -118,7 +118,7 @@ def test_every_room_verb_objective_and_dependency_has_its_place_in_the_docs():
         "dependencies",
         "benchmarks",
     } <= set(docs)
-    assert all(f"rung {verb}" in "".join(docs.values()) for verb in VERBS)
+    assert all(f"rung {verb}" in "".join(docs.values()) for verb in COMMANDS)
     assert all(f"`{name}`" in docs["fit"] for name in OBJECTIVES)
     assert all(f"`{name}`" in docs["laws"] for name in law_book())
     project = (ROOT / "pyproject.toml").read_text()

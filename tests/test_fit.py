@@ -344,7 +344,7 @@ class TestDoubt:
         assert {name for name, e in fit.coefficients.items() if e.low is None} >= {"B", "beta"}
 
     @pytest.mark.parametrize(
-        ("tokens", "loose"),
+        ("tokens", "undetermined"),
         [
             (pl.lit(1e10), {"E", "B", "beta"}),
             (pl.when(pl.int_range(pl.len()) % 2 == 0).then(1e10).otherwise(1e11), {"E", "B", "beta"}),

@@ -94,7 +94,7 @@ def test_an_end_that_some_draws_never_reach_is_open(fit):
         (lambda fit: rung.forecast(fit, N=1e9, D=float("nan")), "not a finite number"),
         (lambda fit: rung.forecast(fit, N=1e9, token=1e10), "Did you mean tokens"),
         (lambda fit: rung.forecast(fit, N="x", D=1e10), "is not a number"),
-        (lambda fit: rung.forecast(fit, N=[1e9, 2e9], D=1e10), "forecast_grid takes them"),
+        (lambda fit: rung.forecast(fit, N=[1e9, 2e9], D=1e10), "Use forecast_grid for a grid"),
         (lambda fit: rung.forecast(fit, N=1e9, params=2e9, D=1e10), "gives N a second time"),
         (lambda fit: rung.forecast(fit, N=1e9, D=1e10, C=1e21), "times 6 N D"),
         (lambda fit: rung.forecast(fit, N=1e300, D=1e300), "C = 6 N D is beyond the range of numbers"),

@@ -124,7 +124,7 @@ class TestFile:
             ('"markov"', '"text"\npth = "books"', "unknown key 'pth'.*Did you mean 'path'"),
             ("width = [8, 16]", "width = 12", "rung 1: width = 12 cannot be built"),
             ("width = [8, 16]\ndepth = 1", "params = 3", "the smallest size of the family"),
-            ("batch_tokens = 64", 'batch_tokens = "64 * wdth"', "has wdth; it may hold"),
+            ("batch_tokens = 64", 'batch_tokens = "64 * wdth"', "has wdth; it may contain"),
             ("batch_tokens = 64", "batch_tokens = -64", "must be a positive number"),
             ("ema = 0.9", "ema = 2", "must lie between 0 and 1"),
             ("ema = 0.9", 'schedule = "cosin"', "one of constant-decay, cosine, constant"),
@@ -332,11 +332,11 @@ class TestRun:
             prepare(read_ladder(file))
         assert not (tmp_path / "ladder" / "d1-w8-n40-s0").exists()
 
-    def test_other_code_does_not_go_on_with_a_run_unless_it_is_told_to(self, ladder):
+    def test_other_code_does_not_continue_a_run_without_the_option(self, ladder):
         folder = prepare(ladder)[0]
         path = folder.path / "rung.json"
         path.write_text(path.read_text().replace(code_version()["ladder"], "0" * 16))
-        with pytest.raises(LadderError, match="begun by other code"):
+        with pytest.raises(LadderError, match="started by other code"):
             execute_all([folder], ladder.launch, ladder.track)
         (stood,) = execute_all([folder], ladder.launch, ladder.track, any_code=True)
         assert stood.status == "done"
@@ -346,9 +346,9 @@ class TestRun:
         _, stood = carried_out(ladder)
         assert {one.status for one in stood} == {"done"}
 
-    def test_a_refusal_that_nobody_read_is_forgotten_once_the_run_is_done(self, ladder):
+    def test_a_startup_error_that_nobody_read_is_forgotten_once_the_run_is_done(self, ladder):
         folders = prepare(ladder)
-        folders[0].refuse("an old reason")
+        folders[0].record_startup_error("an old reason")
         said = []
         stood = execute_all(folders, ladder.launch, ladder.track, say=said.append)
         assert [(one.status, one.reason) for one in stood] == [("done", None)] * 2
@@ -400,10 +400,12 @@ class TestInterruption:
         assert work_on(folder, Work(launch=ladder.launch)) == "done"
         assert curve(folder) == whole
 
-    def test_chance_goes_on_where_it_was(self, ladder):
+    @pytest.mark.parametrize("prefix", ["rng/", "chance/"])
+    def test_the_rng_state_is_restored_also_under_its_name_of_version_0_1(self, ladder, prefix):
         trainer = Trainer(ladder.rungs[0])
         trainer.advance()
-        state = {name: value.clone() for name, value in trainer.state().items()}
+        state = {name.replace("rng/", prefix): value.clone() for name, value in trainer.state().items()}
+        assert f"{prefix}cpu" in state
         drawn = torch.rand(5)
         torch.manual_seed(99)
         trainer.restore(state, 1)
@@ -417,7 +419,7 @@ class TestInterruption:
         work_on(folder, Work(launch=ladder.launch))
         assert curve(folder) == whole
 
-    @pytest.mark.parametrize("damage", ["half", "flipped", "gone", "seal"])
+    @pytest.mark.parametrize("damage", ["half", "flipped", "missing", "manifest"])
     def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(self, ladder, whole, damage):
         folder = self.interrupted(ladder, 30)
         latest = max(folder.path.glob("checkpoint-*.safetensors"))
@@ -426,7 +428,7 @@ class TestInterruption:
             latest.write_bytes(content[: len(content) // 2])
         elif damage == "flipped":
             latest.write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
-        elif damage == "gone":
+        elif damage == "missing":
             latest.unlink()
         else:
             latest.with_suffix(".json").write_text('{"step": 30')
@@ -449,7 +451,7 @@ class TestInterruption:
         work_on(folder, Work(launch=ladder.launch))
         assert curve(folder) == whole
 
-    def test_a_run_keeps_the_threads_that_it_was_begun_with(self, ladder, whole):
+    def test_a_run_keeps_the_threads_that_it_started_with(self, ladder, whole):
         folder = self.interrupted(ladder, 20)
         work_on(folder, Work(launch=replace(ladder.launch, threads=0)))
         assert folder.state()["threads"] == 1
@@ -488,7 +490,7 @@ class TestInterruption:
 
     def test_a_disk_that_is_full_leaves_a_run_that_goes_on(self, ladder, whole):
         folder = prepare(ladder)[1]
-        real = RunFolder.seal
+        real = RunFolder.write_manifest
         with pytest.MonkeyPatch.context() as patch:
 
             def full(self, checkpoint):
@@ -496,7 +498,7 @@ class TestInterruption:
                     raise OSError(28, "No space left on device")
                 real(self, checkpoint)
 
-            patch.setattr(RunFolder, "seal", full)
+            patch.setattr(RunFolder, "write_manifest", full)
             with pytest.raises(OSError, match="No space left"):
                 work_on(folder, Work(launch=ladder.launch))
         assert folder.status == "stopped"
@@ -617,7 +619,7 @@ class TestVerb:
         [
             (("run", "none.toml"), "No such file", 1),
             (("status", "none"), "there is no such folder of runs", 1),
-            (("run", "ladder.toml", "-o", "runs.txt"), "written as .csv", 1),
+            (("run", "ladder.toml", "-o", "runs.txt"), "use .csv", 1),
             (("rnu", "ladder.toml"), "Did you mean", 2),
             (("run", "ladder.toml", "--wrkers", "2"), "--wrkers", 2),
             (("run", "ladder.toml", "--launcher", "slrm"), "Did you mean 'slurm'", 1),
@@ -649,7 +651,7 @@ class TestVerb:
         assert len(ladder.rungs) == 2
         small = command(*plan[:-4], "--box", "N=100:200,D=10K:20K", "-o", "small.toml")
         assert small.returncode == 1
-        assert "not what the ladder's family can train" in small.stderr
+        assert "the ladder's family cannot train the plan" in small.stderr
         assert not (tmp_path / "small.toml").exists()
         (tmp_path / "like.toml").write_text(FILE)
         assert command(*plan, "-o", "alike.toml", "--like", "like.toml").returncode == 0
@@ -667,6 +669,6 @@ class TestVerb:
         assert "lost" not in done.stderr
         assert "failed" not in done.stdout
 
-    def test_folders_of_a_ladder_file_that_was_not_begun(self, file):
-        with pytest.raises(LadderError, match="none of its 2 runs has been begun"):
+    def test_folders_of_a_ladder_file_that_was_not_started(self, file):
+        with pytest.raises(LadderError, match="none of its 2 runs has been started"):
             folders_of(file)

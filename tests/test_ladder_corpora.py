@@ -203,7 +203,7 @@ class TestKnownTruth:
     def test_features_are_on_as_often_and_as_much_as_stated(self):
         data = SparseFeatures(skew=0.5).open(Superposition(features=50), None)
         (x,) = data.batch((0,), 0, 40_000)
-        assert (x > 0).mean(axis=0) == pytest.approx(data.chance, abs=0.01)
+        assert (x > 0).mean(axis=0) == pytest.approx(data.probability, abs=0.01)
         assert (x > 0).sum(axis=1).mean() == pytest.approx(1.0, abs=0.02)
         assert x[x > 0].mean() == pytest.approx(1.0, abs=0.02)
         assert x.max() <= 2

@@ -158,7 +158,7 @@ class TestSizes:
         assert abs(count / 1e5 - 1) <= min(abs(other / 1e5 - 1) for other in others)
 
     @pytest.mark.parametrize(
-        ("options", "wish", "said"),
+        ("options", "requested", "said"),
         [
             ({}, (60, None), "multiple of 64, such as 64"),
             ({"head_width": 8, "kv_heads": 3}, (32, 1), "no multiple of kv_heads"),
@@ -167,11 +167,11 @@ class TestSizes:
             ({"aspect": 0.0}, (64, 1), "aspect = 0.0 must be positive"),
         ],
     )
-    def test_a_size_that_cannot_be(self, options, wish, said):
+    def test_a_size_that_cannot_be(self, options, requested, said):
         with pytest.raises(LadderError, match=said):
-            Decoder(**options).size_of(*wish)
+            Decoder(**options).size_of(*requested)
 
-    def test_a_wish_below_the_smallest(self):
+    def test_a_request_below_the_smallest(self):
         for aspect in (64, 16):
             with pytest.raises(LadderError, match="the smallest size of the family"):
                 nearest_size(Decoder(aspect=aspect), 100.0, "non_embedding")

@@ -221,6 +221,6 @@ def test_slurm_without_sbatch_says_so(ladder, monkeypatch):
 
 
 def test_what_a_launch_cannot_be():
-    for wish in ({"workers": 0}, {"retries": -1}, {"launcher": "kubernetes"}):
+    for options in ({"workers": 0}, {"retries": -1}, {"launcher": "kubernetes"}):
         with pytest.raises(LadderError):
-            Launch(**wish)
+            Launch(**options)

@@ -123,7 +123,7 @@ def test_functions_do_not_overflow():
         ("N" + "^2" * 1000, "nested more than"),
         ("log(N, D)", "log takes 1 argument(s), found 2"),
         ("min(N)", "min takes 2"),
-        ("E + A / N^alhpa + B / D^alpha", "Is one a slip of the other?"),
+        ("E + A / N^alhpa + B / D^alpha", "Is one a misspelling of the other?"),
         ("A[family] / N + A", "with and without a group"),
         ("N[family] + A", "only coefficients take"),
         ("E + A / N with B = 3", "'B' is no coefficient"),

@@ -12,7 +12,7 @@ from rung.laws import law_book
 from rung.planning.allocation.allocate import best_sizes
 from rung.planning.allocation.approaches import compare_approaches, parabola_bias, parabola_bottom
 from rung.planning.allocation.optima import Optima
-from rung.planning.allocation.problem import allocation_problem
+from rung.planning.allocation.problem import Limits, allocation_problem
 from rung.planning.cost.hardware import Cluster, accelerator_named, hardware
 from rung.planning.experiments.greedy_design import greedy_design
 from rung.planning.experiments.predictive import ScaleDiscrepancy, predictive_of_estimate
@@ -168,7 +168,7 @@ class TestAllocate:
             ({"flops": 1e22, "loss": 2.0}, "either a budget"),
             ({}, "either a budget"),
             ({"flops": -1.0}, "must be a positive number"),
-            ({"flops": 1e22, "tolerance": 0.0}, "tolerance 0"),
+            ({"flops": 1e22, "tolerance": 0.0}, "tolerance=?.?0 must"),
             ({"flops": 1e22, "sizes": [1e20]}, "none of the sizes"),
             ({"flops": 1e22, "tokens_per_param": 20.0, "max_params": 1e9}, "leaves nothing to choose"),
             ({"flops": 1e300}, "where the search ends"),
@@ -336,8 +336,8 @@ class TestTune:
     @pytest.mark.parametrize(
         ("asked", "said"),
         [
-            ({}, "for which run"),
-            ({"params": 1e9}, "for which run"),
+            ({}, "state the run"),
+            ({"params": 1e9}, "state the run"),
             ({"params": -1.0, "tokens": 1e9}, "positive"),
             ({"params": 1e9, "tokens": 1e9, "batch_step": 0.0}, "positive"),
         ],
@@ -494,15 +494,15 @@ class TestCommands:
             (("allocate", "FIT", "--money", "3", "--hardware", "h100-sxm"), "needs a price"),
             (("allocate", "FIT", "--flops", "1e22", "--hardware", "abacus"), "no hardware 'abacus'"),
             (("cost", "N=7B", "D=2T"), "name a machine"),
-            (("cost", "--hardware", "h100-sxm"), "say what is trained"),
+            (("cost", "--hardware", "h100-sxm"), "state what is trained"),
             (("cost", "N=7B", "--hardware", "h100-sxm"), "has D"),
             (("next", "FIT", "--budget", "1e3", "--decide", "1e23", "-o", "plan.toml"), "affordable"),
-            (("next", "FIT", "--budget", "1e21", "--decide", "1e23", "-o", "plan.txt"), "written as .csv"),
+            (("next", "FIT", "--budget", "1e21", "--decide", "1e23", "-o", "plan.txt"), "use .csv (the runs)"),
             (("allocate", "FIT", "--flops", "1e22", "--where", "params > 1"), "is fitted already"),
             (("allocate", "FIT", "--flops", "1e22", "--price", "2"), "belong to a machine"),
             (("cost", "N=7B", "D=2T", "--hardware", "h100-sxm", "--accelerators", "2.5"), "no whole number"),
-            (("tune",), "for which run"),
-            (("tune", "N=1B", "x=3"), "not what a run is asked about by"),
+            (("tune",), "state the run"),
+            (("tune", "N=1B", "x=3"), "does not describe a run here"),
         ],
     )
     def test_what_cannot_be_served(self, command, kept, tmp_path, arguments, said):
@@ -520,7 +520,7 @@ class TestOptima:
         ("cost", "unique"), [("6*N*D", None), (SERVING, None), ("6*N*D", 5e9)], ids=["plain", "serving", "repeats"]
     )
     def test_derivatives(self, surface, cost, unique):
-        task = allocation_problem(surface, cost, unique=unique)
+        task = allocation_problem(surface, cost, limits=Limits(unique_tokens=unique))
         budget, size = float(np.log(1e22)), len(task.theta)
         best = task.frontier.best(task.theta[None, :], np.array([budget]))[0]
         _, slopes = Optima(task.frontier, budget, best, task.indices, (0, 1)).evaluate(task.theta[None, :])
@@ -534,7 +534,7 @@ class TestOptima:
         runs = isoflop(noise=0.002)
         loss = 1.7 + 480 / runs["params"] ** 0.35 + 900 / runs["tokens"] ** 0.35
         fit = rung.fit(runs.with_columns(loss=loss), "E + A / N^alpha + B / D^alpha", draws=0)
-        task = allocation_problem(fit, unique=1e9)
+        task = allocation_problem(fit, limits=Limits(unique_tokens=1e9))
         v = fit.values
         usable = task.frontier.repeats.size
         assert np.exp(usable.log_size) == pytest.approx(1e9 * (v["A"] / v["B"]) ** (1 / v["alpha"]), rel=1e-9)

@@ -35,39 +35,39 @@ def test_on_a_line_it_is_the_normal_posterior():
     assert half == pytest.approx(1.701 * fit.coefficients["b"].std_error, rel=0.03)
 
 
-def test_one_that_says_nothing_changes_nothing():
+def test_a_wide_one_changes_nothing():
     runs = isoflop()
-    alone, known = rung.fit(runs, LAW, draws=0), rung.fit(runs, LAW, prior={"alpha": "0.34+-1000"}, draws=0)
-    assert known.values == pytest.approx(alone.values, rel=1e-4)
-    assert known.coefficients["alpha"].low == pytest.approx(alone.coefficients["alpha"].low, rel=1e-3)
+    alone, informed = rung.fit(runs, LAW, draws=0), rung.fit(runs, LAW, prior={"alpha": "0.34+-1000"}, draws=0)
+    assert informed.values == pytest.approx(alone.values, rel=1e-4)
+    assert informed.coefficients["alpha"].low == pytest.approx(alone.coefficients["alpha"].low, rel=1e-3)
 
 
-def test_a_sharp_one_holds_the_coefficient_and_narrows_the_others():
+def test_a_narrow_one_determines_the_coefficient_and_narrows_the_others():
     runs = isoflop(noise=0.01)
-    alone, known = rung.fit(runs, LAW, draws=0), rung.fit(runs, LAW, prior={"alpha": "0.35+-0.0005"}, draws=0)
+    alone, informed = rung.fit(runs, LAW, draws=0), rung.fit(runs, LAW, prior={"alpha": "0.35+-0.0005"}, draws=0)
     held = rung.fit(runs, LAW, fix={"alpha": 0.35}, draws=0)
-    assert known.values["alpha"] == pytest.approx(0.35, abs=1e-3)
-    assert known.values["A"] == pytest.approx(held.values["A"], rel=0.02)
-    widths = [np.log(one.coefficients["A"].high / one.coefficients["A"].low) for one in (known, alone)]
+    assert informed.values["alpha"] == pytest.approx(0.35, abs=1e-3)
+    assert informed.values["A"] == pytest.approx(held.values["A"], rel=0.02)
+    widths = [np.log(one.coefficients["A"].high / one.coefficients["A"].low) for one in (informed, alone)]
     assert widths[0] < 0.2 * widths[1]
 
 
-def test_where_the_prior_alone_speaks_its_error_is_the_error():
-    """Under a robust objective too: without its own share of the sandwich the coefficient would seem known exactly."""
+def test_where_the_prior_decides_its_error_is_the_standard_error():
+    """Under a robust objective too: without its own part in the sandwich, the coefficient would seem exact."""
     fit = rung.fit(isoflop(noise=0.01), LAW, prior={"alpha": "0.35+-0.002"}, draws=0)
     assert fit.coefficients["alpha"].std_error == pytest.approx(0.002, rel=0.05)
     half = (fit.coefficients["alpha"].high - fit.coefficients["alpha"].low) / 2
     assert half == pytest.approx(1.665 * 0.002, rel=0.05)
 
 
-def test_it_tells_apart_what_the_table_cannot():
+def test_it_determines_what_the_table_does_not():
     rng = np.random.default_rng(0)
     params = np.geomspace(1e7, 1e10, 40)
     loss = (1.7 + 480 / params**0.35 + 1500 / (20 * params) ** 0.37) * np.exp(0.003 * rng.standard_normal(40))
     runs = pl.DataFrame({"params": params, "tokens": 20 * params, "loss": loss})
     assert rung.fit(runs, LAW, draws=0).coefficients["alpha"].low is None
-    known = rung.fit(runs, LAW, prior={"alpha": "0.35+-0.01", "beta": "0.37+-0.01", "A": "480+-50"}, draws=0)
-    one = known.coefficients["B"]
+    informed = rung.fit(runs, LAW, prior={"alpha": "0.35+-0.01", "beta": "0.37+-0.01", "A": "480+-50"}, draws=0)
+    one = informed.coefficients["B"]
     assert one.low < 1500 < one.high
 
 
@@ -80,7 +80,7 @@ def test_a_kept_fit_forecasts_as_before(tmp_path):
     assert reopen(again).lowest == pytest.approx(reopen(fit).lowest, rel=1e-9)
 
 
-def test_what_a_forecast_owes_to_it_is_said():
+def test_a_finding_says_how_the_forecast_depends_on_it():
     fit = rung.fit(isoflop(), LAW, prior={"alpha": "0.34+-0.01"}, draws=0)
     said = next(finding.text for finding in fit.warnings if finding.code == "prior")
     assert "alpha has a prior from the command, 0.34000 +- 0.0100" in said
@@ -99,7 +99,7 @@ def test_what_a_forecast_owes_to_it_is_said():
         ({"alpha": "0.3+-0.1"}, {"fix": {"alpha": 0.3}}, "no free coefficient"),
     ],
 )
-def test_what_is_refused(prior, options, said):
+def test_invalid_priors(prior, options, said):
     with pytest.raises(rung.RungError, match=said):
         rung.fit(isoflop(), LAW, prior=prior, **options)
 

@@ -11,7 +11,7 @@ import rung
 from rung.errors import ReportError
 from rung.files import require_writable, write_all, write_text
 from rung.forecasting import compare_held_out, split
-from rung.report.figure_data import Scene
+from rung.report.figure_data import FigureData
 from test_fit import noisy
 
 
@@ -46,7 +46,7 @@ def test_a_law_of_three_variables_is_drawn_against_the_measurement():
     rng = np.random.default_rng(0)
     runs = noisy(40).with_columns(width=pl.Series(rng.uniform(1, 2, 40)))
     table = rung.read_runs(runs)
-    scene = Scene.of(rung.fit(table, "E + A / N^alpha + B / D^beta + c * width", draws=0), table, None)
+    scene = FigureData.of(rung.fit(table, "E + A / N^alpha + B / D^beta + c * width", draws=0), table, None)
     assert scene.along is None
     assert list(scene.curves()) == []
     np.testing.assert_array_equal(scene.x, scene.law)
@@ -55,7 +55,7 @@ def test_a_law_of_three_variables_is_drawn_against_the_measurement():
 def test_compute_follows_size_and_data_along_a_line():
     table = rung.read_runs(noisy(40).with_columns(flops=6 * pl.col("params") * pl.col("tokens")))
     fit = rung.fit(table, "gadre-2024", draws=0)
-    scene = Scene.of(fit, table, None)
+    scene = FigureData.of(fit, table, None)
     assert {scene.along, scene.colour} == {"N", "D"}
     for _, x, y, shade in scene.curves():
         here = {scene.along: x, scene.colour: shade}

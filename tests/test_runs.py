@@ -241,7 +241,7 @@ HOSTILE = {
     "twice.csv": (b"params,loss,loss\n1e7,3,3\n", "two columns 'loss'"),
     "titled.csv": (b"# my sweep\nparams,loss\n1e7,3\n", "line 2 has 2 fields, and the header (line 1) 1"),
     "empty.jsonl": (b"", "is empty"),
-    "array.jsonl": (b"{}\n[1, 2]\n", "line 2 is no JSON object"),
+    "array.jsonl": (b"{}\n[1, 2]\n", "line 2 is not a JSON object"),
     "broken.jsonl": (b'{"params": 1e7, "loss"', "broken.jsonl, line 1 is not JSON"),
     "table.xlsx": (b"PK", "files of type '.xlsx' are not read"),
 }
@@ -262,7 +262,7 @@ def test_a_parquet_file_cut_in_half_is_refused(tmp_path):
     file = written(tmp_path, "parquet")
     content = file.read_bytes()
     file.write_bytes(content[: len(content) // 2])
-    with pytest.raises(RunsError, match="Is the file whole"):
+    with pytest.raises(RunsError, match="Is the file complete"):
         read_runs(file)
 
 

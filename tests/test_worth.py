@@ -171,9 +171,9 @@ class TestCompare:
         ("first", "second", "said"),
         [
             (ladder(), ladder(), "in both A and B"),
-            (ladder(), ladder(1, sizes=3), "too poor a ladder"),
-            (ladder(), ladder(1, low=1e9, high=2e9), "too poor a ladder"),
-            (ladder(), ladder(1).with_columns(params=pl.lit(1e9)), "no scale to compare|too poor"),
+            (ladder(), ladder(1, sizes=3), "too few"),
+            (ladder(), ladder(1, low=1e9, high=2e9), "too few"),
+            (ladder(), ladder(1).with_columns(params=pl.lit(1e9)), "no scale to compare|too few"),
             (
                 ladder().rename({"params": "params_total"}),
                 ladder(1)

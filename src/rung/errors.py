@@ -24,11 +24,15 @@ _IN_PYTHON: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], 
         (r"--where (\"[^\"]*\"|'[^']*')", r".where(\1)"),
         (r"--drop-tokens auto", "drop_start(runs)"),
         (r"--(last|drop-duplicates|drop-nonfinite|where|drop-tokens)\b", lambda m: f".{m[1].replace('-', '_')}()"),
-        (r"rung fit RUNS -o ([\w.<>-]+)", r'rung.fit(runs).write("\1")'),
-        (r"rung select RUNS -o ([\w.<>-]+)", r'rung.select(runs).write("\1")'),
+        (r"rung fit RUNS -o ([\w<>-]+\.\w+)", r'rung.fit(runs).write("\1")'),
+        (r"rung select RUNS -o ([\w<>-]+\.\w+)", r'rung.select(runs).write("\1")'),
         (r"\brung laws\b", "rung.law_book()"),
         (r"\brung (fit|select|backtest|allocate|forecast|compare|density|tune|cost)\b", r"rung.\1"),
         (r"\brung next\b", "rung.next_runs"),
+        (
+            r"--([a-z][a-z-]*) ([A-Z]{2,}|[-+]?\d[\w.+-]*\d|\d)",
+            lambda match: f"{match[1].replace('-', '_')}={match[2]}",
+        ),
         (r"--([a-z][a-z-]*)\b", lambda match: match[1].replace("-", "_")),
     )
 )

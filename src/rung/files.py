@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from rung.errors import ReportError
 
 STANDARD_INPUT = "<standard input>"
-"""What stands for a table that comes through a pipe."""
+"""The name of a file that comes through a pipe."""
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -26,7 +27,7 @@ def write_bytes(path: str | Path, content: bytes) -> None:
 def write_all(contents: Mapping[str | Path, bytes]) -> None:
     """Write files whole or not at all: the old ones stay until every new one is complete.
 
-    What is no file, such as a pipe or a device, has nothing to keep and is written last.
+    Pipes and devices have no old content to keep, and are written last.
 
     Raises:
         ReportError: A folder is not there or cannot be written.
@@ -40,13 +41,13 @@ def write_all(contents: Mapping[str | Path, bytes]) -> None:
             file = Path(path).resolve()
             beside = file.with_name(f".{file.name}.{os.getpid()}.part")
             complete[beside] = file
-            with _told(path):
+            with _write_errors(path):
                 beside.write_bytes(content)
         for path, (beside, file) in zip(files, complete.items(), strict=True):
-            with _told(path):
+            with _write_errors(path):
                 beside.replace(file)
         for path in streams:
-            with _told(path):
+            with _write_errors(path):
                 Path(path).write_bytes(contents[path])
     finally:
         for beside in complete:
@@ -55,15 +56,15 @@ def write_all(contents: Mapping[str | Path, bytes]) -> None:
 
 
 @contextmanager
-def _told(path: str | Path) -> Iterator[None]:
+def _write_errors(path: str | Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ReportError(f"{path} cannot be written: {error.strerror}. Choose another place.") from None
+        raise ReportError(f"{path} cannot be written: {error.strerror}. Choose another path.") from None
 
 
 def require_writable(path: str | Path) -> None:
-    """Find out before the work that its result could not be kept.
+    """Check before the work that its result can be written.
 
     Raises:
         ReportError: The folder is not there or cannot be written.
@@ -71,9 +72,21 @@ def require_writable(path: str | Path) -> None:
     folder = Path(path).parent
     if not folder.is_dir():
         raise ReportError(
-            f"{path} cannot be written: there is no folder {str(folder)!r}. Make it, or choose another place."
+            f"{path} cannot be written: there is no folder {str(folder)!r}. Make it, or choose another path."
         )
     if Path(path).is_dir():
         raise ReportError(f"{path} cannot be written: it is a folder. Name a file.")
     if not os.access(folder, os.W_OK):
-        raise ReportError(f"{path} cannot be written: the folder {str(folder)!r} is read-only. Choose another place.")
+        raise ReportError(f"{path} cannot be written: the folder {str(folder)!r} is read-only. Choose another path.")
+
+
+def read_text(path: str | Path) -> str:
+    """The text of a file, or of standard input.
+
+    Raises:
+        OSError: The file cannot be read.
+        UnicodeDecodeError: It is not UTF-8.
+    """
+    if str(path) == STANDARD_INPUT:
+        return sys.stdin.read()
+    return Path(path).read_text(encoding="utf-8")

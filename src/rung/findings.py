@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from rung.errors import in_python
+
 Severity = Literal["severe", "warning", "note"]
 """severe: the answer cannot be relied on; warning: part of it may be wrong; note: what it rests on."""
 
@@ -20,7 +22,7 @@ class Finding:
 
     Attributes:
         code: Its name in FINDINGS, stable for programs.
-        text: What was found, where, and what to do about it, in sentences.
+        text: What was found, where, and what to do about it, in the words of the command; `str` gives it in Python's.
     """
 
     code: str
@@ -35,6 +37,9 @@ class Finding:
     def remedy(self) -> str:
         """What helps against findings of this kind; empty for a code of another version."""
         return FINDINGS[self.code].remedy if self.code in FINDINGS else ""
+
+    def __str__(self) -> str:
+        return in_python(self.text)
 
     def to_dict(self) -> dict[str, str]:
         """The finding as plain values."""

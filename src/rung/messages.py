@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from numbers import Real
 
 from rung.errors import RungError
 
@@ -37,5 +38,16 @@ def require_level(level: float, error: type[RungError]) -> None:
     Raises:
         RungError: The level is not strictly between 0 and 1; of the class given.
     """
-    if not 0 < level < 1:
+    if not 0 < require_number(level, "level", error) < 1:
         raise error(f"level is {level:g}, and must lie between 0 and 1, such as 0.9.")
+
+
+def require_number(value: object, name: str, error: type[RungError]) -> float:
+    """A number as a float.
+
+    Raises:
+        RungError: The value is no number; of the class given.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise error(f"{name} is {value!r}, a {type(value).__name__}, and must be a number.")
+    return float(value)

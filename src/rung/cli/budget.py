@@ -5,20 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Group, Parameter
+from cyclopts import Parameter
 
+from rung.cli.options import BUDGET, MACHINES
 from rung.errors import PlanError
 
 if TYPE_CHECKING:
-    from rung.planning.cost import Cluster, Price
-
-BUDGET = Group("Budget and cost", sort_key=0)
-MACHINES = Group("Machines", sort_key=3)
+    from rung.planning.cost import Cluster
 
 
 @Parameter(name="*", group=BUDGET)
 @dataclass(frozen=True, kw_only=True)
-class Spend:
+class OtherBudget:
     """A budget in something else than FLOPs; each needs --hardware."""
 
     hours: str | None = None
@@ -35,7 +33,7 @@ class Machines:
     """On what a training runs, and what is assumed of it."""
 
     hardware: str | None = None
-    """An accelerator by name, such as h100-sxm."""
+    """An accelerator by name, such as h100-sxm; list shows them."""
     accelerators: float = 1
     """How many; 1 by default."""
     utilisation: float = 0.4
@@ -78,12 +76,12 @@ def whole(number: float, option: str) -> int:
     return int(number)
 
 
-def flops_of(machines: Machines, spend: Spend, **flops: str | None) -> float | None:
+def flops_of(machines: Machines, other: OtherBudget, **flops: str | None) -> float | None:
     """A budget in FLOPs, however it was given; None where none was.
 
     Args:
         machines: What hours, days and money are spent on.
-        spend: A budget in those.
+        other: A budget in those.
         **flops: One in FLOPs, by the name of its option.
 
     Raises:
@@ -91,13 +89,13 @@ def flops_of(machines: Machines, spend: Spend, **flops: str | None) -> float | N
     """
     from rung.units import parse_number
 
-    given = {**flops, "hours": spend.hours, "days": spend.days, "money": spend.money}
-    said = {name: text for name, text in given.items() if text is not None}
-    if len(said) > 1:
-        raise PlanError(f"{' and '.join(f'--{name}' for name in said)} are two budgets; give one.")
-    if not said:
+    budgets = {**flops, "hours": other.hours, "days": other.days, "money": other.money}
+    given = {name: text for name, text in budgets.items() if text is not None}
+    if len(given) > 1:
+        raise PlanError(f"{' and '.join(f'--{name}' for name in given)} are two budgets; give one.")
+    if not given:
         return None
-    ((name, text),) = said.items()
+    ((name, text),) = given.items()
     amount = parse_number(text)
     if amount <= 0:
         raise PlanError(f"--{name} {text} must be positive.")
@@ -107,28 +105,3 @@ def flops_of(machines: Machines, spend: Spend, **flops: str | None) -> float | N
     if cluster is None:
         raise PlanError(f"--{name} needs a machine: --hardware h100-sxm. rung cost --hardware list names them.")
     return cluster.flops_of(**{name: amount})
-
-
-def describe_price(price: Price) -> list[str]:
-    """Lines for people on what a training costs."""
-    from rung.units import format_count, format_value
-
-    cluster = price.cluster
-    machine = cluster.accelerator
-    lines = [
-        f"hardware   {cluster.count:,} x {machine.name} at {100 * cluster.utilisation:g} % of {format_count(machine.peak_flops)} FLOP/s",
-        f"time       {format_count(price.accelerator_hours)} accelerator-hours, {format_value(price.days, 3)} days",
-    ]
-    if price.money is not None:
-        lines.append(f"money      {format_count(price.money)} at {cluster.hourly:g} an hour")
-    if price.energy_kwh is not None:
-        lines.append(
-            f"energy     {format_count(price.energy_kwh)} kWh at {machine.power:g} W each"
-            + (f", times {cluster.overhead:g}" if cluster.overhead != 1 else "")
-        )
-    if price.state_bytes is not None:
-        lines.append(
-            f"memory     {format_count(price.state_bytes)} bytes of weights, gradients and optimizer state: at least "
-            f"{price.least_accelerators:,} accelerator{'s' if price.least_accelerators != 1 else ''} without activations"
-        )
-    return lines

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json as json_module
 import math
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from rung.cli.table_options import pairs, say
-from rung.cli.text import table
-from rung.errors import ForecastError, ReportError
+from rung.cli.options import QUESTION, Inputs, Json, LevelOfFit, Output, TargetLoss
+from rung.cli.output import as_json, require_kinds, show, warn, write_result
+from rung.cli.table_options import pairs
+from rung.errors import ForecastError
 
 if TYPE_CHECKING:
     from rung.fitting import Fit
@@ -22,78 +22,50 @@ _LARGEST_GRID = 100_000
 def forecast(
     fit: Annotated[str, Parameter(name="FIT")],
     /,
-    *inputs: Annotated[str, Parameter(name="NAME=VALUE")],
-    loss: float | None = None,
-    tokens_per_param: float | None = None,
-    output: Annotated[str | None, Parameter(name=["-o", "--output"])] = None,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    *inputs: Inputs,
+    loss: TargetLoss = None,
+    tokens_per_param: Annotated[float | None, Parameter(group=QUESTION)] = None,
+    level: LevelOfFit = None,
+    output: Output = (),
+    json: Json = False,
 ) -> None:
-    """Forecast a run, or find the size, data or compute that a loss needs.
+    """Forecast a run, or find the size, data or compute that a target loss needs.
 
     Parameters
     ----------
     fit
-        A fit that `rung fit RUNS -o fit.json` wrote.
+        A fit or a selection that rung fit or rung select wrote with -o; - for standard input.
     inputs
         The law's variables: N=70B D=1.4T (two of N, D, C give the third). A range N=1e8:1e11:20 makes a grid of 20 values, evenly spaced in the logarithm, printed as CSV, or with --json as a list.
-    loss
-        A wished value of the target; the variable that is open is solved for.
     tokens_per_param
         With --loss: tie D to N, where both are open.
-    output
-        Write the grid to this CSV file.
-    json
-        Print one JSON object instead of text.
     """
-    from rung.files import require_writable
-    from rung.fitting import holds_selection, read_fit
+    from rung.fitting import Selection, read_fit_or_selection
     from rung.forecasting import forecast as forecast_run
-    from rung.forecasting import invert
+    from rung.forecasting import forecast_selection, invert
 
-    if output:
-        if not output.lower().endswith(".csv"):
-            raise ReportError(f"-o {output}: a grid is written as CSV; name a .csv file.")
-        require_writable(output)
-    if holds_selection(fit):
-        _combined(fit, inputs, json=json, grid=bool(output), wish=loss is not None or tokens_per_param is not None)
-        return
-    fitted = read_fit(fit)
+    kinds = require_kinds(output, {".csv": "a grid", ".json": "one forecast"})
+    source = read_fit_or_selection(fit, level=level)
+    fitted = source.laws[0].fit if isinstance(source, Selection) else source
     given = {name: _value(name, text, fitted) for name, text in pairs(inputs, "input").items()}
-    points = math.prod(len(value) for value in given.values() if not isinstance(value, str | float))
-    if points > _LARGEST_GRID:
-        raise ForecastError(
-            f"a grid of {points:,} points is asked for; the largest has {_LARGEST_GRID:,}. Thin a range."
-        )
-    if any(not isinstance(value, str | float) for value in given.values()) or output:
-        if loss is not None:
-            raise ForecastError("--loss solves for one number; a range of inputs does not go with it.")
-        _grid(fitted, given, output, json=json)
+    grid = any(not isinstance(value, str | float) for value in given.values()) or ".csv" in kinds.values()
+    if isinstance(source, Selection):
+        if grid or loss is not None or tokens_per_param is not None:
+            raise ForecastError(
+                f"{fit} holds several laws: they forecast one run. For a grid or a target loss, fit one law: rung fit."
+            )
+        answer = forecast_selection(source, **given)
+    elif grid:
+        _grid(fitted, given, kinds, json=json, loss=loss)
         return
-    if loss is not None:
+    elif loss is not None:
         answer = invert(fitted, loss, tokens_per_param=tokens_per_param, **given)
     elif tokens_per_param is not None:
-        raise ForecastError("--tokens-per-param goes with --loss; for a forecast give N and D.")
+        raise ForecastError("--tokens-per-param belongs to --loss; for a forecast give N and D.")
     else:
         answer = forecast_run(fitted, **given)
-    print(json_module.dumps(answer.to_dict(), allow_nan=False) if json else describe(answer, fitted))
-    say(*(f"warning: {finding.text}" for finding in answer.warnings))
-
-
-def _combined(path: str, inputs: tuple[str, ...], *, json: bool, grid: bool, wish: bool) -> None:
-    from rung.fitting import read_selection
-    from rung.forecasting import forecast_selection
-
-    if grid or wish:
-        raise ForecastError(
-            f"{path} holds several laws: they give a forecast of one run. For a grid or a wished loss, fit one law: rung fit."
-        )
-    selection = read_selection(path)
-    first = selection.laws[0].fit
-    answer = forecast_selection(
-        selection, **{name: _value(name, text, first) for name, text in pairs(inputs, "input").items()}
-    )
-    print(json_module.dumps(answer.to_dict(), allow_nan=False) if json else describe(answer, first))
-    say(*(f"warning: {finding.text}" for finding in answer.warnings))
+    write_result(answer, kinds)
+    show(answer, json=json)
 
 
 def _value(name: str, text: str, fitted: Fit) -> Any:
@@ -117,60 +89,29 @@ def _value(name: str, text: str, fitted: Fit) -> Any:
     return np.geomspace(low, high, count)
 
 
-def _grid(fitted: Fit, given: dict[str, Any], output: str | None, *, json: bool) -> None:
-    from rung.files import write_text
+def _grid(fitted: Fit, given: dict[str, Any], kinds: dict[str, str], *, json: bool, loss: float | None) -> None:
+    from rung.files import write_all
     from rung.forecasting import forecast as forecast_run
     from rung.forecasting import forecast_grid
 
+    if loss is not None:
+        raise ForecastError("--loss solves for one number; a range of inputs does not go with it.")
+    if ".json" in kinds.values():
+        raise ForecastError("a grid is written as CSV: name a .csv file, or print it with --json.")
+    points = math.prod(len(value) for value in given.values() if not isinstance(value, str | float))
+    if points > _LARGEST_GRID:
+        raise ForecastError(
+            f"a grid of {points:,} points is too large; the largest has {_LARGEST_GRID:,}. Thin a range."
+        )
     grid = forecast_grid(fitted, **given)
     inputs = grid.columns[: grid.columns.index("value")]
 
-    def alone(place: int) -> Forecast:
-        return forecast_run(fitted, **grid.select(inputs).row(place, named=True))
+    def alone(row: int) -> Forecast:
+        return forecast_run(fitted, **grid.select(inputs).row(row, named=True))
 
-    if output:
-        write_text(output, grid.write_csv())
+    write_all(dict.fromkeys(kinds, grid.write_csv().encode()))
     if json:
-        print(json_module.dumps([alone(place).to_dict() for place in range(grid.height)], allow_nan=False))
-    elif not output:
+        print(as_json([alone(row).to_dict() for row in range(grid.height)]))
+    elif not kinds:
         print(grid.write_csv(), end="")
-    farthest = grid["extrapolation_factor"].arg_max()
-    say(*(f"warning: {finding.text}" for finding in alone(farthest or 0).warnings))
-
-
-def describe(answer: Forecast, fitted: Fit) -> str:
-    """A forecast as text for people."""
-    from rung.units import format_count, format_interval, format_value
-
-    inputs = ", ".join(
-        f"{name} {number if isinstance(number, str) else format_value(number) if name == fitted.target else format_count(number)}"
-        for name, number in answer.inputs.items()
-    )
-    wanted = answer.solved_for or fitted.target
-    percent = f"{100 * fitted.level:g} %"
-    show = format_count if answer.solution is not None else format_value
-    lines = [f"asked      {inputs}"]
-    if answer.solution is None:
-        lines.append(f"{wanted:<10} {show(answer.value)}")
-    else:
-        lines.append("takes      " + ", ".join(f"{name} {show(value)}" for name, value in answer.solution.items()))
-    lines += [
-        "",
-        table(
-            [f"{percent} interval", wanted],
-            [
-                ["of the law", format_interval(*answer.law_interval, show)],
-                ["of a new run", format_interval(*answer.run_interval, show)],
-            ],
-        ),
-        *([_parts(answer)] if answer.parts else []),
-        "",
-        f"extrapolation factor {answer.extrapolation_factor:.3g}"
-        + ("" if answer.extrapolation_factor > 1 else " (inside the range of the runs)"),
-    ]
-    return "\n".join(lines)
-
-
-def _parts(answer: Forecast) -> str:
-    shares = ", ".join(f"{100 * share:.0f} % {name}" for name, share in answer.parts.items())
-    return f"\nvariance of a new run: {shares}"
+    warn(alone(grid["extrapolation_factor"].arg_max() or 0).warnings)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from rung.cli.table_options import say
-from rung.cli.text import table
+from rung.cli.options import Json, Output
+from rung.cli.output import require_kinds, warn
+
+if TYPE_CHECKING:
+    from rung.runs.sources import Imported
 
 
 def import_(
-    source: Annotated[str, Parameter(name="KIND:PLACE")],
+    source: Annotated[str, Parameter(name="KIND:ADDRESS")],
     /,
     *,
     experiment: str = "",
@@ -19,55 +22,52 @@ def import_(
     params: str = "",
     tokens: str = "",
     checkpoints: Annotated[bool, Parameter(negative="")] = False,
-    output: Annotated[str | None, Parameter(name=["-o", "--output"])] = None,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    output: Output = (),
+    json: Json = False,
 ) -> None:
     """Read runs from where they are tracked: mlflow:ADDRESS, wandb:FOLDER, tensorboard:FOLDER, trainer:FOLDER, lm-eval:FOLDER, csv:FILE.
 
     Parameters
     ----------
     source
-        Kind and place.
+        Kind and address.
     experiment
         The experiment, of an MLflow server.
     loss
-        The metric that is the loss; a held-out one's last value by default, or a training loss's mean over the last 5 % of the steps.
+        The metric that is the loss; by default the last value of a held-out one, or the mean of a training loss over the last 5 % of the steps.
     params
-        The entry of the configuration that is N.
+        The configuration key that is N.
     tokens
-        The metric, or the entry of the configuration, that is D.
+        The metric, or the configuration key, that is D.
     checkpoints
         A row for each value of the loss, instead of one for each run.
-    output
-        Write the table: .csv, .parquet or .jsonl.
-    json
-        Print the table as JSON instead of text.
     """
-    from rung.cli.table_file import require_table, write_frame
+    from rung.cli.table_file import KINDS, write_frame
     from rung.runs.sources import ColumnOverrides, import_runs
-    from rung.units import format_count, format_value
 
-    require_table(output)
+    kinds = require_kinds(output, KINDS)
     overrides = ColumnOverrides(loss=loss, params=params, tokens=tokens, checkpoints=checkpoints)
     found = import_runs(source, experiment=experiment, overrides=overrides)
-    if output:
-        write_frame(found.frame, output)
-    if json:
-        print(found.frame.write_json())
-    else:
-        columns = [name for name in ("run", "params", "tokens", "step", "loss") if name in found.frame.columns]
-        rows = [
-            [
-                str(value)
-                if name in {"run", "step"} or value is None
-                else (format_count if name in {"params", "tokens"} else format_value)(value)
-                for name, value in row.items()
-            ]
-            for row in found.frame.select(columns).iter_rows(named=True)
-        ]
-        print(table(columns, rows))
-        print()
-        wide = max(len(name) for name in found.mapping)
-        for column, rule in found.mapping.items():
-            print(f"{column:{wide}}  {rule}")
-    say(*(f"warning: {finding.text}" for finding in found.warnings))
+    for path in kinds:
+        write_frame(found.frame, path)
+    print(found.frame.write_json() if json else _describe(found))
+    warn(found.warnings)
+
+
+def _describe(found: Imported) -> str:
+    """The table, and where each column comes from."""
+    from rung.results import Table
+    from rung.units import format_count, format_value
+
+    def cell(name: str, value: Any) -> str:
+        if name in {"run", "step"} or value is None:
+            return str(value)
+        return format_count(value) if name in {"params", "tokens"} else format_value(value)
+
+    columns = [name for name in ("run", "params", "tokens", "step", "loss") if name in found.frame.columns]
+    rows = [
+        [cell(name, value) for name, value in row.items()] for row in found.frame.select(columns).iter_rows(named=True)
+    ]
+    wide = max(len(name) for name in found.mapping)
+    rules = "\n".join(f"{column:{wide}}  {rule}" for column, rule in found.mapping.items())
+    return f"{Table(columns, rows).text()}\n\n{rules}"

@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
-import json as json_module
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
 from rung.cli.budget import Machines, cluster_of
-from rung.cli.table_file import require_table, write_frame
-from rung.cli.table_options import say
-from rung.cli.text import table as text_table
-from rung.errors import LadderError
+from rung.cli.ladder_run import Flag, resume, run
+from rung.cli.ladder_status import duration, print_statuses, require_torch
+from rung.cli.options import Json, Output
+from rung.cli.output import as_json, require_kinds, say
+from rung.cli.table_file import KINDS, write_frame
 
 if TYPE_CHECKING:
     from rung.ladder import Rung
-    from rung.ladder.execution import Launch, RunStatus
-    from rung.ladder.training import RunFolder
 
 app = App(
     name="ladder",
     help="Train the rungs of a ladder file: check it, run it, watch it, get its table.",
+    help_epilogue="Examples:\n  rung ladder check ladder.toml\n  rung ladder run ladder.toml --workers 2 -o runs.csv",
     help_format="plaintext",
     default_parameter=Parameter(show_default=False),
 )
-
-Output = Annotated[str | None, Parameter(name=["-o", "--output"])]
-Json = Annotated[bool, Parameter(negative="")]
-Flag = Annotated[bool, Parameter(negative="")]
 
 
 @app.command
@@ -53,8 +47,6 @@ def check(
         Do not time a few steps on this machine.
     machines
         Instead of timing: a machine by name.
-    json
-        Print one JSON object instead of text.
     """
     from rung.ladder import read_ladder
     from rung.ladder.training import state_bytes
@@ -84,13 +76,14 @@ def check(
         for rung, seconds in zip(read.rungs, taken, strict=True)
     ]
     if json:
-        print(json_module.dumps({"output": str(read.output), "runs": rows, "warnings": warnings}, allow_nan=False))
+        print(as_json({"output": str(read.output), "runs": rows, "warnings": warnings}))
     else:
         print(_checked(rows, read.rungs[0].convention, read.launch.workers))
     say(*(f"warning: {finding}" for finding in warnings))
 
 
 def _checked(rows: list[dict[str, Any]], convention: str, workers: int) -> str:
+    from rung.results import Table
     from rung.units import format_count, format_value
 
     body = [
@@ -104,7 +97,7 @@ def _checked(rows: list[dict[str, Any]], convention: str, workers: int) -> str:
             format_count(row["batch_tokens"]),
             format_value(row["lr"], 3),
             format_count(row["state_bytes"]),
-            _duration(row["time_s"]),
+            duration(row["time_s"]),
         ]
         for row in rows
     ]
@@ -125,24 +118,15 @@ def _checked(rows: list[dict[str, Any]], convention: str, workers: int) -> str:
     all_time = (
         ""
         if None in times
-        else f", {_duration(sum(times))} one after another"
-        + (f", {_duration(max(*times, sum(times) / workers))} or more on {workers} workers" if workers > 1 else "")
+        else f", {duration(sum(times))} one after another"
+        + (f", {duration(max(*times, sum(times) / workers))} or more on {workers} workers" if workers > 1 else "")
     )
-    return f"{text_table(header, body)}\n\n{len(rows)} runs, {format_count(total)} FLOPs{all_time}"
-
-
-def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return "-"
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.1f} s"
+    return f"{Table(header, body).text()}\n\n{len(rows)} runs, {format_count(total)} FLOPs{all_time}"
 
 
 @contextmanager
 def _kept(ladder: Any) -> Iterator[Path]:
-    """Where corpora are kept: in the output folder if runs have been begun, else nowhere for long, since a check makes nothing."""
+    """Where corpora are kept: in the output folder once runs have started, else in a temporary one, because a check leaves nothing behind."""
     import tempfile
 
     from rung.ladder.execution import CORPORA_FOLDER
@@ -150,20 +134,20 @@ def _kept(ladder: Any) -> Iterator[Path]:
     if (ladder.output / CORPORA_FOLDER).is_dir():
         yield ladder.output / CORPORA_FOLDER
         return
-    with tempfile.TemporaryDirectory() as place:
-        yield Path(place)
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
 
 
 def _timed(ladder: Any, keep: Path) -> list[float | None]:
     from rung.ladder.training import seconds
 
-    _require_torch()
+    require_torch()
     found = seconds(ladder.rungs, ladder.launch, keep)
     return list(found) if found else [None] * len(ladder.rungs)
 
 
 def _corpus_findings(ladder: Any, keep: Path) -> list[str]:
-    """What opening the corpus tells: that it is too small, or that it will be seen more than once."""
+    """What opening the corpus shows: that it is too small, or that it will be seen more than once."""
     rungs: tuple[Rung, ...] = ladder.rungs
     family = rungs[0].made_family
     data = rungs[0].made_corpus.open(family, keep)
@@ -175,175 +159,49 @@ def _corpus_findings(ladder: Any, keep: Path) -> list[str]:
         return []
     most = max(over, key=lambda rung: rung.tokens)
     return [
-        f"{len(over)} runs see text more than once: {most.name} trains on {most.tokens:,} tokens, of {unique:,} that there are."
+        f"{len(over)} runs see text more than once: {most.name} trains on {most.tokens:,} tokens, and there are {unique:,}."
     ]
 
 
-@Parameter(name="*")
-@dataclass(frozen=True, kw_only=True)
-class Carry:
-    """How runs are carried out, and what becomes of them."""
-
-    launcher: str | None = None
-    """here, local, slurm or ray, instead of what the ladder file says."""
-    workers: int | None = None
-    """Runs at once, instead of what the ladder file says."""
-    any_code: Flag = False
-    """Go on with runs that another version of the code began."""
-    output: Output = None
-    """Write the table of runs in the end: .csv, .parquet or .jsonl."""
-    json: Json = False
-    """Print JSON instead of text: a list of runs."""
-
-    def over(self, launch: Launch) -> Launch:
-        """A file's launch, with what was said here instead."""
-        wish = {"launcher": self.launcher, "workers": self.workers}
-        return replace(launch, **{name: value for name, value in wish.items() if value is not None})  # type: ignore[arg-type]  # fields by name
-
-
 @app.command
-def run(
-    ladder: Annotated[str, Parameter(name="LADDER.toml")],
-    /,
-    carry: Carry = Carry(),  # frozen
-) -> None:
-    """Train every run of a ladder file that is not done, from its last checkpoint on.
+def status(folder: Annotated[str, Parameter(name="FOLDER")], /, *, json: Json = False) -> None:
+    """Show how far each run is.
 
     Parameters
     ----------
-    ladder
-        The ladder file.
-    """
-    from rung.ladder import read_ladder
-    from rung.ladder.execution import prepare
-
-    _require_torch()
-    require_table(carry.output)
-    read = read_ladder(ladder)
-    launch = carry.over(read.launch)
-    _carried_out(prepare(read), launch, read.track, carry, failed_too=False)
-
-
-@app.command
-def resume(
-    place: Annotated[str, Parameter(name="FOLDER")],
-    /,
-    carry: Carry = Carry(),  # frozen
-) -> None:
-    """Take up every begun run of a folder that is not done, those that failed too.
-
-    Parameters
-    ----------
-    place
+    folder
         The folder of runs, or a ladder file.
-    """
-    from rung.ladder.execution import folders_of, launch_record
-
-    _require_torch()
-    require_table(carry.output)
-    folders = folders_of(place)
-    launch, track = launch_record(folders)
-    _carried_out(folders, carry.over(launch), track, carry, failed_too=True)
-
-
-def _carried_out(folders: list[RunFolder], launch: Launch, track: Any, carry: Carry, *, failed_too: bool) -> None:
-    from rung.cli.progress import progress
-    from rung.ladder import table as table_of
-    from rung.ladder.execution import execute_all, run_statuses
-
-    try:
-        with progress(folders):
-            stood = execute_all(
-                folders,
-                launch,
-                track,
-                any_code=carry.any_code,
-                failed_too=failed_too,
-                say=lambda text: say(f"warning: {text}"),
-            )
-    except KeyboardInterrupt:
-        left = [one for one in run_statuses(folders) if one.status != "done"]
-        stopped = [f"{one.run} at step {one.step} of {one.steps}" for one in left if one.step]
-        say(
-            f"{len(folders) - len(left)} of {len(folders)} runs are done"
-            + (f"; stopped: {', '.join(stopped)}" if stopped else "")
-            + f". rung ladder resume {folders[0].path.parent} goes on from there."
-        )
-        raise
-    _print(stood, json=carry.json)
-    if carry.output and any(folder.metrics() for folder in folders):
-        write_frame(table_of(folders), carry.output)
-    left = [one for one in stood if one.status != "done"]
-    if left:
-        first = left[0]
-        curable = any(one.status == "failed" or one.reason is None for one in left)
-        raise LadderError(
-            f"{len(left)} of {len(stood)} runs are not done; {first.run} {first.status}"
-            + (f": {first.reason}" if first.reason else ".")
-            + (f" rung ladder resume {folders[0].path.parent} takes them up." if curable else "")
-        )
-
-
-@app.command
-def status(place: Annotated[str, Parameter(name="FOLDER")], /, *, json: Json = False) -> None:
-    """Tell how far each run is.
-
-    Parameters
-    ----------
-    place
-        The folder of runs, or a ladder file.
-    json
-        Print JSON instead of text: a list of runs.
     """
     from rung.ladder.execution import folders_of, run_statuses
 
-    _print(list(run_statuses(folders_of(place))), json=json)
-
-
-def _print(stood: list[RunStatus], *, json: bool) -> None:
-    if json:
-        print(json_module.dumps([one.to_dict() for one in stood], allow_nan=False))
-        return
-    from rung.units import format_value
-
-    rows = [
-        [one.run, one.status, f"{one.step} of {one.steps}", format_value(one.loss), _duration(one.time_s)]
-        for one in stood
-    ]
-    print(text_table(["run", "status", "step", "loss", "time"], rows))
-    for one in stood:
-        if one.reason:
-            print(f"{one.run}: {one.reason}")
+    print_statuses(list(run_statuses(folders_of(folder))), json=json)
 
 
 @app.command
 def table(
-    place: Annotated[str, Parameter(name="FOLDER")], /, *, last: Flag = False, output: Output = None, json: Json = False
+    folder: Annotated[str, Parameter(name="FOLDER")], /, *, last: Flag = False, output: Output = (), json: Json = False
 ) -> None:
-    """Give the table of runs: a row for each evaluation, the finished model's (phase = final) last.
+    """Print the table of runs: a row for each evaluation, the finished model's (phase = final) last.
 
     Parameters
     ----------
-    place
+    folder
         The folder of runs, or a ladder file.
     last
         Only the last row of each run.
-    output
-        Write it: .csv, .parquet or .jsonl.
-    json
-        Print it as JSON instead of text.
     """
     from rung.ladder import table as table_of
     from rung.ladder.execution import folders_of
+    from rung.results import Table
     from rung.units import format_count, format_value
 
-    require_table(output)
-    folders = folders_of(place)
+    kinds = require_kinds(output, KINDS)
+    folders = folders_of(folder)
     frame = table_of(folders)
     if last:
         frame = frame.unique("run", keep="last", maintain_order=True)
-    if output:
-        write_frame(frame, output)
+    for path in kinds:
+        write_frame(frame, path)
     if json:
         print(frame.write_json())
         return
@@ -357,18 +215,12 @@ def table(
         ]
         for row in frame.select(shown).iter_rows(named=True)
     ]
-    print(text_table(shown, rows))
+    print(Table(shown, rows).text())
 
 
 @app.command
 def families(*, json: Json = False) -> None:
-    """List the families and the corpora, and which go together.
-
-    Parameters
-    ----------
-    json
-        Print one JSON object instead of text.
-    """
+    """List the families and the corpora, and which go together."""
     from dataclasses import MISSING, fields
 
     from rung.ladder.architectures import FAMILIES
@@ -388,7 +240,7 @@ def families(*, json: Json = False) -> None:
         "corpora": [{"name": name, "data": suits[name], "options": options[name]} for name in CORPORA],
     }
     if json:
-        print(json_module.dumps(listed))
+        print(as_json(listed))
         return
     wide = max(len(name) for name in options)
     for what, entries in listed.items():
@@ -397,9 +249,5 @@ def families(*, json: Json = False) -> None:
             print(f"  {entry['name']:{wide}}  {entry['data']:8}  {', '.join(entry['options']) or '-'}")
 
 
-def _require_torch() -> None:
-    from importlib.util import find_spec
-
-    for package in ("torch", "safetensors"):
-        if find_spec(package) is None:
-            raise LadderError(f'training needs {package}, which is not installed: pip install "rung[train]".')
+app.command(run)
+app.command(resume)

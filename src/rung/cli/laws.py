@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json as json_module
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
+
+from rung.cli.options import Json
+from rung.cli.output import as_json
 
 if TYPE_CHECKING:
     from rung.laws import Entry
@@ -16,7 +18,7 @@ def laws(
     /,
     *,
     laws: str | None = None,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    json: Json = False,
 ) -> None:
     """List the law book, or show one law.
 
@@ -25,22 +27,20 @@ def laws(
     name
         A law of the book, or a formula to look at.
     laws
-        A TOML file of your own laws that join the book.
-    json
-        Print JSON instead of text.
+        A TOML file of your own laws that join the book; - for standard input.
     """
     from rung.laws import Entry, find_law, law_book
 
     book = law_book(laws)
     if name is None:
         if json:
-            print(json_module.dumps({key: _plain(entry) for key, entry in book.items()}))
+            print(as_json({key: _plain(entry) for key, entry in book.items()}))
         else:
             width = max(map(len, book))
             print("\n".join(f"{key:<{width}}  {entry.title}" for key, entry in book.items()))
         return
     entry = book.get(name) or Entry(law=find_law(name, (), laws), title="your formula", source="", convention="")
-    print(json_module.dumps(_plain(entry)) if json else describe(entry))
+    print(as_json(_plain(entry)) if json else describe(entry))
 
 
 def _plain(entry: Entry) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def describe(entry: Entry) -> str:
     constants = ", ".join(f"{name} = {value:.12g}" for name, value in entry.constants.items())
     rows = [
         ("law", law.name),
-        ("says", entry.title),
+        ("title", entry.title),
         ("formula", law.text),
         ("LaTeX", law.latex),
         ("variables", variables),

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json as json_module
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from rung.cli.table_options import say
+from rung.cli.options import Json, Output
+from rung.cli.output import as_json, say
+from rung.errors import PapersError
 
 if TYPE_CHECKING:
-    from rung.papers import Paper, Reproduction
-
-_HELD = {True: "held", False: "not reproduced", None: "not checked"}
+    from rung.papers import Paper
 
 
 def reproduce(
     *slugs: Annotated[str, Parameter(name="SLUG")],
-    output: Annotated[str | None, Parameter(name=["-o", "--output"])] = None,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    output: Output = (),
+    json: Json = False,
 ) -> None:
     """List the papers, or check the claims of some.
 
@@ -27,11 +26,7 @@ def reproduce(
     Parameters
     ----------
     slugs
-        Papers of the list.
-    output
-        Keep each result as SLUG.json in this folder.
-    json
-        Print JSON instead of text: one object, or a list of several.
+        Papers of the list. With -o FOLDER, each result is kept as SLUG.json there.
     """
     from pathlib import Path
 
@@ -41,29 +36,31 @@ def reproduce(
 
     if not slugs:
         papers = list(catalogue().values())
-        print(json_module.dumps([_plain(paper) for paper in papers]) if json else listing(papers))
+        print(as_json([_plain(paper) for paper in papers]) if json else listing(papers))
         return
     for slug in slugs:
         checked_paper(slug)
-    folder = Path(output) if output else None
+    if len(output) > 1:
+        raise PapersError("-o names the folder of the results; give one.")
+    folder = Path(output[0]) if output else None
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         require_writable(folder / f"{slugs[0]}.json")
     results = []
-    for place, slug in enumerate(slugs):
+    for index, slug in enumerate(slugs):
         found = check(slug)
         results.append(found.to_dict())
         if folder is not None:
-            write_text(folder / f"{slug}.json", json_module.dumps(results[-1], allow_nan=False) + "\n")
+            write_text(folder / f"{slug}.json", as_json(results[-1]) + "\n")
         if not json:
-            print(("\n" if place else "") + describe(found), flush=True)
+            print(("\n" if index else "") + found.summary(), flush=True)
         missing = [claim for claim in found.claims if claim.held is None]
         if missing:
             say(
                 f"warning: {len(missing)} of {len(found.claims)} claims of {slug} were not checked. {missing[0].measured}"
             )
     if json:
-        print(json_module.dumps(results[0] if len(results) == 1 else results, allow_nan=False))
+        print(as_json(results[0] if len(results) == 1 else results))
 
 
 def _plain(paper: Paper) -> dict[str, str | bool | None]:
@@ -88,18 +85,3 @@ def listing(papers: list[Paper]) -> str:
     lines += ["", f"{checked} of {len(listed)} papers are checked. Beside them, as context:", ""]
     lines += [f"{paper.slug:<{width}}  check    {paper.title}" for paper in beside]
     return "\n".join(lines)
-
-
-def describe(found: Reproduction) -> str:
-    """A reproduction as text for people."""
-    lines = [f"{found.title}, {found.source}"]
-    for claim in found.claims:
-        lines += [
-            "",
-            f"{_HELD[claim.held]:<15}{claim.what}",
-            f"  published    {claim.published}",
-            f"  measured     {claim.measured}",
-            f"  scale        {claim.scale}",
-        ]
-    checked = [claim for claim in found.claims if claim.held is not None]
-    return "\n".join([*lines, "", f"{sum(bool(claim.held) for claim in checked)} of {len(checked)} claims held"])

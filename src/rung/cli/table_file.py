@@ -5,26 +5,11 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from rung.errors import ReportError
-
 if TYPE_CHECKING:
     import polars as pl
 
-_KINDS = (".csv", ".parquet", ".jsonl")
-
-
-def require_table(output: str | None) -> None:
-    """Refuse a place that no table can be written to, before the work.
-
-    Raises:
-        ReportError: The file is of no known type, or its folder is not there.
-    """
-    from rung.files import require_writable
-
-    if output:
-        if not output.lower().endswith(_KINDS):
-            raise ReportError(f"-o {output}: a table of runs is written as .csv, .parquet or .jsonl.")
-        require_writable(output)
+KINDS = {".csv": "the table", ".parquet": "the table", ".jsonl": "the table"}
+"""The endings that a table of runs can be written to."""
 
 
 def write_frame(frame: pl.DataFrame, output: str) -> None:

@@ -1,24 +1,22 @@
-"""Options that say which table, and which rows of it; every verb that reads runs has them."""
+"""Options that say which table, and which rows of it; every command that reads runs has them."""
 
 from __future__ import annotations
 
-import difflib
-import sys
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Group, Parameter
+from cyclopts import Parameter
 
+from rung.cli.options import LAW, ROWS
 from rung.errors import RungError
+from rung.messages import did_you_mean
 
 if TYPE_CHECKING:
     from rung.laws import Law
     from rung.runs import Runs
 
 AUTO = "auto"
-LAW = Group("Law and objective", sort_key=0)
-ROWS = Group("Columns and rows", sort_key=1)
 
 
 @Parameter(name="*", group=ROWS)
@@ -57,12 +55,20 @@ class LawOptions:
     """A TOML file of your own laws that join the book."""
 
 
-def read_selected(path: str, rows: TableOptions) -> Runs:
-    """Read a table and apply the selection, in the order of the options above."""
-    from rung.runs import read_runs
+def read_selected(paths: str | Sequence[str], rows: TableOptions) -> Runs:
+    """Read one table or several, and select rows in the order of the options above.
+
+    Raises:
+        RungError: No table is given.
+    """
+    from rung.runs import read_runs, read_several
     from rung.units import parse_number
 
-    runs = read_runs(path, pairs(rows.map, "--map"))
+    given = [paths] if isinstance(paths, str) else list(paths)
+    if not given:
+        raise RungError("give a table of runs: a CSV, TSV, Parquet or JSONL file, or - for CSV on standard input.")
+    mapping = pairs(rows.map, "--map")
+    runs = read_runs(given[0], mapping) if len(given) == 1 else read_several(given, mapping)
     if rows.where is not None:
         runs = runs.where(rows.where)
     if rows.drop_duplicates:
@@ -82,14 +88,14 @@ class LawChoice:
         runs: The rows, without those that lack a number where they were to be dropped.
         law: The law.
         target: The column that it predicts.
-        objective: What is minimised; None for the default.
+        objective: What is minimised.
         used: The columns that are read.
     """
 
     runs: Runs
     law: Law
     target: str
-    objective: str | None
+    objective: str
     used: list[str]
 
 
@@ -119,16 +125,15 @@ def read_law(law: str, runs: Runs, rows: TableOptions, options: LawOptions) -> L
 
 def unused_maps(rows: TableOptions, used: Collection[str], *conditions: str | None) -> list[str]:
     """A sentence for each --map that nothing reads."""
-    from rung.laws import SYMBOLS
+    from rung.laws import SYMBOLS, column_of
     from rung.runs import ALIASES
 
-    said = " ".join(condition for condition in (rows.where, *conditions) if condition)
+    text = " ".join(condition for condition in (rows.where, *conditions) if condition)
     found = []
-    for name, text in pairs(rows.map, "--map").items():
-        if SYMBOLS.get(name, name) not in {*used, *ALIASES} and name not in said:
-            near = difflib.get_close_matches(name, [*used, *ALIASES, *SYMBOLS], 1)
-            hint = f" Did you mean {near[0]}?" if near else ""
-            found.append(f"warning: --map {name}={text}: nothing reads {name}.{hint}")
+    for name, column in pairs(rows.map, "--map").items():
+        if column_of(name) not in {*used, *ALIASES} and name not in text:
+            hint = did_you_mean(name, [*used, *ALIASES, *SYMBOLS])
+            found.append(f"warning: --map {name}={column}: nothing reads {name}.{hint}")
     return found
 
 
@@ -149,7 +154,9 @@ def pairs(texts: Sequence[str], option: str) -> dict[str, str]:
     return found
 
 
-def say(*lines: str) -> None:
-    """Print lines for people on standard error."""
-    for line in lines:
-        print(line, file=sys.stderr)
+def tables_and_inputs(texts: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Files, and NAME=VALUE inputs, of one command line; an existing file counts as one whatever its name."""
+    from pathlib import Path
+
+    inputs = [text for text in texts if "=" in text and not Path(text).exists()]
+    return [text for text in texts if text not in inputs], inputs

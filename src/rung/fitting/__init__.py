@@ -6,13 +6,14 @@ what looks wrong.
 """
 
 from rung.fitting.estimate.objective import Objective
-from rung.fitting.file import holds_selection, read_fit
+from rung.fitting.file import as_fit, read_fit
 from rung.fitting.fit import fit
 from rung.fitting.learning_curve import learning_curve
+from rung.fitting.ranking import Ranked, Selection
 from rung.fitting.refit import Fitted, LawBounds, fitted, law_bounds, reopen
 from rung.fitting.result import Fit
-from rung.fitting.selection import Ranked, Selection, name_of, select
-from rung.fitting.selection_file import read_selection
+from rung.fitting.selection import select
+from rung.fitting.selection_file import read_fit_or_selection, read_selection
 
 __all__ = [
     "Fit",
@@ -21,13 +22,13 @@ __all__ = [
     "Objective",
     "Ranked",
     "Selection",
+    "as_fit",
     "fit",
     "fitted",
-    "holds_selection",
     "law_bounds",
     "learning_curve",
-    "name_of",
     "read_fit",
+    "read_fit_or_selection",
     "read_selection",
     "reopen",
     "select",

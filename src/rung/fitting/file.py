@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from rung.arrays import Array
 from rung.errors import FitError, RungError
+from rung.files import STANDARD_INPUT, read_text
 from rung.findings import Finding
 from rung.fitting.backtest.backtest import Backtest, CutScore
 from rung.fitting.backtest.discrepancy import GRID, Discrepancy
@@ -21,13 +23,18 @@ from rung.fitting.estimate.objective import objective_named
 from rung.fitting.result import SCHEMA, Fit
 from rung.fitting.uncertainty.estimate import Estimate
 from rung.fitting.uncertainty.intervals import METHODS
-from rung.laws import Coefficient, Law
+from rung.laws import Law
+from rung.messages import require_level
 
 T = TypeVar("T")
 
 
-def read_fit(path: str | Path) -> Fit:
+def read_fit(path: str | Path, level: float | None = None) -> Fit:
     """Read a fit that `Fit.write` or `rung fit -o` wrote.
+
+    Args:
+        path: The file; - for standard input.
+        level: Coverage of the intervals of what follows from it; that of the fit by default.
 
     Raises:
         FitError: The file is not there, not JSON, or not a fit of this version of the format.
@@ -35,110 +42,162 @@ def read_fit(path: str | Path) -> Fit:
     content = read_content(path, "fit")
     if "laws" in content:
         raise FitError(f"{path} holds a selection of laws, not one fit. rung forecast takes both.")
-    return checked(path, "fit", fit_from_dict, content)
+    return at_level(checked(path, "fit", fit_from_dict, content), level)
 
 
-def holds_selection(path: str | Path) -> bool:
-    """Whether a file holds a selection rather than a fit."""
-    return "laws" in read_content(path, "fit")
+def as_fit(source: Any, level: float | None = None) -> Fit:
+    """A fit as it is, or read from its file, at a level of its own where one is given.
+
+    Raises:
+        FitError: It is neither.
+    """
+    if isinstance(source, Fit):
+        return at_level(source, level)
+    if isinstance(source, str | Path):
+        return read_fit(source, level)
+    raise FitError(f"a fit is needed, and this is a {type(source).__name__}. Make one: rung fit RUNS -o fit.json.")
 
 
-def read_content(path: str | Path, verb: str) -> dict[str, Any]:
+def at_level(fit: Fit, level: float | None) -> Fit:
+    """The fit, from which intervals of another coverage follow.
+
+    Raises:
+        FitError: The level is no probability.
+    """
+    if level is None:
+        return fit
+    require_level(level, FitError)
+    return replace(fit, level=level)
+
+
+def read_content(path: str | Path, command: str) -> dict[str, Any]:
+    """The content of the file of a fit or a selection.
+
+    Raises:
+        FitError: It cannot be read, or is of another version of the format.
+    """
     file = Path(path)
+    name = "fit.json" if str(path) == STANDARD_INPUT else file.name
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
     except FileNotFoundError:
-        raise FitError(f"{path}: there is no such file. Make one: rung {verb} RUNS -o {file.name}.") from None
+        raise FitError(f"{path}: there is no such file. Make one: rung {command} RUNS -o {name}.") from None
     except IsADirectoryError:
-        raise FitError(f"{path} is a folder. Name the file that rung {verb} RUNS -o fit.json wrote.") from None
+        raise FitError(f"{path} is a folder. Name the file that rung {command} RUNS -o fit.json wrote.") from None
     except (OSError, ValueError) as error:
-        raise FitError(f"{path} is not a fit in JSON: {error}. Make one: rung {verb} RUNS -o fit.json.") from None
+        raise FitError(f"{path} is not a fit in JSON: {error}. Make one: rung {command} RUNS -o fit.json.") from None
     if not isinstance(content, dict) or content.get("schema_version") != SCHEMA:
         found = content.get("schema_version") if isinstance(content, dict) else type(content).__name__
         raise FitError(
-            f"{path} is not a fit with schema_version {SCHEMA} (found {found!r}). Make it again with rung {verb}."
+            f"{path} is not a fit with schema_version {SCHEMA} (found {found!r}). Make it again with rung {command}."
         )
     return content
 
 
-def checked(path: str | Path, verb: str, read: Callable[[Mapping[str, Any]], T], content: Mapping[str, Any]) -> T:
+def checked(path: str | Path, command: str, read: Callable[[Mapping[str, Any]], T], content: Mapping[str, Any]) -> T:
+    """The value that a file's content stands for.
+
+    Raises:
+        FitError: A part of it is missing or of the wrong kind.
+    """
     try:
         return read(content)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RungError) as error:
+        why = error.text if isinstance(error, RungError) else error
         raise FitError(
-            f"{path} is damaged ({type(error).__name__}: {error.text if isinstance(error, RungError) else error}). Make it again with rung {verb}."
+            f"{path} is damaged ({type(error).__name__}: {why}). Make it again with rung {command}."
         ) from None
 
 
 def fit_from_dict(content: Mapping[str, Any]) -> Fit:
+    """The fit that `Fit.to_dict` wrote, every part of it checked."""
     law = Law.parse(
         read_string(content["law"]["text"]),
         variables=[read_string(name) for name in content["law"]["variables"]],
         name=read_string(content["law"]["name"]),
     )
     groups = {name: tuple(map(read_string, levels)) for name, levels in content["groups"].items()}
-    names = coefficient_names(law, groups)
-    if list(content["coefficients"]) != names:
-        raise ValueError(f"its coefficients are not {', '.join(names)}")
-    rows = content["draws"]
-    if any(len(row) != len(names) for row in rows):
-        raise ValueError("a draw has not one value for each coefficient")
-    draws = np.array([[read_number(value, missing=math.nan) for value in row] for row in rows]).reshape(-1, len(names))
-    noise = np.array([read_number(value) for value in content["noise"]])
-    for array in (draws, noise):
-        array.setflags(write=False)
-    objective = objective_named(read_string(content["objective"]["name"]), content["objective"]["delta"])
-    level = read_number(content["level"])
-    if not 0 < level < 1:
-        raise ValueError("its level is not between 0 and 1")
-    coefficients = {name: _read_estimate(value) for name, value in content["coefficients"].items()}
-    for coefficient, (name, estimate) in zip(_numbers_of(law, groups), coefficients.items(), strict=True):
-        if not coefficient.low <= estimate.value <= coefficient.high:
-            raise ValueError(f"{name} is {estimate.value:g}, outside its range")
-    if set(law.variables) - set(content["ranges"]):
-        raise ValueError("a variable of its law has no range")
-    interval = read_string(content["interval"])
-    if interval not in METHODS:
-        raise ValueError(f"{interval!r} is no kind of interval")
+    table = content["table"]
     return Fit(
         law=law,
-        coefficients=coefficients,
-        objective=objective,
+        coefficients=_read_coefficients(content, law, groups),
+        objective=objective_named(read_string(content["objective"]["name"]), content["objective"]["delta"]),
         objective_value=read_number(content["objective"]["value"]),
         starts_tried=read_count(content["starts"]["tried"]),
         starts_agreed=read_count(content["starts"]["agreed"]),
         status=read_string(content["status"]),
-        level=level,
-        interval=interval,
+        level=_read_level(content["level"]),
+        interval=_read_method(content["interval"]),
         rows=read_count(content["rows"]),
         runs=read_count(content["runs"]),
-        source=read_string(content.get("source", (content["table"] or {}).get("source", "the table"))),
+        # "source" and "notes" are missing in files of version 0.1.
+        source=read_string(content.get("source", (table or {}).get("source", "the table"))),
         notes=tuple(map(read_string, content.get("notes", ()))),
         target=read_string(content["target"]),
         mapping={name: read_string(source) for name, source in content["mapping"].items()},
         derived={name: _read_estimate(value, missing=math.nan) for name, value in content["derived"].items()},
         warnings=tuple(Finding(read_string(w["code"]), read_string(w["text"])) for w in content["warnings"]),
-        ranges={name: _ends(bounds) for name, bounds in content["ranges"].items()},
+        ranges=_read_ranges(content["ranges"], law),
         groups=groups,
-        draws=draws,
-        noise=noise,
+        draws=_read_draws(content["draws"], len(coefficient_names(law, groups))),
+        noise=_frozen(_numbers(content["noise"])),
         scale=read_number(content["student_scale"]),
         backtest=_read_backtest(content["backtest"]) if content["backtest"] is not None else None,
         discrepancy=read_discrepancy(content["discrepancy"]) if content["discrepancy"] is not None else None,
-        priors={
-            read_string(name): (read_number(mean), read_number(error))
-            for name, (mean, error) in content.get("priors", {}).items()
-        },
+        priors={name: (read_number(mean), read_number(std)) for name, (mean, std) in content.get("priors", {}).items()},
         prior_noise=read_number(content.get("prior_noise", 0.0)),
-        table=_read_table(content["table"], law, groups) if content["table"] is not None else None,
+        table=_read_table(table, law, groups) if table is not None else None,
         data_digest=read_string(content["data_digest"]),
         seed=read_count(content["seed"]),
         version=read_string(content["version"]),
     )
 
 
-def _numbers_of(law: Law, levels: Mapping[str, tuple[str, ...]]) -> list[Coefficient]:
-    return [c for c in law.free for _ in (levels[c.group] if c.group else ("",))]
+def _read_coefficients(
+    content: Mapping[str, Any], law: Law, groups: Mapping[str, tuple[str, ...]]
+) -> dict[str, Estimate]:
+    names = coefficient_names(law, groups)
+    if list(content["coefficients"]) != names:
+        raise ValueError(f"its coefficients are not {', '.join(names)}")
+    found = {name: _read_estimate(value) for name, value in content["coefficients"].items()}
+    parameters = [c for c in law.free for _ in (groups[c.group] if c.group else ("",))]
+    for coefficient, (name, estimate) in zip(parameters, found.items(), strict=True):
+        if not coefficient.low <= estimate.value <= coefficient.high:
+            raise ValueError(f"{name} is {estimate.value:g}, outside its range")
+    return found
+
+
+def _read_draws(rows: Any, size: int) -> Array:
+    if any(len(row) != size for row in rows):
+        raise ValueError("a draw has not one value for each coefficient")
+    values = [[read_number(value, missing=math.nan) for value in row] for row in rows]
+    return _frozen(np.array(values, dtype=float).reshape(-1, size))
+
+
+def _read_ranges(content: Mapping[str, Any], law: Law) -> dict[str, tuple[float, float]]:
+    ranges = {name: _range(bounds) for name, bounds in content.items()}
+    if set(law.variables) - set(ranges):
+        raise ValueError("a variable of its law has no range")
+    return ranges
+
+
+def _read_level(value: Any) -> float:
+    level = read_number(value)
+    if not 0 < level < 1:
+        raise ValueError("its level is not between 0 and 1")
+    return level
+
+
+def _read_method(value: Any) -> str:
+    interval = read_string(value)
+    if interval not in METHODS:
+        raise ValueError(f"{interval!r} is no kind of interval")
+    return interval
+
+
+def _frozen(array: Array) -> Array:
+    array.setflags(write=False)
+    return array
 
 
 def read_string(value: Any) -> str:
@@ -225,7 +284,7 @@ def _counts(values: Any) -> NDArray[np.intp]:
     return np.array([read_count(value) for value in values], dtype=np.intp)
 
 
-def _ends(value: Any) -> tuple[float, float]:
+def _range(value: Any) -> tuple[float, float]:
     low, high = map(read_number, value)
     if low > high:
         raise ValueError(f"{low:g} to {high:g} is no range")

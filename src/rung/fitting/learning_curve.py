@@ -12,26 +12,28 @@ from rung.errors import FitError
 from rung.fitting.fit import fit
 from rung.fitting.result import Fit
 
-_LEAST, _MOST = 5, 8
-"""Points at the large end that the search for the region starts from: six tenths of all, between these."""
+_FEWEST, _MOST = 5, 8
+"""Fewest and most sizes that the search for the region starts with: the largest six tenths, within these limits."""
 
-_FAR = 6.0
-"""Spreads by which a smaller point may miss the curve of the larger ones and still belong to it."""
+_OUTSIDE = 6.0
+"""Standard deviations within which a smaller size must lie of the curve of the larger ones to join them."""
 
 _STEEPEST = 5.0
-_FINEST = 1e-3
-"""The least spread that points are judged by, as a share of the error."""
+"""Exponent beyond which a power law is rejected."""
+
+_SMALLEST_STD = 1e-3
+"""Least standard deviation that sizes are judged by, as a share of the error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LearningCurve:
-    """An error in the size of its training data.
+    """An error as a function of the size of the training data.
 
     Attributes:
-        fit: The power law with a floor, fitted in its region.
-        first: The smallest size in the region; smaller ones lie in that of a best guess.
+        fit: The power law with a floor, fitted in the power-law region.
+        first: The smallest size in the region; at smaller sizes the error stays at that of a best guess.
         last: The largest size.
-        floor: Whether the data show a floor: its interval leaves zero out.
+        floor: Whether the data show a floor: its interval excludes zero.
     """
 
     fit: Fit
@@ -41,16 +43,16 @@ class LearningCurve:
 
 
 def learning_curve(samples: Array, error: Array, *, region: str | None = "auto", seed: int = 0) -> LearningCurve:
-    """Fit alpha m^-beta + gamma to errors in training samples m.
+    """Fit the error alpha m^-beta + gamma to m training samples.
 
     Args:
-        samples: Sizes of training data (n,).
-        error: Error at each (n,), positive.
-        region: "auto" leaves out small sizes where the error stays at that of a best guess; None keeps all.
+        samples: Sizes m of the training data (n,).
+        error: Error at each size (n,), positive.
+        region: "auto" leaves out small sizes, where the error stays at that of a best guess; None keeps all sizes.
         seed: Seed of the starts.
 
-    The region grows from the large end: a smaller size joins while its error lies within six spreads of the curve
-    fitted to the sizes above it.
+    The region grows from the largest sizes down. The next smaller size joins while its error lies within six standard
+    deviations of the curve fitted to the sizes above it.
     Source: Hestness et al. 2017, arXiv:1712.00409, section 2.
 
     Raises:
@@ -72,29 +74,34 @@ def learning_curve(samples: Array, error: Array, *, region: str | None = "auto",
 
 
 def _region(sizes: Array, errors: Array) -> int:
-    """The place of the smallest size in the power-law region."""
-    start = max(len(sizes) - int(np.clip(round(0.6 * len(sizes)), _LEAST, _MOST)), 0)
+    """Index of the smallest size in the power-law region."""
+    start = max(len(sizes) - int(np.clip(round(0.6 * len(sizes)), _FEWEST, _MOST)), 0)
     while start > 0:
-        alpha, beta, gamma, spread = _quick(sizes[start:], errors[start:])
+        alpha, beta, gamma, std = _fit_on_grid(sizes[start:], errors[start:])
         expected = alpha * sizes[start - 1] ** -beta + gamma
-        if abs(np.log(errors[start - 1] / expected)) > _FAR * spread:
+        if abs(np.log(errors[start - 1] / expected)) > _OUTSIDE * std:
             break
         start -= 1
     return start
 
 
-def _quick(sizes: Array, errors: Array) -> tuple[float, float, float, float]:
-    """Power law with a floor by projection over a grid of floors; its spread is that of the logarithms."""
+def _fit_on_grid(sizes: Array, errors: Array) -> tuple[float, float, float, float]:
+    """A power law with a floor, by projection over a grid of floors: alpha, beta, gamma and a standard deviation.
+
+    For each floor gamma: log(y - gamma) = log alpha - beta log m is linear, with weights (y - gamma) / y that turn its
+    residuals into those of log y to first order. The floor with the least squares in log y wins. The standard deviation
+    is that of log y at a new size: s sqrt(1 + 9 / n) with s^2 = squares / (n - 3).
+    """
     x, y = np.log(sizes), np.log(errors)
     best = (np.inf, float(np.mean(errors)), 0.0, 0.0)
     for floor in np.concatenate([[0.0], errors.min() * np.linspace(0.02, 0.98, 49)]):
         reducible = np.log(errors - floor)
         weight = (errors - floor) / errors
-        slope, height = np.polyfit(x, reducible, 1, w=weight)
-        residual = y - np.log(np.exp(height + slope * x) + floor)
+        slope, intercept = np.polyfit(x, reducible, 1, w=weight)
+        residual = y - np.log(np.exp(intercept + slope * x) + floor)
         total = float(residual @ residual)
         if -_STEEPEST < slope < 0 and total < best[0]:
-            best = (total, float(np.exp(height)), float(-slope), float(floor))
-    spread = np.sqrt(best[0] / max(len(x) - 3, 1)) if np.isfinite(best[0]) else 1.0
-    # A point outside the sizes fitted has the spread of the forecast beside that of a point.
-    return best[1], best[2], best[3], float(max(spread * np.sqrt(1 + 9 / len(x)), _FINEST))
+            best = (total, float(np.exp(intercept)), float(-slope), float(floor))
+    std = np.sqrt(best[0] / max(len(x) - 3, 1)) if np.isfinite(best[0]) else 1.0
+    # A size outside the fitted ones has the variance of the forecast in addition to that of a point.
+    return best[1], best[2], best[3], float(max(std * np.sqrt(1 + 9 / len(x)), _SMALLEST_STD))

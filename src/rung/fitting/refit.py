@@ -1,4 +1,4 @@
-"""A fit opened again: its optimum with its rows, from which anything can be profiled."""
+"""A fit opened again: its optimum with its rows, from which any quantity can be profiled."""
 
 from __future__ import annotations
 
@@ -25,7 +25,12 @@ from rung.fitting.uncertainty.profile import Predictions, Profiler
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitted:
-    """An optimum to be profiled, without the story that a fit tells of it."""
+    """An optimum that can be profiled, without the report of a `Fit`.
+
+    Attributes:
+        problem: What was fitted.
+        profiler: Profiles around the optimum.
+    """
 
     problem: Problem
     profiler: Profiler
@@ -41,16 +46,16 @@ def fitted(
     effort: Effort = QUICK,
     clusters: NDArray[np.intp] | None = None,
 ) -> Fitted:
-    """Fit a law for what follows from its coefficients alone; see `fit` for the errors.
+    """Fit a law, for quantities that follow from its coefficients alone; see `fit` for the errors.
 
     Args:
-        runs: See `fit`, and so the next three.
-        law: See `fit`.
-        target: See `fit`.
-        objective: See `fit`.
+        runs: A table of runs, or anything that `read_runs` takes.
+        law: A formula, or the name of a law in the law book.
+        target: The column that the law predicts.
+        objective: Name of what is minimised, in OBJECTIVES.
         seed: Seed of the starts.
-        effort: How many starts.
-        clusters: For each row the place of the cluster that shares its noise, from 0 on; by default its run.
+        effort: How many starts the search runs.
+        clusters: For each row, the index from 0 of the cluster whose rows share noise (n,); by default its run.
     """
     problem = set_up(runs, FitSpecification(law=law, target=target, objective=objective, seed=seed)).problem
     if clusters is not None:
@@ -61,12 +66,12 @@ def fitted(
 
 
 def _prior_of(fit: Fit, problem: Problem) -> Prior | None:
-    """The prior that a fit was made with."""
+    """The prior that a fit was made with: weight = noise / variance, where variance = (error / (d value / d u))^2."""
     if not fit.priors:
         return None
-    numbers = problem.design.parameters(problem.law)
-    mean, weight = np.zeros(len(numbers)), np.zeros(len(numbers))
-    for index, coefficient in enumerate(numbers):
+    parameters = problem.design.parameters(problem.law)
+    mean, weight = np.zeros(len(parameters)), np.zeros(len(parameters))
+    for index, coefficient in enumerate(parameters):
         if coefficient.name in fit.priors:
             value, error = fit.priors[coefficient.name]
             mean[index] = float(coefficient.to_unconstrained(value))
@@ -75,7 +80,7 @@ def _prior_of(fit: Fit, problem: Problem) -> Prior | None:
 
 
 def reopen(fit: Fit) -> Profiler | None:
-    """The optimum of a fit with its rows, from which anything can be profiled; None where the fit keeps none."""
+    """The optimum of a fit with its rows, ready for profiles; None where the fit has no rows, or no noise."""
     if fit.table is None or fit.status == "exact" or fit.rows <= len(fit.coefficients):
         return None
     problem = make_problem(fit.law, fit.table, fit.objective)
@@ -100,20 +105,21 @@ def reopen(fit: Fit) -> Profiler | None:
             return Profiler.of(problem, optimum, curvature_at(problem, optimum))
         except np.linalg.LinAlgError:
             raise FitError(
-                f"the curvature of {fit.law.formula!r} at the fit's coefficients has no inverse. Make the fit again with rung fit."
+                f"the curvature of {fit.law.formula!r} at the fit's coefficients has no inverse. Make the fit again "
+                "with rung fit."
             ) from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LawBounds:
-    """The law at some points, on the residual's scale, and the ends of its interval (m,).
+    """The law at m points, on the residual's scale, with the bounds of its intervals.
 
     Attributes:
-        value: The law's values.
-        low: Lower ends; -inf where open, nan where the data do not determine the law there.
-        high: Upper ends.
-        root: The quantile of Student's t that both ends stand for.
-        degrees: Its degrees of freedom.
+        value: The law's values (m,).
+        low: Lower bounds (m,); -inf where open, nan where the data do not determine the law.
+        high: Upper bounds (m,); inf where open, nan likewise.
+        z: The size of the signed root at both bounds, a quantile of Student's t.
+        degrees: Degrees of freedom of that t.
     """
 
     value: Array
@@ -123,14 +129,17 @@ class LawBounds:
     degrees: int
 
     def draws(self, index: int, count: int) -> Array:
-        """Draws of the law at one point, ascending: Student's t, each side with its own width (count,)."""
+        """Draws of the law at one point, ascending (count,): Student's t, with a width of its own on each side.
+
+        value + t_i (high - value) / z for t_i >= 0, and value + t_i (value - low) / z for t_i < 0.
+        """
         z_all = student_quantiles(count, max(self.degrees, 1)) / self.z
         below, above = self.value[index] - self.low[index], self.high[index] - self.value[index]
         return np.asarray(self.value[index] + np.where(z_all < 0, below, above) * z_all)
 
 
 def law_bounds(profiler: Profiler, fit: Fit, variables: Mapping[str, Array], levels: Mapping[str, str]) -> LawBounds:
-    """The interval of the law at points (m,) for one level of each group."""
+    """Intervals of the law at m points, for one level of each group."""
     design = profiler.problem.design
     points = max(np.size(values) for values in variables.values())
     columns = {name: np.broadcast_to(np.asarray(variables[name], dtype=float), (points,)) for name in fit.law.variables}

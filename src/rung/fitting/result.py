@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import polars as pl
+
 from rung.arrays import Array
 from rung.errors import FitError
 from rung.files import write_text
@@ -18,13 +21,17 @@ from rung.fitting.backtest.discrepancy import Discrepancy
 from rung.fitting.estimate.design import Design
 from rung.fitting.estimate.objective import Objective
 from rung.fitting.uncertainty.estimate import Estimate
-from rung.laws import Law
+from rung.laws import Law, column_of
+from rung.messages import counted
+from rung.results import Result, Summary, Table
+from rung.runs import as_runs
+from rung.units import format_count, format_error, format_interval, format_value
 
 SCHEMA = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fit:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Fit(Result):
     """A law fitted to a table of runs, with the whole story of the fit.
 
     Attributes:
@@ -44,7 +51,7 @@ class Fit:
         target: The column fitted.
         mapping: Each column used, and what it was read from.
         derived: Quantities that follow from the coefficients, such as params_exponent; nan where those are loose.
-        warnings: What a user should know.
+        warnings: Findings that speak against the fit.
         ranges: Smallest and largest value of each variable among the rows fitted.
         groups: Levels of each grouping column.
         draws: Coefficients of each resample (B, K), in the order of `coefficients`.
@@ -90,6 +97,84 @@ class Fit:
     data_digest: str
     seed: int
     version: str
+
+    @property
+    def residuals(self) -> Array:
+        """Measured minus fitted target of every row, on the residual's scale (n,).
+
+        Raises:
+            FitError: The fit keeps no rows, because its table is long.
+        """
+        if self.table is None:
+            raise FitError(f"the fit keeps no rows of {self.rows:,}, so it has no residuals. Fit a part of the table.")
+        measured = self.objective.transform(self.table.target)
+        unconstrained = self.table.unconstrained(self.law, self.values.values())
+        fitted = self.table.workspace(self.law, self.objective.residual, 1).evaluate(unconstrained[None, :])[0][0]
+        return np.asarray(measured - fitted)
+
+    def predict(self, runs: Any) -> Array:
+        """The law at the rows of a table of runs (n,), in the unit of the target; nan where it has no value.
+
+        Args:
+            runs: A table with the law's variables and groups, or anything that `read_runs` takes.
+
+        Raises:
+            RunsError: A column is missing.
+            FitError: A row has a level of a group that the fit does not have.
+        """
+        table = as_runs(runs)
+        columns = {name: table.numbers(column_of(name), f"{name!r} in the formula") for name in self.law.variables}
+        names = {group: table.texts(group) for group in self.groups}
+        predicted = np.full(len(table), np.nan)
+        labels = np.array(["\0".join(str(column[row]) for column in names.values()) for row in range(len(table))])
+        for label in np.unique(labels):
+            rows = np.flatnonzero(labels == label)
+            estimate, _ = self.vectors({group: str(column[rows[0]]) for group, column in names.items()})
+            with np.errstate(all="ignore"):
+                values = self.law.value(estimate, {name: column[rows] for name, column in columns.items()})
+            predicted[rows] = np.where(np.isfinite(values), values, np.nan)
+        return predicted
+
+    def to_frame(self) -> pl.DataFrame:
+        """The coefficients and what follows from them, one row each: name, value, low, high, std_error."""
+        rows = {**self.coefficients, **self.derived}
+        fields = ("value", "low", "high", "std_error")
+        return pl.DataFrame(
+            {
+                "name": list(rows),
+                **{
+                    field: pl.Series([getattr(one, field) for one in rows.values()], dtype=pl.Float64)
+                    for field in fields
+                },
+            }
+        )
+
+    def headline(self) -> str:
+        """Law, coefficients and status."""
+        values = ", ".join(f"{name}={format_value(value, 4)}" for name, value in list(self.values.items())[:8])
+        more = f" and {len(self.values) - 8} more" if len(self.values) > 8 else ""
+        return f"{self.law.name}: {values}{more}; {counted(self.rows, 'row')}, {self.status}"
+
+    def describe(self) -> Summary:
+        """What was read, how the optimum was found, the coefficients and the backtest."""
+        runs = "" if self.rows == self.runs else f" of {counted(self.runs, 'run')}"
+        delta = f" (delta {self.objective.delta:g})" if self.objective.delta else ""
+        ranges = (f"{name} {format_count(low)} to {format_count(high)}" for name, (low, high) in self.ranges.items())
+        head = [
+            f"law        {self.law.name}: {self.law.text}",
+            f"read       {self.source}: {', '.join(f'{name} = {column}' for name, column in self.mapping.items())}",
+            f"fitted     {'; '.join([counted(self.rows, 'row') + runs, *self.notes])}",
+            f"objective  {self.objective.name}{delta}: {self.objective_value:.7g}; {self.starts_agreed} of {self.starts_tried} starts "
+            f"agree; {self.status}",
+            f"range      {', '.join(ranges)}",
+        ]
+        rows = [
+            [name, format_value(e.value), format_interval(e.low, e.high), format_error(e.std_error, e.low, e.high)]
+            for name, e in (*self.coefficients.items(), *self.derived.items())
+        ]
+        table = Table(["coefficient", "value", f"{100 * self.level:g} % interval", "std. error"], rows)
+        last = [] if self.backtest is None else [self.backtest.headline()]
+        return Summary(["\n".join(head), table, *last])
 
     @property
     def values(self) -> dict[str, float]:

@@ -11,7 +11,7 @@ import numpy as np
 from rung.arrays import Array
 from rung.errors import FitError, RungError
 from rung.fitting.backtest.backtest import RollingBacktest
-from rung.fitting.backtest.discrepancy import Discrepancy, discrepancy_prior, learn
+from rung.fitting.backtest.discrepancy import discrepancy_prior, learn
 from rung.fitting.backtest.folds import CUTS, ScoredRows
 from rung.fitting.backtest.scale import scale_of
 from rung.fitting.backtest.stacking import SHARPNESS, combined, cut_errors, paired, score_of
@@ -19,8 +19,9 @@ from rung.fitting.estimate.multistart import QUICK
 from rung.fitting.estimate.problem import Problem
 from rung.fitting.estimate.setup import Setup, set_up
 from rung.fitting.estimate.specification import FitSpecification
+from rung.fitting.ranking import Ranked, Selection, name_of
 from rung.fitting.report import FitOptions, fit_setup
-from rung.fitting.result import SCHEMA, Fit
+from rung.fitting.result import Fit
 from rung.fitting.uncertainty.intervals import method_for
 from rung.laws import SYMBOLS, Law, find_law, law_book
 from rung.runs import Runs, as_runs
@@ -43,92 +44,6 @@ _TIE = 2.0
 
 _AICC_TIE = 2.0
 """Difference of AICc within which laws are tied where there is no backtest (Burnham and Anderson 2002, section 2.6)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ranked:
-    """One law of a selection.
-
-    Attributes:
-        fit: The law fitted to all rows.
-        weight: Its weight in the combined forecast.
-        error: Its error over the cuts of the backtest, later cuts weighing more; nan without a backtest.
-        difference: Its error less that of the best, over the same cuts.
-        difference_error: Standard error of that.
-        tied: Whether the backtest cannot tell it from the best.
-        aicc: Akaike's criterion for few rows, less that of the lowest.
-    """
-
-    fit: Fit
-    weight: float
-    error: float
-    difference: float
-    difference_error: float
-    tied: bool
-    aicc: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
-    """Laws ranked by how they extrapolate, best first.
-
-    Attributes:
-        along: What the backtest cut along; None where there was none.
-        cuts: How many cuts it had.
-        laws: The laws.
-        chosen: The simplest of the laws that are tied with the best.
-        failed: Laws that could not be fitted, and why.
-        noise: Standard deviation of a new run about the combined law, on the residual's scale.
-        discrepancy: Model discrepancy of the combined law beyond the runs.
-    """
-
-    along: str | None
-    cuts: int
-    laws: tuple[Ranked, ...]
-    chosen: str
-    failed: Mapping[str, str]
-    noise: float
-    discrepancy: Discrepancy | None
-
-    @property
-    def best(self) -> Fit:
-        """The fit of the chosen law."""
-        return next(ranked.fit for ranked in self.laws if name_of(ranked.fit.law) == self.chosen)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The selection as plain values."""
-
-        def finite(number: float) -> float | None:
-            return float(number) if np.isfinite(number) else None
-
-        return {
-            "schema_version": SCHEMA,
-            "along": self.along,
-            "cuts": self.cuts,
-            "chosen": self.chosen,
-            "laws": [
-                {
-                    "name": name_of(ranked.fit.law),
-                    "formula": ranked.fit.law.formula,
-                    "weight": ranked.weight,
-                    "error": finite(ranked.error),
-                    "difference": finite(ranked.difference),
-                    "difference_error": finite(ranked.difference_error),
-                    "tied": ranked.tied,
-                    "aicc": finite(ranked.aicc),
-                    "fit": ranked.fit.to_dict(),
-                }
-                for ranked in self.laws
-            ],
-            "failed": dict(self.failed),
-            "noise": self.noise,
-            "discrepancy": self.discrepancy.to_dict() if self.discrepancy else None,
-        }
-
-
-def name_of(law: Law) -> str:
-    """What a law is called in a ranking: its name in the book, or its formula."""
-    return law.name if law.name != "custom" else law.formula
 
 
 def candidates(runs: Runs) -> list[Law]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rung.fitting.file import (
+    at_level,
     checked,
     fit_from_dict,
     read_content,
@@ -16,7 +18,8 @@ from rung.fitting.file import (
     read_number,
     read_string,
 )
-from rung.fitting.selection import Ranked, Selection
+from rung.fitting.ranking import Ranked, Selection
+from rung.fitting.result import Fit
 
 
 def read_selection(path: str | Path) -> Selection:
@@ -56,3 +59,21 @@ def _selection(content: Mapping[str, Any]) -> Selection:
         noise=read_number(content["noise"]),
         discrepancy=read_discrepancy(content["discrepancy"]) if content["discrepancy"] is not None else None,
     )
+
+
+def read_fit_or_selection(path: str | Path, level: float | None = None) -> Fit | Selection:
+    """Read what `rung fit -o` or `rung select -o` wrote.
+
+    Args:
+        path: The file; - for standard input.
+        level: Coverage of the intervals of what follows from it; that of the file by default.
+
+    Raises:
+        FitError: The file is not there, not JSON, or neither of the two in this version of the format.
+    """
+    content = read_content(path, "fit")
+    if "laws" not in content:
+        return at_level(checked(path, "fit", fit_from_dict, content), level)
+    found = checked(path, "select", _selection, content)
+    laws = tuple(replace(ranked, fit=at_level(ranked.fit, level)) for ranked in found.laws)
+    return replace(found, laws=laws)

@@ -1,7 +1,7 @@
 """Forecasting: what a fit says about models not trained."""
 
 from rung.forecasting.combined import forecast_selection
-from rung.forecasting.forecast import Forecast, Interval, forecast, forecast_grid
+from rung.forecasting.forecast import Forecast, Interval, forecast, forecast_grid, shown_factor
 from rung.forecasting.held_out import HeldOut, compare_held_out, split
 from rung.forecasting.invert import invert
 from rung.forecasting.question import is_variable
@@ -16,5 +16,6 @@ __all__ = [
     "forecast_selection",
     "invert",
     "is_variable",
+    "shown_factor",
     "split",
 ]

@@ -7,14 +7,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from rung.errors import ForecastError
-from rung.fitting import Fit, Selection, reopen
+from rung.fitting import Fit, Selection
 from rung.fitting.estimate import columns_used, measured_at
-from rung.forecasting.combined import combine, reopened
-from rung.forecasting.forecast import Prediction, predict
+from rung.forecasting.combined import combine, reopened_members
+from rung.forecasting.predictive import Prediction
 from rung.forecasting.question import Question, completed
+from rung.forecasting.single_law import predict, reopened
+from rung.results import Result, Summary, Table
 from rung.runs import Runs, require_usable
+from rung.units import format_count, format_interval, format_percent, format_value
+
+_SHOWN = 20
+"""Rows that a summary shows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +57,17 @@ class HeldOutPoint:
         return self.low is not None and self.high is not None and self.low <= self.measured <= self.high
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeldOut:
-    """Forecasts of held-out rows beside their measurements."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class HeldOut(Result):
+    """Forecasts of held-out rows beside their measurements.
+
+    Attributes:
+        points: The rows.
+        level: Coverage of the intervals.
+    """
 
     points: tuple[HeldOutPoint, ...]
+    level: float
 
     @property
     def inside(self) -> int:
@@ -66,6 +79,48 @@ class HeldOut:
         """Mean absolute relative error, over the points that have one."""
         errors = [abs(point.error) for point in self.points if point.error is not None]
         return float(np.mean(errors)) if errors else None
+
+    def headline(self) -> str:
+        """How many measurements lie inside their interval, and the mean error."""
+        return f"{self.inside} of {len(self.points)} inside; mean absolute error {format_percent(self.mean_error)}"
+
+    def describe(self) -> Summary:
+        """Up to twenty rows, and the mean."""
+        rows = [
+            [
+                point.name,
+                *point.levels.values(),
+                *(format_count(number) for number in point.inputs.values()),
+                format_value(point.measured),
+                format_value(point.forecast),
+                format_percent(point.error, signed=True),
+                format_interval(point.low, point.high),
+                "yes" if point.inside else "no",
+            ]
+            for point in self.points[:_SHOWN]
+        ]
+        names = [*self.points[0].levels, *self.points[0].inputs]
+        percent = f"{100 * self.level:g} % for a new run"
+        table = Table(["held out", *names, "measured", "forecast", "error", percent, "inside"], rows)
+        more = len(self.points) - len(rows)
+        return Summary([table, "\n".join([*([f"and {more} more"] if more > 0 else []), self.headline()])])
+
+    def to_frame(self) -> pl.DataFrame:
+        """One row per held-out row."""
+        return pl.DataFrame(
+            [
+                {
+                    "name": point.name,
+                    **point.levels,
+                    **point.inputs,
+                    "measured": point.measured,
+                    "forecast": point.forecast,
+                    "low": point.low,
+                    "high": point.high,
+                }
+                for point in self.points
+            ]
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The comparison as plain values."""
@@ -117,14 +172,14 @@ def compare_held_out(fitted: Fit | Selection, held: Runs) -> HeldOut:
                 f"{held.row_name(int(strange[0]))} is held out, and no row fitted has its {group}, "
                 f"{str(texts[strange[0]])!r}. Leave rows of every {group} to fit on."
             )
-    say = _speaker(fitted)
+    predict_at = _predictor(fitted)
     names = np.array(["\0".join(str(texts[index]) for texts in groups.values()) for index in range(len(held))])
     points: dict[int, HeldOutPoint] = {}
     for name in np.unique(names):
         indices = np.flatnonzero(names == name)
         levels = {group: str(texts[indices[0]]) for group, texts in groups.items()}
         here = {variable: values[indices] for variable, values in variables.items()}
-        said = say(Question(variables=completed(dict(here)), levels=levels))
+        said = predict_at(Question(variables=completed(dict(here)), levels=levels))
         for at, index in enumerate(indices.tolist()):
             bounded = bool(np.isfinite(said.run_low[at]) and np.isfinite(said.run_high[at]))
             points[index] = HeldOutPoint(
@@ -136,13 +191,13 @@ def compare_held_out(fitted: Fit | Selection, held: Runs) -> HeldOut:
                 low=float(said.run_low[at]) if bounded else None,
                 high=float(said.run_high[at]) if bounded else None,
             )
-    return HeldOut(points=tuple(points[index] for index in sorted(points)))
+    return HeldOut(points=tuple(points[index] for index in sorted(points)), level=fit.level)
 
 
-def _speaker(fitted: Fit | Selection) -> Callable[[Question], Prediction]:
-    """What forecasts many questions, with everything that they share done once."""
+def _predictor(fitted: Fit | Selection) -> Callable[[Question], Prediction]:
+    """What predicts at many questions, with everything that they share done once."""
     if isinstance(fitted, Selection):
-        profilers = reopened(fitted)
+        profilers = reopened_members(fitted)
         return lambda question: combine(fitted, question, profilers)
-    profiler = reopen(fitted) if fitted.interval != "bootstrap" else None
+    profiler = reopened(fitted)
     return lambda question: predict(fitted, question, profiler)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
 from rung.arrays import Array
 from rung.errors import ForecastError
-from rung.fitting import Fit, reopen
-from rung.forecasting.forecast import Forecast, Interval, no_interval, predict
-from rung.forecasting.question import Question, ask, completed, extrapolation, far_finding, missing, named
-from rung.laws import SYMBOLS
+from rung.fitting import Fit, as_fit
+from rung.forecasting.forecast import Forecast, Interval, no_interval_findings
+from rung.forecasting.question import Question, ask, completed, extrapolation, far_findings, missing, named
+from rung.forecasting.single_law import predict, reopened
+from rung.laws import column_of
+from rung.messages import require_number
 from rung.units import format_count
 
 _GRID = 257
@@ -24,19 +27,28 @@ _BELOW, _BEYOND = 1e-6, 1e12
 """How far below the smallest and beyond the largest run a solution is looked for."""
 
 
-def invert(fit: Fit, loss: float, *, tokens_per_param: float | None = None, **given: float | str) -> Forecast:
+def invert(
+    fit: Fit | str | Path,
+    loss: float,
+    *,
+    tokens_per_param: float | None = None,
+    level: float | None = None,
+    **given: float | str,
+) -> Forecast:
     """The smallest size, data or compute at which the law reaches a wished value of its target.
 
     Args:
-        fit: The fitted law.
+        fit: The fitted law, or its file.
         loss: The wished value, in the unit of the fit's target.
         tokens_per_param: D / N, where both are open.
+        level: Coverage of the intervals; that of the fit by default.
         **given: The variables that are known; all but one, or all but N and D with tokens_per_param.
 
     Raises:
         ForecastError: Not exactly one variable is open, or no value of it reaches the wish.
     """
-    if not np.isfinite(loss):
+    fit = as_fit(fit, level)
+    if not np.isfinite(require_number(loss, "loss", ForecastError)):
         raise ForecastError(f"--loss {loss:g} is not a finite number.")
     question = ask(fit, given)
     variable = _open_variable(fit, question, tokens_per_param)
@@ -63,8 +75,10 @@ def invert(fit: Fit, loss: float, *, tokens_per_param: float | None = None, **gi
         run_interval=run,
         parts={},
         extrapolation_factor=float(np.max(factor)),
-        warnings=(*far_finding(fit, solved), *no_interval(fit, question.levels, law)),
-        solved_for=SYMBOLS.get(variable, variable),
+        target=fit.target,
+        level=fit.level,
+        warnings=(*far_findings(fit, solved), *no_interval_findings(fit, question.levels, law)),
+        solved_for=column_of(variable),
         solution=named(solved),
     )
 
@@ -141,7 +155,7 @@ def _bands(
 
     An end is None where the wish stays inside as far as the grid goes.
     """
-    profiler = reopen(fit) if fit.interval != "bootstrap" else None
+    profiler = reopened(fit)
 
     def rooms(x: Array) -> Array:
         """How far inside the interval of the law, and of a new run, the wish lies (2, m): negative outside, nan where the interval is open."""

@@ -1,8 +1,7 @@
-"""What a user asks about: variables by symbol or column, completed by C = 6 N D."""
+"""A question: the points that a user asks about, by symbol or column, completed by C = 6 N D, and how far they lie."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,12 +12,17 @@ from rung.errors import ForecastError
 from rung.findings import Finding
 from rung.fitting import Fit
 from rung.laws import SYMBOLS
+from rung.messages import did_you_mean, listed, plural_of
 from rung.units import flops_6nd, format_count
 
 FAR = 100.0
-"""Extrapolation factor beyond which a forecast has a warning."""
+"""Extrapolation factor beyond which a forecast has a warning: public studies end about there."""
 
 _COMPUTE_TOLERANCE = 0.01
+"""Relative difference of C from 6 N D within which the three agree."""
+
+_EXAMPLES = {"N": "7e9", "D": "1.4e12", "C": "1e21", "S": "1e5", "U": "1e11", "L": "2.5"}
+"""Values of variables for messages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +54,7 @@ def ask(fit: Fit, given: Mapping[str, object]) -> Question:
         variable = columns.get(SYMBOLS.get(name, name))
         if variable is None:
             known = [*fit.law.variables, *fit.groups]
-            near = difflib.get_close_matches(name, [*known, *columns], 1, 0.5)
-            hint = f" Did you mean {near[0]}?" if near else ""
+            hint = did_you_mean(name, [*known, *columns], cutoff=0.5)
             raise ForecastError(f"{name!r} is no variable of {fit.law.formula!r}; they are {', '.join(known)}.{hint}")
         if variable in variables:
             raise ForecastError(f"{name}={value!r} gives {variable} a second time. Give it once.")
@@ -104,6 +107,21 @@ def completed(variables: dict[str, Array]) -> dict[str, Array]:
     return variables
 
 
+def require_complete(fit: Fit, question: Question) -> None:
+    """Refuse a question that leaves a variable of the law open.
+
+    Raises:
+        ForecastError: A variable is missing.
+    """
+    lacking = missing(fit, question.variables)
+    if lacking:
+        example = " ".join(f"{name}={_EXAMPLES.get(name, '1')}" for name in lacking)
+        raise ForecastError(
+            f"{fit.law.formula!r} needs {', '.join(fit.law.variables)}; {listed(lacking)} {plural_of(len(lacking), 'is', 'are')} "
+            f"missing. Give it: {example}, or a target loss: --loss 2.0."
+        )
+
+
 def missing(fit: Fit, variables: Mapping[str, Array]) -> list[str]:
     """The law's variables that are not known yet."""
     return [name for name in fit.law.variables if name not in variables]
@@ -117,8 +135,8 @@ def named(variables: Mapping[str, Array | float]) -> dict[str, float]:
 def extrapolation(fit: Fit, variables: Mapping[str, Array]) -> tuple[Array, str]:
     """How far beyond the runs each point lies (m,), and the variable in which the farthest one does.
 
-    The factor is the largest ratio, over the law's variables and C = 6 N D, of the point to the nearest end
-    of the range fitted on; 1 inside. Where either is not positive, it is 1 and the distance to that end in
+    The factor is the largest ratio, over the law's variables and C = 6 N D, of the point to the nearest bound
+    of the range fitted on; 1 inside. Where either is not positive, it is 1 and the distance to that bound in
     widths of the range.
     """
     worst = np.ones(1)
@@ -142,18 +160,18 @@ def _beyond(values: Array, low: float, high: float) -> Array:
     return np.where(values > 0, ratio, 1 + outside / width)
 
 
-def far_finding(fit: Fit, variables: Mapping[str, Array]) -> tuple[Finding, ...]:
-    """The finding of a forecast far from the runs, if it is one."""
+def far_findings(fit: Fit, variables: Mapping[str, Array]) -> tuple[Finding, ...]:
+    """The finding that a forecast lies far beyond the runs; none where it does not."""
     factor, name = extrapolation(fit, variables)
     if np.max(factor) <= FAR:
         return ()
     low, high = fit.ranges[name]
     value = float(np.asarray(variables[name])[int(np.argmax(np.broadcast_to(factor, np.shape(variables[name]))))])
-    end, side = (high, "largest") if value > high else (low, "smallest")
+    bound, side = (high, "largest") if value > high else (low, "smallest")
     return (
         Finding(
             "far_extrapolation",
-            f"forecast at {name}={format_count(value)} is {format_count(float(np.max(factor)))}x beyond the {side} run ({name}={format_count(end)}); "
+            f"forecast at {name}={format_count(value)} is {format_count(float(np.max(factor)))}x beyond the {side} run ({name}={format_count(bound)}); "
             "the interval assumes that the law still holds there.",
         ),
     )

@@ -1,4 +1,4 @@
-"""The ladder file: family, corpus, recipe and rungs in TOML, and the runs that it means."""
+"""The ladder file: family, corpus, recipe and rungs in TOML, and the runs that follow from it."""
 
 from __future__ import annotations
 
@@ -17,43 +17,24 @@ from rung.ladder.recipe import Recipe
 from rung.ladder.rung import BY_6ND, EXACT, Choice, Evaluate, Rung, make_corpus, make_family, named
 from rung.ladder.sizing import Common, RungSpec
 from rung.ladder.toml_schema import nearest, structured
+from rung.ladder.track import Track
 
-_TABLES = ("family", "corpus", "recipe", "evaluate", "launch", "track", "rung", "output", "count", "flops")
-TRACKERS = ("mlflow", "wandb", "tensorboard")
+_KEYS = ("family", "corpus", "recipe", "evaluate", "launch", "track", "rung", "output", "count", "flops")
+"""Keys that a ladder file may have at its top level."""
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Track:
-    """Where a run is logged beside its folder.
-
-    Attributes:
-        to: mlflow, wandb, tensorboard, or "" for nowhere else.
-        address: The server or folder; the library's own by default.
-        experiment: Under which name.
-    """
-
-    to: str = ""
-    address: str = ""
-    experiment: str = "rung"
-
-    def __post_init__(self) -> None:
-        if self.to not in {"", *TRACKERS}:
-            raise LadderError(
-                f"to = {self.to!r} is not known; it is one of {', '.join(TRACKERS)}.{nearest(self.to, TRACKERS)}"
-            )
+"""Names of runs: they name folders too, so they have no separators and do not start with a dot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ladder:
-    """A ladder as its file says.
+    """A ladder as its file describes it.
 
     Attributes:
-        source: The file.
-        output: The folder of its runs' folders.
-        rungs: Its runs.
-        launch: Where and how they run.
-        track: Where they are logged beside.
+        source: Name of the file, for messages.
+        output: Folder that holds the run folders.
+        rungs: The runs.
+        launch: Where and how the runs are executed.
+        track: Where the runs are logged in addition to their folders.
     """
 
     source: str
@@ -74,10 +55,10 @@ def read_ladder(path: str | Path) -> Ladder:
 
 
 def head_of(path: str | Path) -> str:
-    """What a ladder file says beside its rungs, as it is written there.
+    """The text of a ladder file without its rungs.
 
     Raises:
-        LadderError: The file cannot be read, or its rungs cannot be told from the rest line by line.
+        LadderError: The file cannot be read, or its rungs cannot be separated from the rest line by line.
     """
     text, content = _content(Path(path))
     kept, within = [], False
@@ -93,7 +74,7 @@ def head_of(path: str | Path) -> str:
         same = False
     if not same:
         raise LadderError(
-            f"{path}: its rungs cannot be told from the rest. Write each as [[rung]] with a line for each key."
+            f"{path}: its rungs cannot be separated from the rest. Write each as [[rung]] with a line for each key."
         )
     return head
 
@@ -112,30 +93,30 @@ def ladder_of(content: Mapping[str, Any], source: str, output: Path, base: Path 
     """The ladder of a file's content; see read_ladder.
 
     Args:
-        content: What the file holds.
-        source: What messages call it.
-        output: The folder of its runs, where the content names none.
-        base: The folder that its paths start from.
+        content: The content of the file.
+        source: Its name in messages.
+        output: Folder of its runs, unless the content names one.
+        base: Folder that its paths are relative to.
     """
     for key in content:
-        if key not in _TABLES:
-            raise LadderError(f"{source}: unknown key {key!r}; known are {', '.join(_TABLES)}.{nearest(key, _TABLES)}")
+        if key not in _KEYS:
+            raise LadderError(f"{source}: unknown key {key!r}; known are {', '.join(_KEYS)}.{nearest(key, _KEYS)}")
     entries = content.get("rung", [])
     if not isinstance(entries, list) or not entries:
         raise LadderError(f"{source}: no [[rung]]. Write one for each run, with params (or width, depth) and tokens.")
     common = _common(content, source, base.resolve())
     rungs: list[Rung] = []
-    for place, entry in enumerate(entries):
-        where = f"{source}, rung {place + 1}"
+    for index, entry in enumerate(entries):
+        where = f"{source}, rung {index + 1}"
         try:
             rungs += [common.rung(spec) for spec in _rung_specs(entry, common, where)]
         except LadderError as error:
             text = error.text
             raise LadderError(text if text.startswith(where) else f"{where}: {text}") from None
     names = [rung.name for rung in rungs]
-    twice = [name for place, name in enumerate(names) if name in names[:place]]
-    if twice:
-        raise LadderError(f"{source}: two runs would be named {twice[0]!r}. Give them other seeds, or a name.")
+    repeated = [name for index, name in enumerate(names) if name in names[:index]]
+    if repeated:
+        raise LadderError(f"{source}: two runs would be named {repeated[0]!r}. Give them different seeds or names.")
     if not isinstance(content.get("output", ""), str):
         raise LadderError(f"{source}: output is {content['output']!r}, not the name of a folder.")
     output = output.parent / content["output"] if content.get("output") else output
@@ -149,7 +130,7 @@ def ladder_of(content: Mapping[str, Any], source: str, output: Path, base: Path 
 
 
 def _common(content: Mapping[str, Any], source: str, base: Path) -> Common:
-    family, corpus = _choice(content, "family", source), _placed(_choice(content, "corpus", source), base)
+    family, corpus = _choice(content, "family", source), _with_absolute_paths(_choice(content, "corpus", source), base)
     convention, flops_by = str(content.get("count", COUNTS[0])), str(content.get("flops", EXACT))
     try:
         named({name: name for name in COUNTS}, convention, "count")
@@ -182,21 +163,19 @@ def _choice(content: Mapping[str, Any], what: str, source: str) -> Choice:
     return Choice(name=entry["name"], options={key: value for key, value in entry.items() if key != "name"})
 
 
-def _placed(corpus: Choice, base: Path) -> Choice:
-    """A corpus whose paths are whole, so that a run finds it from any folder; a name of the hub stays one."""
+def _with_absolute_paths(corpus: Choice, base: Path) -> Choice:
+    """A corpus with absolute paths, so a run finds it from any folder; a name on the hub stays as it is."""
 
-    def whole(place: Any) -> Any:
-        if isinstance(place, list):
-            return [whole(part) for part in place]
-        if not isinstance(place, str) or not place:
-            return place
-        found = base / Path(place).expanduser()
-        return (
-            str(found) if found.exists() or (corpus.name == "text" and place == corpus.options.get("path")) else place
-        )
+    def absolute(path: Any) -> Any:
+        if isinstance(path, list):
+            return [absolute(part) for part in path]
+        if not isinstance(path, str) or not path:
+            return path
+        found = base / Path(path).expanduser()
+        return str(found) if found.exists() or (corpus.name == "text" and path == corpus.options.get("path")) else path
 
     names = {"path", "tokenizer"} & corpus.options.keys()
-    return replace(corpus, options={**corpus.options, **{name: whole(corpus.options[name]) for name in names}})
+    return replace(corpus, options={**corpus.options, **{name: absolute(corpus.options[name]) for name in names}})
 
 
 def _table(content: Mapping[str, Any], what: str, kind: type[Any], source: str) -> Any:
@@ -206,16 +185,16 @@ def _table(content: Mapping[str, Any], what: str, kind: type[Any], source: str) 
 
 
 def _rung_specs(entry: Any, common: Common, where: str) -> Iterator[RungSpec]:
-    """A [[rung]] as one wish, with a name, for each combination of its lists."""
+    """One named specification for each combination of the lists in a [[rung]]."""
     if not isinstance(entry, dict):
-        raise LadderError(f"{where} is no table; write [[rung]].")
+        raise LadderError(f"{where} is not a table; write [[rung]].")
     if "seed" in entry and "seeds" in entry:
         raise LadderError("give seed or seeds, not both.")
     renamed = {("seed" if key == "seeds" else key): value for key, value in entry.items()}
     lists = {key: value for key, value in renamed.items() if isinstance(value, list)}
     for key, value in lists.items():
         if not value:
-            raise LadderError(f"{key} is an empty list, so the rung means no run.")
+            raise LadderError(f"{key} is an empty list, so the rung gives no run.")
     for combination in itertools.product(*lists.values()):
         spec = structured({**renamed, **dict(zip(lists, combination, strict=True))}, RungSpec, where)
         name = spec.name or common.name(spec, renamed)

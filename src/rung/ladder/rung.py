@@ -1,4 +1,4 @@
-"""A rung: one run of a ladder, everything about it decided."""
+"""A rung: one run of a ladder with everything decided."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EXACT, BY_6ND = "exact", "6ND"
 
 
 def flops_per_token(family: Family, size: Size, convention: str, flops_by: str) -> float:
-    """FLOPs of one training token, counted in one of two ways [FLOP]."""
+    """FLOPs of one training token, by one of the two ways to count [FLOP]."""
     if flops_by == EXACT:
         return family.flops_per_token(size)
     return float(flops_6nd(family.count_params(size).by(convention), 1))
@@ -29,11 +29,11 @@ def flops_per_token(family: Family, size: Size, convention: str, flops_by: str) 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluate:
-    """When and on how much a run is evaluated; the finished model always is.
+    """When a run is evaluated, and on how many items; the finished model is always evaluated.
 
     Attributes:
-        items: Held-out items [count].
-        at: Shares of the steps before decay after which the model is evaluated too.
+        items: Held-out items [count]; the default is an assumption, not tuned.
+        at: Shares of the steps before decay after which the model is also evaluated.
     """
 
     items: int = 1024
@@ -46,7 +46,7 @@ class Evaluate:
             raise LadderError(f"at = {list(self.at)} must be shares above 0 and at most 1.")
 
     def steps(self, recipe: Recipe, steps: int) -> frozenset[int]:
-        """After how many steps the model is evaluated."""
+        """Numbers of steps after which the model is evaluated."""
         constant = recipe.steps_before_decay(steps)
         return frozenset({max(1, round(constant * share)) for share in self.at} | {steps})
 
@@ -64,18 +64,18 @@ class Rung:
     """One run.
 
     Attributes:
-        name: Its name, and that of its folder.
+        name: Name of the run and of its folder.
         family: The family.
-        size: Its size.
+        size: Size of the model.
         corpus: The corpus.
-        recipe: The recipe, every formula a number.
+        recipe: The recipe, with every formula replaced by its value.
         steps: Optimizer steps [count].
-        batch: Items in a step [count].
-        seed: Of the weights and of the order of the items.
-        unique_tokens: The only tokens it may see, where fewer than the corpus has; 0 for all [count].
-        convention: How its N is counted.
-        flops_by: How its C is counted: exact, from the architecture, or 6ND.
-        evaluate: When it is evaluated.
+        batch: Items in one step [count].
+        seed: Seed of the weights and of the order of the items.
+        unique_tokens: Distinct tokens of the corpus that the run may use; 0 for all [count].
+        convention: How N is counted.
+        flops_by: How C is counted: exact, from the architecture, or 6ND.
+        evaluate: When the run is evaluated.
     """
 
     name: str
@@ -93,12 +93,12 @@ class Rung:
 
     @property
     def key(self) -> tuple[int, ...]:
-        """What the order of its items hangs on."""
+        """The numbers that determine the order of its items."""
         return (self.seed, self.size.depth, self.size.width)
 
     @property
     def tokens(self) -> int:
-        """Tokens that it trains on [count]."""
+        """Training tokens [count]."""
         return self.steps * self.batch * self.made_family.item_tokens
 
     @property
@@ -115,22 +115,22 @@ class Rung:
 
     @property
     def params(self) -> int:
-        """N by its convention [count]."""
+        """N by the run's convention [count]."""
         return self.counts.by(self.convention)
 
     @property
     def flops(self) -> float:
-        """FLOPs of its training by its convention [FLOP]."""
+        """Training FLOPs by the run's convention [FLOP]."""
         return self.flops_per_token * self.tokens
 
     @property
     def flops_per_token(self) -> float:
-        """FLOPs of one training token by its convention [FLOP]."""
+        """FLOPs of one training token by the run's convention [FLOP]."""
         return flops_per_token(self.made_family, self.size, self.convention, self.flops_by)
 
     @property
     def flops_exact(self) -> float:
-        """FLOPs of its training, counted from its architecture [FLOP]."""
+        """Training FLOPs, counted from the architecture [FLOP]."""
         return self.made_family.flops_per_token(self.size) * self.tokens
 
     def to_dict(self) -> dict[str, Any]:
@@ -150,7 +150,7 @@ class Rung:
 
     @property
     def digest(self) -> str:
-        """A fingerprint of everything that decides its numbers."""
+        """A fingerprint of everything that determines the numbers of the run."""
         text = json.dumps(self.to_dict(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -159,7 +159,7 @@ def make_family(choice: Choice) -> Family:
     """The family of a choice.
 
     Raises:
-        LadderError: There is none of that name, or it has no such option.
+        LadderError: The name is not known, or there is no such option.
     """
     entry = named(FAMILIES, choice.name, "family")
     made: Family = structured({**entry.options, **choice.options}, entry.spec, f"[family] {choice.name}")
@@ -170,7 +170,7 @@ def make_corpus(choice: Choice) -> Corpus:
     """The corpus of a choice.
 
     Raises:
-        LadderError: There is none of that name, or it has no such option.
+        LadderError: The name is not known, or there is no such option.
     """
     made: Corpus = structured(choice.options, named(CORPORA, choice.name, "corpus"), f"[corpus] {choice.name}")
     return made
@@ -180,7 +180,7 @@ def named(known: dict[str, Any], name: str, what: str) -> Any:
     """An entry of a registry.
 
     Raises:
-        LadderError: There is none of that name; the message has the nearest.
+        LadderError: The name is not known; the message suggests the nearest one.
     """
     if name not in known:
         from rung.ladder.toml_schema import nearest

@@ -1,4 +1,4 @@
-"""From run folders to the table of runs."""
+"""The table of runs, read from run folders."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ COLUMNS = (
     *("run", "family", "params", "params_total", "params_non_embedding", "params_active", "tokens", "loss", "step"),
     *("phase", "flops", "width", "depth", "seq_len", "batch_tokens", "lr", "unique_tokens", "seed", "time_s", "status"),
 )
+"""Columns that come first in the table, in this order; all others follow."""
 
 
 def rows(folder: RunFolder) -> list[dict[str, Any]]:
-    """A run's evaluations, in order: a row each, the finished model's (phase = final) last."""
+    """The evaluations of a run in order, one row each; that of the finished model (phase = final) comes last."""
     rung = folder.rung()
     found = [line for line in folder.metrics() if "evaluation" in line]
     status = folder.status
-    about = _about(rung)
+    settings = _settings(rung)
     per_token = rung.flops_per_token
     return [
         {
-            **about,
+            **settings,
             "tokens": line["tokens"],
             "step": line["step"],
             "phase": line["phase"],
@@ -40,7 +41,7 @@ def rows(folder: RunFolder) -> list[dict[str, Any]]:
     ]
 
 
-def _about(rung: Rung) -> dict[str, Any]:
+def _settings(rung: Rung) -> dict[str, Any]:
     family, counts = rung.made_family, rung.counts
     return {
         "run": rung.name,
@@ -68,7 +69,7 @@ def table(folders: Sequence[RunFolder]) -> pl.DataFrame:
     found = [row for folder in folders for row in rows(folder)]
     if not found:
         raise LadderError(
-            "none of the runs has been evaluated yet, so there is no table. rung ladder status tells how far they are."
+            "none of the runs has been evaluated yet, so there is no table. rung ladder status shows how far they are."
         )
     frame = pl.DataFrame(found, infer_schema_length=None)
     first = [name for name in COLUMNS if name in frame.columns and frame[name].null_count() < frame.height]

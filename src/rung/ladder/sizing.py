@@ -1,4 +1,4 @@
-"""From what a [[rung]] asks to a run with everything decided: its size, its data and its batch."""
+"""From the request of a [[rung]] to a run with everything decided: its size, data and batch."""
 
 from __future__ import annotations
 
@@ -15,30 +15,33 @@ from rung.ladder.rung import Choice, Evaluate, Rung, flops_per_token
 from rung.units import format_count
 
 _STEP_OVER = 1.5
-"""By how much one step may be more than all the data that is asked for, for want of smaller steps."""
-
+"""Most tokens of a single step, over the tokens requested: a run has at least one whole step."""
 
 _EXACT = 9_999.5
+"""Numbers up to this one are written in full in the name of a run; larger ones as 10K, 3M and so on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RungSpec:
-    """What a [[rung]] says of one run: a size by one of params, width, depth; data by one of tokens, tokens_per_param, flops, steps.
+    """One run as a [[rung]] specifies it.
+
+    The size is given by params, or by width, depth or both; the data by one of tokens, tokens_per_param, flops and
+    steps.
 
     Attributes:
-        name: The run's name; by default its size, tokens and seed.
-        params: N by the ladder's convention; the nearest size that the family builds is taken.
-        width: Width.
-        depth: Layers.
-        tokens: Training tokens.
+        name: Name of the run; by default made of its size, data and seed.
+        params: N by the ladder's convention; the family builds the nearest size [count].
+        width: Width [count].
+        depth: Layers [count].
+        tokens: Training tokens [count].
         tokens_per_param: Training tokens over N.
-        flops: Training compute, by the ladder's convention.
-        steps: Optimizer steps.
-        unique_tokens: The only tokens that it may see; 0 for all.
-        seed: Of weights and order.
-        lr: Instead of the recipe's.
-        batch_tokens: Instead of the recipe's.
-        weight_decay: Instead of the recipe's.
+        flops: Training compute by the ladder's convention [FLOP].
+        steps: Optimizer steps [count].
+        unique_tokens: Distinct tokens that the run may use; 0 for all [count].
+        seed: Seed of the weights and of the order of the items.
+        lr: Replaces that of the recipe.
+        batch_tokens: Replaces that of the recipe.
+        weight_decay: Replaces that of the recipe.
     """
 
     name: str = ""
@@ -64,7 +67,17 @@ class RungSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Common:
-    """What all rungs of a ladder share: family (and it made), corpus, recipe, when to evaluate, and how N is counted."""
+    """What all rungs of a ladder share.
+
+    Attributes:
+        family: The family by name, with its options.
+        made: That family as a value.
+        corpus: The corpus by name, with its options.
+        recipe: The recipe.
+        evaluate: When runs are evaluated.
+        convention: How N is counted.
+        flops_by: How C is counted.
+    """
 
     family: Choice
     made: Family
@@ -75,22 +88,22 @@ class Common:
     flops_by: str
 
     def size(self, spec: RungSpec) -> Size:
-        """The size of a wish."""
+        """The size that a specification asks for."""
         if spec.params and (spec.width or spec.depth):
-            raise LadderError("give params, or width and depth; params finds both by the family's rule.")
+            raise LadderError("give params, or width and depth; with params, the family's rule decides both.")
         if spec.params:
             return nearest_size(self.made, spec.params, self.convention)
         return self.made.size_of(spec.width or None, spec.depth or None)
 
     def items(self, recipe: Recipe) -> int:
-        """Items in a step, in whole micro-batches."""
+        """Items in one step, rounded to whole micro-batches [count]."""
         assert isinstance(recipe.batch_tokens, float)
         items = max(1, round(recipe.batch_tokens / self.made.item_tokens))
         micro = recipe.micro_batch
         return items if not micro or items <= micro else micro * math.ceil(items / micro)
 
     def name(self, spec: RungSpec, entry: Mapping[str, Any]) -> str:
-        """Size, data and seed; and what else the entry lists several of."""
+        """The default name of a run: size, data and seed, and each setting of which the entry lists several values."""
         size = self.size(spec)
         budgets = (("tokens_per_param", "x"), ("tokens", "t"), ("flops", "c"), ("steps", "n"))
         data = [f"{letter}{_short(getattr(spec, name))}" for name, letter in budgets if getattr(spec, name)]
@@ -99,7 +112,7 @@ class Common:
         return "-".join([f"d{size.depth}", f"w{size.width}", *data, f"s{spec.seed}", *more])
 
     def rung(self, spec: RungSpec) -> Rung:
-        """The run that a wish means, everything decided."""
+        """The run of a specification, with everything decided."""
         made, size = self.made, self.size(spec)
         params = made.count_params(size).by(self.convention)
         own = {name: value for name in ("lr", "batch_tokens", "weight_decay") if (value := getattr(spec, name)) != ""}
@@ -117,16 +130,16 @@ class Common:
         if spec.steps:
             if isinstance(recipe.batch_tokens, str) and re.search(r"\b(D|tokens)\b", recipe.batch_tokens):
                 raise LadderError("steps needs a batch that does not depend on D: set batch_tokens.")
-            wanted = float(spec.steps * self.items(recipe.at({**scope, "D": 1.0})) * made.item_tokens)
+            requested = float(spec.steps * self.items(recipe.at({**scope, "D": 1.0})) * made.item_tokens)
         else:
             per_token = flops_per_token(made, size, self.convention, self.flops_by)
-            wanted = spec.tokens or spec.tokens_per_param * params or spec.flops / per_token
-        settled = recipe.at({**scope, "D": wanted})
+            requested = spec.tokens or spec.tokens_per_param * params or spec.flops / per_token
+        settled = recipe.at({**scope, "D": requested})
         batch = self.items(settled)
-        if batch * made.item_tokens > _STEP_OVER * wanted:
+        if batch * made.item_tokens > _STEP_OVER * requested:
             raise LadderError(
-                f"{given[0]} = {getattr(spec, given[0]):g} means {wanted:,.0f} tokens, less than one step of {batch * made.item_tokens:,} "
-                "(batch_tokens). Take more data, or a smaller batch."
+                f"{given[0]} = {getattr(spec, given[0]):g} means {requested:,.0f} tokens, less than one step of {batch * made.item_tokens:,} "
+                "(batch_tokens). Give more data or a smaller batch."
             )
         return Rung(
             name=spec.name,
@@ -134,7 +147,7 @@ class Common:
             size=size,
             corpus=self.corpus,
             recipe=settled,
-            steps=spec.steps or max(1, round(wanted / (batch * made.item_tokens))),
+            steps=spec.steps or max(1, round(requested / (batch * made.item_tokens))),
             batch=batch,
             seed=spec.seed,
             unique_tokens=spec.unique_tokens,

@@ -1,4 +1,4 @@
-"""From TOML or JSON to frozen values and back: unknown keys and wrong types are errors that name their place."""
+"""From TOML or JSON to frozen values and back; the error of an unknown key or a wrong type names the key."""
 
 from __future__ import annotations
 
@@ -12,31 +12,32 @@ from typing import Any, TypeVar
 from rung.errors import LadderError
 
 Value = TypeVar("Value")
+"""The dataclass that content is read into."""
 
 
 def structured(content: Mapping[str, Any], kind: type[Value], where: str) -> Value:
-    """A frozen value of plain content.
+    """A frozen value made of plain content.
 
     Raises:
-        LadderError: A key is unknown or missing, or a value is of another type or refused; the message names its place.
+        LadderError: A key is unknown or missing, or a value has the wrong type or is not allowed; the message names it.
     """
     import cattrs
 
     try:
         value: Value = _converter().structure(content, kind)
     except cattrs.BaseValidationError as error:
-        raise LadderError(f"{where}: {_told(error, kind)}") from None
+        raise LadderError(f"{where}: {_first_problem(error, kind)}") from None
     return value
 
 
 def plain(value: Any) -> dict[str, Any]:
-    """A frozen value as plain content, which `structured` reads back."""
+    """A frozen value as plain content that `structured` reads back."""
     content: dict[str, Any] = _converter().unstructure(value)
     return content
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint at the known name nearest to one that is not, or nothing."""
+    """The known name nearest to an unknown one, as a question that follows a sentence; empty if none is near."""
     near = difflib.get_close_matches(name, list(known), 1)
     return f" Did you mean {near[0]!r}?" if near else ""
 
@@ -58,14 +59,14 @@ def _converter() -> Any:
 
 
 def _strict(value: Any, kind: type[Any]) -> Any:
-    """A value of exactly this type; a whole number where another is wanted, and 1e6 where a whole one is."""
+    """A value of exactly this type; but an int is accepted for a float, and a whole float such as 1e6 for an int."""
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if kind is int and isinstance(value, float) and value.is_integer():
         return int(value)
     if type(value) is not kind or (kind is float and not math.isfinite(value)):
-        wanted = {int: "a whole number", float: "a number, such as 1e6", str: "text", bool: "true or false"}[kind]
-        raise TypeError(f"is {value!r}, not {wanted}")
+        expected = {int: "a whole number", float: "a number, such as 1e6", str: "text", bool: "true or false"}[kind]
+        raise TypeError(f"is {value!r}, not {expected}")
     return value
 
 
@@ -85,8 +86,8 @@ def _text_or_texts(value: Any, _: Any) -> str | tuple[str, ...]:
     raise TypeError(f"is {value!r}, not text or a list of texts")
 
 
-def _told(error: BaseException, kind: type[Any]) -> str:
-    """The first thing that is wrong, by its place."""
+def _first_problem(error: BaseException, kind: type[Any]) -> str:
+    """The first thing that is wrong, with the key that it concerns."""
     import cattrs
 
     if isinstance(error, cattrs.ForbiddenExtraKeysError):
@@ -94,13 +95,13 @@ def _told(error: BaseException, kind: type[Any]) -> str:
         known = [one.name for one in fields(error.cl or kind)]
         return f"unknown key {key!r}; known are {', '.join(known)}.{nearest(key, known)}"
     if isinstance(error, cattrs.BaseValidationError):
-        # A key that is not known explains one that is missing.
+        # An unknown key comes first: a misspelt key explains the missing one.
         extra = [one for one in error.exceptions if isinstance(one, cattrs.ForbiddenExtraKeysError)]
         first = [*extra, *error.exceptions][0]
-        place = next((str(note) for note in getattr(first, "__notes__", ())), "")
-        name = place.rpartition("attribute ")[2].partition(" ")[0] if "attribute" in place else ""
-        told = _told(first, kind)
-        return f"{name} {told}" if name and not isinstance(first, LadderError | KeyError) else told
+        note = next((str(note) for note in getattr(first, "__notes__", ())), "")
+        name = note.rpartition("attribute ")[2].partition(" ")[0] if "attribute" in note else ""
+        problem = _first_problem(first, kind)
+        return f"{name} {problem}" if name and not isinstance(first, LadderError | KeyError) else problem
     if isinstance(error, KeyError):
         return f"{error.args[0]} is missing."
     text = error.text if isinstance(error, LadderError) else str(error)

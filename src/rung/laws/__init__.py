@@ -24,6 +24,8 @@ from rung.laws.tree import (
 from rung.laws.workspace import Workspace, workspace
 
 __all__ = [
+    "SYMBOLS",
+    "SYMBOL_OF",
     "Binary",
     "Call",
     "Coefficient",
@@ -33,8 +35,6 @@ __all__ = [
     "Name",
     "Negative",
     "Number",
-    "SYMBOLS",
-    "SYMBOL_OF",
     "Scale",
     "Surface",
     "Tape",

@@ -1,8 +1,8 @@
 """The law book: published laws as data.
 
-Each entry of `book/*.toml` holds: title, formula (with ranges), variables, source, convention, and where
-they are known target, objective, range, note, and constants with constants_source. Constants that could not
-be verified are left out: the form stands alone.
+Each entry of `book/*.toml` has the keys title, formula (with ranges), variables, source and convention. The keys
+target, objective, range, note, and constants with constants_source are optional. Constants that could not be verified
+are left out; the entry then has the form alone.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ _KEYS = frozenset(
         "note",
     ]
 )
+"""Keys that an entry may have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,15 +43,15 @@ class Entry:
     """One law of the book.
 
     Attributes:
-        law: The form, with its ranges.
-        title: What it says, in a line.
+        law: The functional form, with its ranges.
+        title: What the law describes, in one line.
         source: Paper and equation.
         convention: How N, C and the loss are counted.
         target: The column that it predicts.
-        objective: The objective that its targets need, where the default does not do.
+        objective: The objective that its target needs, where the default does not suit it.
         constants: Published values of the coefficients; empty where none are verified.
-        constants_source: Where these come from.
-        range: Scales that they were fitted on.
+        constants_source: Where the constants come from.
+        range: Scales of the runs that the constants were fitted on.
         note: A caveat.
     """
 
@@ -67,10 +68,10 @@ class Entry:
 
 
 def law_book(own: str | Path | None = None) -> dict[str, Entry]:
-    """Every law by name; a user's own TOML file joins the book.
+    """All laws by name, including those of the user's own TOML file where one is given.
 
     Raises:
-        FormulaError: The user's file cannot be read, or an entry of it is not a law.
+        FormulaError: The user's file cannot be read, or one of its entries is not a law.
     """
     book = dict(_published())
     if own is not None:
@@ -86,7 +87,7 @@ def find_law(text: str, columns: Collection[str] = (), own: str | Path | None = 
     """The law that a name or a formula stands for.
 
     Raises:
-        FormulaError: It is neither.
+        FormulaError: The text is neither a name in the book nor a formula.
     """
     if not re.fullmatch(r"[A-Za-z][\w.-]*", text):
         return Law.parse(text, columns=columns)
@@ -96,7 +97,9 @@ def find_law(text: str, columns: Collection[str] = (), own: str | Path | None = 
     near = difflib.get_close_matches(text, book, 3, 0.5)
     hint = f" Did you mean {' or '.join(near)}?" if near else ""
     shown = text if len(text) <= 60 else text[:57] + "..."
-    raise FormulaError(f"no law {shown!r} in the book.{hint} `rung laws` lists them; a formula works too.")
+    raise FormulaError(
+        f"there is no law {shown!r} in the book.{hint} `rung laws` lists all laws; a formula is accepted too."
+    )
 
 
 @cache
@@ -124,14 +127,14 @@ def _entry(name: str, keys: Any, where: str) -> Entry:
     wrong = [key for key, value in keys.items() if not _well_typed(key, value)]
     if wrong:
         raise FormulaError(
-            f"{where}, [{name}]: {wrong[0]} is {keys[wrong[0]]!r}; variables is a list of names, constants a table of "
-            "numbers, every other key a text."
+            f"{where}, [{name}]: {wrong[0]} is {keys[wrong[0]]!r}; variables must be a list of names, constants a "
+            "table of numbers, and every other key text."
         )
     law = Law.parse(keys["formula"], variables=keys["variables"], name=name)
     constants = {key: float(value) for key, value in keys.get("constants", {}).items()}
-    strange = set(constants) ^ set(law.coefficient_names) if constants else set()
-    if strange:
-        raise FormulaError(f"{where}, [{name}]: constants and coefficients differ in {', '.join(sorted(strange))}.")
+    mismatched = set(constants) ^ set(law.coefficient_names) if constants else set()
+    if mismatched:
+        raise FormulaError(f"{where}, [{name}]: constants and coefficients differ in {', '.join(sorted(mismatched))}.")
     texts = {key: keys[key] for key in _KEYS - {"formula", "variables", "constants"} if key in keys}
     return Entry(law=law, constants=constants, **{"title": "", "source": "", "convention": "", **texts})
 
@@ -147,6 +150,6 @@ def _well_typed(key: str, value: Any) -> bool:
 
 
 def target_of(law: Law) -> str:
-    """The column that a law predicts: as the book says, else the loss."""
+    """The column that a law predicts: its target in the book, or the loss for any other law."""
     entry = law_book().get(law.name)
     return entry.target if entry else "loss"

@@ -1,4 +1,4 @@
-"""Coefficients: their ranges, and the unbounded numbers that the solver works on."""
+"""Coefficients, their ranges, and the unconstrained parameters that the solver works on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from rung.arrays import Array
 
 
 class Scale(Enum):
-    """How a range maps to the whole real line."""
+    """How a coefficient x in the open range (low, high) maps to its unconstrained parameter u.
+
+    REAL: u = x. ABOVE: u = log(x - low). BELOW: u = log(high - x). BETWEEN: u = log((x - low) / (high - x)).
+    """
 
     REAL = "real"
     ABOVE = "above"
@@ -25,11 +28,11 @@ class Coefficient:
     """One coefficient of a law.
 
     Attributes:
-        name: As it stands in the formula.
-        low: Open lower end of its range; 0 unless the law says otherwise.
-        high: Open upper end of its range.
-        fixed: Its value where it is not estimated.
-        group: The column whose levels each have their own value; None where one value serves all runs.
+        name: Its name in the formula.
+        low: Open lower bound of its range; 0 unless the law says otherwise.
+        high: Open upper bound of its range.
+        fixed: Its value where it is held fixed; None where it is estimated.
+        group: The column whose levels each have their own value; None where one value holds for all runs.
     """
 
     name: str
@@ -45,7 +48,7 @@ class Coefficient:
         return Scale.ABOVE if math.isinf(self.high) else Scale.BETWEEN
 
     def to_unconstrained(self, value: Array | float) -> Array:
-        """The unbounded number u of a value inside the range."""
+        """The unconstrained parameter u of a value inside the range."""
         x = np.asarray(value, dtype=np.float64)
         with np.errstate(all="ignore"):
             match self.scale:
@@ -59,7 +62,7 @@ class Coefficient:
                     return np.asarray(np.log(x - self.low) - np.log(self.high - x))
 
     def to_value(self, unconstrained: Array | float) -> Array:
-        """The value of an unbounded number u."""
+        """The value of an unconstrained parameter u."""
         u = np.asarray(unconstrained, dtype=np.float64)
         with np.errstate(all="ignore"):
             match self.scale:
@@ -73,7 +76,7 @@ class Coefficient:
                     return np.asarray(self.low + (self.high - self.low) * np.exp(-np.logaddexp(0.0, -u)))
 
     def end(self, unconstrained: float) -> float:
-        """The end of the range that an unbounded number u runs to, itself where there is none."""
+        """The bound of the range that the value approaches for an extreme u; u itself where the range has no bound."""
         match self.scale:
             case Scale.REAL:
                 return unconstrained
@@ -85,7 +88,7 @@ class Coefficient:
                 return self.low if unconstrained < 0 else self.high
 
     def slope(self, unconstrained: Array | float) -> Array:
-        """D value / d u."""
+        """Derivative of the value by the unconstrained parameter, dx/du."""
         u = np.asarray(unconstrained, dtype=np.float64)
         with np.errstate(all="ignore"):
             match self.scale:

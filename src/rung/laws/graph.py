@@ -1,7 +1,7 @@
 """A shared graph of operations with exact derivatives.
 
-Equal subexpressions are one node. Derivatives are taken by reverse accumulation on the graph and share its
-nodes, so value and derivatives are computed together.
+Equal subexpressions are one node. Derivatives come from reverse accumulation on the graph and reuse its nodes, so
+value and derivatives are computed together.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ Node: TypeAlias = int
 Key: TypeAlias = tuple[str | float | int, ...]
 
 _LOG_OF_ZERO = -1e8
-"""Stands for the logarithm of a zero base of a power in the derivative by its exponent, which is 0 there."""
+"""Replaces log(0) in d(b^g)/dg = b^g log(b) at a base b of 0, so that the derivative is 0 there."""
 
 COEFFICIENT, DATA = 1, 2
-"""What a node depends on: 0 a constant, 1 coefficients, 2 data, 3 both."""
+"""What a node depends on: 0 nothing (a constant), 1 coefficients, 2 data, 3 both."""
 
 
 @dataclass(slots=True)
 class Graph:
-    """Nodes by number; a node's operands have smaller numbers than its own.
+    """Nodes identified by number; the operands of a node have smaller numbers than the node.
 
     Attributes:
         keys: Operation and operands of each node: ("const", value), ("coef", k), ("group", k, column),
-            ("data", column), ("logdata", column), ("lse", node, ...), ("soft", lse node, i) and the
-            arithmetic by name.
-        depends: What each node depends on, COEFFICIENT and DATA added up.
+            ("data", column), ("logdata", column), ("lse", node, ...) for the logarithm of a sum of exponentials,
+            ("soft", lse node, i) for its derivative by the i-th term, and the arithmetic operations by name.
+        depends: What each node depends on, as the sum of COEFFICIENT and DATA.
     """
 
     keys: list[Key] = field(default_factory=list)
@@ -62,7 +62,7 @@ class Graph:
         return self.node("add", *sorted((a, b)))
 
     def neg(self, a: Node) -> Node:
-        """Minus a; the sign moves to the factor that is cheapest to change."""
+        """-a, with the sign moved to the factor that is cheapest to change."""
         key = self.keys[a]
         if key[0] == "const":
             return self.const(-float(key[1]))
@@ -91,13 +91,13 @@ class Graph:
             if value == -1:
                 return self.neg(other)
         for outer, factor in ((a, b), (b, a)):
-            # (s x) q is written s (x q) where x q is already there: one pass over the data less.
+            # (s x) q is written as s (x q) where the node x q already exists: this saves one pass over the data.
             key = self.keys[outer]
             if key[0] == "mul" and self.depends[factor] <= COEFFICIENT:
                 for kept, inner in ((int(key[1]), int(key[2])), (int(key[2]), int(key[1]))):
-                    known = self._index.get(("mul", *sorted((inner, factor))))
-                    if known is not None and self.depends[kept] & self.depends[inner] & DATA:
-                        return self.node("mul", *sorted((kept, known)))
+                    existing = self._index.get(("mul", *sorted((inner, factor))))
+                    if existing is not None and self.depends[kept] & self.depends[inner] & DATA:
+                        return self.node("mul", *sorted((kept, existing)))
         return self.node("mul", *sorted((a, b)))
 
     def div(self, a: Node, b: Node) -> Node:
@@ -119,7 +119,7 @@ class Graph:
         return int(self.keys[a][1]) if self.keys[a][0] == "exp" else self.node("log", a)
 
     def lse(self, terms: Sequence[Node]) -> Node:
-        """log(sum of exponentials); constants are folded, one term is itself."""
+        """log(exp(t1) + exp(t2) + ...); constant terms are folded into one, and a single term is returned as it is."""
         constants = [value for term in terms if (value := self.constant(term)) is not None]
         rest = [term for term in terms if self.constant(term) is None]
         if constants:
@@ -128,7 +128,10 @@ class Graph:
         return rest[0] if len(rest) == 1 else self.node("lse", *sorted(rest))
 
     def derivatives(self, root: Node, wanted: Sequence[Node]) -> list[Node]:
-        """Derivatives of a node by each of the wanted nodes, by reverse accumulation."""
+        """Derivatives of the root by each of the wanted nodes, by reverse accumulation.
+
+        d root / d operand = sum over the nodes that use it of (d root / d node) (d node / d operand).
+        """
         adjoint: dict[Node, Node] = {root: self.const(1)}
         for node in range(root, -1, -1):
             outer = adjoint.get(node)
@@ -137,13 +140,13 @@ class Graph:
             for operand, factor in self._partials(node):
                 if self.depends[operand] & COEFFICIENT:
                     term = self.mul(outer, factor)
-                    known = adjoint.get(operand)
-                    adjoint[operand] = term if known is None else self.add(known, term)
+                    previous = adjoint.get(operand)
+                    adjoint[operand] = term if previous is None else self.add(previous, term)
         zero = self.const(0)
         return [adjoint.get(node, zero) for node in wanted]
 
     def frontier(self, root: Node) -> list[Node]:
-        """Coefficient-only nodes that meet data: where the pass over rows ends and scalars begin."""
+        """The coefficient-only nodes nearest to the root: above them values run over rows, below them they are scalars."""
         found: set[Node] = set()
         seen: set[Node] = set()
         stack = [root]
@@ -194,7 +197,7 @@ class Graph:
                 return []
 
     def _slope(self, node: Node, operand: Node) -> Node:
-        """Derivative of a node by its one operand."""
+        """Derivative of a node by its only operand."""
         key = self.keys[node]
         match key[0]:
             case "neg":
@@ -209,11 +212,11 @@ class Graph:
                 exponent = float(key[2])
                 return self.mul(self.const(exponent), self.power(operand, exponent - 1))
             case _:
-                # "ge", "soft" and "inv_base" stand in derivatives alone, which are not differentiated again.
+                # "ge", "soft" and "inv_base" occur only in derivatives, which are not differentiated again.
                 raise AssertionError(key)
 
     def power(self, a: Node, exponent: float) -> Node:
-        """A base of any sign to a fixed whole power."""
+        """A base of any sign to a constant whole power."""
         if exponent == 0:
             return self.const(1)
         return a if exponent == 1 else self.node("power", a, exponent)
@@ -225,7 +228,7 @@ class Graph:
         return a if a == b else self.node("max", *sorted((a, b)))
 
 
-def _depends(key: Key, known: list[int]) -> int:
+def _depends(key: Key, depends: list[int]) -> int:
     match key[0]:
         case "const":
             return 0
@@ -236,9 +239,9 @@ def _depends(key: Key, known: list[int]) -> int:
         case "data" | "logdata":
             return DATA
         case "soft" | "power":
-            return known[int(key[1])]
+            return depends[int(key[1])]
         case _:
             combined = 0
             for operand in key[1:]:
-                combined |= known[int(operand)]
+                combined |= depends[int(operand)]
             return combined

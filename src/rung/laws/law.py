@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -32,6 +31,7 @@ from rung.laws.tree import (
     with_symbols,
 )
 from rung.laws.workspace import Workspace
+from rung.messages import did_you_mean
 
 SYMBOLS: dict[str, str] = {
     "N": "params",
@@ -44,10 +44,11 @@ SYMBOLS: dict[str, str] = {
 """Symbols that stand for columns of the table of runs. B is a coefficient: see docs/adr/0002."""
 
 SYMBOL_OF = {column: symbol for symbol, column in SYMBOLS.items()}
+"""The symbol of each column that has one."""
 
 
 def symbol_of(column: str) -> str:
-    """The symbol of a column; a column without one, or a symbol, as it is."""
+    """The symbol of a column; any other name is returned unchanged."""
     return SYMBOL_OF.get(column, column)
 
 
@@ -62,9 +63,9 @@ class Law:
 
     Attributes:
         name: Its name in the law book, or "custom".
-        tree: The formula.
+        tree: The formula as an expression tree.
         variables: Names that stand for columns, in the order of the text.
-        coefficients: The others, in the order of the text, with ranges and fixed values.
+        coefficients: All other names, in the order of the text, with their ranges and fixed values.
     """
 
     name: str
@@ -85,7 +86,7 @@ class Law:
         Args:
             text: A formula, with a `with` clause where ranges differ from the default (0, inf).
             columns: Columns of the table; their names in the formula are variables.
-            variables: The variables, where they are known; otherwise columns and symbols.
+            variables: The names that are variables; None takes the columns and the symbols.
             name: The law's name.
 
         Raises:
@@ -93,12 +94,12 @@ class Law:
         """
         tree, clauses = parse_law(text)
         if variables is None:
-            # A column that has a symbol goes by it, so that one law has one text.
+            # A column that has a symbol is written as the symbol, so that equal laws have equal texts.
             tree = with_symbols(tree, SYMBOL_OF)
-        known = set(variables) if variables is not None else {*SYMBOLS, *columns}
+        variable_names = set(variables) if variables is not None else {*SYMBOLS, *columns}
         ordered = list(dict.fromkeys(names(tree)))
-        found = tuple(dict.fromkeys(node.name for node in ordered if node.name in known))
-        coefficients = _coefficients(ordered, known, text)
+        found = tuple(dict.fromkeys(node.name for node in ordered if node.name in variable_names))
+        coefficients = _coefficients(ordered, variable_names, text)
         law = Law(name=name, tree=tree, variables=found, coefficients=coefficients)
         if not found:
             hint = f"columns here: {', '.join(columns)}" if columns else "symbols: N, D, C, S, U, L"
@@ -110,42 +111,41 @@ class Law:
     def restrict(self, clauses: Sequence[Clause]) -> Law:
         """The law with other ranges, or with coefficients fixed.
 
-        An upper end above 0 leaves the lower end as it was; one at or below 0 makes the range open below.
+        An upper bound above 0 leaves the lower bound unchanged; one at or below 0 removes it.
 
         Raises:
-            FormulaError: A name is no coefficient, two clauses say the same of it, or a range is empty.
+            FormulaError: A name is not a coefficient, two clauses repeat or contradict each other, or a range is empty.
         """
-        said: set[tuple[str, str]] = set()
+        given: set[tuple[str, str]] = set()
         changed = {c.name: c for c in self.coefficients}
         for clause in clauses:
             if clause.name not in changed:
-                near = difflib.get_close_matches(clause.name, changed, 1)
-                hint = f" Did you mean {near[0]}?" if near else ""
                 raise FormulaError(
-                    f"{clause.name!r} is no coefficient of {self.formula!r}; they are {', '.join(changed)}.{hint}"
+                    f"{clause.name!r} is no coefficient of {self.formula!r}; its coefficients are {', '.join(changed)}."
+                    f"{did_you_mean(clause.name, changed)}"
                 )
-            ends = {end: value for end in ("low", "high", "fixed") if (value := getattr(clause, end)) is not None}
-            before = {end for name, end in said if name == clause.name}
-            if before & set(ends) or (before and "fixed" in {*before, *ends}):
-                raise FormulaError(f"{clause.name!r} has two clauses that say the same or contradict. Keep one.")
-            said |= {(clause.name, end) for end in ends}
-            if ends.get("high", math.inf) <= 0 and (clause.name, "low") not in said:
-                ends["low"] = -math.inf
-            found = replace(changed[clause.name], **ends)
+            bounds = {key: value for key in ("low", "high", "fixed") if (value := getattr(clause, key)) is not None}
+            before = {key for name, key in given if name == clause.name}
+            if before & set(bounds) or (before and "fixed" in {*before, *bounds}):
+                raise FormulaError(f"{clause.name!r} has two clauses that repeat or contradict each other. Keep one.")
+            given |= {(clause.name, key) for key in bounds}
+            if bounds.get("high", math.inf) <= 0 and (clause.name, "low") not in given:
+                bounds["low"] = -math.inf
+            found = replace(changed[clause.name], **bounds)
             if not found.low < found.high:
                 raise FormulaError(f"the range of {clause.name!r} is empty: ({found.low:g}, {found.high:g}).")
             changed[clause.name] = found
         return replace(self, coefficients=tuple(changed.values()))
 
     def fix(self, values: Mapping[str, float]) -> Law:
-        """The law with some coefficients held at a value.
+        """The law with some coefficients held fixed.
 
         Raises:
-            FormulaError: A name is no coefficient, or a value is outside its range or another than the law's own.
+            FormulaError: A name is not a coefficient, or its value is outside its range or differs from the law's own.
         """
-        known = {c.name: c for c in self.coefficients}
+        by_name = {c.name: c for c in self.coefficients}
         for name, value in values.items():
-            coefficient = known.get(name)
+            coefficient = by_name.get(name)
             if coefficient is None:
                 continue
             if coefficient.fixed is not None and coefficient.fixed != value:
@@ -160,7 +160,7 @@ class Law:
         return self.restrict([Clause(name, fixed=value) for name, value in values.items()])
 
     def along(self, variable: str) -> Law:
-        """A law of x as a law of another variable."""
+        """The law with its variable x replaced by another variable."""
         return replace(self, tree=with_symbols(self.tree, {"x": variable}), variables=(variable,))
 
     @property
@@ -170,13 +170,13 @@ class Law:
 
     @property
     def text(self) -> str:
-        """The whole law as text; `Law.parse` of it gives this law back."""
+        """The whole law as text, with ranges; `Law.parse` reads it back as the same law."""
         clauses = [clause for c in self.coefficients if (clause := _clause_text(c))]
         return f"{self.formula} with {', '.join(clauses)}" if clauses else self.formula
 
     @property
     def latex(self) -> str:
-        """The formula in LaTeX mathematics, without the dollar signs."""
+        """The formula as LaTeX math, without the dollar signs."""
         return to_latex(self.tree)
 
     @property
@@ -195,7 +195,7 @@ class Law:
 
     @property
     def linear(self) -> tuple[str, ...]:
-        """Free coefficients in which the law is linear with the others held fixed, all of them jointly."""
+        """Free coefficients in which the law is jointly linear while the others are held fixed."""
         chosen: list[str] = []
         for coefficient in self.free:
             if _degree(self.tree, {*chosen, coefficient.name}) <= 1:
@@ -206,7 +206,7 @@ class Law:
         """The law's prediction.
 
         Args:
-            coefficients: A value for each free coefficient; for one with a group, the value of the group
+            coefficients: A value for each free coefficient; for one with a group, the value at the level
                 that each point belongs to. Arrays broadcast against the variables.
             variables: A value for each variable.
         """
@@ -216,7 +216,7 @@ class Law:
     def gradient(self, coefficients: Mapping[str, float], variables: Mapping[str, Array]) -> dict[str, Array]:
         """Exact derivatives of the prediction by each free coefficient, at each point (n,).
 
-        Laws with coefficients per group are differentiated by the solver alone.
+        Only the solver differentiates laws that have coefficients with a group.
         """
         columns = {name: np.asarray(variables[name], dtype=np.float64) for name in self.variables}
         rows = max(column.size for column in columns.values())
@@ -240,18 +240,18 @@ def _coefficients(ordered: Sequence[Name], variables: Collection[str], text: str
         if not re.fullmatch(WORD, node.name):
             shown = ", ".join(sorted(variables)[:12])
             raise FormulaError(
-                f'"{text}": there is no column {name_text(node.name)}; the table and the symbols give {shown}.'
+                f'"{text}": there is no column {name_text(node.name)}; the table and the symbols have {shown}.'
             )
-        known = found.setdefault(node.name, Coefficient(name=node.name, group=node.group))
-        if known.group != node.group:
+        first = found.setdefault(node.name, Coefficient(name=node.name, group=node.group))
+        if first.group != node.group:
             raise FormulaError(
-                f'"{text}": {node.name!r} stands both with and without a group. Write it the same everywhere.'
+                f'"{text}": {node.name!r} appears both with and without a group. Write it the same way everywhere.'
             )
     for name in found:
         for other in found:
             if name < other and len(name) > 3 and name.isalpha() and sorted(name) == sorted(other):
                 raise FormulaError(
-                    f'"{text}": {name!r} and {other!r} are both coefficients. Is one a slip of the other?'
+                    f'"{text}": {name!r} and {other!r} are both coefficients. Is one a misspelling of the other?'
                 )
     return tuple(found.values())
 
@@ -276,7 +276,7 @@ def _bound_text(value: float) -> str:
 
 
 def _degree(node: Expression, of: Collection[str]) -> float:
-    """Degree of a formula as a polynomial in some names; inf where it is none."""
+    """Degree of a formula as a polynomial in some names; inf where it is not a polynomial in them."""
     match node:
         case Number():
             return 0

@@ -1,8 +1,7 @@
 """From expression tree to graph, in log space.
 
-Positive variables enter as exp(log x) and positive coefficients as exp(u), so products, quotients and
-powers of them merge into one exponential of a sum, and a sum of positive terms is the logarithm's own
-log-sum-exp.
+Positive variables enter as exp(log x) and positive coefficients as exp(u). Products, quotients and powers of them
+therefore merge into one exponential of a sum, and the logarithm of a sum of positive terms is one log-sum-exp.
 """
 
 from __future__ import annotations
@@ -19,9 +18,12 @@ from rung.laws.tree import Binary, Call, Expression, Name, Negative, Number, eva
 
 @dataclass(frozen=True, slots=True)
 class _Positive:
-    """exp(log): a value that is positive whatever the coefficients.
+    """exp(log): a value that is positive for all coefficients.
 
-    Its terms where it is a sum, and the value itself where it is a number, which exp(log) would round.
+    Attributes:
+        log: Its logarithm.
+        terms: The logarithms of its terms where it is a sum; otherwise its own logarithm.
+        exact: The value itself where it is a number, because exp(log) would round it.
     """
 
     log: Node
@@ -42,10 +44,10 @@ class Translator:
     """Writes a tree into a graph.
 
     Args:
-        graph: Where nodes go.
+        graph: The graph that receives the nodes.
         positive: For each variable, whether all its values are positive.
         coefficients: The free and fixed coefficients by name.
-        places: For each free coefficient, the place of its first internal number.
+        indices: For each free coefficient, the index of its first unconstrained parameter.
     """
 
     graph: Graph
@@ -54,15 +56,15 @@ class Translator:
     indices: Mapping[str, int]
 
     def log(self, node: Expression) -> Node:
-        """Log of the formula."""
+        """Node of the logarithm of the formula."""
         return self._log(self._translate(node))
 
     def value(self, node: Expression) -> Node:
-        """The formula itself."""
+        """Node of the formula itself."""
         return self._plain(self._translate(node))
 
     def logit(self, node: Expression) -> Node:
-        """log(f / (1 - f)) of the formula."""
+        """Node of log(f / (1 - f)), where f is the formula."""
         value = self._translate(node)
         plain = self._plain(value)
         return self.graph.sub(self._log(value), self.graph.log(self.graph.sub(self.graph.const(1), plain)))
@@ -79,9 +81,9 @@ class Translator:
         return _Positive(log, (log,))
 
     def _translate(self, node: Expression) -> _Value:
-        known = self._known(node)
-        if known is not None:
-            return self._number(known)
+        constant = self._constant(node)
+        if constant is not None:
+            return self._number(constant)
         match node:
             case Number(value):
                 return self._number(value)
@@ -94,8 +96,8 @@ class Translator:
             case Call(function, arguments):
                 return self._call(function, [self._translate(argument) for argument in arguments])
 
-    def _known(self, node: Expression) -> float | None:
-        """The value of a part of the formula without anything unknown in it; logarithms would round it."""
+    def _constant(self, node: Expression) -> float | None:
+        """The value of a part of the formula without variables or free coefficients; logarithms would round it."""
         fixed: dict[str, float] = {}
         for name in names(node):
             coefficient = self.coefficients.get(name.name)
@@ -120,7 +122,7 @@ class Translator:
                 return self._positive(graph.node("logdata", name))
             return _Real(graph.node("data", name))
         index = self.indices[name]
-        # A law taken at one level of each group keeps its formula and has coefficients without groups.
+        # A law taken at one level of each group keeps its formula, but its coefficients have no groups.
         if group is None or coefficient.group is None:
             inner = graph.node("coef", index)
         else:
@@ -128,7 +130,7 @@ class Translator:
         return self._in_range(coefficient, inner)
 
     def _in_range(self, coefficient: Coefficient, inner: Node) -> _Value:
-        """A coefficient's value from its internal number."""
+        """A coefficient's value from its unconstrained parameter."""
         graph = self.graph
         low, high = coefficient.low, coefficient.high
         match coefficient.scale:
@@ -183,7 +185,7 @@ class Translator:
         if isinstance(base, _Real) and whole is not None and whole == round(whole):
             return _Real(graph.power(base.node, whole))
         if isinstance(base, _Real):
-            # A base that is not known to be positive has a real power only where it is: nan elsewhere. At 0, both
+            # A base of unknown sign has a real power where it is positive, and nan where it is negative. At 0, both
             # 0^g and its derivatives are 0.
             return self._positive(graph.node("times_log", power, graph.node("log_base", base.node)))
         return self._positive(graph.mul(power, base.log))

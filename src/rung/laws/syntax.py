@@ -1,4 +1,4 @@
-"""From text to expression tree: our own small grammar, never `eval`.
+"""From text to expression tree, by a small grammar of our own; `eval` is never used.
 
 law      := sum [ "with" clause { "," clause } ]
 clause   := NAME "in" "(" bound "," bound ")" | NAME ( ">=" | "<=" | "=" ) bound
@@ -9,7 +9,8 @@ signed   := "-" signed | power
 power    := atom [ ( "^" | "**" ) signed ]
 atom     := NUMBER | FUNCTION "(" sum { "," sum } ")" | NAME [ "[" NAME "]" ] | "(" sum ")"
 
-A name that is not a word, such as "Tokens (B)", stands in double quotes, a quote in it doubled; it can only be a column.
+A name that is not a word, such as "Tokens (B)", is written in double quotes, with each quote inside it doubled. Such a
+name can only be a column.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ from rung.errors import FormulaError
 from rung.laws.tree import FUNCTIONS, RESERVED, WORD, Binary, Call, Expression, Name, Negative, Number
 
 MAX_LENGTH = 4000
+"""Most characters of a formula."""
+
 MAX_DEPTH = 60
+"""Deepest nesting of parentheses and powers, and most minus signs in a row."""
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
@@ -42,7 +46,7 @@ class _Token(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """What a `with` clause says of one coefficient: ends of its open range, or a fixed value; None where it is silent."""
+    """A `with` clause for one coefficient: bounds of its open range, or a fixed value; None where it sets none."""
 
     name: str
     low: float | None = None
@@ -218,7 +222,7 @@ class _Parser:
         if token.text in RESERVED:
             raise self.error(
                 token.column,
-                f"{token.text!r} is a word of the language; as the name of a column, write it in double quotes",
+                f"{token.text!r} is a reserved word; to name a column, write it in double quotes",
             )
         return self._name(token.text)
 

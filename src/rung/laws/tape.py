@@ -1,7 +1,7 @@
-"""From graph to tape: one list of NumPy calls that fills value and derivatives for many lanes at once.
+"""From graph to tape: one list of NumPy calls that computes value and derivatives for many lanes at once.
 
-Shapes: `L` lanes (coefficient vectors evaluated together), `n` rows of data, `K` internal numbers.
-Constants and data-only nodes are computed once, coefficient-only nodes as (L, 1), the rest as (L, n) in
+Shapes: `L` lanes (coefficient vectors evaluated together), `n` rows of data, `K` unconstrained parameters.
+Constants and data-only nodes are computed once, coefficient-only nodes as (L, 1), and all others as (L, n) in
 buffers that are reused as soon as their value is no longer needed.
 """
 
@@ -37,12 +37,15 @@ _UFUNCS: dict[str, Callable[..., Any]] = {
     "times_log": np.multiply,
     "inv_base": lambda base, out=None: np.divide(base != 0, np.where(base == 0, 1.0, base), out=out),
 }
+"""The NumPy call of each operation; "inv_base" is 1 / base, and 0 at a base of 0."""
 
 Index: TypeAlias = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
+    """One call: its operation, and the value numbers of its result and operands."""
+
     operation: str
     out: int
     operands: tuple[int, ...]
@@ -53,12 +56,12 @@ class Tape:
     """A law compiled for one kind of residual.
 
     Attributes:
-        instructions: In order; operands and results are value numbers.
+        instructions: The calls in order; operands and results are value numbers.
         depends: For each value number, what it depends on.
-        constants: Value number to constant.
-        sources: Value number to the column, coefficient or group that it reads.
+        constants: For the value number of each constant, the constant.
+        sources: For each value number that is an input, the column, coefficient or group that it reads.
         root: Value number of the prediction.
-        jacobian: For each internal number, the value number of the derivative and, for a level of a
+        jacobian: For each unconstrained parameter, the value number of the derivative and, for a level of a
             group, (column, level).
     """
 
@@ -71,7 +74,7 @@ class Tape:
 
     @property
     def size(self) -> int:
-        """K, the count of internal numbers."""
+        """K, the number of unconstrained parameters."""
         return len(self.jacobian)
 
 
@@ -90,7 +93,7 @@ def compile_tape(
         coefficients: Its coefficients; fixed ones become constants.
         positive: For each variable, whether all its values are positive.
         levels: For each grouping column, how many levels it has.
-        residual: "log", "plain" or "logit": on which scale the prediction is wanted.
+        residual: "log", "plain" or "logit": the scale of the residual, on which the prediction is computed.
     """
     graph = Graph()
     free = [c for c in coefficients if c.fixed is None]
@@ -124,9 +127,10 @@ def compile_tape(
 def _jacobian(
     graph: Graph, root: Node, free: Sequence[Coefficient], indices: Mapping[str, int]
 ) -> tuple[dict[str, Node], dict[str, Node]]:
-    """Derivatives of the root by each free coefficient's internal number; groups apart.
+    """Derivatives of the root by each free coefficient's unconstrained parameter; those of groups separately.
 
-    The pass over rows stops at the coefficient-only frontier; from there the chain rule runs on scalars.
+    d root / d u = sum over the frontier of (d root / d v) (d v / d u). The pass over rows stops at the coefficient-only
+    nodes v of the frontier; from there the chain rule runs on scalars.
     """
     scalars = {c.name: graph.node("coef", indices[c.name]) for c in free if not c.group}
     groups = {c.name: graph.node("group", indices[c.name], c.group) for c in free if c.group}
@@ -205,6 +209,7 @@ class _Lowering:
         return out
 
     def _log_sum_exp(self, node: Node, operands: list[int]) -> int:
+        """log(sum of exp(x_i)) = m + log(sum of exp(x_i - m)) with m the largest x_i, which does not overflow."""
         top = operands[0]
         for operand in operands[1:]:
             top = self._emit("max", top, operand)

@@ -57,13 +57,14 @@ FUNCTIONS: dict[str, int] = {
 """The functions of the language and how many arguments each takes."""
 
 RESERVED = frozenset([*FUNCTIONS, "with", "in", "inf"])
-"""Words of the language; a column of such a name stands in double quotes."""
+"""Reserved words; a column with such a name is written in double quotes."""
 
 WORD = r"[A-Za-z_][A-Za-z_0-9]*"
-"""What a name without quotes looks like."""
+"""Pattern of a name that needs no quotes."""
 
 _SUM, _PRODUCT, _SIGN, _POWER, _ATOM = 1, 2, 3, 4, 5
 _PRECEDENCE = {"+": _SUM, "-": _SUM, "*": _PRODUCT, "/": _PRODUCT, "^": _POWER}
+"""How tightly each operator binds; a higher number binds more tightly."""
 
 
 def children(node: Expression) -> tuple[Expression, ...]:
@@ -87,7 +88,7 @@ def names(node: Expression) -> Iterator[Name]:
 
 
 def signed_terms(node: Expression, sign: float = 1.0) -> list[tuple[float, Expression]]:
-    """The terms that a sum or difference adds up, each with its sign; of anything else, itself."""
+    """The terms of a sum or difference, each with its sign; any other formula is its own single term."""
     if isinstance(node, Binary) and node.operator in "+-":
         after = sign if node.operator == "+" else -sign
         return [*signed_terms(node.left, sign), *signed_terms(node.right, after)]
@@ -107,7 +108,7 @@ def sums(node: Expression) -> Iterator[list[Expression]]:
 
 
 def with_symbols(node: Expression, symbols: Mapping[str, str]) -> Expression:
-    """The formula with some names written by others."""
+    """The formula with some names replaced by others."""
     match node:
         case Name(name, group):
             return Name(symbols.get(name, name), group)
@@ -140,7 +141,7 @@ def to_text(node: Expression) -> str:
 
 
 def name_text(name: str) -> str:
-    """A name as a formula writes it: in double quotes where it is no word, or one of the language."""
+    """A name as a formula writes it: in double quotes where it is not a word, or is a reserved one."""
     if re.fullmatch(WORD, name) and name not in RESERVED:
         return name
     return '"' + name.replace('"', '""') + '"'
@@ -189,10 +190,11 @@ _GREEK = frozenset(
         "omega",
     ]
 )
+"""Names that LaTeX prints as Greek letters."""
 
 
 def to_latex(node: Expression) -> str:
-    """The formula in LaTeX mathematics, without the dollar signs."""
+    """The formula as LaTeX math, without the dollar signs."""
     match node:
         case Number(value):
             mantissa, _, exponent = number_text(value).partition("e")
@@ -234,7 +236,7 @@ def _latex_name(name: str, group: str | None) -> str:
 
 
 def _latex_text(text: str) -> str:
-    """Text inside mathematics: signs that mean something there give way to a space."""
+    """Text inside LaTeX math: a space replaces each character that may have a meaning there."""
     return re.sub(r"[^A-Za-z0-9_().,/+-]", r"\\ ", text).replace("_", r"\_")
 
 
@@ -265,9 +267,9 @@ _CALL: dict[str, Callable[..., Any]] = {
 
 
 def evaluate(node: Expression, values: Mapping[str, Any]) -> Array:
-    """The value of a formula; the names' values broadcast against each other.
+    """The value of a formula; the values of its names broadcast against each other.
 
-    A point where the formula has no value is nan or inf, without a warning.
+    The result is nan or inf at a point where the formula has no value; NumPy's warnings are off.
     """
     with np.errstate(all="ignore"):
         return np.asarray(_value(node, values), dtype=np.float64)

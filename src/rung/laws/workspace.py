@@ -24,7 +24,8 @@ class Workspace:
         tape: The compiled law.
         columns: Values of each variable (n,).
         groups: For each grouping column, the level of each row (n,).
-        lanes: The most coefficient vectors evaluated together; None chooses by the cache.
+        rows: Number of rows n.
+        lanes: Most coefficient vectors evaluated together.
     """
 
     tape: Tape
@@ -32,7 +33,7 @@ class Workspace:
     groups: Mapping[str, Index]
     rows: int
     lanes: int
-    _internal: Array = field(init=False)
+    _unconstrained: Array = field(init=False)
     _jacobian: Array = field(init=False)
     _fixed: dict[int, Any] = field(init=False)
     _scalars: dict[int, Array] = field(init=False)
@@ -43,7 +44,7 @@ class Workspace:
 
     def __post_init__(self) -> None:
         tape = self.tape
-        self._internal = np.empty((self.lanes, tape.size))
+        self._unconstrained = np.empty((self.lanes, tape.size))
         self._jacobian = np.zeros((tape.size, self.lanes, self.rows))
         self._fixed = dict(tape.constants)
         for value, source in tape.sources.items():
@@ -75,7 +76,7 @@ class Workspace:
         return needed
 
     def _assign_slots(self) -> None:
-        """Give each (L, n) value a buffer; derivatives go straight into the Jacobian."""
+        """Give each (L, n) value a buffer; derivatives are written straight into the Jacobian."""
         self._slot_of = {}
         direct: dict[int, int] = {}
         for index, (value, level) in enumerate(self.tape.jacobian):
@@ -118,7 +119,7 @@ class Workspace:
         source = self.tape.sources.get(value)
         if source is not None and source[0] == "coef":
             index = int(source[1])
-            return self._internal[:lanes, index : index + 1]
+            return self._unconstrained[:lanes, index : index + 1]
         if value in self._scalars:
             return self._scalars[value][:lanes]
         if value in self._direct:
@@ -130,7 +131,7 @@ class Workspace:
         for value, source in self.tape.sources.items():
             if source[0] == "group":
                 codes = self.groups[str(source[2])] + int(source[1])
-                calls.append((_gather, (self._internal[:lanes], codes), self._array(value, lanes)))
+                calls.append((_gather, (self._unconstrained[:lanes], codes), self._array(value, lanes)))
         for instruction in self._live:
             operands = tuple(self._array(operand, lanes) for operand in instruction.operands)
             calls.append((_UFUNCS[instruction.operation], operands, self._array(instruction.out, lanes)))
@@ -144,7 +145,7 @@ class Workspace:
         return calls
 
     def evaluate(self, unconstrained_LK: Array) -> tuple[Array, Array]:
-        """Prediction (L, n) and derivatives by the internal numbers (K, L, n).
+        """Prediction (L, n) and derivatives by the unconstrained parameters (K, L, n).
 
         Both are views that the next call overwrites.
         """
@@ -152,7 +153,7 @@ class Workspace:
         calls = self._bound.get(lanes)
         if calls is None:
             calls = self._bound[lanes] = self._bind(lanes)
-        self._internal[:lanes] = unconstrained_LK
+        self._unconstrained[:lanes] = unconstrained_LK
         for function, operands, out in calls:
             function(*operands, out=out)
         root = self._array(self.tape.root, lanes)
@@ -164,6 +165,6 @@ def _gather(unconstrained_LK: Array, index: Index, *, out: Array) -> None:
 
 
 def workspace(tape: Tape, columns: Mapping[str, Array], groups: Mapping[str, Index], rows: int, jobs: int) -> Workspace:
-    """A workspace as wide as the cache allows and the jobs need."""
+    """A workspace with as many lanes as the cache allows and the jobs need."""
     lanes = max(1, min(jobs, ELEMENTS_PER_PASS // max(rows, 1)))
     return Workspace(tape, columns, groups, rows, lanes)

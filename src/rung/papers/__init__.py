@@ -1,9 +1,9 @@
-"""Papers: what each one claims, checked with the parts of this house.
+"""Papers: the claims of each one, checked with the rest of the package.
 
-A paper's file is short, because the rooms do the work; `reproduce` runs one, `catalogue` lists all of them.
+The module of a paper is short, because it uses the fits, forecasts and plans of the package. `reproduce` checks one
+paper, `catalogue` lists all of them.
 """
 
 from rung.papers.catalogue import Paper, catalogue, checked_paper, reproduce
-from rung.papers.claims import Reproduction
 
-__all__ = ["Paper", "Reproduction", "catalogue", "checked_paper", "reproduce"]
+__all__ = ["Paper", "catalogue", "checked_paper", "reproduce"]

@@ -1,4 +1,4 @@
-"""Pham et al. 2021, arXiv:2111.10050: the gradient of a large contrastive batch in the memory of a small one; the gap falls with the batch."""
+"""Pham et al. 2021, arXiv:2111.10050: the gradient of a large contrastive batch in the memory of a small one."""
 
 from __future__ import annotations
 
@@ -11,14 +11,20 @@ from rung.papers.tables import Tables
 from rung.papers.trained import one_thread, rungs_of, trained
 
 _BATCHES = (16, 32, 64, 128, 256, 512)
+"""Batch sizes of the trained models [pairs]."""
+
 _SEEDS = (0, 1)
+"""Seeds of the pairs and of the training."""
+
 _PAIRS = 4096
+"""Training pairs [count]."""
+
 _SEEN = 60
-"""How often each pair is seen, at every batch."""
+"""How often training uses each pair, the same for every batch."""
 
 
 def check(tables: Tables) -> list[Claim]:
-    """The gradient in float64, and the gap between training and test loss over batches."""
+    """The gradient in float64, and the gap between training and test loss for a range of batches."""
     del tables
     return [*_gradient(), _gap()]
 
@@ -56,14 +62,14 @@ def _gradient() -> list[Claim]:
         cosine = float(cosine_similarity(whole, gradient(), dim=0))
     return [
         Claim(
-            what="the gradient by cached embeddings is that of the whole batch (256 pairs in parts of 16, float64)",
+            what="the gradient from cached embeddings equals that of the whole batch (256 pairs in parts of 16, float64)",
             published="equal to 1e-10",
             measured=f"largest difference {off:.1e}",
             scale=FORM,
             held=off < 1e-10,
         ),
         Claim(
-            what="adding up the losses of the parts is not: its loss and its direction differ",
+            what="the sum of the parts' own losses does not give it: loss and gradient direction differ",
             published="loss off by more than 10 %, cosine below 0.99",
             measured=f"loss {naive_loss:.2f} against {whole_loss.item():.2f}, cosine {cosine:.3f}",
             scale=FORM,
@@ -73,7 +79,11 @@ def _gradient() -> list[Claim]:
 
 
 def _gap() -> Claim:
-    """Test loss over training loss, less one, at equal pairs seen; both over batches of the run's own size."""
+    """The exponent of the gap in the batch, for equal numbers of pairs used.
+
+    The gap is the test loss over the training loss, less one, both over batches of the run's own size; its logarithm is
+    regressed on that of the batch.
+    """
     points = []
     for seed in _SEEDS:
         ladder = rungs_of(
@@ -100,12 +110,12 @@ def _gap() -> Claim:
     gap = np.log(np.abs(test - train) / train)
     x = np.log(batch) - np.log(batch).mean()
     slope = float((x * gap).sum() / (x**2).sum())
-    spread = gap - gap.mean() - slope * x
-    error = float(np.sqrt((spread**2).sum() / (len(gap) - 2) / (x**2).sum()))
+    residual = gap - gap.mean() - slope * x
+    error = float(np.sqrt((residual**2).sum() / (len(gap) - 2) / (x**2).sum()))
     half = student_quantile(0.95, len(gap) - 2) * error
     return Claim(
-        what=f"the gap between test and training loss falls as the batch to -1/2, at equal pairs seen ({_PAIRS} pairs, {_SEEN} times)",
-        published="an exponent in -0.7 to -0.3, or an interval that holds -0.5",
+        what=f"the gap between test and training loss falls as the batch to -1/2, for equal numbers of pairs used ({_PAIRS} pairs, {_SEEN} times)",
+        published="an exponent from -0.7 to -0.3, or an interval that contains -0.5",
         measured=f"{slope:.2f}, 90 %: {slope - half:.2f} to {slope + half:.2f}",
         scale=SMALLER,
         held=-0.7 <= slope <= -0.3 or slope - half <= -0.5 <= slope + half,
@@ -113,7 +123,7 @@ def _gap() -> Claim:
 
 
 def _losses(trainer: object) -> tuple[float, float]:
-    """Mean loss over batches of the run's own size: of pairs that it trained on, and of pairs that it did not see."""
+    """Mean loss over batches of the run's own size: of training pairs, and of held-out pairs."""
     import torch
 
     from rung.ladder.training import Trainer

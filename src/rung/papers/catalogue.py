@@ -1,4 +1,4 @@
-"""The list of papers, and the file of each that is checked already."""
+"""The list of papers, and the check of each paper that has one."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CHECKS: dict[str, str] = {
     "mass-radius": "rung.papers.mass_radius:check",
     "mystery": "rung.papers.mystery:check",
 }
-"""The papers that are checked: a function each."""
+"""The check of each paper that has one, as module:function."""
 
 CONTEXT: dict[str, tuple[str, str, str]] = {
     "kaplan": ("Scaling laws for neural language models", "2001.08361", "rung.papers.context:kaplan"),
@@ -49,7 +49,7 @@ CONTEXT: dict[str, tuple[str, str, str]] = {
         "rung.papers.context:learning_curves",
     ),
 }
-"""Beside the papers: the laws that they stand on."""
+"""Papers outside the list, as context: title, arXiv number and check of each. The listed papers build on their laws."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,13 +57,13 @@ class Paper:
     """One paper.
 
     Attributes:
-        slug: Its name here.
+        slug: Its name in this package.
         title: Its title.
-        arxiv: Its number there; None where it has none.
-        claim: The claim that is checked.
-        scale: How far the check goes.
+        arxiv: Its arXiv number; None where it has none.
+        claim: The claim that the check is about.
+        scale: How far the check goes: on published data, scaled down, or on planted data.
         check: The function that checks it, as module:name; None where there is none yet.
-        context: Whether it stands beside the papers of the list.
+        context: Whether it is a paper outside the list, given as context.
     """
 
     slug: str
@@ -81,7 +81,7 @@ class Paper:
 
 @cache
 def catalogue() -> Mapping[str, Paper]:
-    """Every paper by its slug, those beside the list last."""
+    """Every paper by its slug: first the listed ones, then those given as context."""
     content = tomllib.loads(files("rung.papers").joinpath("papers.toml").read_text(encoding="utf-8"))
     listed = {
         slug: Paper(
@@ -102,10 +102,10 @@ def catalogue() -> Mapping[str, Paper]:
 
 
 def checked_paper(slug: str) -> Paper:
-    """A paper that is checked.
+    """The paper with this slug, if it has a check.
 
     Raises:
-        PapersError: There is no such paper, or it is not checked yet.
+        PapersError: There is no such paper, or it has no check yet.
     """
     paper = catalogue().get(slug)
     if paper is None:
@@ -113,7 +113,7 @@ def checked_paper(slug: str) -> Paper:
         raise PapersError(f"no paper {slug!r}.{f' Did you mean {near[0]}?' if near else ''} rung reproduce lists them.")
     if paper.check is None:
         raise PapersError(
-            f"{slug} is not checked yet. Checked are {', '.join(p.slug for p in catalogue().values() if p.check)}."
+            f"{slug} is not checked yet. The checked papers are {', '.join(p.slug for p in catalogue().values() if p.check)}."
         )
     return paper
 
@@ -123,10 +123,10 @@ def reproduce(slug: str, tables: Tables | None = None) -> Reproduction:
 
     Args:
         slug: The paper, by its slug in the catalogue.
-        tables: Where published tables are; the place named by RUNG_DATA by default.
+        tables: Where the published tables are; by default the folder or address in RUNG_DATA.
 
     Raises:
-        PapersError: There is no such paper, or it is not checked yet.
+        PapersError: There is no such paper, or it has no check yet.
     """
     paper = checked_paper(slug)
     module, _, name = str(paper.check).partition(":")

@@ -1,4 +1,4 @@
-"""What checking a paper gives: claims, each with the published figure and the measured one."""
+"""Claims: the result of checking a paper, with the published and the measured figure of each claim."""
 
 from __future__ import annotations
 
@@ -7,21 +7,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from rung.papers.tables import Tables
+from rung.results import Result, Summary
 
 FULL, SMALLER, FORM = "full", "scaled down", "form"
-"""The paper's own published data; the same experiment, smaller; the law or algorithm on planted data."""
+"""Scales of a check: the published data of the paper; the same experiment, smaller; the method on planted data."""
+
+_HELD = {True: "held", False: "not reproduced", None: "not checked"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """One thing that a paper says, and what was found here.
+    """One claim of a paper, with the result of its check.
 
     Attributes:
         what: The claim, in a sentence.
-        published: The published figure, or what is asked of the check.
-        measured: What was found here; why not, where it was not checked.
+        published: The published figure, or the criterion of the check.
+        measured: The measured figure, or why the claim was not checked.
         scale: FULL, SMALLER or FORM.
-        held: Whether it held; None where it was not checked.
+        held: Whether the claim held; None where it was not checked.
     """
 
     what: str
@@ -31,15 +34,15 @@ class Claim:
     held: bool | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reproduction:
-    """A paper's claims, checked.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Reproduction(Result):
+    """The checked claims of a paper.
 
     Attributes:
-        slug: The paper.
+        slug: The paper's slug in the catalogue.
         title: Its title.
         source: Where it was published.
-        claims: What was checked.
+        claims: Its claims, in the order of the check.
     """
 
     slug: str
@@ -49,9 +52,29 @@ class Reproduction:
 
     @property
     def held(self) -> bool | None:
-        """Whether every claim that was checked held; None where none was."""
+        """Whether every checked claim held; None where none was checked."""
         checked = [claim.held for claim in self.claims if claim.held is not None]
         return all(checked) if checked else None
+
+    def headline(self) -> str:
+        """How many of the checked claims held."""
+        checked = [claim for claim in self.claims if claim.held is not None]
+        return f"{sum(bool(claim.held) for claim in checked)} of {len(checked)} claims held"
+
+    def describe(self) -> Summary:
+        """Every claim with the published and the measured figure."""
+        claims = [
+            "\n".join(
+                [
+                    f"{_HELD[claim.held]:<15}{claim.what}",
+                    f"  published    {claim.published}",
+                    f"  measured     {claim.measured}",
+                    f"  scale        {claim.scale}",
+                ]
+            )
+            for claim in self.claims
+        ]
+        return Summary([f"{self.title}, {self.source}", *claims, self.headline()])
 
     def to_dict(self) -> dict[str, Any]:
         """The reproduction as plain values."""
@@ -60,9 +83,9 @@ class Reproduction:
 
 
 Check = Callable[[Tables], list[Claim]]
-"""What a paper's file holds: from published tables, where it needs any, to claims."""
+"""The check of a paper: a function from the published tables, which it need not use, to the claims."""
 
 
 def not_checked(what: str, published: str, why: Exception) -> Claim:
-    """A claim on a published table that is not there."""
+    """A claim that needs a published table that could not be read."""
     return Claim(what=what, published=published, measured=f"not checked: {why}", scale=FULL, held=None)

@@ -1,4 +1,4 @@
-"""Beside the papers of the mission: the laws that they stand on, checked on public tables or planted data."""
+"""Papers given as context: the laws that the listed papers build on, checked on public tables or planted data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rung.runs import Runs, read_runs
 
 
 def kaplan(tables: Tables) -> list[Claim]:
-    """Kaplan et al. 2020, arXiv:2001.08361: L(N, D) with the published constants, planted with 1 % noise."""
+    """Kaplan et al. 2020, arXiv:2001.08361: runs planted by L(N, D) with the published constants and 1 % noise."""
     del tables
     entry = law_book()["kaplan-nd"]
     rng = np.random.default_rng(0)
@@ -30,9 +30,9 @@ def kaplan(tables: Tables) -> list[Claim]:
     inside = all(_holds(found, name, entry.constants[name]) for name in names)
     return [
         Claim(
-            what="both exponents of L(N, D) come back within their intervals",
+            what="the intervals of both exponents of L(N, D) contain the planted values",
             published=", ".join(f"{name} {entry.constants[name]}" for name in names),
-            measured=", ".join(f"{name} {_told(found, name)}" for name in names),
+            measured=", ".join(f"{name} {_with_interval(found, name)}" for name in names),
             scale=FORM,
             held=inside,
         )
@@ -40,7 +40,7 @@ def kaplan(tables: Tables) -> list[Claim]:
 
 
 def besiroglu(tables: Tables) -> list[Claim]:
-    """Besiroglu et al. 2024, arXiv:2404.10102: the points of Hoffmann's figure 4, fitted again."""
+    """Besiroglu et al. 2024, arXiv:2404.10102: a refit of the points of Hoffmann's figure 4."""
     what, published = "the refit of 240 points", "E 1.8172, A 477.84, B 2143.86, alpha 0.34731, beta 0.36718"
     try:
         runs = read_runs(tables.path("chinchilla_epoch.csv"))
@@ -61,15 +61,15 @@ def besiroglu(tables: Tables) -> list[Claim]:
             held=all(abs(found.values[name] / value - 1) < 1e-4 for name, value in wanted.items()),
         ),
         Claim(
-            what="standard errors by resampling",
+            what="standard errors by the bootstrap",
             published=", ".join(f"{name} {value}" for name, value in errors.items()),
             measured=", ".join(f"{name} {value:.3f}" for name, value in measured_errors.items()),
             scale=FULL,
             held=all(abs(measured_errors[name] / value - 1) < 0.1 for name, value in errors.items()),
         ),
         Claim(
-            what="five points move B, and are named",
-            published="B about 12,830 on all 245",
+            what="five points change B, and a warning names them",
+            published="B about 12,830 on all 245 points",
             measured=f"B {everything.values['B']:.0f}; {'named' if 'influential_runs' in named else 'not named'}",
             scale=FULL,
             held=abs(everything.values["B"] / 12830 - 1) < 0.01 and "influential_runs" in named,
@@ -78,8 +78,8 @@ def besiroglu(tables: Tables) -> list[Claim]:
 
 
 def chinchilla(tables: Tables) -> list[Claim]:
-    """Hoffmann et al. 2022, arXiv:2203.15556: the best size grows as C^0.5 by three approaches."""
-    what = "params grow with compute by the {}"
+    """Hoffmann et al. 2022, arXiv:2203.15556: by three approaches the best size grows as C^0.5."""
+    what = "exponent of params in compute by the {}"
     approaches = {"envelope (approach 1)": 0.50, "IsoFLOP profiles (approach 2)": 0.49, "surface (approach 3)": 0.46}
     try:
         runs = read_runs(tables.path("chinchilla_epoch.csv")).where("excluded_in_replication = 0")
@@ -88,13 +88,13 @@ def chinchilla(tables: Tables) -> list[Claim]:
     surface = fit_law(runs, draws=0)
     measured = [*_frontier(runs), surface.derived["params_exponent"].value]
     low, high = surface.derived["params_exponent"].low, surface.derived["params_exponent"].high
-    told = [f"{value:.3f}" for value in measured[:2]] + [f"{measured[2]:.3f} (90 %: {low:.3f} to {high:.3f})"]
-    # The figure's points are read off a drawing: the approaches agree to about 0.06, as the replication found.
+    shown = [f"{value:.3f}" for value in measured[:2]] + [f"{measured[2]:.3f} (90 %: {low:.3f} to {high:.3f})"]
+    # The points were read off a figure: the approaches agree to about 0.06, as the replication found.
     return [
         Claim(
             what=what.format(name),
             published=f"exponent {value:.2f}",
-            measured=told[index],
+            measured=shown[index],
             scale=FULL,
             held=abs(measured[index] - value) <= 0.06,
         )
@@ -103,7 +103,10 @@ def chinchilla(tables: Tables) -> list[Claim]:
 
 
 def _frontier(runs: Runs) -> tuple[float, float]:
-    """The exponent of params in compute from the lowest losses, and from parabolas at equal compute."""
+    """The exponent of params in compute: from the lowest losses, and from the minima of parabolas at equal compute.
+
+    A parabola in x = log N has its minimum at -b / (2 a), with a the quadratic and b the linear coefficient.
+    """
     params, flops, loss = (runs.numbers(name) for name in ("params", "flops", "loss"))
     index = np.round(np.log10(flops) * 4).astype(int)
     lowest: list[tuple[float, float]] = []
@@ -115,10 +118,10 @@ def _frontier(runs: Runs) -> tuple[float, float]:
         best = rows[np.argmin(loss[rows])]
         lowest.append((float(np.log(flops[best])), float(np.log(params[best]))))
         x = np.log(params[rows])
-        bend, tilt, _ = np.polyfit(x, loss[rows], 2)
-        centre = -tilt / (2 * bend)
-        # A parabola counts where it opens upwards and its bottom lies among the sizes that were run.
-        if bend > 0 and x.min() < centre < x.max():
+        quadratic, linear, _ = np.polyfit(x, loss[rows], 2)
+        centre = -linear / (2 * quadratic)
+        # A parabola counts if it opens upwards and its minimum lies within the sizes that were run.
+        if quadratic > 0 and x.min() < centre < x.max():
             centres.append((float(np.mean(np.log(flops[rows]))), float(centre)))
     return _slope(lowest), _slope(centres)
 
@@ -129,9 +132,9 @@ def _slope(points: list[tuple[float, float]]) -> float:
 
 
 def muennighoff(tables: Tables) -> list[Claim]:
-    """Muennighoff et al. 2023, arXiv:2305.16264: repeated tokens are worth less and less."""
+    """Muennighoff et al. 2023, arXiv:2305.16264: the value of repeated tokens falls with each repetition."""
     what, published = (
-        "with the single-epoch law fixed, tokens stop paying after R_D* repetitions",
+        "with the single-epoch law fixed, the value of repeated tokens decays over R_D* repetitions",
         "R_D* 15.39, R_N* 5.31",
     )
     try:
@@ -147,7 +150,7 @@ def muennighoff(tables: Tables) -> list[Claim]:
         Claim(
             what=what,
             published=published,
-            measured=", ".join(f"{name} {_told(found, name)}" for name in found.coefficients),
+            measured=", ".join(f"{name} {_with_interval(found, name)}" for name in found.coefficients),
             scale=FULL,
             held=inside,
         )
@@ -155,9 +158,9 @@ def muennighoff(tables: Tables) -> list[Claim]:
 
 
 def gadre(tables: Tables) -> list[Claim]:
-    """Gadre et al. 2024, arXiv:2403.08540: over-trained runs follow one law, and small ones forecast larger."""
+    """Gadre et al. 2024, arXiv:2403.08540: over-trained runs follow one law, and small runs forecast larger ones."""
     what, published = (
-        "runs of 411M parameters forecast from smaller ones, C4 loss",
+        "smaller runs forecast the C4 loss of runs of 411M parameters",
         "0.7 % at 1.4B and 6.9B, which are not in the table",
     )
     try:
@@ -168,16 +171,15 @@ def gadre(tables: Tables) -> list[Claim]:
         return [not_checked(what, published, why)]
     large = runs.numbers("params") > 4e8
     fit = fit_law(runs.take(~large), "gadre-2024", draws=0)
-    ahead = runs.take(large)
-    said = fit.law.value(
-        fit.values, {name: ahead.numbers(column) for name, column in (("N", "params"), ("D", "tokens"), ("C", "flops"))}
-    )
-    error = float(np.median(np.abs(said / ahead.numbers("loss") - 1)))
+    held_out = runs.take(large)
+    columns = (("N", "params"), ("D", "tokens"), ("C", "flops"))
+    forecast = fit.law.value(fit.values, {name: held_out.numbers(column) for name, column in columns})
+    error = float(np.median(np.abs(forecast / held_out.numbers("loss") - 1)))
     return [
         Claim(
             what=what,
             published=published,
-            measured=f"{100 * error:.2f} % (median of {len(ahead)} runs)",
+            measured=f"{100 * error:.2f} % (median of {len(held_out)} runs)",
             scale=FULL,
             held=error < 0.03,
         )
@@ -185,9 +187,9 @@ def gadre(tables: Tables) -> list[Claim]:
 
 
 def learning_curves(tables: Tables) -> list[Claim]:
-    """Alabdulmohsin et al. 2022, arXiv:2209.06640: curves extrapolated beyond their training part; M4 beats M1 to M3."""
+    """Alabdulmohsin et al. 2022, arXiv:2209.06640: curves extrapolated beyond their fitted part; M4 beats M1 to M3."""
     what, published = (
-        "a shifted power law (M3) extrapolates better than a plain one (M1) and one with a floor (M2)",
+        "a shifted power law (M3) extrapolates better than a plain one (M1), and so does one with a floor (M2)",
         "M1 worst in every domain",
     )
     try:
@@ -198,25 +200,25 @@ def learning_curves(tables: Tables) -> list[Claim]:
     for _, curve in table.filter((pl.col("domain") == "IC") & (pl.col("metric_value") > 0)).group_by(
         "task", "model", maintain_order=True
     ):
-        seen = curve.select(
+        points = curve.select(
             x=pl.col("seen_examples").cast(pl.Float64), loss="metric_value", split="is_training_split"
         ).unique(maintain_order=True)
-        fitted, held = seen.filter(pl.col("split") == 1), seen.filter(pl.col("split") == 0)
+        fitted, held = points.filter(pl.col("split") == 1), points.filter(pl.col("split") == 0)
         if len(held) < 2 or len(fitted) < 8:
             continue
         for name, found_errors in errors.items():
             found = fit_law(fitted.drop("split"), name, draws=0, interval="sandwich")
-            said = found.law.value(found.values, {"x": held["x"].to_numpy()})
-            found_errors.append(float(np.sqrt(np.mean(np.log(said / held["loss"].to_numpy()) ** 2))))
-    middle = {name: float(np.median(found)) for name, found in errors.items()}
+            forecast = found.law.value(found.values, {"x": held["x"].to_numpy()})
+            found_errors.append(float(np.sqrt(np.mean(np.log(forecast / held["loss"].to_numpy()) ** 2))))
+    medians = {name: float(np.median(found)) for name, found in errors.items()}
     return [
         Claim(
             what=what,
             published=published,
-            measured=", ".join(f"{name.upper()} {value:.3f}" for name, value in middle.items())
+            measured=", ".join(f"{name.upper()} {value:.3f}" for name, value in medians.items())
             + f" (median RMSLE of {len(errors['m1'])} vision curves)",
             scale=FULL,
-            held=middle["m3"] < middle["m1"] and middle["m2"] < middle["m1"],
+            held=medians["m3"] < medians["m1"] and medians["m2"] < medians["m1"],
         )
     ]
 
@@ -226,7 +228,7 @@ def _holds(found: Fit, name: str, value: float) -> bool:
     return estimate.low is not None and estimate.high is not None and estimate.low <= value <= estimate.high
 
 
-def _told(found: Fit, name: str) -> str:
+def _with_interval(found: Fit, name: str) -> str:
     from rung.units import format_interval, format_value
 
     estimate = found.coefficients[name]

@@ -1,4 +1,4 @@
-"""Beside the papers of the mission: decisions that others publish, taken again by `allocate` and `tune`."""
+"""Papers given as context: published decisions, checked with `allocate` and `tune`."""
 
 from __future__ import annotations
 
@@ -15,12 +15,17 @@ from rung.planning.tuning import published_rules, read_sweeps, regrets
 from rung.runs import read_runs
 
 _DEMAND = 2e12
+"""Tokens that the model will serve."""
+
 _BUDGET = 1e23
+"""Training compute [FLOPs]."""
+
 _UNIQUE = 1e11
+"""Unique tokens, where data are limited."""
 
 
 def _surface() -> Fit:
-    """The law of Besiroglu et al. as a fit, from losses of its own without noise."""
+    """The law of Besiroglu et al. as a fit, to noise-free losses of this law."""
     book = law_book()["besiroglu-2024"]
     params, tokens = (part.ravel() for part in np.meshgrid(np.geomspace(1e8, 1e11, 8), np.geomspace(2e9, 2e12, 8)))
     loss = book.law.value(book.constants, {"N": params, "D": tokens})
@@ -28,7 +33,7 @@ def _surface() -> Fit:
 
 
 def inference_aware(tables: Tables) -> list[Claim]:
-    """Sardana et al. 2024, arXiv:2401.00448: a model that will serve many tokens is best smaller, and trained for longer."""
+    """Sardana et al. 2024, arXiv:2401.00448: a model that will serve many tokens is best smaller and trained longer."""
     del tables
     surface = _surface()
     trained = allocate(surface, flops=_BUDGET)
@@ -39,14 +44,14 @@ def inference_aware(tables: Tables) -> list[Claim]:
         return 6 * point["params"] * point["tokens"] + 2 * point["params"] * _DEMAND
 
     values = surface.values
-    # At the best point both prices of a drop in loss are one: dL/dN / dC/dN = dL/dD / dC/dD.
+    # At the optimum the loss falls per unit of cost as much by size as by data: (dL/dN) / (dC/dN) = (dL/dD) / (dC/dD).
     by_params = -values["A"] * values["alpha"] * after["params"] ** (-values["alpha"] - 1)
     by_tokens = -values["B"] * values["beta"] * after["tokens"] ** (-values["beta"] - 1)
-    prices = (by_params / (6 * after["tokens"] + 2 * _DEMAND)) / (by_tokens / (6 * after["params"]))
+    ratio = (by_params / (6 * after["tokens"] + 2 * _DEMAND)) / (by_tokens / (6 * after["params"]))
     return [
         Claim(
             what="for the same loss and 2e12 tokens to serve, the cheapest model is smaller and trained on more tokens than the compute-optimal one",
-            published="smaller, longer, and cheaper in all",
+            published="smaller, trained longer, and cheaper in total",
             measured=f"{after['params'] / before['params']:.3f} times the size, {after['tokens'] / before['tokens']:.3f} times the tokens, "
             f"{cost(after) / cost(before):.4f} times the cost",
             scale=FORM,
@@ -55,17 +60,17 @@ def inference_aware(tables: Tables) -> list[Claim]:
             and cost(after) < cost(before),
         ),
         Claim(
-            what="at that point a FLOP lowers the loss by as much through size as through data",
+            what="at that point one more FLOP lowers the loss as much through size as through data",
             published="1",
-            measured=f"{prices:.7f}",
+            measured=f"{ratio:.7f}",
             scale=FORM,
-            held=bool(abs(prices - 1) < 1e-4),
+            held=bool(abs(ratio - 1) < 1e-4),
         ),
     ]
 
 
 def data_constrained(tables: Tables) -> list[Claim]:
-    """Muennighoff et al. 2023, arXiv:2305.16264: with little data, a budget goes into repeats and less into size."""
+    """Muennighoff et al. 2023, arXiv:2305.16264: with little data a budget is best spent on repeats, not size."""
     del tables
     surface = _surface()
     free = allocate(surface, flops=_BUDGET)
@@ -74,7 +79,7 @@ def data_constrained(tables: Tables) -> list[Claim]:
     smaller = short.choices["params"].value / free.choices["params"].value
     return [
         Claim(
-            what="with 1e11 unique tokens, 1e23 FLOPs are best spent on repeats and a smaller model, and reach less than with all data that they could use",
+            what="with 1e11 unique tokens, 1e23 FLOPs are best spent on repeats and a smaller model, and reach a higher loss than with unlimited data",
             published="several epochs, a smaller model, a higher loss",
             measured=f"{epochs:.1f} epochs, {smaller:.2f} times the size, loss {short.loss:.4f} against {free.loss:.4f}",
             scale=FORM,
@@ -84,9 +89,9 @@ def data_constrained(tables: Tables) -> list[Claim]:
 
 
 def deepseek(tables: Tables) -> list[Claim]:
-    """DeepSeek-AI 2024, arXiv:2401.02954: learning rate and batch by compute alone, on the grids of Step Law."""
+    """DeepSeek-AI 2024, arXiv:2401.02954: learning rate and batch from compute alone, on the grids of Step Law."""
     what, published = (
-        "its law of learning rate and batch has at least five times Step Law's regret on Step Law's dense grids",
+        "on Step Law's dense grids, its law of learning rate and batch has at least five times the regret of Step Law",
         "5",
     )
     try:

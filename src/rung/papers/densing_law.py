@@ -14,15 +14,20 @@ from rung.papers.tables import Tables
 from rung.worth import density, density_trend
 
 _LADDER = np.array([5_247_232, 31_470_080, 106_196_736, 245_416_960, 476_852_480, 828_225_024], dtype=float)
-"""The paper's reference ladder."""
+"""Parameters of the paper's reference ladder."""
 
 _RATIOS = (10.0, 15.0, 20.0, 30.0, 40.0, 60.0)
+"""Tokens per parameter of the reference runs."""
+
 _TOKENS = 1e12
+"""Tokens at which the reference law gives its sizes."""
+
 _REPEATS = 100
+"""Number of planted trends; half as many ladders for the coverage."""
 
 
 def _reference(noise: float, seed: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Losses of the ladder, and scores in loss that reach both ends of the sigmoid."""
+    """Runs of the ladder, L = 30 / N^0.2 + 60 / D^0.22, and scores by loss that reach both limits of the sigmoid."""
     rng = np.random.default_rng(seed)
     params = np.repeat(_LADDER, len(_RATIOS))
     tokens = params * np.tile(_RATIOS, len(_LADDER))
@@ -30,9 +35,9 @@ def _reference(noise: float, seed: int) -> tuple[pl.DataFrame, pl.DataFrame]:
     runs = pl.DataFrame(
         {"params": params, "tokens": tokens, "loss": loss * np.exp(noise * rng.standard_normal(len(loss)))}
     )
-    seen = np.linspace(0.15, 2.6, 40)
-    score = _score(seen) + noise * rng.standard_normal(40)
-    return runs, pl.DataFrame({"loss": seen, "score": score})
+    losses = np.linspace(0.15, 2.6, 40)
+    score = _score(losses) + noise * rng.standard_normal(40)
+    return runs, pl.DataFrame({"loss": losses, "score": score})
 
 
 def _score(loss: np.ndarray) -> np.ndarray:
@@ -40,16 +45,16 @@ def _score(loss: np.ndarray) -> np.ndarray:
 
 
 def _exact() -> tuple[Fit, Fit]:
-    """The reference's laws of loss and of score, fitted without noise."""
+    """The laws of loss and of score, fitted to the reference without noise."""
     runs, scores = _reference(0.0, 0)
     skill = fit(scores, "logistic-of-loss", objective="squares", draws=0)
     return fit(runs, "A / N^alpha + B / D^beta", draws=0), skill
 
 
 def check(tables: Tables) -> list[Claim]:
-    """Round trip, coverage, refusal, and the trend of planted models."""
+    """The round trip from score to size, coverage, inputs out of range, and the trend of planted models."""
     del tables
-    return [*_round_trip(), _coverage(), _refusal(), *_trend()]
+    return [*_round_trip(), _coverage(), _out_of_range(), *_trend()]
 
 
 def _round_trip() -> list[Claim]:
@@ -63,9 +68,9 @@ def _round_trip() -> list[Claim]:
         off.append(abs((found.densities["params"].over or 0.0) - 1))
     return [
         Claim(
-            what="a model of the ladder has density 1, from its score through the loss to the size",
+            what="a model of the ladder has density 1, computed from its score by way of the loss",
             published="within 1e-6",
-            measured=f"at most {max(off):.1e} off",
+            measured=f"largest error {max(off):.1e}",
             scale=FORM,
             held=bool(max(off) < 1e-6),
         )
@@ -73,7 +78,7 @@ def _round_trip() -> list[Claim]:
 
 
 def _coverage() -> Claim:
-    inside = told = 0
+    inside = models = 0
     for seed in range(_REPEATS // 2):
         runs, _ = _reference(0.01, seed)
         ladder = fit(runs, "A / N^alpha + B / D^beta", draws=0, interval="statistical")
@@ -84,34 +89,34 @@ def _coverage() -> Claim:
             ladder, loss=truth * float(np.exp(0.01 * rng.standard_normal())), params=params, tokens=30 * params
         )
         low, high = found.densities["params"].over_interval
-        told += 1
+        models += 1
         inside += (low is None or low <= 1) and (high is None or high >= 1)
     return Claim(
-        what="its 90 % interval holds the density of a ladder model",
+        what="the 90 % interval contains the density of a ladder model",
         published="84 to 96 %",
-        measured=f"{100 * inside / told:.0f} % of {told}",
+        measured=f"{100 * inside / models:.0f} % of {models}",
         scale=FORM,
-        held=0.84 <= inside / told <= 0.96,
+        held=0.84 <= inside / models <= 0.96,
     )
 
 
-def _refusal() -> Claim:
+def _out_of_range() -> Claim:
     ladder, skill = _exact()
-    refused = []
-    wishes: list[dict[str, Any]] = [{"score": score, "score_fit": skill} for score in (0.95, 0.2)]
-    for asked in (*wishes, {"loss": 0.05}):
+    rejected = []
+    scores: list[dict[str, Any]] = [{"score": score, "score_fit": skill} for score in (0.95, 0.2)]
+    for given in (*scores, {"loss": 0.05}):
         try:
-            density(ladder, params=1e8, reference_tokens=_TOKENS, **asked)
+            density(ladder, params=1e8, reference_tokens=_TOKENS, **given)
         except RungError:
-            refused.append(True)
+            rejected.append(True)
         else:
-            refused.append(False)
+            rejected.append(False)
     return Claim(
-        what="a score outside the sigmoid, and a loss that no size reaches, are refused",
+        what="a score outside the sigmoid, and a loss that no size reaches, are rejected",
         published="never clipped",
-        measured=f"{sum(refused)} of {len(refused)} refused",
+        measured=f"{sum(rejected)} of {len(rejected)} rejected",
         scale=FORM,
-        held=all(refused),
+        held=all(rejected),
     )
 
 
@@ -130,7 +135,7 @@ def _trend() -> list[Claim]:
         Claim(
             what="the upper envelope of 40 planted models doubles in the planted time",
             published="99 days, within 15 %",
-            measured=f"{np.mean(found):.0f} days on average, within 15 % in {100 * near:.0f} %; all models by least squares {np.mean(plain):.0f} (spread {np.std(plain):.1f} against {np.std(found):.1f})",
+            measured=f"{np.mean(found):.0f} days on average, within 15 % in {100 * near:.0f} %; all models by least squares {np.mean(plain):.0f} (standard deviation {np.std(plain):.1f} against {np.std(found):.1f})",
             scale=FORM,
             held=bool(near >= 0.9),
         )

@@ -1,4 +1,4 @@
-"""Henighan et al. 2020, arXiv:2010.14701: entropy plus a power law, in size, data and compute, each telling the same."""
+"""Henighan et al. 2020, arXiv:2010.14701: entropy plus a power law, the same entropy in size, data and compute."""
 
 from __future__ import annotations
 
@@ -10,14 +10,23 @@ from rung.papers.claims import FORM, Claim
 from rung.papers.tables import Tables
 
 _ENTROPY, _ALPHA_N, _BETA = 2.2, 0.13, 0.65
+"""Planted entropy, exponent of size, and exponent of the best size in compute."""
+
 _ALPHA_D = _ALPHA_N * _BETA / (1 - _BETA)
+"""Exponent of data, from _BETA = alpha_D / (alpha_N + alpha_D): the best size grows as C^_BETA."""
+
 _REPEATS = 40
+"""Number of planted tables."""
+
 _FREE = 5e17
 """Compute below which the best size lies well inside the sizes that were run."""
 
 
 def _runs(rng: np.random.Generator, noise: float = 0.003) -> pl.DataFrame:
-    """Sizes at every compute of a grid; the best size grows as C^0.65."""
+    """Runs of nine sizes at every compute of a grid; the best size grows as C^0.65.
+
+    L = E + ((Nc / N)^alpha_N + (Dc / D)^alpha_D) exp(noise), with D = C / (6 N).
+    """
     flops = np.repeat(np.geomspace(1e15, 3e20, 14), 9)
     best = 1e3 * (flops / 1e15) ** _BETA * 60
     params = np.minimum(best * np.tile(np.geomspace(0.15, 6.7, 9), 14), 1e8)
@@ -28,7 +37,7 @@ def _runs(rng: np.random.Generator, noise: float = 0.003) -> pl.DataFrame:
 
 
 def check(tables: Tables) -> list[Claim]:
-    """A planted family of runs: the frontier, the entropy, and whether L(N) and L(C) agree on it."""
+    """Planted runs: the exponent of the best size, the entropy, and whether L(N, D) and L(C) agree on the entropy."""
     del tables
     betas, inside, entropies, agree = [], 0, [], 0
     for seed in range(_REPEATS):
@@ -41,7 +50,7 @@ def check(tables: Tables) -> list[Claim]:
         inside += entropy.low is not None and entropy.high is not None and entropy.low <= _ENTROPY <= entropy.high
         frontier = runs.sort("loss").unique("flops", keep="first", maintain_order=True).filter(pl.col("flops") < _FREE)
         by_compute = fit_law(frontier, "henighan-c", draws=0, seed=seed).coefficients["E"]
-        # Two entropies agree where their intervals meet.
+        # Two entropies agree if their intervals overlap.
         bounds = [
             (one.low if one.low is not None else -np.inf, one.high if one.high is not None else np.inf)
             for one in (entropy, by_compute)
@@ -53,20 +62,20 @@ def check(tables: Tables) -> list[Claim]:
         Claim(
             what="the best size grows with compute as planted",
             published=f"exponent {_BETA} within 0.03",
-            measured=f"largest miss of {_REPEATS} tables {off:.3f}, median {np.median(np.abs(np.array(betas) - _BETA)):.3f}",
+            measured=f"largest error of {_REPEATS} tables {off:.3f}, median {np.median(np.abs(np.array(betas) - _BETA)):.3f}",
             scale=FORM,
             held=float(np.median(np.abs(np.array(betas) - _BETA))) <= 0.03,
         ),
         Claim(
-            what="the entropy from sizes up to 1e8 comes back, or its interval says that it cannot",
-            published="90 % intervals hold it in 84 to 96 %",
-            measured=f"{100 * inside / _REPEATS:.0f} % of {_REPEATS} tables; median miss {100 * error:.1f} %",
+            what="sizes up to 1e8 determine the entropy to within its interval",
+            published="90 % intervals contain it in 84 to 96 %",
+            measured=f"{100 * inside / _REPEATS:.0f} % of {_REPEATS} tables; median error {100 * error:.1f} %",
             scale=FORM,
             held=0.8 <= inside / _REPEATS <= 0.98,
         ),
         Claim(
             what="L(N, D) and L(C) along the frontier agree on the entropy",
-            published="intervals meet",
+            published="intervals overlap",
             measured=f"in {agree} of {_REPEATS} tables",
             scale=FORM,
             held=agree >= 0.9 * _REPEATS,

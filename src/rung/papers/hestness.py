@@ -13,11 +13,14 @@ from rung.papers.claims import FORM, FULL, SMALLER, Claim, not_checked
 from rung.papers.tables import Tables
 
 _SEEDS = 100
+"""Number of planted curves."""
+
 _ALPHA, _BETA, _GAMMA = 2.5, 0.30, 0.05
+"""Coefficients of the planted error alpha m^-beta + gamma for m samples."""
 
 
 def check(tables: Tables) -> list[Claim]:
-    """The power-law region found, a teacher's curve extrapolated, exponents of public curves."""
+    """The power-law region of planted curves, extrapolation of a trained student, and exponents of public curves."""
     return [*_planted(), *_teacher(), _public(tables)]
 
 
@@ -36,21 +39,21 @@ def _planted() -> list[Claim]:
         close["inside"] += beta.low is not None and beta.high is not None and beta.low <= _BETA <= beta.high
     return [
         Claim(
-            what="the power-law region is found: three points of a best guess are left out",
+            what="the power-law region is found: the three points in the region of the best guess are left out",
             published=f"region from 2^8, of {_SEEDS} seeds (reported)",
             measured=f"{close['region']} of {_SEEDS}",
             scale=FORM,
             held=close["region"] >= 0.9 * _SEEDS,
         ),
         Claim(
-            what="the exponent comes back within 0.03 and the irreducible error within 0.015",
+            what="the fit recovers the exponent within 0.03 and the irreducible error within 0.015",
             published="each in 93 of 100 seeds",
             measured=f"{close['beta']} and {close['gamma']} of {_SEEDS}",
             scale=FORM,
             held=min(close["beta"], close["gamma"]) >= 93,
         ),
         Claim(
-            what="the 90 % interval of the exponent holds the truth",
+            what="the 90 % interval of the exponent contains the truth",
             published="84 to 96 of 100 seeds",
             measured=f"{close['inside']} of {_SEEDS}",
             scale=FORM,
@@ -60,7 +63,7 @@ def _planted() -> list[Claim]:
 
 
 def _teacher() -> list[Claim]:
-    """Ridge regression on a noisy linear teacher: the best error over penalties, against training samples."""
+    """Ridge regression on a noisy linear teacher: lowest error over penalties, by training samples."""
     rng = np.random.default_rng(0)
     width, noise = 256, 0.5
     spectrum = (1.0 + np.arange(width)) ** -0.75
@@ -72,8 +75,8 @@ def _teacher() -> list[Claim]:
         repeats = []
         for _ in range(8):
             train = rng.standard_normal((size, width)) * spectrum
-            seen = train @ teacher + noise * rng.standard_normal(size)
-            gram, right = train.T @ train, train.T @ seen
+            labels = train @ teacher + noise * rng.standard_normal(size)
+            gram, right = train.T @ train, train.T @ labels
             best = min(
                 float(np.mean((test @ (np.linalg.solve(gram + penalty * np.eye(width), right) - teacher)) ** 2))
                 for penalty in np.geomspace(0.03, 30, 12)
@@ -82,13 +85,13 @@ def _teacher() -> list[Claim]:
         errors.append(float(np.mean(repeats)))
     runs = pl.DataFrame({"tokens": shards[:-4].astype(float), "loss": errors[:-4]})
     plain, floored = (fit_law(runs, law, objective="log-squares", draws=0) for law in ("hestness", "hestness-floor"))
-    ahead = forecast_run(floored, D=float(shards[-1])).value
-    off = abs(ahead / errors[-1] - 1)
+    forecast = forecast_run(floored, D=float(shards[-1])).value
+    off = abs(forecast / errors[-1] - 1)
     chosen = select(runs, ["hestness", "hestness-floor"], objective="log-squares")
     aicc = {ranked.fit.law.name: ranked.aicc for ranked in chosen.laws}
     return [
         Claim(
-            what="a ridge student's best error at four times the data is forecast from smaller shards",
+            what="smaller shards forecast the lowest error of a ridge student at four times the data",
             published="within 15 %",
             measured=f"{100 * off:.1f} %",
             scale=SMALLER,
@@ -106,7 +109,7 @@ def _teacher() -> list[Claim]:
 
 
 def _public(tables: Tables) -> Claim:
-    what = "plain power laws of public few-shot classifiers have the published range of exponents"
+    what = "the exponents of plain power laws of public few-shot classifiers lie in the published range"
     expected = "beta from 0.07 to 0.35"
     try:
         table = pl.read_csv(tables.path("learning_curve_benchmark.csv"))
@@ -119,12 +122,12 @@ def _public(tables: Tables) -> Claim:
             maintain_order=True
         )
         betas.append(fit_law(runs, "hestness", draws=0, interval="sandwich").values["beta"])
-    low, middle, high = np.quantile(betas, [0.05, 0.5, 0.95])
+    low, median, high = np.quantile(betas, [0.05, 0.5, 0.95])
     inside = float(np.mean([0.07 <= beta <= 0.35 for beta in betas]))
     return Claim(
         what=what,
         published=expected,
-        measured=f"{len(betas)} curves: median {middle:.2f}, 90 % of them {low:.2f} to {high:.2f}; {100 * inside:.0f} % inside",
+        measured=f"{len(betas)} curves: median {median:.2f}, 90 % of them {low:.2f} to {high:.2f}; {100 * inside:.0f} % inside",
         scale=FULL,
         held=inside >= 0.5,
     )

@@ -13,13 +13,23 @@ from rung.papers.claims import FORM, Claim
 from rung.papers.tables import Tables
 
 _SEEDS = 100
+"""Number of planted tables of each kind."""
+
 _POINTS = 12
+"""Runs of a table."""
+
 _LINE = "a + b * log(C) with a in (-inf, inf)"
+"""A score that grows with the logarithm of compute."""
+
 _PLATEAU = "a + b * log(min(C, Cp)) with a in (-inf, inf)"
+"""A score that stays constant beyond the compute Cp."""
+
+_LEAST_GAIN = 4
+"""By how much AICc must be lower for the plateau than for the line: by more than noise explains."""
 
 
 def _table(seed: int, *, plateau: bool) -> pl.DataFrame:
-    """A hit rate over three decades of compute, noise 0.5 % of its range; the plateau begins after half of them."""
+    """A hit rate over three decades of compute, noise 0.5 % of its range; a plateau starts after half of them."""
     compute = np.geomspace(1e18, 1e21, _POINTS)
     reached = np.minimum(compute, 1e18 * 10**1.5) if plateau else compute
     score = 0.15 + 0.0195 * np.log(reached / 1e15)
@@ -28,14 +38,14 @@ def _table(seed: int, *, plateau: bool) -> pl.DataFrame:
 
 
 def _is_plateau(table: pl.DataFrame) -> bool:
-    """Whether a plateau fits better than a line, by Akaike's criterion for few points, and by more than chance."""
+    """Whether a plateau fits better than a line: by AICc, Akaike's criterion for few points, and by more than noise."""
     found = select(table, [_LINE, _PLATEAU], objective="squares", cuts=1)
     aicc = {len(ranked.fit.coefficients): ranked.aicc for ranked in found.laws}
-    return 3 in aicc and aicc.get(2, np.inf) - aicc[3] > 4
+    return 3 in aicc and aicc.get(2, np.inf) - aicc[3] > _LEAST_GAIN
 
 
 def _intensity() -> list[Claim]:
-    """What attention gives for a history, and for the same one twice and three times over."""
+    """The output of attention for a history, and for the same history repeated two and three times."""
     rng = np.random.default_rng(0)
     query, keys, values = rng.standard_normal(8), rng.standard_normal((20, 8)), rng.standard_normal((20, 8))
 
@@ -50,37 +60,37 @@ def _intensity() -> list[Claim]:
         mixed: np.ndarray = logits / (1 + np.exp(-logits)) @ np.tile(values, (times, 1))
         return mixed
 
-    still = max(float(np.abs(softmax(times) - softmax(1)).max()) for times in (2, 3))
+    change = max(float(np.abs(softmax(times) - softmax(1)).max()) for times in (2, 3))
     grows = [float(np.mean(pointwise(times) / pointwise(1))) for times in (2, 3)]
     return [
         Claim(
             what="a history repeated two and three times: softmax attention does not see it, pointwise attention grows by as much",
             published="unchanged; 2, 3",
-            measured=f"changed by {still:.1e}; {grows[0]:.6f}, {grows[1]:.6f}",
+            measured=f"changed by {change:.1e}; {grows[0]:.6f}, {grows[1]:.6f}",
             scale=FORM,
-            held=bool(still < 1e-12 and np.allclose(grows, (2, 3), atol=1e-9)),
+            held=bool(change < 1e-12 and np.allclose(grows, (2, 3), atol=1e-9)),
         )
     ]
 
 
 def check(tables: Tables) -> list[Claim]:
-    """Planted plateaus and planted lines told apart; a score beyond 1 refused."""
+    """Attention on repeated histories, planted plateaus against planted lines, and a score beyond 1."""
     del tables
-    seen = sum(_is_plateau(_table(seed, plateau=True)) for seed in range(_SEEDS))
+    found = sum(_is_plateau(_table(seed, plateau=True)) for seed in range(_SEEDS))
     wrong = sum(_is_plateau(_table(seed, plateau=False)) for seed in range(_SEEDS))
     line = fit_law(_table(0, plateau=False), _LINE, objective="squares", draws=0)
     try:
-        said = f"{forecast_run(line, C=1e60, within=(0.0, 1.0)).value:.2f}"
+        answer = f"{forecast_run(line, C=1e60, bounds=(0.0, 1.0)).value:.2f}"
     except RungError as error:
-        said = error.text
+        answer = error.text
     return [
         *_intensity(),
         Claim(
             what="a plateau beyond 10^1.5 of compute is seen",
             published="90 of 100",
-            measured=f"{seen} of {_SEEDS}",
+            measured=f"{found} of {_SEEDS}",
             scale=FORM,
-            held=seen >= 90,
+            held=found >= 90,
         ),
         Claim(
             what="a line in the logarithm is not called a plateau",
@@ -92,8 +102,8 @@ def check(tables: Tables) -> list[Claim]:
         Claim(
             what="a hit rate that the line carries beyond 1 is refused",
             published="an error",
-            measured=said,
+            measured=answer,
             scale=FORM,
-            held="outside" in said,
+            held="outside" in answer,
         ),
     ]

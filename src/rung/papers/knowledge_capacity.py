@@ -1,4 +1,4 @@
-"""Allen-Zhu and Li 2024, arXiv:2404.05405: what a network can store is linear in its parameters; 8 bits keep it, 4 lose it."""
+"""Allen-Zhu and Li 2024, arXiv:2404.05405: knowledge is linear in parameters; 8-bit weights keep it, 4-bit lose it."""
 
 from __future__ import annotations
 
@@ -11,64 +11,61 @@ from rung.ladder.corpora import POOLS
 from rung.papers.claims import FORM, SMALLER, Claim
 from rung.papers.tables import Tables
 from rung.papers.trained import rungs_of, trained
-from rung.skill import bits_of_people, bits_of_values
+from rung.skill import FactCorpus, bits_of_people, bits_of_values
 
 if TYPE_CHECKING:
     from rung.ladder.training import Trainer
 
 _WIDTHS = (8, 16, 24)
+"""Widths of the trained memorisers."""
+
 _FACTS = {8: (500, 1000, 2000, 3000), 16: (1000, 2000, 4000, 6000), 24: (1500, 3000, 6000, 9000)}
+"""Numbers of facts that the memorisers of each width are trained on."""
+
 _ATTRIBUTES, _VALUES, _KEYS = 4, 64, 65_536
+"""Attributes of a fact, values of an attribute, and keys that a fact's key is drawn from."""
+
 _EXPOSURES = 300
+"""How often a memoriser sees each fact."""
 
 
 def check(tables: Tables) -> list[Claim]:
-    """The meter on oracles, then bits stored by key-value memorisers of three sizes."""
+    """The bit count on oracles with a given loss, then the bits that key-value memorisers of three sizes store."""
     del tables
     return [*_meter(), *_stored()]
 
 
 def _bits(facts: int, loss: float) -> float:
-    """Bits of values that a memoriser knows; keys and strings are given, so that they hold none."""
-    return bits_of_values(
-        facts=facts,
-        attributes=_ATTRIBUTES,
-        chunks=1,
-        diversity=_VALUES,
-        names=_KEYS,
-        vocab=_VALUES,
-        length=1,
-        loss_name=math.log(_KEYS),
-        loss_value=loss,
-        loss_first=0.0,
+    """Bits of values that a memoriser stores; it gets the keys and strings as input, so they count no bits."""
+    corpus = FactCorpus(
+        facts=facts, attributes=_ATTRIBUTES, chunks=1, diversity=_VALUES, names=_KEYS, vocab=_VALUES, length=1
     )
+    return bits_of_values(corpus, loss_name=math.log(_KEYS), loss_value=loss, loss_first=0.0)
 
 
 def _meter() -> list[Claim]:
     facts, attributes, chunks, diversity, names, vocab, length = 1000, 5, 2, 32, 10**6, 100, 3
+    corpus = FactCorpus(
+        facts=facts,
+        attributes=attributes,
+        chunks=chunks,
+        diversity=diversity,
+        names=names,
+        vocab=vocab,
+        length=length,
+    )
 
-    def told(name: float, value: float, first: float) -> float:
-        return bits_of_values(
-            facts=facts,
-            attributes=attributes,
-            chunks=chunks,
-            diversity=diversity,
-            names=names,
-            vocab=vocab,
-            length=length,
-            loss_name=name,
-            loss_value=value,
-            loss_first=first,
-        )
+    def stored(name: float, value: float, first: float) -> float:
+        return bits_of_values(corpus, loss_name=name, loss_value=value, loss_first=first)
 
     uniform = (math.log(names), chunks * math.log(diversity), length * math.log(vocab) - math.log(diversity))
-    perfect = told(math.log(facts), 0.0, 0.0)
+    perfect = stored(math.log(facts), 0.0, 0.0)
     exact = (
         facts * math.log2(names / facts)
         + facts * attributes * chunks * math.log2(diversity)
         + attributes * diversity * math.log2(vocab**length / diversity)
     )
-    dropped = told(math.log(facts), 0.7, 0.0)
+    dropped = stored(math.log(facts), 0.7, 0.0)
     half = _bits(facts, 0.5 * math.log(_VALUES)) / _bits(facts, 0.0)
     pools = list(POOLS.values())
     people = [
@@ -84,19 +81,19 @@ def _meter() -> list[Claim]:
     ]
     return [
         Claim(
-            what="bits of oracles: who knows all, who knows nothing, who knows half of every value, and what a loss of 0.7 nats a value takes away",
+            what="bits of oracles that know everything, nothing, and half of every value; bits that a loss of 0.7 nats per value takes away",
             published=f"{exact:.3f}, 0, 0.5, {facts * attributes * 0.7 / math.log(2):.3f}",
-            measured=f"{perfect:.3f}, {told(*uniform):.3g}, {half:.9g}, {perfect - dropped:.3f}",
+            measured=f"{perfect:.3f}, {stored(*uniform):.3g}, {half:.9g}, {perfect - dropped:.3f}",
             scale=FORM,
             held=bool(
                 abs(perfect / exact - 1) < 1e-9
-                and abs(told(*uniform)) < 1e-6
+                and abs(stored(*uniform)) < 1e-6
                 and abs(half - 0.5) < 1e-9
                 and abs((perfect - dropped) * math.log(2) / (facts * attributes * 0.7) - 1) < 1e-9
             ),
         ),
         Claim(
-            what="bits of a person of bioS that is known by heart, of 10 thousand, 100 thousand, a million",
+            what="bits per person of a bioS corpus that is known completely: 10 thousand, 100 thousand and a million people",
             published="61.56, 58.24, 54.91",
             measured=", ".join(f"{value:.2f}" for value in people),
             scale=FORM,
@@ -117,11 +114,11 @@ def _stored() -> list[Claim]:
         if width == _WIDTHS[1]:
             before = bits[-1]
             quantised = {kept: _quantised(trainer, kept) / before - 1 for kept in (8, 4)}
-    spread = max(peaks) / min(peaks) - 1
+    difference = max(peaks) / min(peaks) - 1
     percent = ", ".join(f"{100 * value:+.1f} %" for value in last)
     return [
         Claim(
-            what=f"bits saturate: from {_FACTS[16][-2]} facts to {_FACTS[16][-1]} (and alike at the other widths) they stay within 15 %",
+            what=f"bits saturate: from {_FACTS[16][-2]} facts to {_FACTS[16][-1]} (and likewise at the other widths) they change by less than 15 %",
             published="within 15 %",
             measured=percent,
             scale=SMALLER,
@@ -130,12 +127,12 @@ def _stored() -> list[Claim]:
         Claim(
             what=f"capacity is linear in parameters: the peak of bits per parameter over widths {', '.join(map(str, _WIDTHS))} ({_EXPOSURES} exposures)",
             published="equal within 20 %; 2 for language models at 1000 exposures",
-            measured=f"{', '.join(f'{peak:.2f}' for peak in peaks)}: within {100 * spread:.0f} %",
+            measured=f"{', '.join(f'{peak:.2f}' for peak in peaks)}: within {100 * difference:.0f} %",
             scale=SMALLER,
-            held=spread < 0.2 and all(0.5 <= peak <= 4 for peak in peaks),
+            held=difference < 0.2 and all(0.5 <= peak <= 4 for peak in peaks),
         ),
         Claim(
-            what="weights rounded to 8 bits keep what is known",
+            what="weights rounded to 8 bits keep the stored knowledge",
             published="within 3 %",
             measured=f"{100 * quantised[8]:+.1f} %",
             scale=SMALLER,
@@ -171,7 +168,7 @@ def _memoriser(width: int, facts: int) -> Trainer:
 
 
 def _quantised(trainer: Trainer, kept: int) -> float:
-    """Bits that are still known once every matrix is rounded to so many bits, a scale for each row."""
+    """Bits still stored after every matrix is rounded to `kept` bits, with a scale for each row."""
     import torch
 
     levels = 2 ** (kept - 1) - 1
@@ -182,6 +179,6 @@ def _quantised(trainer: Trainer, kept: int) -> float:
                 scale = weight.abs().amax(dim=1, keepdim=True) / levels
                 weight.copy_((weight / scale).round() * scale)
         bits = _bits(trainer.data.unique_items or 0, trainer.evaluate()["loss"])
-        for weight, kept_weight in zip(trainer.weights, before, strict=True):
-            weight.copy_(kept_weight)
+        for weight, original in zip(trainer.weights, before, strict=True):
+            weight.copy_(original)
     return bits

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 
 import numpy as np
 import polars as pl
@@ -25,13 +26,29 @@ _MATERIALS = {
 """Modified polytropes rho = rho0 + c P^n in SI units: rho0, c, n."""
 
 _GRAVITY, _EARTH_MASS, _EARTH_RADIUS = 6.674e-11, 5.972e24, 6.371e6
+"""Gravitational constant, and mass and radius of the Earth, in SI units."""
+
 _REPEATS = 100
+"""Number of planted tables for the coverage of intervals."""
+
 _PUBLISHED = {"k1": -0.20945, "k2": 0.0804, "k3": 0.394}
+"""Published constants of the law."""
+
+_INTEGRATED = {"k1": -0.2089, "k2": 0.0807, "k3": 0.3909}
+"""Constants of the law for integrated iron planets."""
+
+_RADII = {"Fe": 0.794, "MgSiO3": 1.026, "H2O": 1.41}
+"""Published radii of planets of one Earth mass, in Earth radii."""
 
 
 @cache
 def _curve(power: float) -> tuple[Array, Array]:
-    """Scaled masses and radii of a polytrope, by integration from the centre for a range of central pressures."""
+    """Scaled masses and radii of a polytrope rho = 1 + P^n, for a range of central pressures.
+
+    They are integrated from the centre to the surface, where P = 0:
+
+        dP/dr = -m rho / r^2,  dm/dr = 4 pi r^2 rho
+    """
     from scipy.integrate import solve_ivp
 
     masses, radii = [], []
@@ -57,7 +74,10 @@ def _curve(power: float) -> tuple[Array, Array]:
 
 
 def _scales(material: str) -> tuple[float, float]:
-    """Mass and radius that a material is scaled by, in those of the Earth."""
+    """Mass and radius by which a material is scaled, in those of the Earth.
+
+    With P1 = (rho0 / c)^(1 / n) the radius is sqrt(P1 / (G rho0^2)), and the mass is radius^3 rho0.
+    """
     density, constant, power = _MATERIALS[material]
     pressure = (density / constant) ** (1 / power)
     radius = np.sqrt(pressure / (_GRAVITY * density**2))
@@ -65,57 +85,58 @@ def _scales(material: str) -> tuple[float, float]:
 
 
 def _radius(material: str, mass: float) -> float:
-    """Radius in Earth's of a planet of some Earth masses."""
+    """Radius of a planet, in Earth radii, from its mass in Earth masses."""
     mass_scale, radius_scale = _scales(material)
     masses, radii = _curve(_MATERIALS[material][2])
     return float(np.exp(np.interp(np.log(mass / mass_scale), np.log(masses), np.log(radii))) * radius_scale)
 
 
+def _scaled_radius(material: str, mass: float) -> float:
+    """Scaled radius of a planet, from its scaled mass."""
+    return float(np.interp(mass, *_curve(_MATERIALS[material][2])))
+
+
 def check(tables: Tables) -> list[Claim]:
-    """Integrated planets: constants, collapse, and what the right and the wrong form extrapolate to."""
+    """Integrated planets: constants, the common curve, and extrapolation of the right and of a wrong form."""
     del tables
     masses, radii = _curve(0.528)
     inside = (masses >= 1e-3) & (masses <= 4)
     runs = pl.DataFrame({"mass": masses[inside], "radius": radii[inside]})
     fit = fit_law(runs, "seager-2007", target="radius", objective="log-squares", draws=0)
-    wanted = {"k1": -0.2089, "k2": 0.0807, "k3": 0.3909}
-    off = max(abs(fit.values[name] / value - 1) for name, value in wanted.items())
-    before = max(_spread(lambda m, mass=mass: _radius(m, mass)) for mass in (0.3, 1.0, 3.0, 10.0))
-    after = max(
-        _spread(lambda m, scaled=scaled: float(np.interp(scaled, *_curve(_MATERIALS[m][2]))))
-        for scaled in (0.01, 0.1, 0.5)
-    )
-    spots = {"Fe": 0.794, "MgSiO3": 1.026, "H2O": 1.41}
-    measured = {material: _radius(material, 1.0) for material in spots}
+    off = max(abs(fit.values[name] / value - 1) for name, value in _INTEGRATED.items())
+    before = max(_largest_difference(partial(_radius, mass=mass)) for mass in (0.3, 1.0, 3.0, 10.0))
+    after = max(_largest_difference(partial(_scaled_radius, mass=mass)) for mass in (0.01, 0.1, 0.5))
+    measured = {material: _radius(material, 1.0) for material in _RADII}
     return [
         Claim(
-            what="integrated iron gives the constants of the law",
+            what="integrated iron planets give the constants of the law",
             published=", ".join(f"{name} {value}" for name, value in _PUBLISHED.items()),
             measured=", ".join(f"{name} {value:.4f}" for name, value in fit.values.items())
-            + f"; within {100 * off:.1f} % of the integration's own",
+            + f"; within {100 * off:.1f} % of those of the integration",
             scale=FULL,
             held=off <= 0.02,
         ),
         Claim(
-            what="six materials collapse onto one curve once scaled",
+            what="once scaled, six materials follow one curve",
             published="below 1 % (77.8 % before)",
             measured=f"{100 * after:.2f} % after, {100 * before:.1f} % before",
             scale=FULL,
             held=after < 0.01 < before,
         ),
         Claim(
-            what="radii of one Earth mass",
-            published=", ".join(f"{material} {value}" for material, value in spots.items()),
+            what="radii of planets of one Earth mass",
+            published=", ".join(f"{material} {value}" for material, value in _RADII.items()),
             measured=", ".join(f"{material} {value:.3f}" for material, value in measured.items()),
             scale=FULL,
-            held=all(abs(measured[material] / value - 1) < 0.01 for material, value in spots.items()),
+            held=all(abs(measured[material] / value - 1) < 0.01 for material, value in _RADII.items()),
         ),
         *_extrapolated(masses, radii),
     ]
 
 
-def _spread(radius: object) -> float:
-    found = [radius(material) for material in _MATERIALS]  # type: ignore[operator]
+def _largest_difference(radius: Callable[[str], float]) -> float:
+    """Largest over smallest radius of the materials, less one."""
+    found = [radius(material) for material in _MATERIALS]
     return float(max(found) / min(found) - 1)
 
 
@@ -139,11 +160,11 @@ def _extrapolated(masses: Array, radii: Array) -> list[Claim]:
         noise = np.exp(0.005 * np.random.default_rng(seed).standard_normal(int(under.sum())))
         runs = pl.DataFrame({"mass": masses[under], "radius": radii[under] * noise})
         fit = fit_law(runs, "seager-2007", target="radius", objective="log-squares", draws=0)
-        low_end, high_end = forecast_run(fit, mass=4.0).law_interval
-        covered += low_end is not None and high_end is not None and low_end <= exact <= high_end
+        lower, upper = forecast_run(fit, mass=4.0).law_interval
+        covered += lower is not None and upper is not None and lower <= exact <= upper
     return [
         Claim(
-            what="a single power law fitted to light planets overshoots heavy ones",
+            what="a single power law fitted to light planets overestimates the radius of heavy ones",
             published="23 % at a scaled mass of 4",
             measured=f"{100 * over:.0f} %",
             scale=FULL,
@@ -157,7 +178,7 @@ def _extrapolated(masses: Array, radii: Array) -> list[Claim]:
             held=chosen.chosen == "seager-2007",
         ),
         Claim(
-            what="90 % intervals from masses up to 1, with 0.5 % noise, hold the curve at 4",
+            what="90 % intervals from masses up to 1, with 0.5 % noise, contain the curve at 4",
             published=f"84 to 96 % of {_REPEATS}",
             measured=f"{100 * covered / _REPEATS:.0f} %",
             scale=FULL,

@@ -1,4 +1,7 @@
-"""Yadav et al. 2024, arXiv:2410.03617: the loss of a merge falls as floor + c / k (its law; the merges come with checkpoints)."""
+"""Yadav et al. 2024, arXiv:2410.03617: the loss of a merge of k experts falls as floor + c / k.
+
+Only the law is checked so far; merges of checkpoints come with the treatments.
+"""
 
 from __future__ import annotations
 
@@ -11,33 +14,43 @@ from rung.papers.tables import Tables
 from rung.worth import experts_needed
 
 _POOL, _SUBSETS, _SIZE = 20, 500, 40
+"""Experts of the pool, subsets drawn for each k, and weights of an expert."""
+
 _LAW = "floor + c / k with floor in (-inf, inf)"
+"""Loss of a merge of k experts."""
 
 
 def check(tables: Tables) -> list[Claim]:
-    """The law on a quadratic bowl where it is exact, and on small models merged for real."""
+    """The law on a quadratic loss, where it is exact, and on small models that are trained and merged."""
     del tables
     return [*_quadratic(), _experts()]
 
 
 def _quadratic() -> list[Claim]:
-    """Averages of k of 20 points about the bottom of a random bowl: c = K / (K - 1) tr / 2, and a floor lowered by tr / (2 (K - 1))."""
+    """Averages of k of K = 20 points about the minimum of a random quadratic loss with Hessian H.
+
+    With S the covariance of the points, merges without replacement have the expected loss floor + c / k with
+
+        c = K / (K - 1) tr(H S) / 2
+
+    and a floor that is lower by tr(H S) / (2 (K - 1)).
+    """
     rng = np.random.default_rng(0)
-    root = rng.standard_normal((_SIZE, _SIZE)) / np.sqrt(_SIZE)
-    bowl = root @ root.T
+    factor = rng.standard_normal((_SIZE, _SIZE)) / np.sqrt(_SIZE)
+    hessian = factor @ factor.T
     experts = rng.standard_normal((_POOL, _SIZE))
-    away = experts - experts.mean(axis=0)
-    trace = float(np.einsum("ki,ij,kj->", away, bowl, away)) / _POOL
+    centred = experts - experts.mean(axis=0)
+    trace = float(np.einsum("ki,ij,kj->", centred, hessian, centred)) / _POOL
     counts = np.arange(1, 11)
-    means, spreads = [], []
+    means, stds = [], []
     for k in counts:
         merged = np.array([experts[rng.choice(_POOL, k, replace=False)].mean(axis=0) for _ in range(_SUBSETS)])
-        losses = 0.5 * np.einsum("si,ij,sj->s", merged, bowl, merged)
+        losses = 0.5 * np.einsum("si,ij,sj->s", merged, hessian, merged)
         means.append(losses.mean())
-        spreads.append(losses.std())
+        stds.append(losses.std())
     found = _fitted(counts, means)
     exact = _POOL / (_POOL - 1) * trace / 2
-    scaled = np.array(spreads[:4]) * counts[:4]
+    scaled = np.array(stds[:4]) * counts[:4]
     floor = found.values["floor"]
     answers = (
         experts_needed(found, floor + found.values["c"] / 5, _POOL),
@@ -46,21 +59,21 @@ def _quadratic() -> list[Claim]:
     )
     return [
         Claim(
-            what="in a quadratic bowl c is K / (K - 1) tr(H S) / 2, without replacement from a pool of 20",
+            what="for a quadratic loss c is K / (K - 1) tr(H S) / 2, without replacement from a pool of 20",
             published="within 6 %",
             measured=f"{found.values['c']:.4g} against {exact:.4g}",
             scale=FORM,
             held=bool(abs(found.values["c"] / exact - 1) <= 0.06),
         ),
         Claim(
-            what="where experts stand around the bottom, the spread over subsets times k is constant, k far below the pool",
-            published="10.4, 10.7, 11.3, 10.5 in the derivation's own run",
+            what="with experts around the minimum, the standard deviation over subsets times k is constant for k far below the pool",
+            published="10.4, 10.7, 11.3, 10.5 in the run of the derivation",
             measured=", ".join(f"{value:.3g}" for value in scaled),
             scale=FORM,
             held=bool(np.ptp(scaled) / scaled.mean() < 0.25),
         ),
         Claim(
-            what="experts needed: a count, never below the floor, and nothing beyond the pool",
+            what="experts needed: a number, none for a loss below the floor, and none beyond the pool",
             published="5, never, never",
             measured=", ".join("never" if answer is None else str(answer) for answer in answers),
             scale=FORM,
@@ -70,7 +83,7 @@ def _quadratic() -> list[Claim]:
 
 
 def _experts() -> Claim:
-    """Eight logistic experts, each tuned on its own domain from one base, averaged: k up to 4 forecasts 8."""
+    """Eight logistic experts, each trained on its own domain from one base: merges of up to 4 forecast 8."""
     rng = np.random.default_rng(1)
     size, rows, domains = 20, 400, 8
     shared = rng.standard_normal(size)
@@ -100,13 +113,13 @@ def _experts() -> Claim:
         ]
         means[k], errors[k] = float(np.mean(found)), float(np.std(found) / np.sqrt(len(found)))
     fitted = _fitted(np.array([1, 2, 3, 4]), [means[k] for k in (1, 2, 3, 4)])
-    said = float(fitted.law.value(fitted.values, {"k": 8.0}))
-    off = said / means[8] - 1
+    forecast = float(fitted.law.value(fitted.values, {"k": 8.0}))
+    off = forecast / means[8] - 1
     allowed = max(0.08, 2 * max(errors.values()) / means[8])
     return Claim(
-        what="eight logistic experts: the law through merges of 1 to 4 forecasts the merge of 8",
+        what="eight logistic experts: the law fitted to merges of 1 to 4 forecasts the merge of 8",
         published="within 8 %, or two standard errors",
-        measured=f"{100 * off:+.1f} % ({said:.4f} against {means[8]:.4f})",
+        measured=f"{100 * off:+.1f} % ({forecast:.4f} against {means[8]:.4f})",
         scale=SMALLER,
         held=bool(abs(off) <= allowed),
     )

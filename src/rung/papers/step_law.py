@@ -1,4 +1,4 @@
-"""Li et al. 2025, arXiv:2503.04715: laws of learning rate and batch, judged by regret on the published grids."""
+"""Li et al. 2025, arXiv:2503.04715: laws of learning rate and batch, judged by their regret on the published grids."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from rung.runs import read_runs
 
 
 def check(tables: Tables) -> list[Claim]:
-    """The law's constants, its regret on the dense grids and those of mixtures of experts, and refits."""
+    """The constants of the law, its regret beside that of refits on dense grids, and its regret on mixtures."""
     return [*_constants(tables), *_dense(tables), *_mixtures(tables)]
 
 
@@ -59,34 +59,35 @@ def _grids(tables: Tables, name: str, count: str, where: str | None = None) -> l
     return read_sweeps(runs.where(where) if where else runs)
 
 
-def _told(values: Array) -> str:
-    known = values[np.isfinite(values)]
-    off = len(values) - len(known)
-    if not len(known):
-        return "off every grid"
-    return f"{100 * known.mean():.3f} % on average, {100 * known.max():.3f} % at worst" + (
-        f", off {off}" if off else ""
+def _shown(values: Array) -> str:
+    """Mean and maximum of regrets, and on how many grids the proposed point lies outside."""
+    inside = values[np.isfinite(values)]
+    outside = len(values) - len(inside)
+    if not len(inside):
+        return "outside every grid"
+    return f"{100 * inside.mean():.3f} % on average, {100 * inside.max():.3f} % at worst" + (
+        f", outside {outside}" if outside else ""
     )
 
 
 def _dense(tables: Tables) -> list[Claim]:
     rules = published_rules()
-    asked = (
+    questions = (
         (
             "the law proposes points near the best of each dense grid",
             "0.126 % on average (17 grids; 15 are in the table), below 0.25 % everywhere",
         ),
         (
-            "refitted by the published procedure, each grid left out in turn",
+            "regret of refits by the published procedure, each grid left out in turn",
             "at most 0.12 % on average, 0.25 % at worst",
         ),
-        ("the loss surface fitted directly, each grid left out in turn", "at most 0.15 % on average"),
-        ("DeepSeek's law does worse by five times or more", "0.83 % on average"),
+        ("regret of a directly fitted loss surface, each grid left out in turn", "at most 0.15 % on average"),
+        ("DeepSeek's law has at least five times the regret", "0.83 % on average"),
     )
     try:
         grids = _grids(tables, "steplaw_dense.csv", "params_non_embedding")
     except RungError as why:
-        return [not_checked(what, published, why) for what, published in asked]
+        return [not_checked(what, published, why) for what, published in questions]
     law, other = regrets(grids, rules["step-law"]), regrets(grids, rules["deepseek"])
     own, surface = (held_out_regrets(grids, way) for way in (fit_procedure, fit_surface))
     measured = (law, own, surface, other)
@@ -98,16 +99,16 @@ def _dense(tables: Tables) -> list[Claim]:
     )
     return [
         Claim(
-            what=what, published=published, measured=f"{_told(found)} ({len(grids)} grids)", scale=FULL, held=bool(ok)
+            what=what, published=published, measured=f"{_shown(found)} ({len(grids)} grids)", scale=FULL, held=bool(ok)
         )
-        for (what, published), found, ok in zip(asked, measured, held, strict=True)
+        for (what, published), found, ok in zip(questions, measured, held, strict=True)
     ]
 
 
 def _mixtures(tables: Tables) -> list[Claim]:
     what, published = (
         "for sparse mixtures of experts N counts all parameters",
-        "total better than active for 1 of 8, 1 of 89 and 2 of 88",
+        "total better than active parameters for 1 of 8, 1 of 89 and 2 of 88 experts",
     )
     try:
         families = {

@@ -1,4 +1,4 @@
-"""Liu et al. 2025, arXiv:2505.10465: features in superposition make the loss fall as one over the width."""
+"""Liu et al. 2025, arXiv:2505.10465: with features in superposition the loss falls as one over the width."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ from rung.papers.tables import Tables
 from rung.papers.trained import rungs_of, trained
 
 _WIDTHS = (4, 8, 16, 32)
+"""Widths of the trained models."""
+
 _FRESH_SEEDS = (11, 12)
+"""Seeds of the trained models."""
 
 
 def check(tables: Tables) -> list[Claim]:
-    """Geometry without training; the weak regime in closed form; the strong one trained at four widths."""
+    """The geometry without training, the weak regime in closed form, and the strong regime trained at four widths."""
     del tables
     return [_geometry(), _weak(), *_strong()]
 
 
 def _geometry() -> Claim:
+    """Mean squared cosine of random unit vectors in m dimensions, times m."""
     rng = np.random.default_rng(0)
     found = []
     for width in (16, 64, 256, 512):
@@ -27,7 +31,7 @@ def _geometry() -> Claim:
         squares = (rows @ rows.T) ** 2
         found.append(width * (squares.sum() - np.trace(squares)) / (2048 * 2047))
     return Claim(
-        what="random directions overlap as one over the width: m times their mean squared cosine is 1",
+        what="random directions overlap as one over the width m: their mean squared cosine times m is 1",
         published="1, within 2 %",
         measured=", ".join(f"{value:.4f}" for value in found),
         scale=FORM,
@@ -36,15 +40,18 @@ def _geometry() -> Claim:
 
 
 def _weak() -> Claim:
-    """The m most frequent features kept exactly, the rest dropped: what is lost is 4/3 of the rest's frequency."""
+    """The loss in closed form: the m most frequent features are exact, the others dropped.
+
+    With p the frequency of a feature, the loss is the sum of 4/3 p - p^2 over the dropped ones.
+    """
     features, skew = 100_000, 0.5
-    chance = np.arange(1, features + 1) ** -(1 + skew)
-    chance /= chance.sum()
+    frequency = np.arange(1, features + 1) ** -(1 + skew)
+    frequency /= frequency.sum()
     widths = np.array([8, 16, 32, 64, 128])
-    lost = np.array([np.sum(4 / 3 * chance[width:] - chance[width:] ** 2) for width in widths])
+    lost = np.array([np.sum(4 / 3 * frequency[width:] - frequency[width:] ** 2) for width in widths])
     slope = np.polyfit(np.log(widths), np.log(lost), 1)[0]
     return Claim(
-        what="without superposition the loss is the frequency of what is dropped, so it falls as the width to minus the data's own exponent",
+        what="without superposition the loss is the frequency of the dropped features, so it falls as a power of the width with the exponent of the data",
         published=f"-{skew}",
         measured=f"{slope:.3f}",
         scale=FORM,
@@ -53,7 +60,7 @@ def _weak() -> Claim:
 
 
 def _slope(skew: float, seed: int) -> tuple[float, float]:
-    """Exponent of the loss in the width, and the least share of features that have a direction."""
+    """Exponent of the loss in the width, and the smallest share of features that have a direction."""
     ladder = rungs_of(
         "superposition",
         {
@@ -94,7 +101,7 @@ def _strong() -> list[Claim]:
             held=all(-1.25 <= slope <= -0.85 for slope, _ in flat),
         ),
         Claim(
-            what="the same with frequencies as rank to -1.8 falls faster",
+            what="with frequencies as rank to -1.8 the loss falls faster",
             published="below -1.3",
             measured=f"{steep[0]:.3f}",
             scale=SMALLER,

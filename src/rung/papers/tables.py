@@ -1,4 +1,4 @@
-"""Published tables: from a folder, or fetched once and checked; never part of the package."""
+"""Published tables: read from a folder, or fetched once and kept, and checked either way; never part of the package."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from rung.errors import PapersError
 from rung.files import write_bytes
 
 FOLDER = "RUNG_DATA"
+"""The environment variable that names the folder or the address of the published tables."""
+
 _TIMEOUT = 60
+"""Seconds that a fetch may take to answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +30,8 @@ class Published:
 
     Attributes:
         source: The repository that its numbers come from.
-        path: The file there.
-        commit: At which commit.
+        path: The file in that repository.
+        commit: The commit of the file.
         sha256: Checksum of the table as it is read here.
     """
 
@@ -40,18 +43,18 @@ class Published:
 
 @cache
 def published() -> Mapping[str, Published]:
-    """The tables that papers are checked on, by name."""
+    """The tables that the checks read, by file name."""
     content = tomllib.loads(files("rung.papers").joinpath("tables.toml").read_text(encoding="utf-8"))
     return {name: Published(**entry) for name, entry in content.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """Where published tables are looked for.
+    """Where published tables are found.
 
     Attributes:
-        place: A folder, or an address that starts with http:// or https://; None where there is neither.
-        cache: The folder that fetched tables are kept in.
+        index: A folder, or an address that starts with http:// or https://; None where neither is given.
+        cache: The folder in which fetched tables are kept.
     """
 
     index: str | None
@@ -59,37 +62,37 @@ class Tables:
 
     @staticmethod
     def of_environment() -> Tables:
-        """The place named by RUNG_DATA; fetched tables are kept under XDG_CACHE_HOME, or ~/.cache."""
+        """The folder or address in RUNG_DATA; fetched tables are kept under XDG_CACHE_HOME, by default ~/.cache."""
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         return Tables(os.environ.get(FOLDER) or None, home / "rung" / "tables")
 
     def path(self, name: str) -> Path:
-        """The file of a published table, fetched where it has to be.
+        """The file of a published table; a table at an address is fetched if it is not in the cache.
 
         Raises:
-            PapersError: There is no such table in the place, it cannot be fetched, or it is not the published one.
+            PapersError: The table is not there, cannot be fetched, or differs from the published one.
         """
         entry = published()[name]
         if self.index is None:
             raise PapersError(
-                f"the published table {name} ({entry.source}, {entry.path}) is needed. Name the folder or the address that holds "
-                f"it: {FOLDER}=/path/to/tables."
+                f"the check needs the published table {name} ({entry.source}, {entry.path}). Name the folder or the address that "
+                f"holds it: {FOLDER}=/path/to/tables."
             )
         if not self.index.startswith(("http://", "https://")):
             file = Path(self.index) / name
             if not file.is_file():
                 raise PapersError(f"the published table {name} is not in {self.index}, which {FOLDER} names.")
-            return self._checked(file, file.read_bytes(), "Put the published one there")
+            return self._checked(file, file.read_bytes(), "Replace it with the published one")
         kept = self.cache / name
         if kept.is_file():
-            return self._checked(kept, kept.read_bytes(), "Remove it, and it is fetched again")
+            return self._checked(kept, kept.read_bytes(), "Remove it; it will be fetched again")
         address = f"{self.index.rstrip('/')}/{urllib.parse.quote(name)}"
         try:
             with urllib.request.urlopen(address, timeout=_TIMEOUT) as answer:  # noqa: S310  # http and https alone
                 content = answer.read()
         except (OSError, ValueError) as error:
             raise PapersError(f"{address} could not be fetched: {error}. Check {FOLDER}, or name a folder.") from None
-        self._checked(Path(address), content, "It is not the published table, and was not kept")
+        self._checked(Path(address), content, f"The file was not kept. Check {FOLDER}")
         self.cache.mkdir(parents=True, exist_ok=True)
         write_bytes(kept, content)
         return kept

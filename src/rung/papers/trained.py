@@ -1,4 +1,4 @@
-"""Ladders that papers train in memory."""
+"""Training of the ladders that checks need, in memory."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def rungs_of(slug: str, content: Mapping[str, Any]) -> tuple[Rung, ...]:
-    """The runs of a ladder that a paper writes down."""
+    """The rungs of a ladder that a check defines as plain values."""
     return ladder_of(content, slug, Path(slug)).rungs
 
 
 def trained(rung: Rung) -> Trainer:
-    """A run, trained to its end on one thread, so that it is the same everywhere.
+    """Train a rung to its end, on one thread so that the result does not depend on the number of cores.
 
     Raises:
         PapersError: torch is not installed.
@@ -34,13 +34,13 @@ def trained(rung: Rung) -> Trainer:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """One thread for torch.
+    """Restrict torch to one thread.
 
     Raises:
         PapersError: torch is not installed.
     """
     if find_spec("torch") is None:
-        raise PapersError('this paper trains models, which needs torch: pip install "rung[train]".')
+        raise PapersError('the check of this paper trains models, which needs torch: pip install "rung[train]".')
     import torch
 
     before = torch.get_num_threads()

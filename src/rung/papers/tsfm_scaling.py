@@ -1,4 +1,4 @@
-"""Yao et al. 2024, arXiv:2410.12360: time series transformers, encoder and decoder, in and out of distribution."""
+"""Yao et al. 2024, arXiv:2410.12360: encoder and decoder transformers for time series, in and out of distribution."""
 
 from __future__ import annotations
 
@@ -18,16 +18,23 @@ from rung.runs import Runs, read_runs
 from rung.worth import compare
 
 _ROUNDING = 0.005
-"""The authors' table gives three digits."""
+"""Relative error by rounding: the authors' table gives three digits."""
 
 _REPEATS = 100
+"""Number of planted pairs of ladders."""
+
 _SHAPES = ((8, 1), (16, 1), (24, 2), (32, 2), (64, 2))
+"""Width and depth of the trained models."""
+
 _STEPS = 1200
+"""Training steps of each model."""
+
 _FAMILIES = {"decoder": "series-decoder", "encoder": "series-encoder"}
+"""The two architectures, and the family of each."""
 
 
 def check(tables: Tables) -> list[Claim]:
-    """The authors' sizes recounted; planted pairs of exponents told apart; both families trained at five sizes."""
+    """The authors' sizes recounted, planted pairs of exponents distinguished, both families trained at five sizes."""
     del tables
     return [*_counts(), *_planted(), *_families()]
 
@@ -37,18 +44,18 @@ def _counts() -> list[Claim]:
         name: SeriesTransformer(causal=name == "1B decoder").count_params(size).non_embedding
         for name, (size, _) in SERIES_LADDER.items()
     }
-    off = {name: found[name] / said - 1 for name, (_, said) in SERIES_LADDER.items()}
+    off = {name: found[name] / published - 1 for name, (_, published) in SERIES_LADDER.items()}
     slips = [name for name, share in off.items() if abs(share) > 0.05]
     return [
         Claim(
-            what="the authors' twelve configurations, counted in closed form, are their table of sizes",
-            published=", ".join(f"{said:,}" for _, said in SERIES_LADDER.values()),
+            what="the parameter counts of the authors' twelve configurations in closed form are those of their table",
+            published=", ".join(f"{published:,}" for _, published in SERIES_LADDER.values()),
             measured=", ".join(f"{count:,}" for count in found.values()),
             scale=FULL,
             held=all(abs(share) <= _ROUNDING for name, share in off.items() if name not in slips),
         ),
         Claim(
-            what="but for two, which an audit finds: the table that the laws were fitted to is not what was built",
+            what="except for two: there the table that the laws were fitted to differs from the models that were built",
             published="10K twice as large, the decoder of 1B 11 % smaller",
             measured=", ".join(f"{name} {100 * off[name]:+.0f} %" for name in slips),
             scale=FULL,
@@ -58,7 +65,7 @@ def _counts() -> list[Claim]:
 
 
 def _planted() -> list[Claim]:
-    """Pairs of power laws over 1e3 to 1e9 parameters, ten sizes, 1 % noise."""
+    """Verdicts on pairs of power laws over ten sizes from 1e3 to 1e9 parameters, with 1 % noise."""
     params = np.geomspace(1e3, 1e9, 10)
 
     def ladder(alpha: float, seed: int) -> Runs:
@@ -72,14 +79,14 @@ def _planted() -> list[Claim]:
     near = sum("change" not in verdict for verdict in verdicts(0.028))
     return [
         Claim(
-            what=f"an exponent of 0.060 is told from one of 0.029 ({_REPEATS} planted pairs)",
+            what=f"an exponent of 0.060 is distinguished from one of 0.029 ({_REPEATS} planted pairs)",
             published="at least 99 of 100",
             measured=f"{far} of {_REPEATS}",
             scale=FORM,
             held=far >= 99,
         ),
         Claim(
-            what="an exponent of 0.028 is not told from one of 0.029, so differences of that size need intervals",
+            what="an exponent of 0.028 is not distinguished from one of 0.029, so differences of that size need intervals",
             published="at least 80 of 100 without a change",
             measured=f"{near} of {_REPEATS}",
             scale=FORM,
@@ -119,25 +126,25 @@ def _families() -> list[Claim]:
 
 
 def _compared(where: str, column: str, losses: Mapping[str, list[tuple[int, dict[str, float]]]]) -> Claim:
-    """The encoder against the decoder on one set, by likelihood per point."""
+    """The encoder compared with the decoder on one held-out set, by likelihood per point."""
     tables = {
         name: read_runs(
-            # A mean log-density can lie below zero; its exponential falls with it and is a perplexity of points.
-            pl.DataFrame({"params": [n for n, _ in runs], "loss": [float(np.exp(told[column])) for _, told in runs]})
+            # A mean negative log-density can lie below zero. Its exponential is positive and monotonic: a perplexity.
+            pl.DataFrame({"params": [n for n, _ in runs], "loss": [float(np.exp(loss[column])) for _, loss in runs]})
         )
         for name, runs in losses.items()
     }
-    shown = "; ".join(f"{name} {', '.join(f'{told[column]:.3f}' for _, told in runs)}" for name, runs in losses.items())
+    shown = "; ".join(f"{name} {', '.join(f'{loss[column]:.3f}' for _, loss in runs)}" for name, runs in losses.items())
     try:
         found = compare(tables["decoder"], tables["encoder"], names=("decoder", "encoder"), along="N")
         exponents = ", ".join(
-            f"its exponent {one.value:.2f} times the decoder's ({_end(one.low)} to {_end(one.high)})"
+            f"its exponent {one.value:.2f} times the decoder's ({_bound(one.low)} to {_bound(one.high)})"
             for _, one in found.exponents
         )
-        measured = f"{found.verdict}; {exponents}; nats a point: {shown}"
+        measured = f"{found.verdict}; {exponents}; nats per point: {shown}"
         better = all(one.low is not None and one.low > 1 for _, one in found.exponents)
     except RungError as error:
-        measured, better = f"undetermined: {error.text}; nats a point: {shown}", False
+        measured, better = f"undetermined: {error.text}; nats per point: {shown}", False
     return Claim(
         what=f"the encoder scales better than the decoder {where} (five sizes, 872 to 100 928 parameters)",
         published="a larger exponent",
@@ -147,5 +154,5 @@ def _compared(where: str, column: str, losses: Mapping[str, list[tuple[int, dict
     )
 
 
-def _end(value: float | None) -> str:
+def _bound(value: float | None) -> str:
     return "open" if value is None else f"{value:.2f}"

@@ -1,4 +1,4 @@
-"""Wang et al. 2025, arXiv:2505.10527: preference models by Bradley and Terry's loss, and which kinds of metric scale."""
+"""Wang et al. 2025, arXiv:2505.10527: preference models by the Bradley-Terry loss, and which kinds of metric scale."""
 
 from __future__ import annotations
 
@@ -11,24 +11,31 @@ from rung.papers.claims import FORM, Claim
 from rung.papers.tables import Tables
 
 _ITEMS, _VOTES = 200, 40_000
+"""Items and votes of the planted preferences."""
+
 _SEEDS = 50
+"""Number of planted sweeps of each kind."""
+
 _PAIRS = np.geomspace(1e5, 1.5e7, 16)
 """Preference pairs of a sweep, up to the paper's 15 million."""
 
 _FLAT, _SCALES, _EMERGES = "flat", "scales", "emerges"
+"""The paper's three kinds of metric."""
 _LAWS = {
     _FLAT: "E + 0 * D",
     _SCALES: "A / D^alpha with alpha in (-inf, inf)",
     _EMERGES: "E / max(1, D / D0)^alpha",
 }
+"""The law of each kind of sweep."""
+
 _SURE = 6.0
-"""By how much Akaike's criterion must prefer a trend to none, and one that begins late to one that does not."""
+"""By how much AICc must prefer a trend to none, and a trend that starts late to one that does not."""
 
 
 def check(tables: Tables) -> list[Claim]:
-    """A planted world of preferences, and planted sweeps of the paper's three kinds."""
+    """Planted preferences, and planted sweeps of the paper's three kinds."""
     del tables
-    return [*_world(), _verdicts()]
+    return [*_preferences(), _verdicts()]
 
 
 def _loss(scores: NDArray[np.float64], pairs: NDArray[np.intp]) -> tuple[float, NDArray[np.float64]]:
@@ -39,8 +46,8 @@ def _loss(scores: NDArray[np.float64], pairs: NDArray[np.intp]) -> tuple[float, 
     return float(np.logaddexp(0, -margin).mean()), gradient.astype(float)
 
 
-def _world() -> list[Claim]:
-    """Items of a hidden quality, compared at random; the one that is chosen stands first."""
+def _preferences() -> list[Claim]:
+    """Items with a hidden quality, compared at random; each pair lists the preferred item first."""
     from scipy.optimize import minimize
     from scipy.stats import spearmanr
 
@@ -49,8 +56,8 @@ def _world() -> list[Claim]:
     pairs = np.array([rng.choice(_ITEMS, 2, replace=False) for _ in range(_VOTES)])
     lost = rng.random(_VOTES) > 1 / (1 + np.exp(quality[pairs[:, 1]] - quality[pairs[:, 0]]))
     pairs[lost] = pairs[lost, ::-1]
-    seen, held = pairs[: _VOTES // 2], pairs[_VOTES // 2 :]
-    found = minimize(_loss, np.zeros(_ITEMS), args=(seen,), jac=True, method="L-BFGS-B").x
+    fitted, held = pairs[: _VOTES // 2], pairs[_VOTES // 2 :]
+    found = minimize(_loss, np.zeros(_ITEMS), args=(fitted,), jac=True, method="L-BFGS-B").x
     rank = float(spearmanr(found, quality).statistic)
     reached, bayes = _loss(found, held)[0], _loss(quality, held)[0]
     shifted = abs(_loss(found + 3.0, held)[0] - reached)
@@ -58,14 +65,14 @@ def _world() -> list[Claim]:
     swapped = float(np.abs(margin + (found[held[:, 1]] - found[held[:, 0]])).max())
     return [
         Claim(
-            what=f"from {_VOTES // 2} votes over {_ITEMS} items of a hidden quality, the scores that minimise the loss have its order, and its loss on other votes",
-            published="rank correlation above 0.9; the loss of who knows the quality",
-            measured=f"{rank:.3f}; {reached:.4f} against {bayes:.4f} nats a pair",
+            what=f"the scores that minimise the loss of {_VOTES // 2} votes over {_ITEMS} items have the order of their hidden quality, and its loss on other votes",
+            published="rank correlation above 0.9; the loss of the true quality",
+            measured=f"{rank:.3f}; {reached:.4f} against {bayes:.4f} nats per pair",
             scale=FORM,
             held=bool(rank > 0.9 and reached / bayes < 1.02),
         ),
         Claim(
-            what="a constant added to every score changes nothing, and a pair turned round has the opposite logit",
+            what="a constant added to every score changes nothing, and a reversed pair has the opposite logit",
             published="0, 0",
             measured=f"{shifted:.1e}, {swapped:.1e}",
             scale=FORM,
@@ -85,7 +92,7 @@ def _sweep(kind: str, seed: int) -> pl.DataFrame:
 
 
 def _verdict(sweep: pl.DataFrame) -> str:
-    """Which kind a sweep is of; no power law is asked of one that has none."""
+    """The kind of a sweep; a law that cannot be fitted to it is not considered."""
     found = select(sweep, list(_LAWS.values()), objective="log-squares", cuts=1)
     by_formula = {one.fit.law.formula: one.aicc for one in found.laws}
     aicc = {kind: by_formula.get(text.partition(" with ")[0], np.inf) for kind, text in _LAWS.items()}
@@ -97,7 +104,7 @@ def _verdict(sweep: pl.DataFrame) -> str:
 def _verdicts() -> Claim:
     right = {kind: sum(_verdict(_sweep(kind, seed)) == kind for seed in range(_SEEDS)) for kind in _LAWS}
     return Claim(
-        what=f"sweeps that follow a power law, begin late, or stay flat are told apart ({_SEEDS} planted of each, 1 % noise)",
+        what=f"sweeps that follow a power law, start late, or stay flat are distinguished ({_SEEDS} planted of each, 1 % noise)",
         published="9 of 10",
         measured=", ".join(f"{kind} {count} of {_SEEDS}" for kind, count in right.items()),
         scale=FORM,

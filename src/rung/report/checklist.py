@@ -19,7 +19,7 @@ _ASKED = ("family", "corpus", "dataset", "tokenizer", "schedule", "optimizer", "
 
 
 def checklist(fit: Fit, runs: Runs, held_out: HeldOut | None = None) -> list[tuple[str, str]]:
-    """Questions and answers; where the table cannot answer, the answer says so."""
+    """Questions and answers; an answer that the table cannot give says so."""
     counted = ", ".join(
         f"{name} from {format_count(low)} to {format_count(high)}" for name, (low, high) in fit.ranges.items()
     )
@@ -73,14 +73,14 @@ def checklist(fit: Fit, runs: Runs, held_out: HeldOut | None = None) -> list[tup
 
 
 def _validated(fit: Fit, held_out: HeldOut | None) -> str:
-    told = []
+    answers = []
     if held_out is not None:
-        told.append(
+        answers.append(
             f"{len(held_out.points)} rows held out: mean error {format_percent(held_out.mean_error)}, {held_out.inside} inside"
         )
     if fit.backtest is not None:
-        told.append(
+        answers.append(
             f"{len(fit.backtest.cuts)} backtests along {fit.backtest.along}: error {format_percent(fit.backtest.error)}, bias "
             f"{format_percent(fit.backtest.bias, signed=True)}"
         )
-    return "; ".join(told) or "not tested: too few scales to hold any out"
+    return "; ".join(answers) or "not tested: too few scales to hold any out"

@@ -13,7 +13,7 @@ from rung.files import write_bytes
 from rung.fitting import Fit
 from rung.forecasting import HeldOut
 from rung.laws import column_of
-from rung.report.figure_data import Scene
+from rung.report.figure_data import FigureData, rows_of
 from rung.units import format_count
 
 if TYPE_CHECKING:
@@ -21,13 +21,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from rung.arrays import Array
-    from rung.runs import Runs
 
 _MANY, _MANY_HELD = 3000, 40
 _SINGLE, _HELD, _GREY = "#1d4ed8", "#c2410c", "#6b7280"
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _LINES = ("-", "--", ":", "-.", (0, (8, 2)), (0, (1, 3)), (0, (6, 2, 1, 2, 1, 2)))
-"""Signs of group levels; of more than these, the parts are drawn alike."""
+"""Signs of group levels; more parts than these are drawn alike."""
 
 _STYLE: Any = {
     "font.size": 9.5,
@@ -42,22 +41,25 @@ _STYLE: Any = {
 }
 
 _FLAT = 1e-6
-"""Spread of a target, in its own size, under which it counts as constant."""
+"""Range of a target, relative to its size, below which it counts as constant."""
 
 
-def draw_figure(path: str | Path, fit: Fit, runs: Runs, held_out: HeldOut | None = None) -> None:
+def draw_figure(to: str | Path | Axes, fit: Fit, runs: Any = None, held_out: HeldOut | None = None) -> None:
     """Draw a fit over its data.
 
     Args:
-        path: A .png or .svg file.
+        to: A .png or .svg file, or the Axes of a figure of your own, on which data and law are drawn without residuals.
         fit: The fit.
-        runs: The rows that it was fitted on.
-        held_out: Rows that it was not, drawn apart.
+        runs: The rows that it was fitted on, or anything that `read_runs` takes; by default those that the fit keeps.
+        held_out: Rows that it was not fitted on, drawn apart.
 
     Raises:
-        ReportError: The file's type is neither, or it cannot be written.
+        ReportError: The file's type is neither, it cannot be written, or the fit keeps no rows.
     """
-    write_bytes(path, render_figure(fit, runs, held_out, figure_kind(path)))
+    if isinstance(to, str | Path):
+        write_bytes(to, render_figure(fit, runs, held_out, figure_kind(to)))
+    else:
+        _draw_on(to, None, FigureData.of(fit, rows_of(fit, runs), held_out))
 
 
 def figure_kind(path: str | Path) -> str:
@@ -72,27 +74,28 @@ def figure_kind(path: str | Path) -> str:
     return kind
 
 
-def render_figure(fit: Fit, runs: Runs, held_out: HeldOut | None, kind: str) -> bytes:
-    """The figure as the content of a file."""
+def render_figure(fit: Fit, runs: Any, held_out: HeldOut | None, kind: str) -> bytes:
+    """The figure as the content of a file; see `draw_figure`."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(7.4, 6.2), layout="constrained")
-        _draw(figure, Scene.of(fit, runs, held_out))
+        above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1.15))
+        _draw_on(above, below, FigureData.of(fit, rows_of(fit, runs), held_out))
         content = io.BytesIO()
         figure.savefig(content, format=kind, dpi=160, metadata={"Date": None} if kind == "svg" else None)
     return content.getvalue()
 
 
-def _draw(figure: Figure, scene: Scene) -> None:
+def _draw_on(above: Axes, below: Axes | None, data: FigureData) -> None:
+    """Data and law, and residuals below them where there are axes for these."""
     from matplotlib import colormaps
     from matplotlib.colors import LogNorm, Normalize
 
-    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1.15))
-    shade = scene.variables[scene.colour] if scene.colour else np.zeros(len(scene.target))
+    shade = data.variables[data.colour] if data.colour else np.zeros(len(data.target))
     norm: Any = None
-    if scene.colour and np.ptp(shade) > 0:
+    if data.colour and np.ptp(shade) > 0:
         norm = LogNorm(shade.min(), shade.max()) if shade.min() > 0 else Normalize(shade.min(), shade.max())
     colormap = colormaps["viridis"].with_extremes()
 
@@ -100,51 +103,52 @@ def _draw(figure: Figure, scene: Scene) -> None:
         # The bright end of the map is hard to see on white: stop before it.
         return colormap(0.88 * float(norm(value))) if norm is not None else _SINGLE
 
-    residual, unit = _residuals(scene)
-    _draw_rows(above, below, scene, residual, [colour_of(value) for value in shade])
-    apart = 1 < len(scene.parts) <= len(_LINES)
-    for index, line_x, line_y, value in scene.curves():
+    _draw_rows(above, below, data, [colour_of(value) for value in shade])
+    apart = 1 < len(data.parts) <= len(_LINES)
+    for index, line_x, line_y, value in data.curves():
         style = _LINES[index] if apart else "-"
         above.plot(line_x, line_y, color=colour_of(value), linewidth=1.1, linestyle=style)
-    if scene.along is None:
-        ends = [np.min(scene.law), np.max(scene.law)]
-        above.plot(ends, ends, color=_GREY, linewidth=0.9)
-    if scene.held_out:
-        _draw_held_out(above, below, scene, residual)
-    _label(above, below, scene, unit)
-    if apart:
-        figure.legend(frameon=False, fontsize=8, loc="outside lower left", ncols=2, title=scene.parts_title)
-    elif scene.held_out:
+    if data.along is None:
+        diagonal = [np.min(data.law), np.max(data.law)]
+        above.plot(diagonal, diagonal, color=_GREY, linewidth=0.9)
+    if data.held_out:
+        _draw_held_out(above, below, data)
+    _label(above, below, data)
+    figure: Any = above.figure
+    if apart and below is not None:
+        figure.legend(frameon=False, fontsize=8, loc="outside lower left", ncols=2, title=data.parts_title)
+    elif apart or data.held_out:
         above.legend(frameon=False, fontsize=8.5, loc="best")
-    if norm is not None and scene.colour:
-        _shade_key(figure, above, norm, colour_of, scene.colour, shade)
+    if norm is not None and data.colour:
+        _shade_key(figure, above, norm, colour_of, data.colour, shade)
 
 
-def _draw_rows(above: Axes, below: Axes, scene: Scene, residual: Array, colours: list[Any]) -> None:
+def _draw_rows(above: Axes, below: Axes | None, data: FigureData, colours: list[Any]) -> None:
     """The fitted rows, a sign for each part."""
-    count = int(np.sum(~scene.held))
+    count = int(np.sum(~data.held))
     style: dict[str, Any] = {
         "s": 16 if count < _MANY else 4,
         "linewidths": 0,
         "alpha": 0.85,
         "rasterized": count > _MANY,
     }
-    apart = 1 < len(scene.parts) <= len(_MARKERS)
-    for index, part in enumerate(scene.parts):
-        rows = np.flatnonzero(part.rows & ~scene.held)
+    apart = 1 < len(data.parts) <= len(_MARKERS)
+    for index, part in enumerate(data.parts):
+        rows = np.flatnonzero(part.rows & ~data.held)
         shades = [colours[row] for row in rows]
         marker = _MARKERS[index] if apart else "o"
-        above.scatter(scene.x[rows], scene.target[rows], c=shades, marker=marker, **style)
-        below.scatter(scene.x[rows], residual[rows], c=shades, marker=marker, **style)
+        above.scatter(data.x[rows], data.target[rows], c=shades, marker=marker, **style)
+        if below is not None:
+            below.scatter(data.x[rows], _residuals(data)[0][rows], c=shades, marker=marker, **style)
         if apart:
-            line = _LINES[index] if scene.along else ""
+            line = _LINES[index] if data.along else ""
             above.plot([], [], color=_GREY, marker=marker, markersize=4, linestyle=line, linewidth=1.1, label=part.name)
 
 
-def _draw_held_out(above: Axes, below: Axes, scene: Scene, residual: Array) -> None:
-    assert scene.held_out is not None
-    points = scene.held_out.points
-    x, y = scene.x[scene.held], scene.target[scene.held]
+def _draw_held_out(above: Axes, below: Axes | None, data: FigureData) -> None:
+    assert data.held_out is not None
+    points = data.held_out.points
+    x, y = data.x[data.held], data.target[data.held]
     many = len(points) > _MANY_HELD
     marks: dict[str, Any] = {
         "facecolors": _HELD if many else "none",
@@ -154,45 +158,49 @@ def _draw_held_out(above: Axes, below: Axes, scene: Scene, residual: Array) -> N
         "zorder": 4,
     }
     above.scatter(x, y, label="held out, measured", **marks)
-    below.scatter(x, residual[scene.held], **marks)
+    if below is not None:
+        below.scatter(x, _residuals(data)[0][data.held], **marks)
     if not many:
         above.scatter(x, [point.forecast for point in points], marker="_", s=60, color=_HELD, zorder=3)
     bar: dict[str, Any] = {"color": _HELD, "linewidth": 2.2, "solid_capstyle": "butt"}
-    above.plot([], [], alpha=0.45, label=f"forecast, {100 * scene.fit.level:g} % for a new run", **bar)
+    above.plot([], [], alpha=0.45, label=f"forecast, {100 * data.fit.level:g} % for a new run", **bar)
     bar |= {"linewidth": 1.0, "alpha": 0.12, "zorder": 1} if many else {"alpha": 0.45}
     for at, point in zip(x, points, strict=True):
         if point.low is not None and point.high is not None:
             above.plot([at, at], [point.low, point.high], **bar)
 
 
-def _residuals(scene: Scene) -> tuple[Array, str]:
-    if scene.fit.objective.residual == "log":
+def _residuals(data: FigureData) -> tuple[Array, str]:
+    if data.fit.objective.residual == "log":
         with np.errstate(all="ignore"):
-            return 100 * (scene.target / scene.law - 1), "measured above law [%]"
-    return scene.target - scene.law, "measured - law"
+            return 100 * (data.target / data.law - 1), "measured above law [%]"
+    return data.target - data.law, "measured - law"
 
 
-def _label(above: Axes, below: Axes, scene: Scene, unit: str) -> None:
-    fit = scene.fit
-    if np.all(scene.x > 0):
+def _label(above: Axes, below: Axes | None, data: FigureData) -> None:
+    fit = data.fit
+    if np.all(data.x > 0):
         above.set_xscale("log")
-        if scene.along is None:
-            _label_plainly(above.xaxis, scene.x)
-    if np.all(scene.target > 0):
+        if data.along is None:
+            _label_plainly(above.xaxis, data.x)
+    if np.all(data.target > 0):
         above.set_yscale("log")
-        _label_plainly(above.yaxis, scene.target)
-    if np.ptp(scene.target) <= _FLAT * np.max(np.abs(scene.target)):
+        _label_plainly(above.yaxis, data.target)
+    if np.ptp(data.target) <= _FLAT * np.max(np.abs(data.target)):
         # A constant has no scale of its own: a tenth around it, rather than its rounding.
-        middle = float(np.mean(scene.target))
+        middle = float(np.mean(data.target))
         above.set_ylim(middle - 0.1 * abs(middle or 1), middle + 0.1 * abs(middle or 1))
-    above.set_ylabel(f"{fit.target}, measured" if scene.along is None else fit.target)
-    below.axhline(0, color=_GREY, linewidth=0.8)
-    below.set_ylabel(unit, fontsize=8.5)
-    if scene.along is None:
-        below.set_xlabel(f"{fit.target}, by the law")
+    above.set_ylabel(f"{fit.target}, measured" if data.along is None else fit.target)
+    lowest = above
+    if below is not None:
+        lowest = below
+        below.axhline(0, color=_GREY, linewidth=0.8)
+        below.set_ylabel(_residuals(data)[1], fontsize=8.5)
+    if data.along is None:
+        lowest.set_xlabel(f"{fit.target}, by the law")
     else:
-        name = column_of(scene.along)
-        below.set_xlabel(name if name == scene.along else f"{name} ({scene.along})")
+        name = column_of(data.along)
+        lowest.set_xlabel(name if name == data.along else f"{name} ({data.along})")
     above.set_title(_title(fit), fontsize=11, loc="left", pad=10)
 
 

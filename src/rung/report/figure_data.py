@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
+from rung.errors import ReportError
 from rung.fitting import Fit
 from rung.forecasting import HeldOut
 from rung.laws import column_of
+from rung.runs import Runs, as_runs
 from rung.units import flops_6nd
 
 if TYPE_CHECKING:
     from rung.arrays import Array
-    from rung.runs import Runs
 
 _CURVES, _CURVES_PER_PART = 7, 3
 """Lines of the law at most: where there is one part, and for each of several."""
@@ -41,7 +43,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
+class FigureData:
     """What is drawn, over all rows, held-out ones last.
 
     Attributes:
@@ -70,7 +72,7 @@ class Scene:
     compute_factor: float | None
 
     @staticmethod
-    def of(fit: Fit, runs: Runs, held_out: HeldOut | None) -> Scene:
+    def of(fit: Fit, runs: Runs, held_out: HeldOut | None) -> FigureData:
         points = held_out.points if held_out else ()
         variables = {
             name: np.append(runs.numbers(column_of(name)), [point.inputs[name] for point in points])
@@ -92,7 +94,7 @@ class Scene:
         ordered = sorted(free, key=variety, reverse=True)
         lines = len(ordered) <= 2
         shades = ordered[1:] if lines else ordered
-        return Scene(
+        return FigureData(
             fit=fit,
             variables=variables,
             parts=parts,
@@ -177,3 +179,20 @@ def _compute_factor(variables: dict[str, Array]) -> float | None:
 
 def _safe_log(values: Array) -> Array:
     return np.asarray(np.log(values) if np.all(values > 0) else values)
+
+
+def rows_of(fit: Fit, runs: Any) -> Runs:
+    """The rows that a figure shows: those given, or those that the fit keeps.
+
+    Raises:
+        RunsError: A table cannot be read.
+        ReportError: None is given, and the fit keeps none.
+    """
+    if runs is not None:
+        return as_runs(runs)
+    if fit.table is None:
+        raise ReportError(f"the fit keeps no rows of {fit.rows:,}. Give the runs that it was fitted on.")
+    design = fit.table
+    levels = {group: np.array(design.level_names[group])[codes] for group, codes in design.groups.items()}
+    columns = {column_of(name): values for name, values in design.columns.items()}
+    return as_runs(pl.DataFrame({**columns, **levels, fit.target: design.target, "run": design.run}))

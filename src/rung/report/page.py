@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rung.files import write_text
 from rung.fitting import Fit
 from rung.report.checklist import checklist
 from rung.report.figure import render_figure
+from rung.report.figure_data import rows_of
 from rung.units import format_count, format_error, format_interval, format_percent, format_value
 
 if TYPE_CHECKING:
     from rung.forecasting import HeldOut
-    from rung.runs import Runs
 
 
-def write_page(path: str | Path, fit: Fit, runs: Runs, held_out: HeldOut | None = None) -> None:
+def write_page(path: str | Path, fit: Fit, runs: Any = None, held_out: HeldOut | None = None) -> None:
     """Write a page; see page_text.
 
     Raises:
@@ -25,15 +25,17 @@ def write_page(path: str | Path, fit: Fit, runs: Runs, held_out: HeldOut | None 
     write_text(path, page_text(fit, runs, held_out))
 
 
-def page_text(fit: Fit, runs: Runs, held_out: HeldOut | None = None) -> str:
+def page_text(fit: Fit, runs: Any = None, held_out: HeldOut | None = None) -> str:
     """A page: the figure, coefficients, backtest, held-out rows, warnings, what was read, and the checklist of a law.
 
     Args:
         fit: The fit.
-        runs: The rows that it was fitted on.
-        held_out: Rows that it was not.
+        runs: The rows that it was fitted on, or anything that `read_runs` takes; by default those that the fit keeps.
+        held_out: Rows that it was not fitted on.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    runs = rows_of(fit, runs)
 
     environment = Environment(
         loader=PackageLoader("rung.report"),

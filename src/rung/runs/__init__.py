@@ -1,8 +1,9 @@
-"""Runs: the table of training runs, read, named, checked and selected."""
+"""Runs: the table of training runs, and how it is read, named, checked and selected from."""
 
 from rung.runs.checks import plausibility, require_usable
 from rung.runs.columns import ALIASES
 from rung.runs.read import as_runs, read_runs
+from rung.runs.several import read_several
 from rung.runs.table import Runs
 
-__all__ = ["ALIASES", "Runs", "as_runs", "plausibility", "read_runs", "require_usable"]
+__all__ = ["ALIASES", "Runs", "as_runs", "plausibility", "read_runs", "read_several", "require_usable"]

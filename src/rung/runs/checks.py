@@ -1,4 +1,4 @@
-"""Plausibility: what looks wrong in a table is named with its remedy, never guessed away."""
+"""Plausibility checks: what looks wrong in a table is named with its remedy, and never corrected by a guess."""
 
 from __future__ import annotations
 
@@ -8,31 +8,35 @@ import polars as pl
 from rung.errors import RunsError
 from rung.findings import Finding
 from rung.laws import name_text
+from rung.messages import plural_of
 from rung.runs.columns import COUNTS, plain
 from rung.runs.table import ROW, Runs
 from rung.units import flops_6nd, format_count
 
-_OF_A_RUN = ("params", "lr", "batch_tokens", "seed", "family", "width", "depth")
-"""Columns that have one value along a run."""
+_CONSTANT_IN_RUN = ("params", "lr", "batch_tokens", "seed", "family", "width", "depth")
+"""Columns that have a single value within a run."""
 
 _LARGEST_LOSS = 25.0
-"""Nats per token; a uniform guess over a million words has 13.8."""
-
+"""Highest plausible loss in nats per token; a uniform guess over a million words has log(1e6) = 13.8."""
 
 _FEWEST, _MOST = 1e-2, 1e6
-"""Tokens for each parameter, in the median row, beyond which units are doubted."""
+"""Plausible range of tokens per parameter in the median row; outside it, units are doubted."""
 
-_DRIFT, _MONOTONE = 1.25, 0.7
-"""Ratio of flops to 6 N D between sizes, and how steadily it drifts, from which conventions count as mixed."""
+_DRIFT, _RANK_CORRELATION = 1.25, 0.7
+"""Largest over smallest ratio of flops to 6 N D among sizes, and rank correlation of that ratio with size, from which
+conventions count as mixed."""
 
-_FALLEN = 2.0
-"""Largest over smallest learning rate along a run from which its schedule counts as decayed."""
+_DECAYED = 2.0
+"""Largest over smallest learning rate along a run, above which its schedule counts as decayed."""
 
 _SHARE_OF_SCHEDULE = ("fraction_of_schedule", "schedule_fraction")
+"""Columns that hold how much of its schedule a run has completed, as a fraction."""
+
 _MID_RUN = (
-    "{source}: {why}, so rows before the end of a run are not finished runs of that length: at the same tokens they stand "
-    "above one. Keep the ends: --last."
+    "{source}: {why}, so rows before the end of a run are not finished runs of that length: their loss is higher than "
+    "that of a run that ends at the same tokens. Keep the last row of each run: --last."
 )
+"""Message on rows from the middle of a run."""
 
 _UNIT_WORDS = {
     "b": "1e9",
@@ -43,17 +47,17 @@ _UNIT_WORDS = {
     "million": "1e6",
     "millions": "1e6",
 }
-"""What a word in a column's name says of its unit."""
+"""Units that a word in a column's name states."""
 
 
 def plausibility(runs: Runs, target: str = "loss") -> tuple[Finding, ...]:
-    """What in a table is hard to believe: units, and checkpoint rows that are not named as such."""
+    """Findings on what is implausible in a table: units, conventions, and checkpoint rows without a name of their run."""
     found = [*_loss(runs, target), *_counts(runs), *_compute(runs), *_checkpoints(runs), *_decayed(runs)]
     return tuple(Finding(code, text) for code, text in found)
 
 
 def require_usable(runs: Runs, columns: list[str]) -> None:
-    """Refuse rows that no law can use.
+    """Raise an error for rows that no law can use.
 
     Raises:
         RunsError: A count is zero or negative, or two rows describe the same run.
@@ -65,7 +69,7 @@ def require_usable(runs: Runs, columns: list[str]) -> None:
             if len(bad):
                 raise RunsError(
                     f"{runs.row_name(int(bad[0]))}: {column} is {values[bad[0]]:g}, and a count must be positive "
-                    f'({len(bad)} such row{"s" if len(bad) > 1 else ""}). Leave them out: --where "{column} > 0".'
+                    f'({len(bad)} such {plural_of(len(bad), "row")}). Leave them out: --where "{column} > 0".'
                 )
     identity = runs.identity()
     repeated = runs.frame.select(pl.struct(identity).is_duplicated()).to_series().arg_true()
@@ -74,30 +78,30 @@ def require_usable(runs: Runs, columns: list[str]) -> None:
         same = runs.frame.select(identity)
         second = next(int(index) for index in repeated[1:] if same.row(int(index)) == same.row(first))
         what = " and ".join(identity) if runs.has("run") else "every column"
-        # What stays the same along a run tells runs apart; tokens and flops grow along it.
-        differing = [name for name in _OF_A_RUN if runs.has(name) and name not in identity]
+        # Columns that are constant within a run distinguish runs; tokens and flops grow along a run.
+        differing = [name for name in _CONSTANT_IN_RUN if runs.has(name) and name not in identity]
         differing = [name for name in differing if runs.frame[name][first] != runs.frame[name][second]]
         if differing and runs.has("run"):
             parts = [runs.mapping.get(name, name) for name in ("run", *differing)]
             raise RunsError(
-                f"{runs.row_name(second)} has the same {what} as row {runs.frame[ROW][first]} but other {' and '.join(differing)}: "
-                f"{parts[0]} does not name runs here. Name them: --map run={','.join(parts)}."
+                f"{runs.row_name(second)} has the same {what} as row {runs.frame[ROW][first]} but different {' and '.join(differing)}: "
+                f"{parts[0]} alone does not identify a run here. Name the runs: --map run={','.join(parts)}."
             )
-        telling = _telling(runs, first, second, identity)
-        if telling:
-            parts = [runs.mapping.get(name, name) for name in ("run", *telling)]
+        distinguishing = _distinguishing_columns(runs, first, second, identity)
+        if distinguishing:
+            parts = [runs.mapping.get(name, name) for name in ("run", *distinguishing)]
             raise RunsError(
-                f"{runs.row_name(second)} has the same {what} as row {runs.frame[ROW][first]} but another {' and '.join(telling)}: "
-                f"{parts[0]} does not name runs here. Name them: --map run={','.join(parts)}."
+                f"{runs.row_name(second)} has the same {what} as row {runs.frame[ROW][first]} but a different {' and '.join(distinguishing)}: "
+                f"{parts[0]} alone does not identify a run here. Name the runs: --map run={','.join(parts)}."
             )
         raise RunsError(
             f"{runs.row_name(second)} repeats row {runs.frame[ROW][first]} ({what} the same; {len(repeated)} rows "
-            "take part in repeats). Remove the repeats or pass --drop-duplicates."
+            "are repeated). Remove the repeats or pass --drop-duplicates."
         )
 
 
-def _telling(runs: Runs, first: int, second: int, identity: list[str]) -> list[str]:
-    """Columns that may tell two rows' runs apart: they differ there, and have few values over the table."""
+def _distinguishing_columns(runs: Runs, first: int, second: int, identity: list[str]) -> list[str]:
+    """Columns that may distinguish the runs of two rows: they differ there, and have few values over the table."""
     if not runs.has("run"):
         return []
     frame = runs.frame
@@ -116,14 +120,14 @@ def _loss(runs: Runs, target: str) -> list[tuple[str, str]]:
     return [
         (
             "implausible_loss",
-            f"{runs.row_name(int(high[0]))}: loss is {values[high[0]]:g}, beyond any loss in nats per token "
-            f"({len(high)} such row{'s' if len(high) > 1 else ''}). Is it a perplexity? Then pass --map 'loss=log(COLUMN)'.",
+            f"{runs.row_name(int(high[0]))}: loss is {values[high[0]]:g}, higher than any loss in nats per token "
+            f"({len(high)} such {plural_of(len(high), 'row')}). Is it a perplexity? Then pass --map 'loss=log(COLUMN)'.",
         )
     ]
 
 
-def _counted_alike(runs: Runs) -> bool:
-    """Whether compute says that parameters and tokens count single ones: it is within a factor of 100 of 6 N D."""
+def _single_counts(runs: Runs) -> bool:
+    """Whether flops confirm that parameters and tokens are single counts: they are within a factor of 100 of 6 N D."""
     if not all(runs.has(name) for name in ("params", "tokens", "flops")):
         return False
     params, tokens, flops = (runs.numbers(name) for name in ("params", "tokens", "flops"))
@@ -139,7 +143,7 @@ def _counts(runs: Runs) -> list[tuple[str, str]]:
         if runs.has(column):
             values = runs.numbers(column)
             values = values[np.isfinite(values) & (values > 0)]
-            if len(values) and np.max(values) < 1e4 and not _counted_alike(runs):
+            if len(values) and np.max(values) < 1e4 and not _single_counts(runs):
                 source = runs.mapping.get(column, column)
                 words = plain(source).split("_")
                 named = next((size for word, size in _UNIT_WORDS.items() if word in words), None)
@@ -167,7 +171,7 @@ def _tokens_for_params(runs: Runs) -> list[tuple[str, str]]:
     return [
         (
             "implausible_units",
-            f"{runs.source}: the median row has {middle:.2g} tokens for each parameter. Are both single counts? Otherwise say so: "
+            f"{runs.source}: the median row has {middle:.2g} tokens per parameter. Are both single counts? Otherwise convert them: "
             "--map 'D=tokens*1e6'.",
         )
     ]
@@ -193,7 +197,7 @@ def _compute(runs: Runs) -> list[tuple[str, str]]:
 
 
 def _conventions(runs: Runs) -> list[tuple[str, str]]:
-    """N and flops that are counted by different conventions: their ratio to 6 N D drifts with size."""
+    """A finding where N and flops follow different conventions: the ratio of flops to 6 N D then drifts with size."""
     size = runs.numbers("params")
     with np.errstate(all="ignore"):
         ratio = runs.numbers("flops") / flops_6nd(size, runs.numbers("tokens"))
@@ -202,25 +206,26 @@ def _conventions(runs: Runs) -> list[tuple[str, str]]:
     if len(sizes) < 4:
         return []
     middle = np.array([np.median(ratio[usable & (size == one)]) for one in sizes])
-    ranks = np.corrcoef(np.argsort(np.argsort(middle)), np.arange(len(middle)))[0, 1]
-    if middle.max() / middle.min() < _DRIFT or abs(ranks) < _MONOTONE:
+    rank_correlation = np.corrcoef(np.argsort(np.argsort(middle)), np.arange(len(middle)))[0, 1]
+    if middle.max() / middle.min() < _DRIFT or abs(rank_correlation) < _RANK_CORRELATION:
         return []
     first, last = middle[0], middle[-1]
     return [
         (
             "mixed_conventions",
-            f"{runs.source}: flops is {first:.2f} times 6 x params x tokens at the smallest size and {last:.2f} at the largest: the two "
-            "count differently (embeddings, the last layer, attention). Exponents hang on it: say which N is meant, and map it.",
+            f"{runs.source}: flops is {first:.2f} times 6 x params x tokens at the smallest size and {last:.2f} at the largest: params and "
+            "flops follow different conventions (embeddings, the last layer, attention). Exponents depend on the convention: decide which N "
+            "is meant, and map it.",
         )
     ]
 
 
 def _decayed(runs: Runs) -> list[tuple[str, str]]:
-    """Rows from the middle of a decayed schedule, which are not finished runs of that length."""
+    """A finding where rows lie in the middle of a decayed schedule: they are not finished runs of that length."""
     if runs.has("run") and runs.has("lr"):
         rates = runs.frame.select(pl.col("lr").cast(pl.Float64, strict=False), "run").drop_nulls()
-        fallen = rates.group_by("run").agg(pl.col("lr").max() / pl.col("lr").min() > _FALLEN, pl.len().alias("rows"))
-        if fallen.filter(pl.col("lr") & (pl.col("rows") > 1)).height > 0:
+        decayed = rates.group_by("run").agg(pl.col("lr").max() / pl.col("lr").min() > _DECAYED, pl.len().alias("rows"))
+        if decayed.filter(pl.col("lr") & (pl.col("rows") > 1)).height > 0:
             return [("mid_run_rows", _MID_RUN.format(source=runs.source, why="lr falls along its runs"))]
     share = next((name for name in _SHARE_OF_SCHEDULE if runs.has(name)), None)
     if share is not None and np.nanmin(runs.numbers(share)) < 0.98:
@@ -231,7 +236,7 @@ def _decayed(runs: Runs) -> list[tuple[str, str]]:
 def _checkpoints(runs: Runs) -> list[tuple[str, str]]:
     if runs.has("run") or not (runs.has("params") and runs.has("step")) or len(runs) < 20:
         return []
-    # What tells runs apart where no column names them: size, recipe, and texts that are not a row's own.
+    # Where no column names runs, size, recipe and texts that several rows share distinguish them.
     frame = runs.frame
     texts = [name for name in runs.columns if frame[name].dtype == pl.String and frame[name].n_unique() < len(runs)]
     recipe = [name for name in ("params", "lr", "batch_tokens", "seed") if runs.has(name)]
@@ -242,6 +247,6 @@ def _checkpoints(runs: Runs) -> list[tuple[str, str]]:
         (
             "unnamed_runs",
             f"{runs.source}: {len(runs)} rows with a column step, of {kinds} kinds by {' and '.join([*recipe, *texts])}, look "
-            "like checkpoints of few runs, and are treated as independent. Name the run of each row: --map run=COLUMN.",
+            "like checkpoints of a few runs, and are treated as independent. Name the run of each row: --map run=COLUMN.",
         )
     ]

@@ -1,4 +1,4 @@
-"""Names of columns: which of a user's columns is which quantity, and by what conversion."""
+"""Column names: which of a user's columns holds which quantity, and by which conversion."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "seed": ("random_seed",),
     "time_s": ("train_time_s",),
 }
-"""Canonical columns, and the names by which each is recognised where it is absent."""
+"""Canonical columns, and the other names by which each is recognised where it is absent."""
 
 COUNTS = (
     "params",
@@ -62,7 +62,7 @@ COUNTS = (
     "params_non_embedding",
     "params_active",
 )
-"""Columns that count something, and so must be positive where a law uses them."""
+"""Columns that count something and must therefore be positive where a law uses them."""
 
 _CONVERSIONS: dict[str, tuple[tuple[str, str], ...]] = {
     "loss": (
@@ -104,8 +104,8 @@ class Source:
         column: The canonical column.
         text: A column of the file, several joined by commas, or a formula of them.
         formula: The formula's tree, where there is one.
-        parts: The columns of the file that are read, in the order in which the formula names them.
-        declared: Whether the user said so, rather than the name.
+        parts: The columns of the file that it needs, in the order in which the formula names them.
+        declared: Whether the user mapped it; otherwise its name was recognised.
     """
 
     column: str
@@ -116,20 +116,20 @@ class Source:
 
 
 def plain(name: str) -> str:
-    """A column's name as it is compared: lower case, words joined by underscores."""
+    """A column's name in the form that is compared: lower case, words joined by underscores."""
     return re.sub(r"[^a-z0-9]+", "_", name.strip().lower()).strip("_")
 
 
 def find_sources(found: Sequence[str], declared: Mapping[str, str], where: str) -> list[Source]:
-    """Which columns of a file give which canonical columns.
+    """Where each canonical column comes from in a file.
 
     Args:
         found: The file's columns.
-        declared: What the user maps: a symbol or a name, to a column, a comma list or a formula.
+        declared: The user's mapping, from a symbol or a column's name to a column, columns joined by commas, or a formula.
         where: The table's name, for messages.
 
     Raises:
-        RunsError: A declared source names a column that is not there.
+        RunsError: The mapping names a column that does not exist, or maps a column twice.
     """
     sources: dict[str, Source] = {}
     for key, text in declared.items():
@@ -180,12 +180,12 @@ def _declared(column: str, text: str, found: Sequence[str], where: str) -> Sourc
 def no_column(
     column: str, found: Sequence[str], where: str, before: str = "", *, also: Sequence[str] = ()
 ) -> RunsError:
-    """The error for a column that a table does not have; `also` names what else it can be asked for."""
+    """The error for a column that a table does not have; `also` names further columns to suggest."""
     shown = ", ".join(found[:12]) + (f" and {len(found) - 12} more" if len(found) > 12 else "")
     known = {plain(name): name for name in (*found, *also)}
     near = difflib.get_close_matches(plain(column), known, 1)
     if not near or plain(column) not in near[0]:
-        # A name that holds the wanted word is nearer than one that is spelt alike: final_loss than flops, for loss.
+        # A name that contains the wanted word is nearer than one of similar spelling: for loss, final_loss before flops.
         near = [name for name in known if plain(column) in name.split("_")][:1] or near
     hint = f' Did you mean "{known[near[0]]}"?' if near else ""
     symbol = next((symbol for symbol, name in SYMBOLS.items() if name == column and symbol != "L"), column)

@@ -1,4 +1,4 @@
-"""Tables that other libraries hold: pandas, Polars and Arrow frames."""
+"""Tables of other libraries: pandas, Polars and Arrow frames."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from rung.errors import RunsError
 
 
 def frame_of(source: Any) -> tuple[pl.DataFrame, str]:
-    """Another library's frame as a Polars frame, and what messages call it.
+    """Another library's frame as a Polars frame, and its name in messages.
 
     Raises:
-        RunsError: It is no frame, or cannot be one.
+        RunsError: The source is not a frame, or cannot be converted to one.
     """
     if isinstance(source, pl.DataFrame):
         return source, "the frame"
     if isinstance(source, pl.LazyFrame):
-        return _tried(source.collect, "the lazy frame"), "the frame"
+        return _converted(source.collect, "the lazy frame"), "the frame"
     if type(source).__module__.partition(".")[0] == "pandas" and hasattr(source, "columns"):
         return _from_pandas(source), "the pandas frame"
     if hasattr(source, "__arrow_c_stream__") and hasattr(source, "schema"):
-        return _tried(lambda: pl.DataFrame(source), "the Arrow table"), "the Arrow table"
+        return _converted(lambda: pl.DataFrame(source), "the Arrow table"), "the Arrow table"
     raise RunsError(f"a table of runs cannot be read from a {type(source).__name__}. Give a path or a frame.")
 
 
-def _tried(make: Any, name: str) -> pl.DataFrame:
+def _converted(make: Any, name: str) -> pl.DataFrame:
     try:
         return pl.DataFrame(make())
     except (pl.exceptions.PolarsError, OSError, ValueError) as error:
@@ -46,11 +46,11 @@ def _from_pandas(source: Any) -> pl.DataFrame:
 
 
 def _pandas_column(name: str, column: Any) -> pl.Series:
-    """A column of any type: as it is where Polars has the type, else as text; missing values stay missing."""
+    """A column of any type: unchanged where Polars has the type, otherwise as text; missing values stay missing."""
     if isinstance(column.dtype, np.dtype) and column.dtype.kind in "fiub":
         return pl.Series(name, column.to_numpy(), nan_to_null=True)
     missing = column.isna().tolist()
-    values = [None if gone else value for value, gone in zip(column.tolist(), missing, strict=True)]
+    values = [None if is_missing else value for value, is_missing in zip(column.tolist(), missing, strict=True)]
     try:
         found = pl.Series(name, values)
     except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError):

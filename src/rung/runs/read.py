@@ -26,6 +26,7 @@ _FORMATS = {
     ".jsonl": "JSONL",
     ".ndjson": "JSONL",
 }
+"""The format of a file by the ending of its name."""
 
 
 def read_runs(source: Any, mapping: Mapping[str, str] | None = None) -> Runs:
@@ -34,19 +35,21 @@ def read_runs(source: Any, mapping: Mapping[str, str] | None = None) -> Runs:
     Args:
         source: A path to CSV, TSV, Parquet or JSONL; "-" for CSV on standard input; or a pandas, Polars
             or Arrow frame.
-        mapping: A user's own names: a symbol or canonical column, to a column, to several joined by
-            commas, or to a formula of columns ("D": "10^log10_tokens").
+        mapping: The user's own names: from a symbol or a canonical column to a column, to several columns
+            joined by commas, or to a formula of columns ("D": "10^log10_tokens").
 
     Raises:
-        RunsError: The file cannot be read, or a mapped column is not there.
+        RunsError: The file cannot be read, or a mapped column does not exist.
     """
     frame, name = _frame(source)
     if frame.height == 0 or frame.width == 0:
         raise RunsError(f"{name} holds no rows. Give a table with one row per run.")
     if ROW in frame.columns:
-        raise RunsError(f"{name} has a column {ROW!r}, which is Rung's own for messages. Rename it.")
+        raise RunsError(f"{name} has a column {ROW!r}, which is Rung's own, for row numbers in messages. Rename it.")
     if ROW in (mapping or {}):
-        raise RunsError(f"--map {ROW}: the column {ROW!r} is Rung's own for messages.")
+        raise RunsError(
+            f"--map {ROW}: the column {ROW!r} is Rung's own, for row numbers in messages. Map another column."
+        )
     sources = find_sources(frame.columns, mapping or {}, name)
     runs = Runs(frame=frame.with_row_index(ROW, offset=1), source=name, mapping={s.column: s.text for s in sources})
     added = [_column(runs, found) for found in sources if found.text != found.column]
@@ -54,10 +57,10 @@ def read_runs(source: Any, mapping: Mapping[str, str] | None = None) -> Runs:
 
 
 def as_runs(source: Any) -> Runs:
-    """A table of runs as it is, or read from anything that `read_runs` takes.
+    """A table of runs: the source itself where it is one, otherwise what `read_runs` reads from it.
 
     Raises:
-        RunsError: It cannot be read.
+        RunsError: The source cannot be read.
     """
     return source if isinstance(source, Runs) else read_runs(source)
 
@@ -87,7 +90,9 @@ def _file(path: str) -> tuple[pl.DataFrame, str]:
     if not file.exists():
         raise RunsError(f"{path}: there is no such file.")
     if file.is_dir():
-        ladder = f" Of a ladder's runs: rung ladder table {path} -o runs.csv." if any(file.glob("*/rung.json")) else ""
+        ladder = (
+            f" For the runs of a ladder: rung ladder table {path} -o runs.csv." if any(file.glob("*/rung.json")) else ""
+        )
         raise RunsError(f"{path} is a folder. Give a CSV, Parquet or JSONL file.{ladder}")
     kind = _FORMATS.get(file.suffix.lower())
     if kind is None:
@@ -105,14 +110,14 @@ def _file(path: str) -> tuple[pl.DataFrame, str]:
 
 def _parquet(file: Path) -> pl.DataFrame:
     with file.open("rb") as opened:
-        begins = opened.read(4)
-    if begins not in {b"PAR1", b"PARE"}:
+        signature = opened.read(4)
+    if signature not in {b"PAR1", b"PARE"}:
         raise RunsError(
-            f"{file.name} is not Parquet: it does not begin as Parquet does. If it is text, name it .csv or .jsonl."
+            f"{file.name} is not Parquet: it does not start with the signature of Parquet. If it is text, name it .csv or .jsonl."
         )
     try:
         return pl.read_parquet(file)
     except pl.exceptions.PolarsError as error:
         raise RunsError(
-            f"{file.name} cannot be read as Parquet: {str(error).strip().splitlines()[0]}. Is the file whole?"
+            f"{file.name} cannot be read as Parquet: {str(error).strip().splitlines()[0]}. Is the file complete?"
         ) from None

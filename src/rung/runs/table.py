@@ -1,4 +1,4 @@
-"""The table of runs: named columns, where they came from, and selections of rows."""
+"""The table of runs: named columns, their origin, and selections of rows."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rung.errors import RunsError
 from rung.laws import SYMBOLS
+from rung.messages import plural_of
 from rung.runs.columns import no_column
 from rung.runs.conditions import parse_condition, unreadable
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 ROW = "#row"
 """Column that keeps each row's number in its file, from 1, for messages."""
 
+WHERE = "#where"
+"""Column that names each row by its own file, where several tables were read as one."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runs:
@@ -30,8 +34,8 @@ class Runs:
     Attributes:
         frame: The columns of the file, and the canonical ones that were recognised or mapped.
         source: The table's name, for messages.
-        mapping: Each canonical column, and the column or formula that it was read from.
-        notes: What selections left out, as sentences.
+        mapping: For each canonical column, the column or formula that it was read from.
+        notes: What each selection left out, as a sentence.
     """
 
     frame: pl.DataFrame
@@ -44,11 +48,11 @@ class Runs:
 
     @property
     def columns(self) -> list[str]:
-        return [name for name in self.frame.columns if name != ROW]
+        return [name for name in self.frame.columns if name not in {ROW, WHERE}]
 
     @property
     def file_columns(self) -> list[str]:
-        """The columns as the file has them, without those that were recognised or mapped under another name."""
+        """The columns of the file itself, without canonical ones that were read from a column of another name."""
         return [name for name in self.columns if self.mapping.get(name, name) == name]
 
     def has(self, column: str) -> bool:
@@ -71,13 +75,13 @@ class Runs:
         """A column as text (n,), for grouping.
 
         Raises:
-            RunsError: There is no such column, or a row has nothing in it.
+            RunsError: There is no such column, or a row has no value in it.
         """
         series = self._series(column, None)
         empty = series.is_null().arg_true()
         if len(empty):
             raise RunsError(
-                f"{self.row_name(int(empty[0]))}: {column} is missing ({len(empty)} such row{'s' if len(empty) > 1 else ''}). "
+                f"{self.row_name(int(empty[0]))}: {column} is missing ({len(empty)} such {plural_of(len(empty), 'row')}). "
                 f'Fill it in, or leave such rows out: --where "{column} is not null".'
             )
         return series.cast(pl.String).to_numpy().astype(str)
@@ -89,7 +93,7 @@ class Runs:
         return self.frame[column]
 
     def _parsed(self, series: pl.Series) -> pl.Series:
-        """Text as numbers, or an error that names the first row where it is none."""
+        """Text as numbers, or an error that names the first row that is not a number."""
         text = series.cast(pl.String).str.strip_chars()
         numbers = text.cast(pl.Float64, strict=False)
         bad = (numbers.is_null() & text.is_not_null()).arg_true()
@@ -97,24 +101,26 @@ class Runs:
             first = int(bad[0])
             raise RunsError(
                 f"{self.row_name(first)}: {series.name} is {series[first]!r}, not a number "
-                f"({len(bad)} such row{'s' if len(bad) > 1 else ''}). Write numbers plainly, as 1e8 or 0.5, or leave such rows out "
+                f"({len(bad)} such {plural_of(len(bad), 'row')}). Write numbers plainly, as 1e8 or 0.5, or leave such rows out "
                 "with --where."
             )
         return numbers
 
     def shown(self, column: str, index: int) -> str:
-        """How a message shows a value of a column: missing, or the number."""
+        """A value of a column as messages show it: "missing", or the value."""
         value = self.frame[column][index]
         return "missing" if value is None else f"{value:g}" if isinstance(value, int | float) else repr(value)
 
     def row_name(self, index: int) -> str:
-        """How a message names a row: file, row number, run."""
+        """The name of a row in messages: file, row number, run."""
         run = self.frame["run"][index] if self.has("run") else None
         label = f" ({str(run)!r})" if run is not None else ""
+        if self.has(WHERE):
+            return f"{self.frame[WHERE][index]}{label}"
         return f"{self.source}, row {self.frame[ROW][index]}{label}"
 
     def short_name(self, index: int) -> str:
-        """How a table names a row: its run, or its number in the file."""
+        """The name of a row in tables: its run, or its number in the file."""
         run = self.frame["run"][index] if self.has("run") else None
         return str(run) if run is not None else f"row {self.frame[ROW][index]}"
 
@@ -123,7 +129,7 @@ class Runs:
         return self.frame[ROW].cast(pl.Int64).to_numpy()
 
     def run_index(self) -> NDArray[np.intp]:
-        """The run of each row as a number from 0; without a run column each row is its own run."""
+        """The index of the run of each row, from 0 (n,); without a run column, each row is a run of its own."""
         if not self.has("run"):
             return np.arange(len(self), dtype=np.intp)
         return np.unique(self.texts("run"), return_inverse=True)[1].astype(np.intp)
@@ -131,10 +137,10 @@ class Runs:
     def where(self, condition: str, option: str = "--where") -> Runs:
         """The rows for which an SQL condition holds: "corpus = 'c4' and params > 1e7".
 
-        The text is parsed as an expression, never run; symbols (N, D, ...) may stand for columns.
+        The text is parsed as an expression and never executed; symbols (N, D, ...) may stand for columns.
 
         Raises:
-            RunsError: The condition cannot be read, names no column, or leaves no row.
+            RunsError: The condition cannot be read, names a column that does not exist, or leaves no row.
         """
         expression = parse_condition(condition, option)
         roots = expression.meta.root_names()
@@ -155,24 +161,26 @@ class Runs:
                 frame = frame.with_columns(pl.col(column).alias(symbol))
             kept = frame.filter(expression).drop(list(renamed))
         except pl.exceptions.PolarsError as error:
-            raise unreadable(condition, option, self._told_of_text(error, [renamed.get(r, r) for r in roots])) from None
+            raise unreadable(condition, option, self._text_error(error, [renamed.get(r, r) for r in roots])) from None
         if kept.height == 0:
             raise RunsError(f"{option} {condition!r} leaves none of the {len(self)} rows of {self.source}.")
         return self._selected(kept, f"{len(self) - kept.height} of {len(self)} rows left out by {option} {condition!r}")
 
-    def _told_of_text(self, error: Exception, columns: Sequence[str]) -> Exception:
+    def _text_error(self, error: Exception, columns: Sequence[str]) -> Exception:
+        """The error of a condition that compares text with numbers, in plain words; any other error unchanged."""
         texts = [column for column in columns if self.frame[column].dtype == pl.String]
         if "string" not in str(error) or not texts:
             return error
         return ValueError(
-            f"{' and '.join(texts)} {'holds' if len(texts) == 1 else 'hold'} text, which has no order with numbers"
+            f"{' and '.join(texts)} {plural_of(len(texts), 'holds', 'hold')} text, which has no order with numbers"
         )
 
     def last(self) -> Runs:
-        """The last row of each run, by step, or by tokens where there is no step.
+        """The last row of each run, by step; where there is no step, by tokens, and otherwise by flops.
 
         Raises:
-            RunsError: There is no run column, or nothing to order its rows by, or a row has no place in that order.
+            RunsError: There is no run column or no column to order rows by, a row has no number in that column, or two
+                rows are both the last of their run.
         """
         self._series("run", "--last")
         order = next((column for column in ("step", "tokens", "flops") if self.has(column)), None)
@@ -182,35 +190,35 @@ class Runs:
         unknown = np.flatnonzero(~np.isfinite(values))
         if len(unknown):
             raise RunsError(
-                f"{self.row_name(int(unknown[0]))}: {order} is {self.shown(order, int(unknown[0]))}, so which row of its run is the last cannot "
-                f'be told ({len(unknown)} such row{"s" if len(unknown) > 1 else ""}). Leave them out: --where "{order} < 1e300".'
+                f"{self.row_name(int(unknown[0]))}: {order} is {self.shown(order, int(unknown[0]))}, so the last row of its run "
+                f'cannot be determined ({len(unknown)} such {plural_of(len(unknown), "row")}). Leave them out: --where "{order} < 1e300".'
             )
-        rows = pl.DataFrame({"run": self.texts("run"), "at": values, "place": np.arange(len(self))})
-        ends = rows.filter(pl.col("at") == pl.col("at").max().over("run"))
-        tied = ends.filter(pl.col("run").is_duplicated())
+        rows = pl.DataFrame({"run": self.texts("run"), "at": values, "index": np.arange(len(self))})
+        last_rows = rows.filter(pl.col("at") == pl.col("at").max().over("run"))
+        tied = last_rows.filter(pl.col("run").is_duplicated())
         if tied.height:
             first, second = (
-                self.row_name(index) for index in tied.filter(pl.col("run") == tied["run"][0])["place"][:2]
+                self.row_name(index) for index in tied.filter(pl.col("run") == tied["run"][0])["index"][:2]
             )
             raise RunsError(
                 f"{first} and {second} are both the last of their run, at {order} {tied['at'][0]:g}. Give each run a name of its "
                 "own (--map run=...), or pass --drop-duplicates to keep the first."
             )
-        kept = self.frame[ends["place"]]
+        kept = self.frame[last_rows["index"]]
         return self._selected(kept, f"{len(self) - kept.height} of {len(self)} rows left out by --last")
 
     def drop_tokens(self, least: float) -> Runs:
         """The rows with more than `least` training tokens.
 
         Raises:
-            RunsError: A row has no number of tokens, or none has so many.
+            RunsError: A row has no number of tokens, or no row has more than `least`.
         """
         values = self.numbers("tokens", "--drop-tokens")
         unknown = np.flatnonzero(np.isnan(values))
         if len(unknown):
             raise RunsError(
-                f"{self.row_name(int(unknown[0]))}: tokens is {self.shown('tokens', int(unknown[0]))}, so whether it is at the start "
-                'of its run cannot be told. Leave such rows out: --where "tokens is not null".'
+                f"{self.row_name(int(unknown[0]))}: tokens is {self.shown('tokens', int(unknown[0]))}, so it is unknown whether it is at "
+                'the start of its run. Leave such rows out: --where "tokens is not null".'
             )
         kept = self.frame.filter(pl.Series(values > least))
         if kept.height == 0:
@@ -220,7 +228,7 @@ class Runs:
         )
 
     def drop_nonfinite(self, columns: Sequence[str], texts: Sequence[str] = ()) -> Runs:
-        """The rows where none of the columns is missing, or not finite where it holds numbers."""
+        """The rows with a finite number in each of `columns` and a value in each of `texts`."""
         usable = np.ones(len(self), dtype=bool)
         for column in columns:
             usable &= np.isfinite(self.numbers(column))
@@ -237,7 +245,7 @@ class Runs:
         )
 
     def drop_weightless(self, weights: str) -> Runs:
-        """The rows whose weight is not zero: the others take no part in anything."""
+        """The rows whose weight is not zero; the others affect nothing."""
         weightless = self.numbers(weights, "--weights") == 0
         if not weightless.any() or weightless.all():
             return self
@@ -254,7 +262,7 @@ class Runs:
         return self._selected(kept, f"{len(self) - kept.height} of {len(self)} rows left out by --drop-duplicates")
 
     def identity(self) -> list[str]:
-        """The columns that tell one row from another: the run and how far it is, or all of them."""
+        """The columns that identify a row: its run and its step, tokens or flops; where these are missing, all columns."""
         along = next((column for column in ("step", "tokens", "flops") if self.has(column)), None)
         return ["run", along] if along and self.has("run") else self.columns
 
@@ -263,7 +271,7 @@ class Runs:
         return replace(self, frame=self.frame.filter(pl.Series(mask)))
 
     def digest(self, columns: Sequence[str]) -> str:
-        """A fingerprint of these columns' values, the same for the same numbers in the same order."""
+        """A hash of these columns' values, equal for the same values in the same order."""
         sha = hashlib.sha256()
         for column in columns:
             sha.update(column.encode() + b"\0")

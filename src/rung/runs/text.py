@@ -1,4 +1,4 @@
-"""Tables as text: CSV and its kin, and JSON lines. What cannot be read is named by its line."""
+"""Tables as text: CSV and similar formats, and JSON lines. Errors name the line that cannot be read."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ import polars as pl
 from rung.errors import RunsError
 
 _NULLS = ["", "NA", "N/A", "n/a", "null", "None"]
+"""Texts that mean a missing value."""
+
 _SEPARATORS = ",;\t"
-"""Of these, the one that the header has most of separates the columns."""
+"""Candidates; the one that occurs most often in the header separates the columns."""
 
 
 def read_csv(content: bytes, name: str) -> pl.DataFrame:
-    """A table from the bytes of a CSV file, or one with semicolons or tabs.
+    """A table from the bytes of a file with columns separated by commas, semicolons or tabs.
 
     Raises:
-        RunsError: The bytes are no such table; the message names the line.
+        RunsError: The bytes are not such a table; the message names the line.
     """
-    # Empty lines at the end are no rows.
+    # Empty lines at the end are not rows.
     content = content.rstrip(b"\r\n")
     _require_content(content, name)
     if b"\0" in content[:65536]:
@@ -41,7 +43,7 @@ def read_csv(content: bytes, name: str) -> pl.DataFrame:
 
 
 def _unpadded(frame: pl.DataFrame) -> pl.DataFrame:
-    """Numbers that were read as text for the blanks around them, as numbers."""
+    """The table with columns converted to numbers where only blanks around the numbers made them text."""
     found = []
     for series in frame.select(pl.col(pl.String)):
         numbers = series.str.strip_chars().cast(pl.Float64, strict=False)
@@ -54,13 +56,13 @@ def read_jsonl(content: bytes, name: str) -> pl.DataFrame:
     """A table from the bytes of a file with one JSON object per line.
 
     Raises:
-        RunsError: A line is none; the message names it.
+        RunsError: A line is not a JSON object; the message names the line.
     """
     _require_content(content, name)
     try:
         return pl.read_ndjson(io.BytesIO(content), infer_schema_length=None)
     except pl.exceptions.PolarsError:
-        # Python writes NaN and Infinity, which are not JSON to others.
+        # Python writes NaN and Infinity, which other readers reject because they are not in the JSON standard.
         return pl.DataFrame(_objects(content, name), infer_schema_length=None, strict=False)
 
 
@@ -72,9 +74,9 @@ def _objects(content: bytes, name: str) -> list[dict[str, object]]:
         try:
             value = json.loads(line)
         except ValueError as error:
-            raise RunsError(f"{name}, line {number} is not JSON: {error}. Is the file whole?") from None
+            raise RunsError(f"{name}, line {number} is not JSON: {error}. Is the file complete?") from None
         if not isinstance(value, dict):
-            raise RunsError(f'{name}, line {number} is no JSON object. Write one per run: {{"params": 1e8, ...}}.')
+            raise RunsError(f'{name}, line {number} is not a JSON object. Write one per run: {{"params": 1e8, ...}}.')
         found.append(value)
     return found
 
@@ -85,7 +87,7 @@ def _require_content(content: bytes, name: str) -> None:
 
 
 def _why_not_csv(content: bytes, separator: str) -> str | None:
-    """The line that makes bytes no CSV, in words; None where it is not found."""
+    """Why bytes are not CSV, with the line where it shows; None where no such line is found."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -1,5 +1,5 @@
-"""Skill: what a model can do, from its losses. Knowledge in bits."""
+"""Skill: what a model can do, computed from its losses. So far: its knowledge, in bits."""
 
-from rung.skill.knowledge import bits_of_people, bits_of_values
+from rung.skill.knowledge import FactCorpus, bits_of_people, bits_of_values
 
-__all__ = ["bits_of_people", "bits_of_values"]
+__all__ = ["FactCorpus", "bits_of_people", "bits_of_values"]

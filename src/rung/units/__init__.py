@@ -1,13 +1,17 @@
-"""Counting: human numbers, FLOPs by the 6ND rule, nats and bits."""
+"""Units: numbers as people write them, FLOPs by the 6ND rule, nats and bits."""
 
 from rung.units.numbers import format_count, format_error, format_interval, format_percent, format_value, parse_number
 from rung.units.quantities import BITS_PER_NAT, flops_6nd
+from rung.units.si import format_bytes, format_energy, format_hours
 
 __all__ = [
     "BITS_PER_NAT",
     "flops_6nd",
+    "format_bytes",
     "format_count",
+    "format_energy",
     "format_error",
+    "format_hours",
     "format_interval",
     "format_percent",
     "format_value",

@@ -7,13 +7,16 @@ from collections.abc import Callable
 from rung.errors import RungError
 
 _SUFFIXES = {"": 1.0, "K": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12, "P": 1e15}
+"""The factor of each suffix."""
+
 _NUMBER = re.compile(r"\s*([+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([KkMmBbGgTtPp]?)\s*")
 
 _VANISHING = 1e-7
+"""A bound is shown as 0 below this share of the other bound."""
 
 
 def parse_number(text: str) -> float:
-    """The number that a person wrote.
+    """The number that a text such as `70B` stands for.
 
     >>> parse_number("70B"), parse_number("1.4T"), parse_number("1e21")
     (70000000000.0, 1400000000000.0, 1e+21)
@@ -29,7 +32,7 @@ def parse_number(text: str) -> float:
 
 
 def format_count(value: float) -> str:
-    """A count in three figures with a suffix, as people say it.
+    """A count to three significant digits, with a suffix.
 
     >>> format_count(70e9), format_count(1.4e12), format_count(5.88e23), format_count(512)
     ('70B', '1.4T', '5.88e23', '512')
@@ -43,7 +46,7 @@ def format_count(value: float) -> str:
 
 
 def format_value(value: float | None, digits: int = 5) -> str:
-    """A number for a table: significant digits, a dash where there is none.
+    """A number for a table, to a number of significant digits; a dash where there is no number.
 
     >>> format_value(1.8172168), format_value(2143.4195), format_value(2143.4195, 3), format_value(8.8e13)
     ('1.8172', '2143.4', '2140', '8.8e13')
@@ -64,20 +67,20 @@ def format_value(value: float | None, digits: int = 5) -> str:
 
 
 def format_interval(low: float | None, high: float | None, show: Callable[[float], str] = format_value) -> str:
-    """An interval in words; an end that is open, or was not determined, as such.
+    """An interval in words: "or more" or "or less" where one bound is None, "not determined" where both are.
 
-    An end that is vanishingly small beside the other is shown as 0.
+    A bound that is negligible beside the other is shown as 0.
     """
     if low is None:
         return "not determined" if high is None else f"{show(high)} or less"
     if high is None:
         return f"{show(low)} or more"
-    low, high = (0.0 if abs(end) < _VANISHING * max(abs(low), abs(high)) else end for end in (low, high))
+    low, high = (0.0 if abs(bound) < _VANISHING * max(abs(low), abs(high)) else bound for bound in (low, high))
     return f"{show(low)} to {show(high)}"
 
 
 def format_percent(share: float | None, *, signed: bool = False) -> str:
-    """A share in percent, a dash where there is none.
+    """A share in percent; a dash where there is no share.
 
     >>> format_percent(0.0123), format_percent(0.0123, signed=True), format_percent(None)
     ('1.23 %', '+1.23 %', '-')
@@ -86,7 +89,9 @@ def format_percent(share: float | None, *, signed: bool = False) -> str:
 
 
 def format_error(error: float | None, low: float | None, high: float | None) -> str:
-    """A standard error, or a dash where it is wider than the interval: a few far draws make it, and it says nothing.
+    """A standard error, or a dash where it is wider than the interval.
+
+    A few extreme draws cause such an error, and it carries no information.
 
     >>> format_error(0.0256, 1.777, 1.861), format_error(38800.0, 11.4, 840.4)
     ('0.0256', '-')

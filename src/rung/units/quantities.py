@@ -1,4 +1,4 @@
-"""Conversions that carry a convention in their name."""
+"""Conversions whose names state their convention."""
 
 import math
 from typing import TypeVar
@@ -10,7 +10,7 @@ BITS_PER_NAT = 1 / math.log(2)
 
 
 def flops_6nd(params: Number, tokens: Number) -> Number:
-    """Training compute by the 6ND rule [FLOP].
+    """Training compute by the 6ND rule, C = 6 N D [FLOP].
 
     Source: Kaplan et al. 2020, arXiv:2001.08361, section 2.1. Attention, embeddings and recomputation
     are left out, so small models are undercounted.
@@ -19,4 +19,4 @@ def flops_6nd(params: Number, tokens: Number) -> Number:
         params: Parameters N in the table's own convention [count].
         tokens: Training tokens D [count].
     """
-    return 6 * params * tokens  # type: ignore[operator,return-value]  # numbers and arrays alike
+    return 6 * params * tokens  # type: ignore[operator,return-value]  # both numbers and arrays

@@ -1,9 +1,10 @@
-"""The verb: what one recipe is worth against another, and whether the gain lasts with scale."""
+"""What one recipe is worth against another, and whether the gain lasts with scale."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -14,7 +15,8 @@ from rung.errors import WorthError
 from rung.fitting import Fitted, fitted
 from rung.fitting.estimate import Combinations, coefficient_names
 from rung.fitting.uncertainty import interval_of
-from rung.runs import Runs
+from rung.messages import require_level
+from rung.runs import as_runs
 from rung.worth.comparison import CONSTANT, EITHER, EXPONENT, FLOOR, UNDETERMINED, Comparison, Multiplier
 from rung.worth.matched_runs import clusters, matched
 from rung.worth.multipliers import SIDES, Gains, Recipe
@@ -41,8 +43,8 @@ _NEAR = 2.0
 
 
 def compare(
-    control: Runs,
-    treated: Runs,
+    control: Any,
+    treated: Any,
     *,
     names: tuple[str, str] = ("A", "B"),
     along: str | None = None,
@@ -55,37 +57,48 @@ def compare(
     """Measure one recipe by another.
 
     Args:
-        control: Runs of the recipe that is the measure.
-        treated: Runs of the recipe that is measured.
+        control: Runs of the control recipe, or anything that `read_runs` takes.
+        treated: Runs of the recipe that is measured, likewise.
         names: What the recipes are called.
-        along: N, D or C: compare along this scale alone. By default, over N and D where both vary freely, else along C,
+        along: N, D or C: compare along this scale alone. By default over N and D where both vary freely, else along C,
             N or D, the first that varies.
         floor: Whether the law has an irreducible loss; by default where the runs show one.
         target: The column compared; lower is better.
         objective: As for `fit`; log-squares by default, whose intervals are right for few runs.
-        level: Coverage that intervals aim at.
+        level: Coverage of the intervals.
         seed: Seed of the solver's starts.
 
     Raises:
-        WorthError: A ladder is too poor, the tables count params otherwise, or share runs.
+        WorthError: A table has too few runs, the tables count params differently, or share runs.
         RunsError: A column is missing.
         FitError: A law cannot be fitted.
     """
-    if not 0 < level < 1:
-        raise WorthError(f"level {level} must lie between 0 and 1, as in --level 0.9.")
+    require_level(level, WorthError)
     if names[0] == names[1]:
         raise WorthError(f"both recipes are called {names[0]!r}. Name them apart.")
-    ladders = read_ladders(control, treated, names, along, target)
+    ladders = read_ladders(as_runs(control), as_runs(treated), names, along, target)
     pairs = matched(*(one.select(ladders.axes).to_numpy() for one in (ladders.control, ladders.treated)))
     fits = _fits(ladders, pairs, objective, seed, floor=floor)
+    return _comparison(ladders, names, pairs, fits, target, level)
+
+
+def _comparison(
+    ladders: Ladders,
+    names: tuple[str, str],
+    pairs: Sequence[tuple[int, int]],
+    fits: _Fits,
+    target: str,
+    level: float,
+) -> Comparison:
+    """The verdict and the multipliers that the fits give."""
     scales = scale_of(ladders.both, ladders.axes)
     at = np.geomspace(scales.min(), scales.max(), _POINTS)
     growth = _along(fits.free["exponent"], ladders, at, level)[-1]
     verdict = _verdict(fits.free, growth)
-    # The multiplier along the scale is told in the form that the verdict names.
+    # The multiplier along the scale comes from the form that the verdict names.
     form = fits.free["floor" if verdict == FLOOR else "exponent"]
     *by_scale, growth = _along(form, ladders, at, level)
-    # To call one better takes more than to give an interval: half the chance of a false word.
+    # To call one recipe better takes more than to give an interval: half the probability of a wrong word.
     changes = verdict in {EXPONENT, FLOOR, EITHER}
     largest = _along(form, ladders, at, _SURE)[-2] if changes else _constant(fits.constant, ladders, _SURE)[-1]
     losses = [one[target].to_numpy() for one in (ladders.control, ladders.treated)]

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from rung.findings import Finding
+from rung.results import Result, Summary, Table
+from rung.units import format_count, format_interval, format_value
 
 CONSTANT, EXPONENT, FLOOR, EITHER, UNDETERMINED = (
     "constant gain",
@@ -44,8 +47,8 @@ class Multiplier:
         return False if self.high is not None and self.high < 1 else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Comparison(Result):
     """Two recipes over scale.
 
     Attributes:
@@ -66,7 +69,7 @@ class Comparison:
         correlation: Correlation of the residuals of matched runs; None with too few.
         paired: Whether matched runs were taken as pairs.
         level: Coverage that intervals aim at.
-        warnings: What a user should know.
+        warnings: Findings that speak against the comparison.
     """
 
     control: str
@@ -98,10 +101,64 @@ class Comparison:
             return None
         return self.treated if treated else self.control
 
+    def headline(self) -> str:
+        """The verdict."""
+        if self.dominant:
+            side = f"{self.dominant} is better {'on every axis' if len(self.constant) > 1 else 'at every scale'}"
+        elif self.better:
+            side = f"{self.better} is better at the largest scale"
+        else:
+            side = "which is better at the largest scale is undetermined"
+        lasts = (
+            "whether the gain changes with scale is undetermined: the runs allow both"
+            if self.verdict == UNDETERMINED
+            else self.verdict
+        )
+        return f"{lasts}; {side}"
+
+    def describe(self) -> Summary:
+        """The multipliers, constant and along scale, the verdict, and what it rests on."""
+        percent = f"{100 * self.level:g} % interval"
+        lines = [f"verdict    {self.headline()}"]
+        lines += [
+            f"{name:<10} {self.treated} over {self.control}: {_three(one.value)} ({format_interval(one.low, one.high, _three)})"
+            for name, one in (*self.exponents, *([("floor", self.floor)] if self.floor else []))
+        ]
+        if self.shared:
+            lines.append(self._matched())
+        return Summary(
+            [
+                f"{self.treated} measured by {self.control}: how many times as much {self.control} would need for the same loss",
+                Table(["if the gain is constant", "", percent], [self._row(one) for one in self.constant]),
+                Table(["if it may change with scale", "", percent], [self._row(one) for one in self.by_scale]),
+                "\n".join([*lines, f"law        {self.formula}, along {self.along}"]),
+            ]
+        )
+
+    def _row(self, one: Multiplier) -> list[str]:
+        name = one.of if one.at is None else f"{one.of} at {self.along} = {format_count(one.at)}"
+        return [name, _times(one.value), format_interval(one.low, one.high, _times)]
+
+    def _matched(self) -> str:
+        paired = (
+            f"; residuals of matched runs correlate by {self.correlation:+.2f}, so they were {'' if self.paired else 'not '}taken as "
+            "pairs"
+            if self.correlation is not None
+            else ""
+        )
+        return f"matched    {self.treated} has the lower loss at {self.lower} of {self.shared} scales that both ran{paired}"
+
+    def to_frame(self) -> pl.DataFrame:
+        """One row per multiplier."""
+        rows = (*self.constant, *self.by_scale)
+        return pl.DataFrame(
+            {name: [getattr(one, name) for one in rows] for name in ("of", "at", "value", "low", "high")}
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """The comparison as plain values."""
 
-        def told(one: Multiplier) -> dict[str, Any]:
+        def plain(one: Multiplier) -> dict[str, Any]:
             value = one.value if np.isfinite(one.value) else None
             return {"of": one.of, "at": one.at, "value": value, "low": one.low, "high": one.high}
 
@@ -110,14 +167,14 @@ class Comparison:
             "treated": self.treated,
             "formula": self.formula,
             "along": self.along,
-            "constant": [told(one) for one in self.constant],
-            "by_scale": [told(one) for one in self.by_scale],
-            "growth": told(self.growth),
+            "constant": [plain(one) for one in self.constant],
+            "by_scale": [plain(one) for one in self.by_scale],
+            "growth": plain(self.growth),
             "verdict": self.verdict,
             "better": self.better,
             "dominant": self.dominant,
-            "exponents": {name: told(one) for name, one in self.exponents},
-            "floor": told(self.floor) if self.floor else None,
+            "exponents": {name: plain(one) for name, one in self.exponents},
+            "floor": plain(self.floor) if self.floor else None,
             "shared": self.shared,
             "lower": self.lower,
             "correlation": self.correlation,
@@ -125,3 +182,11 @@ class Comparison:
             "level": self.level,
             "warnings": [finding.to_dict() for finding in self.warnings],
         }
+
+
+def _three(number: float) -> str:
+    return format_value(number, 3)
+
+
+def _times(number: float) -> str:
+    return f"{_three(number)}x" if np.isfinite(number) else "at no scale"

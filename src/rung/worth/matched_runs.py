@@ -14,11 +14,11 @@ _SAME = 0.02
 
 
 def matched(first_nV: Array, second_mV: Array) -> list[tuple[int, int]]:
-    """Places of the runs that have one partner each, and are it to that.
+    """Index pairs of runs at the same scale, where each has exactly one partner.
 
     Args:
-        first_nV: Scales of the first recipe's runs.
-        second_mV: Those of the second's.
+        first_nV: Scales of the runs of the first recipe (n, V).
+        second_mV: Scales of the runs of the second recipe (m, V).
     """
     near = np.all(np.abs(np.log(first_nV)[:, None, :] - np.log(second_mV)[None, :, :]) < _SAME, axis=2)
     only = near & (near.sum(axis=0) == 1) & (near.sum(axis=1) == 1)[:, None]
@@ -26,7 +26,13 @@ def matched(first_nV: Array, second_mV: Array) -> list[tuple[int, int]]:
 
 
 def clusters(first: int, second: int, pairs: Sequence[tuple[int, int]]) -> NDArray[np.intp]:
-    """A number for each run, from 0 on, the second recipe's after the first's, that matched runs share."""
+    """A cluster number for each run, counted from 0; matched runs share one.
+
+    Args:
+        first: Number of runs of the first recipe; they come first.
+        second: Number of runs of the second recipe.
+        pairs: Index pairs of matched runs, as from `matched`.
+    """
     labels = np.arange(first + second)
     for a, b in pairs:
         labels[first + b] = a

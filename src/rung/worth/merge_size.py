@@ -1,7 +1,7 @@
-"""How many experts a merge needs: the loss of an average of k falls as floor + c / (k + b).
+"""How many experts a merge needs: the loss of an average of k experts falls as floor + c / (k + b).
 
-Source: arXiv:2509.24244. In a quadratic bowl the law is exact, and k of a pool of K without replacement multiplies c by
-(K - k) / (K - 1): beyond the pool it says nothing.
+Source: arXiv:2509.24244. For a quadratic loss the law is exact. With k experts drawn without replacement from a pool of
+K, c is multiplied by (K - k) / (K - 1), so the law does not hold beyond the pool.
 """
 
 from __future__ import annotations
@@ -14,20 +14,22 @@ from rung.forecasting import invert
 
 
 def experts_needed(fit: Fit, loss: float, pool: int) -> int | None:
-    """The fewest experts whose merge reaches a loss; None where even all of the pool do not.
+    """The smallest number of experts whose merge reaches a target loss; None where the whole pool does not reach it.
 
     Args:
-        fit: A law of the loss in the count of experts, such as merging-experts.
-        loss: The wished loss.
-        pool: How many experts there are: the law is not asked beyond.
+        fit: A law of the loss in the number of experts, such as merging-experts.
+        loss: The target loss.
+        pool: Number of experts that exist; the law is not used beyond it.
 
     Raises:
-        WorthError: The law is not one of that count, or the pool is empty.
+        WorthError: The law does not have exactly one variable, or the pool is empty.
     """
     if len(fit.law.variables) != 1:
-        raise WorthError(f"{fit.law.formula!r} is not a law of one variable, the count of experts.")
+        raise WorthError(
+            f"{fit.law.formula!r} is not a law of one variable, the number of experts. Fit one such as merging-experts."
+        )
     if pool < 1:
-        raise WorthError(f"a pool of {pool} experts has none to merge.")
+        raise WorthError(f"the pool has {pool} experts, and a merge needs at least 1.")
     if float(fit.law.value(fit.values, {fit.law.variables[0]: 1.0})) <= loss:
         return 1
     try:

@@ -1,9 +1,13 @@
-"""Multipliers as quantities of the coefficients of two recipes, to be profiled.
+"""Multipliers as quantities of the coefficients of two recipes, for which profile intervals are computed.
 
-Each recipe's law is E + K x^-gamma along its scale: x is N, D or C itself, or the compute of the best N and D. The
-control reaches the treated recipe's loss at another x; the ratio of the two is the multiplier.
+The law of each recipe along the scale is
 
-Shapes: `L` lanes, `K` internal numbers, `Q` quantities.
+    L = E + K x^-gamma
+
+where x is N, D or C itself, or the compute of the best N and D. The control reaches the loss of the treated recipe at
+another x; the multiplier is the ratio of the control's x to the treated recipe's.
+
+Shapes: `L` lanes, `K` unconstrained parameters, `Q` quantities.
 """
 
 from __future__ import annotations
@@ -17,17 +21,18 @@ from rung.arrays import Array
 from rung.fitting.estimate import Problem, coefficient_names
 
 SIDES = ("control", "treated")
-"""How the two recipes are called in the column that groups them, whatever a user calls them."""
+"""Levels of the two recipes in the column that groups them, whatever the user calls them."""
 
 _STEP = 1e-5
+"""Step of the central differences, in unconstrained parameters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How a recipe's coefficients make its law along the scale.
+    """How the law along the scale follows from the coefficients of a recipe.
 
     Attributes:
-        surface: Whether the law is one of N and D, seen at its best allocation.
+        surface: Whether the law is one of N and D, which is evaluated at its best allocation.
     """
 
     surface: bool
@@ -37,7 +42,12 @@ class Recipe:
         return Recipe(surface=len(axes) == 2)
 
     def curve(self, values: Mapping[str, Array]) -> tuple[Array, Array]:
-        """Logarithm of K, and gamma, along x; compute is 6 N D.
+        """Logarithm of K, and gamma, along x.
+
+        For a law of N and D, with C = 6 N D and the best N = G (C / 6)^(beta / (alpha + beta)),
+
+            G = (alpha A / (beta B))^(1 / (alpha + beta)),  gamma = alpha beta / (alpha + beta),
+            K = (A G^-alpha + B G^beta) 6^gamma
 
         Source: Hoffmann et al. 2022, arXiv:2203.15556, equation 4.
         """
@@ -55,12 +65,22 @@ class Recipe:
 class Gains:
     """Logarithms of multipliers.
 
+    Without scales they are those of a constant gain,
+
+        size:     (log A_control - log A_treated) / alpha
+        data:     (log B_control - log B_treated) / beta
+        compute:  their sum
+
+    or the first of them alone for a law of one scale. With scales x they are
+
+        (log K_control - log(E_treated - E_control + K_treated x^-gamma_treated)) / gamma_control - log x
+
+    and the last quantity is the multiplier at the last scale over that at the first.
+
     Attributes:
         problem: The law of both recipes.
-        recipe: How each one's coefficients make its curve.
-        at: Logarithms of the scales; with none, the multipliers of a constant gain: (of size, of data,) along the scale.
-
-    With scales, the last quantity is the logarithm of the multiplier at the last over that at the first.
+        recipe: How the curve of each recipe follows from its coefficients.
+        at: Logarithms of the scales; empty for a constant gain.
     """
 
     problem: Problem

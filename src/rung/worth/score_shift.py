@@ -1,4 +1,4 @@
-"""What a treatment does to a score that grows with the logarithm of size: it lifts the line, or tilts it.
+"""The effect of a treatment on a score that grows with the logarithm of size: on its intercept and on its slope.
 
 Source: the accuracy of specialised models by size, arXiv:2301.12726.
 """
@@ -20,22 +20,25 @@ from rung.forecasting import Interval
 from rung.worth.multipliers import SIDES
 
 _SURE = 0.95
+"""Level of the intervals that decide whether slopes differ and whether a score fell."""
+
 _FEWEST = 3
+"""Fewest sizes of a curve."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lift:
-    """A treated curve over a control curve, score = a + b log N each.
+    """The effect of a treatment: a treated curve compared with a control curve, each score = a + b log N.
 
     Attributes:
-        rise: The treated a less the control's, with one slope for both.
-        rise_interval: Its interval.
-        tilt: The treated slope less the control's.
-        tilt_interval: Its interval.
-        slope_changes: Whether the slopes differ: the 95 % interval of the tilt leaves zero out.
-        multiplier: The size that the control would need for the same score, over the treated one's.
-        multiplier_interval: Its interval.
-        fell: The other scores that fell by more than their noise, and by how much on average.
+        rise: Treatment effect: the intercept a of the treated curve minus that of the control, at one slope for both.
+        rise_interval: Interval of `rise`.
+        tilt: Slope difference: the slope b of the treated curve minus that of the control.
+        tilt_interval: Interval of `tilt`.
+        slope_changes: Whether the slopes differ: the 95 % interval of the slope difference excludes zero.
+        multiplier: exp(rise / b), the size that the control needs for the same score over that of the treated model.
+        multiplier_interval: Interval of `multiplier`.
+        fell: The other scores whose intercept fell by more than their noise, and by how much.
     """
 
     rise: float
@@ -51,14 +54,14 @@ class Lift:
 def treatment_lift(
     control: pl.DataFrame, treated: pl.DataFrame, score: str, *, others: Sequence[str] = (), level: float = 0.9
 ) -> Lift:
-    """Compare two curves of a score over params.
+    """Estimate the effect of a treatment from two curves of a score over params.
 
     Args:
         control: Runs without the treatment, with params and the scores.
-        treated: Runs with it.
-        score: The score that is lifted.
-        others: Scores that may have paid for it.
-        level: Coverage that intervals aim at.
+        treated: Runs with the treatment, with the same columns.
+        score: The score that the treatment is meant to raise.
+        others: Other scores, which it may have lowered.
+        level: Coverage of the intervals.
 
     Raises:
         WorthError: A curve has fewer than three sizes.
@@ -68,25 +71,26 @@ def treatment_lift(
     for name, curve in zip(SIDES, (control, treated), strict=True):
         if curve["params"].n_unique() < _FEWEST:
             raise WorthError(
-                f"the {name} curve has {curve['params'].n_unique()} sizes; a lift needs at least {_FEWEST} of each."
+                f"the {name} curve has {curve['params'].n_unique()} sizes; a treatment effect needs at least {_FEWEST} in each curve. "
+                "Add runs of other sizes."
             )
-    shared = _lines(control, treated, score, tilted=False)
-    tilted = _lines(control, treated, score, tilted=True)
+    shared = _lines(control, treated, score, separate_slopes=False)
+    separate = _lines(control, treated, score, separate_slopes=True)
     names = coefficient_names(shared.problem.law, shared.problem.design.level_names)
     weights = np.zeros((1, len(names)))
     weights[0, [names.index("a[treated]"), names.index("a[control]")]] = 1.0, -1.0
     rise = interval_of(shared.profiler, Combinations(weights), "profile", level)
     multiplier = interval_of(shared.profiler, _Shift(weights[0], names.index("b")), "profile", level)
-    apart = coefficient_names(tilted.problem.law, tilted.problem.design.level_names)
-    slope = np.zeros((1, len(apart)))
-    slope[0, [apart.index("b[treated]"), apart.index("b[control]")]] = 1.0, -1.0
-    tilt = interval_of(tilted.profiler, Combinations(slope), "profile", level)
-    sure = interval_of(tilted.profiler, Combinations(slope), "profile", _SURE)
+    separate_names = coefficient_names(separate.problem.law, separate.problem.design.level_names)
+    slope = np.zeros((1, len(separate_names)))
+    slope[0, [separate_names.index("b[treated]"), separate_names.index("b[control]")]] = 1.0, -1.0
+    difference = interval_of(separate.profiler, Combinations(slope), "profile", level)
+    sure = interval_of(separate.profiler, Combinations(slope), "profile", _SURE)
     return Lift(
         rise=float(rise.value[0]),
         rise_interval=(float(rise.low[0]), float(rise.high[0])),
-        tilt=float(tilt.value[0]),
-        tilt_interval=(float(tilt.low[0]), float(tilt.high[0])),
+        tilt=float(difference.value[0]),
+        tilt_interval=(float(difference.low[0]), float(difference.high[0])),
         slope_changes=bool(sure.low[0] > 0 or sure.high[0] < 0),
         multiplier=float(np.exp(multiplier.value[0])),
         multiplier_interval=(float(np.exp(multiplier.low[0])), float(np.exp(multiplier.high[0]))),
@@ -95,7 +99,10 @@ def treatment_lift(
             for other in others
             for found in [
                 interval_of(
-                    _lines(control, treated, other, tilted=False).profiler, Combinations(weights), "profile", _SURE
+                    _lines(control, treated, other, separate_slopes=False).profiler,
+                    Combinations(weights),
+                    "profile",
+                    _SURE,
                 )
             ]
             if found.high[0] < 0
@@ -103,21 +110,29 @@ def treatment_lift(
     )
 
 
-def _lines(control: pl.DataFrame, treated: pl.DataFrame, score: str, *, tilted: bool) -> Fitted:
+def _lines(control: pl.DataFrame, treated: pl.DataFrame, score: str, *, separate_slopes: bool) -> Fitted:
+    """Fit score = a + b log N to both curves, with an intercept for each and one slope or two."""
     both = pl.concat(
         [
             curve.select("params", score).with_columns(recipe=pl.lit(side))
             for side, curve in zip(SIDES, (control, treated), strict=True)
         ]
     )
-    slope = "b[recipe]" if tilted else "b"
+    slope = "b[recipe]" if separate_slopes else "b"
     law = f"a[recipe] + {slope} * log(N) with a in (-inf, inf), b in (-inf, inf)"
     return fitted(both, law, target=score, objective="squares")
 
 
 @dataclass(frozen=True, slots=True)
 class _Shift(Quantities):
-    """The rise over the slope: the logarithm of the multiplier of size."""
+    """The logarithm of the size multiplier, rise / slope.
+
+    Its derivatives by rise and by slope are 1 / slope and -rise / slope^2.
+
+    Attributes:
+        rise: Weights of the coefficients whose combination is the rise (K,).
+        slope: Index of the slope.
+    """
 
     rise: Array
     slope: int

@@ -1,4 +1,4 @@
-"""Tables of runs as ladders of two recipes along one scale."""
+"""The runs of two recipes as ladders along one scale."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from rung.errors import WorthError
 from rung.findings import Finding
 from rung.fitting.backtest import scale_levels
 from rung.laws import SYMBOLS
+from rung.messages import counted, plural_of
 from rung.runs import Runs
 from rung.units import flops_6nd, format_count
 from rung.worth.multipliers import SIDES
 
 _FEWEST, _NARROWEST = 4, 4.0
-"""Scales of each recipe, and the factor that they span, without which nothing is compared."""
+"""Fewest scales of each recipe for a comparison, and the smallest factor that they must span."""
 
 _TOGETHER = 0.98
-"""Correlation of log N and log D from which the two count as one path."""
+"""Correlation of log N and log D above which the two count as one scale."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,11 +30,11 @@ class Ladders:
     """The runs of two recipes.
 
     Attributes:
-        control: The control's rows: scales, target, recipe, run.
-        treated: The treated recipe's rows.
-        axes: The columns of the law: params and tokens, or one scale.
-        along: The symbol of the scale.
-        target: The column compared.
+        control: Rows of the control, with scales, target, recipe and run.
+        treated: Rows of the treated recipe, with the same columns.
+        axes: Columns of the law's variables: params and tokens, or one scale.
+        along: Symbol of the scale.
+        target: The column that is compared.
     """
 
     control: pl.DataFrame
@@ -44,22 +45,31 @@ class Ladders:
 
     @property
     def both(self) -> pl.DataFrame:
-        """All rows, the control's first."""
+        """All rows, those of the control first."""
         return pl.concat([self.control, self.treated])
 
     @property
     def word(self) -> str:
-        """What the scale is in words."""
+        """The scale in words."""
         return (
             "compute" if len(self.axes) == 2 else {"params": "size", "tokens": "data", "flops": "compute"}[self.axes[0]]
         )
 
 
 def read_ladders(control: Runs, treated: Runs, names: tuple[str, str], along: str | None, target: str) -> Ladders:
-    """Both tables along one scale.
+    """Read both tables as ladders along one scale.
+
+    Args:
+        control: Runs of the control recipe.
+        treated: Runs of the treated recipe.
+        names: What the recipes are called in messages.
+        along: Symbol or column of the scale; by default N and D where both vary freely, else the first of C, N and D
+            that varies.
+        target: The column that is compared.
 
     Raises:
-        WorthError: A ladder is too poor, the tables count params otherwise, share runs, or rise with scale.
+        WorthError: A table has too few scales, its target rises with scale, or the tables count params differently or
+            share runs.
         RunsError: A column is missing.
     """
     for runs in (control, treated):
@@ -76,14 +86,14 @@ def read_ladders(control: Runs, treated: Runs, names: tuple[str, str], along: st
 
 
 def _require_apart(control: Runs, treated: Runs, names: tuple[str, str], target: str) -> None:
-    """Refuse tables that count params by different conventions, or that share runs."""
-    counted = [runs.mapping.get("params", "params") for runs in (control, treated)]
-    if control.has("params") and treated.has("params") and counted[0] != counted[1]:
-        kinds = {name for name in counted if "embed" in name or "active" in name or "total" in name}
+    """Raise an error for tables that count params by different conventions, or that share runs."""
+    conventions = [runs.mapping.get("params", "params") for runs in (control, treated)]
+    if control.has("params") and treated.has("params") and conventions[0] != conventions[1]:
+        kinds = {name for name in conventions if "embed" in name or "active" in name or "total" in name}
         if kinds:
             raise WorthError(
-                f"{names[0]} counts params as {counted[0]} and {names[1]} as {counted[1]}: two conventions of N. Map the same "
-                "one in both: --map N=COLUMN."
+                f"{names[0]} counts params as {conventions[0]} and {names[1]} as {conventions[1]}: two conventions of N. Map the same "
+                "one in both tables: --map N=COLUMN."
             )
     shared = [
         name for name in ("run", "params", "tokens", "flops", "step", target) if control.has(name) and treated.has(name)
@@ -93,13 +103,13 @@ def _require_apart(control: Runs, treated: Runs, names: tuple[str, str], target:
     if both:
         row = ", ".join(f"{name} {value}" for name, value in zip(shared, next(iter(both)), strict=True))
         raise WorthError(
-            f"{len(both)} run{'s stand' if len(both) > 1 else ' stands'} in both {names[0]} and {names[1]} ({row}): a run has one "
-            "recipe. Take them out of one."
+            f"{counted(len(both), 'run')} {plural_of(len(both), 'is', 'are')} in both {names[0]} and {names[1]} ({row}): a run has one "
+            "recipe. Remove the shared runs from one table."
         )
 
 
 def _axes(tables: Sequence[Runs], along: str | None) -> tuple[list[str], str]:
-    """The columns of the law, and the symbol of the scale."""
+    """Columns of the law's variables, and the symbol of the scale."""
     columns = {"N": "params", "D": "tokens", "C": "flops"}
 
     def varies(name: str) -> bool:
@@ -109,7 +119,7 @@ def _axes(tables: Sequence[Runs], along: str | None) -> tuple[list[str], str]:
         column = SYMBOLS.get(along, along)
         symbol = next((symbol for symbol, name in columns.items() if name == column), None)
         if symbol is None:
-            raise WorthError(f"--along {along}: a scale is N, D or C.")
+            raise WorthError(f"--along {along}: the scale must be N, D or C.")
         return [column], symbol
     if varies("params") and varies("tokens") and not any(map(_one_path, tables)):
         return ["params", "tokens"], "C"
@@ -118,24 +128,26 @@ def _axes(tables: Sequence[Runs], along: str | None) -> tuple[list[str], str]:
             return [columns[symbol]], symbol
     if all(runs.has("params") for runs in tables):
         return ["params"], "N"
-    raise WorthError("neither flops, params nor tokens vary in both tables: there is no scale to compare along.")
+    raise WorthError(
+        "neither flops, params nor tokens vary in both tables: there is no scale to compare along. Add runs at other scales."
+    )
 
 
 def _known(runs: Runs, column: str) -> bool:
-    """Whether a table has a scale: flops also as 6 N D."""
+    """Whether a table has a scale; flops are also known as 6 N D."""
     return runs.has(column) or (column == "flops" and runs.has("params") and runs.has("tokens"))
 
 
 def _numbers(runs: Runs, column: str) -> Array:
-    """A scale, positive in every row."""
+    """Values of a scale, which must be positive in every row."""
     if column == "flops" and not runs.has("flops"):
         return np.asarray(flops_6nd(_numbers(runs, "params"), _numbers(runs, "tokens")))
     values = runs.numbers(column, "the scale")
     bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
     if len(bad):
         raise WorthError(
-            f"{runs.row_name(int(bad[0]))}: {column} is {runs.shown(column, int(bad[0]))}, and a scale is a positive number. Leave "
-            "such rows out: --where."
+            f"{runs.row_name(int(bad[0]))}: {column} is {runs.shown(column, int(bad[0]))}, and a scale must be a positive number. "
+            "Remove such rows: --where."
         )
     return values
 
@@ -152,13 +164,14 @@ def _ladder(runs: Runs, axes: Sequence[str], target: str, name: str, side: str) 
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
         raise WorthError(
-            f"{runs.row_name(int(bad[0]))}: {target} is {runs.shown(target, int(bad[0]))}. Leave such rows out: --drop-nonfinite."
+            f"{runs.row_name(int(bad[0]))}: {target} is {runs.shown(target, int(bad[0]))}, and must be finite. Remove such rows: "
+            "--drop-nonfinite."
         )
     scale = np.log(_numbers(runs, axes[0]) if len(axes) == 1 else _numbers(runs, "flops"))
     if np.ptp(scale) > 0 and np.corrcoef(scale, values)[0, 1] > 0:
         raise WorthError(
-            f"{target} of {name} rises with scale: what is compared is better when lower. Take an error instead, such as --map "
-            f"'error=1-{target}' --target error."
+            f"{target} of {name} rises with scale, but the compared column must be better when lower. Compare an error instead, such "
+            f"as --map 'error=1-{target}' --target error."
         )
     return pl.DataFrame(
         {
@@ -176,8 +189,8 @@ def _require_ladder(ladder: pl.DataFrame, scale: str, name: str) -> None:
     span = float(values.max() / values.min())
     if levels < _FEWEST or span < _NARROWEST:
         raise WorthError(
-            f"{name} has {levels} scale{'s' if levels > 1 else ''} of {scale} that span {span:.3g}x: too poor a ladder. At least {_FEWEST} "
-            f"scales over {_NARROWEST:g}x are needed to tell a gain from its noise; add runs."
+            f"{name} has {counted(levels, 'scale')} of {scale} that span {span:.3g}x: too few. At least {_FEWEST} scales over "
+            f"{_NARROWEST:g}x are needed to distinguish a gain from noise; add runs."
         )
 
 
@@ -189,17 +202,18 @@ def scale_of(table: pl.DataFrame, axes: Sequence[str]) -> Array:
 
 
 def scale_findings(ladders: Ladders, names: tuple[str, str]) -> tuple[Finding, ...]:
-    """Scales of two recipes that do not meet, or end far apart."""
+    """Findings on scales of two recipes that do not overlap, or whose largest differ by more than a factor of two."""
     one, other = (scale_of(ladder, ladders.axes) for ladder in (ladders.control, ladders.treated))
     if other.min() > one.max() or one.min() > other.max():
         text = (
             f"the scales of {names[0]} and {names[1]} do not overlap ({format_count(one.min())} to {format_count(one.max())}, and "
-            f"{format_count(other.min())} to {format_count(other.max())}): the comparison is all extrapolation. Are their units the same?"
+            f"{format_count(other.min())} to {format_count(other.max())}): the comparison is all extrapolation. Check that both tables "
+            "use the same units."
         )
     elif not 0.5 <= other.max() / one.max() <= 2:
         text = (
-            f"the largest run of {names[1]} has {other.max() / one.max():.3g} times the scale of that of {names[0]}: beyond the smaller one "
-            "the comparison rests on an extrapolated law."
+            f"the largest run of {names[1]} has {other.max() / one.max():.3g} times the scale of that of {names[0]}: beyond the smaller of "
+            "the two, the comparison relies on an extrapolated law."
         )
     else:
         return ()

@@ -1,4 +1,4 @@
-"""Backtest: fit on the smaller scales, score on the larger; the model discrepancy learnt from it; weights of laws."""
+"""Backtests: a law fitted to the smaller scales and scored on the larger; model discrepancy; the weights of laws."""
 
 from rung.fitting.backtest.backtest import Backtest, backtest
 from rung.fitting.backtest.burn_in import drop_start

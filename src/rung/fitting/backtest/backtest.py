@@ -1,4 +1,4 @@
-"""How wrong a law would have been about the larger scales of a table."""
+"""The backtest: how wrong a law fitted to smaller scales would have been about the larger scales of a table."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from rung.arrays import Array
 from rung.errors import FitError
@@ -20,12 +21,15 @@ from rung.fitting.estimate.setup import Setup, set_up
 from rung.fitting.estimate.specification import FitSpecification
 from rung.fitting.uncertainty.distributions import student_quantile
 from rung.laws import Law
+from rung.messages import counted
+from rung.results import Result, Summary, Table
+from rung.units import format_count, format_percent
 
 MOST_ROWS = 5_000
-"""Rows that a backtest is made on at most, a random part of a longer table."""
+"""Most rows of a backtest; of a longer table, a random part is used."""
 
 _COEFFICIENTS = 5
-"""Coefficients that the degrees of freedom of a cut's interval allow for: those of the default law."""
+"""Number of coefficients K in the degrees of freedom n - K of a cut's interval: that of the default law."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +40,12 @@ class CutScore:
         at: The largest scale fitted.
         rows: Rows fitted.
         scored: Rows scored.
-        factor: The farthest of those, as a multiple of `at`.
-        bias: Median of forecast minus measurement, relative to the measurement.
-        error: Median of its size.
-        inside: Share of measurements inside the interval of a new run; None where the cut does not determine the law.
-        last_error: The same error for the baseline that repeats the largest scale fitted.
-        line_error: The same for a straight line in the logarithms.
+        factor: The largest scale scored, as a multiple of `at`.
+        bias: Median of the relative error, (forecast - measurement) / |measurement|.
+        error: Median of its absolute value.
+        inside: Share of measurements inside the prediction interval; None where the cut does not determine the law.
+        last_error: `error` of the baseline that repeats the target at the largest scale fitted.
+        line_error: `error` of the baseline of a straight line in the logarithm of scale.
     """
 
     at: float
@@ -55,20 +59,20 @@ class CutScore:
     line_error: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backtest:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Backtest(Result):
     """A law scored on scales that it was not fitted to.
 
     Attributes:
-        along: What was cut along.
-        level: Coverage that the intervals aimed at.
-        cuts: Each cut, by rising scale.
-        skipped: The scales of cuts at which the law could not be fitted.
-        bias: Median relative error over all cuts, each with the same weight.
-        error: Median of its size.
-        inside: Share of measurements inside their interval; None where no cut has one.
-        last_error: Error of the baseline that repeats the largest scale fitted.
-        line_error: Error of the baseline of a straight line.
+        along: The symbol or column of the scale that was cut along.
+        level: Nominal coverage of the intervals.
+        cuts: Each cut, in ascending order of scale.
+        skipped: Scales of the cuts at which the law could not be fitted.
+        bias: Median of the biases of the cuts.
+        error: Median of the errors of the cuts.
+        inside: Share of measurements inside their prediction interval; None where no cut has one.
+        last_error: Median `last_error` of the cuts.
+        line_error: Median `line_error` of the cuts.
     """
 
     along: str
@@ -80,6 +84,53 @@ class Backtest:
     inside: float | None
     last_error: float
     line_error: float
+
+    def headline(self) -> str:
+        """Medians over the cuts."""
+        inside = (
+            "" if self.inside is None else f", {100 * self.inside:.0f} % inside the {100 * self.level:g} % interval"
+        )
+        return (
+            f"backtest   {counted(len(self.cuts), 'cut')} along {self.along}: error {format_percent(self.error)}, "
+            f"bias {format_percent(self.bias, signed=True)}{inside}; repeating the largest run "
+            f"{format_percent(self.last_error)}, a straight line {format_percent(self.line_error)}"
+        )
+
+    def describe(self) -> Summary:
+        """Every cut, and the medians."""
+        rows = [
+            [
+                f"{self.along} up to {format_count(cut.at)}",
+                str(cut.rows),
+                str(cut.scored),
+                f"{cut.factor:.3g}x",
+                format_percent(cut.bias, signed=True),
+                *map(format_percent, (cut.error, cut.inside, cut.last_error, cut.line_error)),
+            ]
+            for cut in self.cuts
+        ]
+        header = [
+            "fitted on",
+            "rows",
+            "scored",
+            "farthest",
+            "bias",
+            "error",
+            "inside",
+            "repeat largest",
+            "straight line",
+        ]
+        skipped = [
+            f"no fit with {self.along} up to {format_count(at)}: the law could not be fitted there, or no row was "
+            "left to score"
+            for at in self.skipped
+        ]
+        return Summary([Table(header, rows), *skipped, self.headline()])
+
+    def to_frame(self) -> pl.DataFrame:
+        """One row per cut."""
+        names = CutScore.__dataclass_fields__
+        return pl.DataFrame({name: [getattr(cut, name) for cut in self.cuts] for name in names})
 
     def to_dict(self) -> dict[str, Any]:
         """The backtest as plain values."""
@@ -105,16 +156,16 @@ def backtest(
     """Fit a law to the smaller scales of a table and score it on the larger ones, over rolling cuts.
 
     Args:
-        runs: A table, as for `fit`; and so all that is not named here.
+        runs: A table, as for `fit`.
         law: A law, as for `fit`.
-        along: The symbol or column to cut along; flops by default, else the law's first variable.
-        cuts: How many cuts, at most.
+        along: The symbol or column to cut along; C by default, else the law's first variable.
+        cuts: Most cuts.
         objective: See `fit`.
         delta: See `fit`.
         target: See `fit`.
         weights: See `fit`.
         fix: See `fit`.
-        level: Coverage of the intervals of a new run.
+        level: Coverage of the prediction intervals.
         seed: Seed of the starts.
 
     Raises:
@@ -123,7 +174,7 @@ def backtest(
         FitError: The law cannot be fitted, or the table has too few scales to hold some out.
     """
     if cuts < 1:
-        raise FitError(f"{cuts} cuts: a backtest needs at least one.")
+        raise FitError(f"cuts is {cuts}, and must be at least 1.")
     setup = set_up(
         runs,
         FitSpecification(
@@ -148,13 +199,13 @@ def backtest(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RollingBacktest:
-    """A rolling backtest before it is summed up.
+    """A rolling backtest before it is summarised.
 
     Attributes:
-        along: What was cut along; None where the law has no positive variable.
+        along: The scale that was cut along; None where the law has no positive variable.
         scale: Its value in each row (n,).
         cuts: The largest scale of each fit.
-        scored: The scored rows; None where there is no cut, or the law could be fitted at none.
+        scored: The scored rows; None where there is no cut, or the law could not be fitted at any.
     """
 
     along: str | None
@@ -163,7 +214,7 @@ class RollingBacktest:
     scored: ScoredRows | None
 
     def summary(self, objective: Objective, prior: Discrepancy, level: float) -> Backtest:
-        """The backtest as people read it; its intervals know the smaller cuts and the public studies alone."""
+        """The backtest as a result; intervals use only the smaller cuts and the prior from public studies."""
         assert self.scored is not None
         assert self.along is not None
         scored = self.scored
@@ -217,10 +268,10 @@ def roll(
 
     Args:
         problem: The law over all rows.
-        scale: What is cut along; None where the law has no positive variable.
+        scale: The scale to cut along; None where the law has no positive variable.
         unconstrained: Unconstrained parameters of the optimum on all rows (K,).
-        rng: Source of the rows and of fresh starts.
-        cuts: How many cuts, at most.
+        rng: Random generator for the rows and for new starts.
+        cuts: Most cuts.
     """
     if scale is None:
         return NOT_ROLLED
@@ -234,10 +285,12 @@ def roll(
 
 
 def half_widths(scored: ScoredRows, scale: Array, cuts: Array, prior: Discrepancy, level: float) -> Array:
-    """Half width of each scored row's interval on the residual's scale (m,), as the cut could have known it.
+    """Half width of each scored row's prediction interval on the residual's scale (m,), as known at its cut.
 
-    The half width is t sqrt(law_error^2 + noise^2 + discrepancy^2). The discrepancy is learnt from the smaller cuts
-    alone, scored on rows that this cut was fitted to.
+        half = t sqrt(law_error^2 + noise^2 + discrepancy^2),   t = t_((1 + level) / 2) with n - 5 degrees of freedom
+
+    for the n rows of the cut. The model discrepancy is learnt from the smaller cuts only, on the scored rows that this
+    cut was fitted to.
     """
     half = np.full(len(scored.cut), np.nan)
     for cut in np.unique(scored.cut):
@@ -256,10 +309,14 @@ def _too_few(setup: Setup, found: RollingBacktest) -> str:
     if found.along is None:
         return f"{source}: the law has no positive variable to cut along. Name a column: --along."
     if len(found.cuts):
-        return f"{source}: the law could not be fitted below any of {len(found.cuts)} cuts along {found.along}. Try a simpler law."
+        return (
+            f"{source}: the law could not be fitted at any cut along {found.along} ({len(found.cuts)} tried). "
+            "Try a simpler law."
+        )
     levels = len(scale_levels(found.scale))
     return (
-        f"{source} has {levels} distinct scale{'s' if levels > 1 else ''} of {found.along} (within {100 * (SAME_SCALE - 1):.0f} %) in "
-        f"{len(found.scale)} rows: too few to hold the largest out and still fit {setup.problem.design.size} coefficients. Add runs at "
-        "other scales, or cut along another column (--along)."
+        f"{source} has {counted(levels, 'distinct scale')} of {found.along} (within {100 * (SAME_SCALE - 1):.0f} %) "
+        f"in {counted(len(found.scale), 'row')}: too few to hold out the largest and still fit "
+        f"{counted(setup.problem.design.size, 'coefficient')}. Add runs at other scales, or cut along another column "
+        "(--along)."
     )

@@ -1,4 +1,4 @@
-"""The start of runs, left out where it spoils forecasts: a rule that the table itself decides."""
+"""The start of runs, left out where that improves forecasts: how much is decided by backtests of the table."""
 
 from __future__ import annotations
 
@@ -18,25 +18,26 @@ from rung.fitting.estimate.specification import FitSpecification
 from rung.runs import Runs, as_runs
 
 SHARES = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
-"""Starts that are tried, as shares of the longest run's tokens."""
+"""Lengths of the start that are tried, as shares of the longest run's tokens."""
 
 _GOOD_ENOUGH = 1.1
-"""The shortest start wins whose error is within this factor of the lowest: rows are information."""
+"""Factor of the lowest error within which the shortest start is chosen: the rows of a start are information too."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Trial:
-    """A table without the first `tokens` tokens of its runs."""
+    """A table without the first `tokens` tokens of its runs, ready to be fitted."""
 
     tokens: float
     setup: Setup
 
 
 def drop_start(runs: Any, specification: FitSpecification) -> Runs:
-    """The table without the start of its runs, where leaving it out forecasts larger scales better.
+    """The table without the start of its runs, where forecasts of larger scales are better without it.
 
-    The law is fitted without the first 0, 0.5, 1, 2, 5, 10 and 20 % of the longest run's tokens, each below the same
-    cuts and scored on the same rows beyond them; the shortest start within 10 % of the lowest error is left out.
+    The law is fitted without the first 0, 0.5, 1, 2, 5, 10 and 20 % of the longest run's tokens, each time below the
+    same cuts, and scored on the same rows beyond them. The shortest start whose error is within 10 % of the lowest is
+    left out.
 
     Args:
         runs: A table of runs, or anything that `read_runs` takes.
@@ -52,7 +53,8 @@ def drop_start(runs: Any, specification: FitSpecification) -> Runs:
     cuts = choose_cuts(strictest.problem, scale.values) if scale else np.empty(0)
     if not len(cuts):
         raise FitError(
-            f"{table.source} has too few scales to decide how much of each run's start to leave out. Give a number of tokens."
+            f"{table.source} has too few scales to decide how much of each run's start to leave out. Give a number of "
+            "tokens: --drop-tokens."
         )
     judged = strictest.problem.design.row.tolist()
     errors = {trial.tokens: _error(trial.setup, cuts, judged, specification.seed) for trial in trials}
@@ -62,10 +64,13 @@ def drop_start(runs: Any, specification: FitSpecification) -> Runs:
 
 
 def _trials(table: Runs, specification: FitSpecification) -> list[_Trial]:
-    """A trial for each share that leaves out other rows than the one before, as long as the law can be fitted."""
+    """A trial for each share that leaves out more rows than the one before, as long as the law can be fitted."""
     tokens = table.numbers("tokens", "--drop-tokens auto")
     if not np.all(np.isfinite(tokens)):
-        raise FitError(f"{table.source}: tokens is missing in some rows, so the start of a run is unknown.")
+        raise FitError(
+            f"{table.source}: tokens is missing in some rows, so the start of a run is unknown. Fill it in, or leave "
+            "those rows out (--where)."
+        )
     longest = float(np.max(tokens))
     trials: list[_Trial] = []
     for share in SHARES:
@@ -83,7 +88,7 @@ def _trials(table: Runs, specification: FitSpecification) -> list[_Trial]:
 
 
 def _error(setup: Setup, cuts: Array, judged: Collection[int], seed: int) -> float | None:
-    """Mean absolute error over the cuts on rows that every trial has; None where the law cannot be fitted."""
+    """Mean absolute error over the cuts, on rows that every trial has; None where the law cannot be fitted."""
     scale = scale_of(setup, None)
     assert scale is not None
     rng = np.random.default_rng(seed)

@@ -1,9 +1,16 @@
-"""How far a law strays beyond the runs it was fitted to, learnt from backtests.
+"""The model discrepancy of a law beyond the runs that it was fitted to, learnt from backtests.
 
-No law is exactly true. Beyond the largest scale fitted its error wanders: over published studies its variance grows
-like that of a random walk in the logarithm of scale, tau^2 sigma^2 log(factor), with sigma the spread of runs about
-the law, and is shared by the runs of one scale. The table's own backtests tell tau; where they are few, the studies
-do. `discrepancy.json` holds tau of each study; benchmarks/discrepancy.py makes it.
+No law is exactly true. Beyond the largest scale s0 that was fitted, the error of the law behaves like a random walk in
+the logarithm of scale,
+
+    discrepancy(s) ~ N(0, tau^2 sigma^2 log(s / s0)),
+
+with sigma the standard deviation of runs about the law; the runs of one scale share it. Over published studies the
+variance of backtest errors grows this way (docs/adr/0006-model-discrepancy.md).
+
+The distribution of tau combines a prior from published studies with the likelihood of the table's own backtest, so it
+relies on the studies where the table has few cuts. `discrepancy.json` holds the tau of each study;
+benchmarks/discrepancy.py makes it.
 
 Shapes: `G` values of tau on a grid.
 """
@@ -23,28 +30,30 @@ from rung.arrays import Array
 from rung.fitting.backtest.folds import ScoredRows
 
 GRID = np.geomspace(0.05, 12.0, 45)
+"""Values of tau on which its distribution is given (G,), at equal steps of the logarithm."""
+
 GRID.setflags(write=False)
 
 _FLOOR = 0.25
-"""Taus of studies below this count as this: backtests of one study cannot tell them from none."""
+"""Smallest tau of a study in the prior: the backtests of one study cannot distinguish a smaller one from 0."""
 
 _KERNEL = 0.5
-"""Width, in the logarithm, of the bump that each study contributes to the prior."""
+"""Standard deviation, in log tau, of the Gaussian kernel that each study contributes to the prior."""
 
 _NEAR = 0.02
-"""Distance in the logarithm of scale within which a row says nothing about wandering."""
+"""Distance, in the logarithm of scale, up to which a row says nothing about the discrepancy."""
 
 _BIN = float(np.log(2.0))
-_QUANTILES = 200
+"""Width, in the logarithm of scale, of the bins of a cut whose rows count as one observation: a factor of two."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Discrepancy:
-    """What is known of tau: weights on GRID.
+    """The distribution of tau, as weights on GRID.
 
     Attributes:
         weights: Probability of each value of the grid (G,).
-        cuts: How many cuts of the table's own backtest it rests on, beside the studies.
+        cuts: Number of cuts of the table's own backtest that it was learnt from, beside the studies.
     """
 
     weights: Array
@@ -52,7 +61,7 @@ class Discrepancy:
 
     @property
     def tau(self) -> float:
-        """The root of the mean square of tau."""
+        """Root mean square of tau, sqrt(sum_g w_g tau_g^2)."""
         return float(np.sqrt(self.weights @ GRID**2))
 
     def to_dict(self) -> dict[str, Any]:
@@ -60,18 +69,21 @@ class Discrepancy:
         return {"tau": self.tau, "cuts": self.cuts, "grid": GRID.tolist(), "weights": self.weights.tolist()}
 
     def std(self, distance: Array, noise: float) -> Array:
-        """Standard deviation of the law's error at a distance beyond the runs, in logarithms of scale."""
+        """Standard deviation tau sigma sqrt(d) of the discrepancy, at log scale ratios d and for the noise sigma."""
         return np.asarray(self.tau * noise * np.sqrt(np.maximum(distance, 0.0)))
 
     def draws(self, count: int, rng: np.random.Generator) -> Array:
-        """Draws of the law's error at a distance of one, for noise of one (count,)."""
+        """Draws tau_i z_i of the discrepancy at distance 1 for noise 1 (count,).
+
+        The tau_i are the quantiles of its distribution in random order, and the z_i are standard normal.
+        """
         indices = np.searchsorted(np.cumsum(self.weights), (rng.permutation(count) + 0.5) / count)
         return np.asarray(GRID[indices.clip(max=len(GRID) - 1)] * rng.standard_normal(count))
 
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """One published study of the prior, and the tau of its backtests: of one law, and of several combined."""
+    """One published study of the prior, with the tau of its backtests: for one law, and for several laws combined."""
 
     name: str
     tau: float
@@ -80,28 +92,30 @@ class Study:
 
 @cache
 def studies() -> tuple[Study, ...]:
-    """The studies that the prior is made of."""
+    """The studies behind the prior."""
     content = json.loads(files("rung.fitting.backtest").joinpath("discrepancy.json").read_text(encoding="utf-8"))
     return tuple(Study(row["study"], row["tau"], row["tau_combined"]) for row in content["studies"])
 
 
 def discrepancy_prior(*, combined: bool = False, without: Collection[str] = ()) -> Discrepancy:
-    """Tau as the studies show it: a bump in the logarithm for each, so that a new table may be unlike all of them.
+    """The prior of tau from the studies: a kernel density in log tau, so that a new table may differ from all of them.
+
+        w_g proportional to sum_s exp(-(log tau_g - log max(tau_s, 0.25))^2 / (2 * 0.5^2))
 
     Args:
-        combined: For the combined forecast of several laws rather than for one law.
-        without: Studies left out, where they are what is judged.
+        combined: Whether for the combined forecast of several laws, rather than for one law.
+        without: Studies to leave out, when the prior is judged on them.
     """
-    known = [study for study in studies() if study.name not in without]
-    found = [study.tau_combined if combined else study.tau for study in known]
+    kept = [study for study in studies() if study.name not in without]
+    found = [study.tau_combined if combined else study.tau for study in kept]
     taus = np.array([max(tau, _FLOOR) for tau in found if tau is not None])
-    bumps = np.exp(-0.5 * ((np.log(GRID)[:, None] - np.log(taus)) / _KERNEL) ** 2)
-    weights = bumps.sum(axis=1)
+    kernels = np.exp(-0.5 * ((np.log(GRID)[:, None] - np.log(taus)) / _KERNEL) ** 2)
+    weights = kernels.sum(axis=1)
     return Discrepancy(weights=weights / weights.sum(), cuts=0)
 
 
 def learn(scored: ScoredRows | None, prior: Discrepancy) -> Discrepancy:
-    """Tau after the table's own backtest."""
+    """The posterior of tau after the table's own backtest: prior times likelihood, normalised."""
     if scored is None:
         return prior
     log_likelihood, cuts = tau_log_likelihood(scored)
@@ -113,10 +127,15 @@ def learn(scored: ScoredRows | None, prior: Discrepancy) -> Discrepancy:
 
 
 def tau_log_likelihood(scored: ScoredRows) -> tuple[Array, int]:
-    """Log-likelihood of each tau of the grid (G,), and how many cuts it rests on.
+    """Log-likelihood of each tau of the grid (G,), and the number of cuts in it.
 
-    The rows of a cut within a factor of two of scale are one observation, their mean error, and the observations of
-    a cut together count as one: they share the fit and most of the way.
+    The rows of a cut in one bin of scale, a factor of two wide, count as one observation: their mean error e_b. The
+    bins of a cut together also count as one, because they share the fit and most of the walk:
+
+        log L(tau) = sum_cuts mean_b -1/2 [log v_b + e_b^2 / v_b],
+        v_b = mean(law_error^2) + sigma^2 / n_b + tau^2 sigma^2 mean(d)
+
+    over the n_b rows of bin b, with d the log scale ratio to the cut and sigma the noise.
     """
     usable = np.isfinite(scored.law_error) & np.isfinite(scored.error) & (scored.distance > _NEAR) & (scored.noise > 0)
     total = np.zeros(len(GRID))
@@ -128,8 +147,8 @@ def tau_log_likelihood(scored: ScoredRows) -> tuple[Array, int]:
         for at in np.unique(bins):
             here = rows[bins == at]
             noise = scored.noise[here[0]]
-            known = np.mean(scored.law_error[here] ** 2) + noise**2 / len(here)
-            variance = known + GRID**2 * noise**2 * np.mean(scored.distance[here])
+            base = np.mean(scored.law_error[here] ** 2) + noise**2 / len(here)
+            variance = base + GRID**2 * noise**2 * np.mean(scored.distance[here])
             terms.append(-0.5 * (np.log(variance) + np.mean(scored.error[here]) ** 2 / variance))
         total += np.mean(terms, axis=0)
         cuts += 1

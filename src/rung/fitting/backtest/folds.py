@@ -1,6 +1,6 @@
-"""Backtests: a law fitted to the smaller scale and scored on the larger, over rolling cuts.
+"""The cuts of a backtest: the law is fitted to the scales up to a cut and scored on the larger ones.
 
-Shapes: `n` rows, `m` scored rows over all cuts, `K` internal numbers.
+Shapes: `n` rows, `m` scored rows over all cuts, `K` unconstrained parameters.
 """
 
 from __future__ import annotations
@@ -20,30 +20,39 @@ from rung.fitting.uncertainty.curvature import curvature_at
 from rung.fitting.uncertainty.residual_noise import nearness, noise_spread
 
 CUTS = 6
+"""Most cuts of a backtest, by default."""
+
 SAME_SCALE = 1.1
-"""Scales within this factor of each other count as one."""
+"""Factor within which scales count as one."""
 
 _LEAST_LEVELS = 3
+"""Fewest distinct scales that a cut is fitted to."""
+
 _FIRST_SHARE = 0.3
+"""Smallest share of the rows that a cut is fitted to."""
+
 _STARTS = 3
+"""New starts of the solver for each cut, beside the optimum of all rows."""
+
 _SPARE = 3
+"""Fewest rows beyond the coefficients that a cut is fitted to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredRows:
-    """Rows above a cut as the law fitted below it forecasts them, all cuts together (m,).
+    """Rows above a cut with their forecast by the law fitted below it, for all cuts together (m,).
 
     Attributes:
-        cut: The place of the cut.
-        row: The row's place in the table.
+        cut: Index of the cut.
+        row: Index of the row in the table.
         distance: Logarithm of the row's scale over the largest scale fitted.
         measured: The target on the residual's scale.
-        forecast: What the law says, on the same scale.
-        gain: How far the forecast lies from the law at the largest scale fitted.
+        forecast: The law's value on the same scale.
+        gain: Absolute difference of the forecast from the law's mean at the largest scale fitted.
         law_error: Standard error of the law there; nan where the cut does not determine it.
-        noise: Standard deviation of a run about the law, as the cut's rows show it.
-        last: The baseline that repeats the largest scale fitted.
-        line: The baseline of a straight line in the logarithm of scale.
+        noise: Standard deviation of a run about the law, estimated from the cut's rows.
+        last: Baseline: the mean target at the largest scale fitted.
+        line: Baseline: a straight line in the logarithm of scale.
     """
 
     cut: NDArray[np.intp]
@@ -59,6 +68,7 @@ class ScoredRows:
 
     @property
     def error(self) -> Array:
+        """Measured minus forecast (m,)."""
         return self.measured - self.forecast
 
     def take(self, rows: NDArray[np.bool_]) -> ScoredRows:
@@ -67,18 +77,18 @@ class ScoredRows:
 
 
 def scale_levels(scale: Array) -> Array:
-    """The upper end of each distinct scale, ascending: neighbours within SAME_SCALE of the level's first count as it."""
+    """The largest value of each distinct scale, ascending; it holds values up to 1.1 times its smallest."""
     ordered = np.sort(scale)
-    ends, first = [], ordered[0]
+    largest, first = [], ordered[0]
     for before, here in itertools.pairwise(ordered):
         if here > first * SAME_SCALE:
-            ends.append(before)
+            largest.append(before)
             first = here
-    return np.array([*ends, ordered[-1]])
+    return np.array([*largest, ordered[-1]])
 
 
 def choose_cuts(problem: Problem, scale: Array, cuts: int = CUTS) -> Array:
-    """The largest scales of up to `cuts` fits, ascending: spread over the rows, none on too few rows or scales."""
+    """Up to `cuts` largest scales of fits, ascending and evenly over the rows; none for few rows or scales."""
     levels = scale_levels(scale)
     least = max(problem.design.size + _SPARE, _FIRST_SHARE * len(scale))
     fitted = np.searchsorted(np.sort(scale), levels, side="right")
@@ -95,14 +105,14 @@ def score(
 ) -> ScoredRows | None:
     """Fit below each cut and forecast the rows above it; None where no cut can be fitted.
 
-    All cuts are solved together, from the optimum of all rows and from fresh starts, the better of which counts.
+    All cuts are solved together, from the optimum of all rows and from new starts; the best solution counts.
 
     Args:
         problem: The law over all rows.
         scale: Each row's scale (n,).
         cuts: The largest scale of each fit.
         unconstrained: Unconstrained parameters of the optimum on all rows (K,).
-        rng: Source of the fresh starts.
+        rng: Random generator for the new starts.
     """
     parts = [
         part
@@ -119,7 +129,7 @@ def _solved(
     problem: Problem, scale: Array, cuts: Array, unconstrained: Array, rng: np.random.Generator
 ) -> Iterator[tuple[Array, bool]]:
     design = problem.design
-    # Every stage of delta is a solve of its own: an absolute loss has many, and gets fewer starts.
+    # Each stage of delta is a separate solve; an absolute loss has many stages, so it gets fewer starts.
     many = 1 + (_STARTS if len(problem.deltas) <= 4 else 2)
     starts = np.concatenate(
         [
@@ -137,25 +147,30 @@ def _solved(
         yield found.unconstrained_JK[best], bool(np.isfinite(found.objective_J[best]))
 
 
-def _known_levels(problem: Problem, below: NDArray[np.intp]) -> NDArray[np.bool_]:
+def _fitted_levels(problem: Problem, below: NDArray[np.intp]) -> NDArray[np.bool_]:
     """Rows whose group levels all have rows below the cut (n,)."""
-    known = np.ones(problem.design.rows, dtype=bool)
+    fitted = np.ones(problem.design.rows, dtype=bool)
     for codes in problem.design.groups.values():
-        known &= np.isin(codes, codes[below])
-    return known
+        fitted &= np.isin(codes, codes[below])
+    return fitted
 
 
 def _student_scale(problem: Problem) -> float:
+    """The scale of Student's t: 1 % of the target's standard deviation; 1 for other losses, without effect."""
     return 0.01 * problem.spread if problem.objective.loss == "student-t" else 1.0
 
 
 def _scored(
     problem: Problem, scale: Array, index: int, cut: float, point: Array, *, converged: bool
 ) -> ScoredRows | None:
+    """The rows above one cut with their forecast by the law fitted below it.
+
+    None where the fit failed, no row is left to score, or the law has no value at some row.
+    """
     if not converged:
         return None
     below = np.flatnonzero(scale <= cut)
-    above = np.flatnonzero((scale > cut) & _known_levels(problem, below))
+    above = np.flatnonzero((scale > cut) & _fitted_levels(problem, below))
     if not len(above):
         return None
     prediction, jacobian = problem.workspace(1).evaluate(point[None, :])
@@ -176,7 +191,7 @@ def _scored(
     curvature = curvature_at(part, optimum)
     top = scale[below] >= cut / SAME_SCALE
     log_scale = np.log(scale)
-    slope, height = np.polyfit(log_scale[below], problem.target[below], 1)
+    slope, intercept = np.polyfit(log_scale[below], problem.target[below], 1)
     count = len(above)
     return ScoredRows(
         cut=np.full(count, index),
@@ -188,5 +203,5 @@ def _scored(
         law_error=curvature.std_errors(jacobian[:, above]),
         noise=np.full(count, noise_spread(part.design, residuals, nearness(scale[below]))),
         last=np.full(count, np.mean(problem.target[below][top])),
-        line=height + slope * log_scale[above],
+        line=intercept + slope * log_scale[above],
     )

@@ -16,7 +16,7 @@ from rung.units import flops_6nd
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """A scale.
+    """A scale to cut along.
 
     Attributes:
         name: The symbol or column.
@@ -30,7 +30,8 @@ class Scale:
 def scale_of(setup: Setup, along: str | None) -> Scale | None:
     """The scale that a backtest cuts along; None where the law has no positive variable.
 
-    By default C, as a column of the law or as 6 N D, else the law's first positive variable of N, D, S and the rest.
+    By default it is C, as a column of the law or as 6 N D; else the law's first positive variable of N, D, S and the
+    rest.
 
     Raises:
         RunsError: There is no such column.
@@ -55,13 +56,13 @@ def _column(setup: Setup, along: str) -> Array:
     bad = np.flatnonzero(~(values > 0) | np.isinf(values))
     if len(bad):
         raise FitError(
-            f"{table.row_name(int(bad[0]))}: {name} is {values[bad[0]]:g}, and a backtest cuts along a column that is positive in "
-            "every row. Choose another: --along."
+            f"{table.row_name(int(bad[0]))}: {name} is {values[bad[0]]:g}, and a backtest needs a column that is "
+            "positive in every row to cut along. Choose another: --along."
         )
     return values
 
 
 def _range_ratio(design: Design, name: str) -> float:
-    """Largest over smallest value of a positive variable, 1 for another."""
+    """Largest over smallest value of a positive variable; 1 for any other."""
     column = design.columns[name]
     return float(column.max() / column.min()) if np.all(column > 0) else 1.0

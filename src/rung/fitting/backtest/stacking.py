@@ -1,4 +1,12 @@
-"""How laws are weighed against each other over the same cuts, and how their combined forecast would have done."""
+"""Stacking: weights of several laws from their backtests over the same cuts, and the backtest of their combination.
+
+With e_kc the mean absolute error of law k at cut c and f_c the share of rows fitted there, the score and the weight of
+the law are
+
+    S_k = sqrt(sum_c f_c^3 e_kc^2 / sum_c f_c^3),   w_k = S_k^-3 / sum_j S_j^-3.
+
+The combined forecast is the median of the laws' forecasts under these weights.
+"""
 
 from __future__ import annotations
 
@@ -12,20 +20,20 @@ from rung.fitting.backtest.backtest import RollingBacktest
 from rung.fitting.backtest.folds import ScoredRows
 
 CutErrors = Mapping[int, tuple[float, float]]
-"""For each cut, by its place: the share of rows fitted, and the mean size of the law's error."""
+"""By index of the cut: the share of rows fitted, and the law's mean absolute error."""
 
 _LATE = 3.0
-"""Power of the share of rows fitted by which later cuts weigh more: they are nearer to the forecast wanted."""
+"""Power of the share of rows fitted in the weight of a cut: later cuts are nearer to the forecast."""
 
 SHARPNESS = 3.0
-"""Power of a law's error with which its weight falls."""
+"""Power of a law's score by which its weight falls."""
 
 _MISSING = 0.6
-"""Share of the cuts that a law must have been fitted at."""
+"""Smallest share of the cuts at which a law must have been fitted to get a score."""
 
 
 def cut_errors(rolled: RollingBacktest) -> dict[int, tuple[float, float]]:
-    """For each cut, by its place: the share of rows fitted, and the mean size of the law's error."""
+    """By index of the cut: the share of rows fitted, and the law's mean absolute error, each error at most 1."""
     if rolled.scored is None:
         return {}
     scored = rolled.scored
@@ -39,7 +47,7 @@ def cut_errors(rolled: RollingBacktest) -> dict[int, tuple[float, float]]:
 
 
 def score_of(errors: CutErrors, indices: Sequence[int]) -> float:
-    """Root of the mean square of a law's errors over cuts, later ones weighing more; nan with too few cuts."""
+    """Score S_k of a law, the weighted root mean square of its errors over cuts; nan with too few cuts."""
     if not indices or len(errors) < _MISSING * len(indices):
         return np.nan
     share, error = (np.array(part) for part in zip(*errors.values(), strict=True))
@@ -47,7 +55,12 @@ def score_of(errors: CutErrors, indices: Sequence[int]) -> float:
 
 
 def paired(one: CutErrors, other: CutErrors) -> tuple[float, float]:
-    """Mean difference of two laws' errors over the cuts of both, later ones weighing more, and its standard error."""
+    """Mean difference of two laws' errors over the m cuts that both have, and its standard error.
+
+        mean = sum_c w_c d_c,   error = sqrt(m / (m - 1) sum_c w_c^2 (d_c - mean)^2),   w_c = f_c^3 / sum_c f_c^3
+
+    with d_c the difference of the errors at cut c, and f_c the share of rows that the first law was fitted to there.
+    """
     both = sorted(set(one) & set(other))
     if len(both) < 2:
         return 0.0, np.inf
@@ -59,9 +72,9 @@ def paired(one: CutErrors, other: CutErrors) -> tuple[float, float]:
 
 
 def combined(rolled: Sequence[RollingBacktest]) -> ScoredRows | None:
-    """The backtest of the combined forecast: its law error holds how far the laws lie apart.
+    """The backtest of the combined forecast; its law error includes how far the laws differ.
 
-    At each cut the laws weigh what the smaller cuts had shown by then, on rows that the cut was fitted to.
+    At each cut the weights come from the smaller cuts only, on scored rows that this cut was fitted to.
     """
     present = [one for one in rolled if one.scored is not None]
     if not present:
@@ -81,11 +94,18 @@ def _scored(rolled: RollingBacktest) -> ScoredRows:
 
 
 def _at(rolled: Sequence[RollingBacktest], index: int) -> ScoredRows | None:
+    """The scored rows of the combined forecast at one cut.
+
+    With m the weighted median of the forecasts y_k, and s_k the standard errors of the laws,
+
+        law_error^2 = sum_k w_k [min(|y_k - m|, limit)^2 + min(s_k, 1)^2],
+        limit = 3 median(noise) + median_k |y_k - m|.
+    """
     scored = [(one, _scored(one).take(_scored(one).cut == index)) for one in rolled]
     scored = [(one, part) for one, part in scored if len(part.cut)]
     if not scored:
         return None
-    # Laws that could not score the same rows, such as those of groups without smaller rows, are left out.
+    # Laws that were scored on other rows, because a group level has no row below the cut, are left out.
     rows = scored[0][1].row
     scored = [(one, part) for one, part in scored if np.array_equal(part.row, rows)]
     here = [part for _, part in scored]
@@ -103,7 +123,7 @@ def _at(rolled: Sequence[RollingBacktest], index: int) -> ScoredRows | None:
     middle = np.array([weighted_median(forecasts[:, at], share[:, at]) for at in range(len(rows))])
     noise = np.array([part.noise[0] for part in here])
     first = here[int(np.argmax(weights))]
-    # A law far off the others counts by its weight alone, not by how far it is.
+    # The limit keeps a law far from the others from deciding the error by its distance.
     apart = np.minimum(
         np.abs(np.nan_to_num(forecasts - middle)), 3 * np.median(noise) + np.median(np.abs(forecasts - middle), axis=0)
     )
@@ -112,14 +132,14 @@ def _at(rolled: Sequence[RollingBacktest], index: int) -> ScoredRows | None:
 
 
 def _seen_errors(rolled: RollingBacktest, index: int) -> dict[int, tuple[float, float]]:
-    """Errors at the cuts below one, on the rows that it was fitted to."""
+    """Errors of a law at the cuts below one, on the rows that this one was fitted to."""
     scored = _scored(rolled)
     seen = (scored.cut < index) & (rolled.scale[scored.row] <= rolled.cuts[index])
     return cut_errors(replace(rolled, scored=scored.take(seen))) if seen.any() else {}
 
 
 def weighted_median(values: Array, weights: Array) -> float:
-    """The value at half of the weight."""
+    """The smallest value at which the cumulative weight reaches half of the total."""
     order = np.argsort(values)
     total = np.cumsum(weights[order])
     return float(values[order[int(np.searchsorted(total, 0.5 * total[-1]))]])

@@ -1,1 +1,1 @@
-"""Diagnose: one file per kind of finding about a fit."""
+"""Diagnosis of a fit: one file per kind of finding."""

@@ -1,4 +1,4 @@
-"""How much an answer hangs on choices: the objective, and values borrowed from elsewhere."""
+"""How much the coefficients depend on the choice of the objective."""
 
 from __future__ import annotations
 
@@ -15,26 +15,29 @@ from rung.fitting.uncertainty.profile import MOST_ROWS
 from rung.units import format_value
 
 _SPARE = 5
-"""Rows beyond the coefficients without which a change of objective says nothing."""
+"""Rows beyond the coefficients below which a change of the objective says nothing."""
 
 _SHIFT = 2.0
-"""Standard errors by which a coefficient may move with the objective before it is said."""
+"""Standard errors by which a coefficient must move with the objective to be reported."""
 
 
 def _other(objective: Objective) -> Objective:
-    """The objective at the other end: squares for a robust one, Huber's for squares."""
+    """The opposite objective on the same residual: squares for a robust loss, Huber's loss for squares."""
     if objective.loss == "squares":
         return OBJECTIVES[{"log": "log-huber", "plain": "huber", "logit": "logit-huber"}[objective.residual]]
     return OBJECTIVES[{"log": "log-squares", "plain": "squares", "logit": "logit-squares"}[objective.residual]]
 
 
 def objective_findings(problem: Problem, optimum: Optimum, curvature: Curvature) -> list[Finding]:
-    """The coefficient that moves most when squares take the place of a robust loss, or the reverse, if it moves far."""
+    """The coefficient that moves most when squares replace a robust loss, or the reverse, if it moves far.
+
+    The shift of a parameter u with standard error s is |u_other - u| / s.
+    """
     if problem.design.rows > MOST_ROWS or curvature.spare < _SPARE:
         return []
     objective = _other(problem.objective)
     if objective.loss == "huber" and objective.residual == "plain":
-        # Huber's delta for plain residuals must follow the size of theirs.
+        # Plain residuals have a unit, so Huber's delta must follow their size.
         objective = replace(objective, delta=max(float(np.median(np.abs(optimum.residuals))), 1e-6 * problem.unit))
     other = make_problem(problem.law, problem.design, objective)
     found = other.solve(optimum.unconstrained[None, :], problem.design.weights[None, :], warm=False)
@@ -51,7 +54,8 @@ def objective_findings(problem: Problem, optimum: Optimum, curvature: Curvature)
     return [
         Finding(
             "objective_sensitive",
-            f"with {other.objective.name} instead of {problem.objective.name}, {names_of(problem)[index]} is {format_value(after)} instead "
-            f"of {format_value(before)}, {shift[index]:.0f} standard errors away: a few rows decide. Look at the largest residuals.",
+            f"with {other.objective.name} instead of {problem.objective.name}, {names_of(problem)[index]} is "
+            f"{format_value(after)} instead of {format_value(before)}, {shift[index]:.0f} standard errors away: a few "
+            "rows decide its value. Look at the largest residuals.",
         )
     ]

@@ -1,4 +1,4 @@
-"""What the solver sees of a table: arrays, groups and clusters, checked once."""
+"""What the solver uses of a table: arrays, groups and clusters, checked once."""
 
 from __future__ import annotations
 
@@ -12,27 +12,28 @@ from rung.arrays import Array, Indices
 from rung.errors import FitError
 from rung.fitting.estimate.objective import Objective
 from rung.laws import Coefficient, Law, Tape, Workspace, column_of, compile_tape, workspace
+from rung.messages import plural_of
 from rung.runs import Runs, require_usable
 
 NO_EFFECT = 300.0
-"""Size of an internal number whose coefficient stands at an end of its range, to rounding."""
+"""Absolute value of an unconstrained parameter whose coefficient is at a bound of its range, to rounding."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Design:
-    """A law's arrays over a table of runs, n rows.
+    """A law's arrays over the n rows of a table of runs.
 
     Attributes:
-        columns: Each variable's values (n,).
-        target: What is fitted (n,).
+        columns: Values of each variable (n,).
+        target: The target, on its own scale (n,).
         weights: Weight of each row in the objective (n,).
-        groups: Each grouping column's level per row (n,).
-        levels: Each grouping column's count of levels.
-        level_names: Each grouping column's levels, as text.
-        run: The run that each row belongs to, as a number from 0 (n,).
-        row: Each row's number in its file, from 1 (n,).
+        groups: For each group, the index of each row's level (n,).
+        levels: For each group, the number of its levels.
+        level_names: For each group, the names of its levels.
+        run: Index of the run that each row belongs to, from 0 (n,).
+        row: Number of each row in its file, from 1 (n,).
         source: The table's name, for messages.
-        size: Count of internal numbers that the law has on this table.
+        size: K, the number of unconstrained parameters of the law on this table.
     """
 
     columns: Mapping[str, Array]
@@ -51,23 +52,25 @@ class Design:
         return len(self.target)
 
     def width(self, coefficient: Coefficient) -> int:
-        """How many internal numbers a coefficient has: one, or one per level of its group."""
+        """How many unconstrained parameters a coefficient has: one, or one for each level of its group."""
         return self.levels[coefficient.group] if coefficient.group else 1
 
     def parameters(self, law: Law) -> list[Coefficient]:
-        """The coefficient of each internal number."""
+        """The coefficient of each unconstrained parameter (K)."""
         return [coefficient for coefficient in law.free for _ in range(self.width(coefficient))]
 
     def values(self, law: Law, unconstrained_BK: Array) -> Array:
-        """Coefficients from internal numbers, one column each."""
+        """Values of the coefficients from unconstrained parameters (B, K)."""
         columns = [c.to_value(unconstrained_BK[:, index]) for index, c in enumerate(self.parameters(law))]
         return np.stack(columns, axis=1)
 
     def unconstrained(self, law: Law, values: Iterable[float]) -> Array:
-        """Internal numbers of coefficients (K,); one at an end of its range stands where it has no effect."""
+        """Unconstrained parameters of coefficients (K,); +-NO_EFFECT for a coefficient at a bound of its range."""
         with np.errstate(all="ignore"):
-            inner = [float(c.to_unconstrained(value)) for c, value in zip(self.parameters(law), values, strict=True)]
-        return np.asarray(np.nan_to_num(inner, posinf=NO_EFFECT, neginf=-NO_EFFECT))
+            unconstrained = [
+                float(c.to_unconstrained(value)) for c, value in zip(self.parameters(law), values, strict=True)
+            ]
+        return np.asarray(np.nan_to_num(unconstrained, posinf=NO_EFFECT, neginf=-NO_EFFECT))
 
     @property
     def runs(self) -> int:
@@ -75,13 +78,13 @@ class Design:
 
     @property
     def strata(self) -> NDArray[np.intp]:
-        """For each run, the combination of group levels of its first row (runs,)."""
+        """For each run, the index of the combination of group levels in its first row (runs,)."""
         first = np.unique(self.run, return_index=True)[1]
         stacked = np.stack([np.zeros_like(first), *(codes[first] for codes in self.groups.values())], axis=1)
         return np.unique(stacked, axis=0, return_inverse=True)[1].ravel().astype(np.intp)
 
     def runs_at(self, group: str) -> NDArray[np.intp]:
-        """How many runs each level of a group has (levels,)."""
+        """The number of runs at each level of a group (levels,)."""
         pairs = np.unique(np.stack([self.groups[group], self.run], axis=1), axis=0)
         return np.bincount(pairs[:, 0], minlength=self.levels[group])
 
@@ -98,16 +101,16 @@ class Design:
         )
 
     def at(self, columns: Mapping[str, Array], groups: Mapping[str, NDArray[np.intp]]) -> Design:
-        """The design of other points: for the law's values there, not for fitting."""
+        """The design at other points: for the law's values there, not for fitting."""
         count = len(next(iter(columns.values())))
-        nothing = np.zeros(count)
+        zeros = np.zeros(count)
         indices = np.arange(count)
         return replace(
             self,
             columns=columns,
             groups=groups,
-            target=nothing,
-            weights=nothing,
+            target=zeros,
+            weights=zeros,
             run=indices,
             row=indices.astype(np.int64),
         )
@@ -129,16 +132,16 @@ def columns_used(law: Law, target: str, weights: str | None = None) -> list[str]
 def make_design(
     runs: Runs, law: Law, objective: Objective, *, target: str = "loss", weights: str | None = None
 ) -> Design:
-    """Take what a law needs out of a table.
+    """The design of a law over a table, with at least as many rows as coefficients.
 
     Raises:
-        RunsError: A column is missing, or a row of it cannot be used.
-        FitError: A row cannot be used on this objective's scale, or there are too few.
+        RunsError: A column is missing, or has a row that cannot be used.
+        FitError: A row has no value on the objective's scale, or there are too few rows.
     """
     design = design_of_any_size(runs, law, objective, target=target, weights=weights)
     if design.rows < design.size:
         raise FitError(
-            f"{design.size} coefficients cannot be fitted to {design.rows} {'run' if design.rows == 1 else 'rows'} "
+            f"{design.size} coefficients cannot be fitted to {design.rows} {plural_of(design.rows, 'run', 'rows')} "
             f"({runs.source}). Add runs, or fix some: --fix {law.free[0].name}=VALUE."
         )
     return design
@@ -147,7 +150,7 @@ def make_design(
 def design_of_any_size(
     runs: Runs, law: Law, objective: Objective, *, target: str = "loss", weights: str | None = None
 ) -> Design:
-    """As `make_design`, from fewer rows than coefficients too."""
+    """As `make_design`, but also with fewer rows than coefficients."""
     variables, values = measured_at(runs, law, objective, target)
     row_weights = _numbers(runs, weights, "--weights") if weights else np.ones(len(values))
     if np.any(row_weights < 0) or not np.any(row_weights > 0):
@@ -173,11 +176,11 @@ def design_of_any_size(
 
 
 def measured_at(runs: Runs, law: Law, objective: Objective, target: str) -> tuple[dict[str, Array], Array]:
-    """The law's variables and the target, every row of them usable.
+    """The law's variables and the target, after a check that every row can be used.
 
     Raises:
         RunsError: A column is missing.
-        FitError: A row has no number, or none on the objective's scale.
+        FitError: A row has no finite number, or none on the objective's scale.
     """
     variables = {name: _numbers(runs, column_of(name), f"{name!r} in the formula") for name in law.variables}
     values = _numbers(runs, target, "the target")
@@ -189,9 +192,9 @@ def _numbers(runs: Runs, column: str, what: str) -> Array:
     values = runs.numbers(column, what)
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
+        others = f", and {len(bad) - 1} more {plural_of(len(bad) - 1, 'row')}" if len(bad) > 1 else ""
         raise FitError(
-            f"{runs.row_name(int(bad[0]))}: {column} is {runs.shown(column, int(bad[0]))}"
-            f"{f', and {len(bad) - 1} more rows' if len(bad) > 1 else ''}. "
+            f"{runs.row_name(int(bad[0]))}: {column} is {runs.shown(column, int(bad[0]))}{others}. "
             "Remove the rows or pass --drop-nonfinite; no row is dropped silently."
         )
     return values
@@ -200,16 +203,17 @@ def _numbers(runs: Runs, column: str, what: str) -> Array:
 def _check_target(runs: Runs, values: Array, objective: Objective, target: str) -> None:
     if objective.residual == "log":
         bad = np.flatnonzero(values <= 0)
-        wish, rest = "positive for residuals of the logarithm", f"{target} > 0"
+        requirement, condition = "positive for residuals of the logarithm", f"{target} > 0"
     elif objective.residual == "logit":
         bad = np.flatnonzero((values <= 0) | (values >= 1))
-        wish, rest = "inside (0, 1) for logit residuals", f"{target} > 0 and {target} < 1"
+        requirement, condition = "inside (0, 1) for logit residuals", f"{target} > 0 and {target} < 1"
     else:
         return
     if len(bad):
         raise FitError(
-            f"{runs.row_name(int(bad[0]))}: {target} is {values[bad[0]]:g}, and must be {wish} "
-            f'({len(bad)} such row{"s" if len(bad) > 1 else ""}). Pass --objective squares, or remove them: --where "{rest}".'
+            f"{runs.row_name(int(bad[0]))}: {target} is {values[bad[0]]:g}, and must be {requirement} "
+            f"({len(bad)} such {plural_of(len(bad), 'row')}). Pass --objective squares, or remove them: "
+            f'--where "{condition}".'
         )
 
 
@@ -224,7 +228,7 @@ def _groups(runs: Runs, wanted: Sequence[str]) -> tuple[dict[str, NDArray[np.int
 
 
 def coefficient_names(law: Law, levels: Mapping[str, Sequence[str]]) -> list[str]:
-    """The name of each number that a fit estimates: a coefficient, or A[level] for one level of a group."""
+    """The name of each estimated number: a coefficient, or A[level] for one level of a group."""
     return [
         f"{coefficient.name}[{level}]" if coefficient.group else coefficient.name
         for coefficient in law.free

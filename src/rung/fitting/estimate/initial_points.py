@@ -1,9 +1,15 @@
 """Where the solver starts: coefficients drawn so that every term of a law matters.
 
-A start draws the exponents, shares the target among the terms of each sum, and solves each multiplicative
-coefficient from its share, top down through the formula. The same walk serves every law, in any units.
-For laws that are linear in some coefficients, variable projection finds those by least squares on a cloud of
-drawn exponents; it is exact only for squares, so its best points are starts, not answers.
+A share-balanced start walks top down through the formula. It draws the exponents, shares the target among the terms of
+each sum, and solves each multiplicative coefficient from its term's share. For y = E + A / N^alpha at a reference row:
+
+    alpha ~ log-uniform(0.05, 1.2),  (s_1, s_2) ~ Dirichlet(1, 1),  E = s_1 y,  A = s_2 y N^alpha
+
+The same walk serves every law, in any units.
+
+Where a law is linear in some coefficients c, y = b(theta) + B(theta) c, variable projection draws the other
+coefficients theta and solves c by least squares for each draw. This is exact only for squares, so its best points are
+starts, not answers.
 
 Shapes: `M` candidates, `n` rows, `P` linear coefficients.
 """
@@ -21,29 +27,37 @@ from rung.fitting.estimate.design import Design
 from rung.laws import Binary, Call, Coefficient, Expression, Law, Name, Negative, Number, evaluate, names, signed_terms
 
 _EXPONENTS = (0.05, 1.2)
+"""Range of drawn exponents, log-uniform."""
+
 _MAX_LINEAR = 4
+"""Most linear coefficients that variable projection solves for: it tries every subset of them."""
+
 _PROJECTION_ROWS = 256
+"""Most rows on which variable projection solves its least squares."""
 
 
 def balanced_starts(law: Law, design: Design, count: int, rng: np.random.Generator) -> Array:
-    """Share-balanced starts as internal numbers (count, K)."""
+    """Share-balanced starts as unconstrained parameters (count, K)."""
     rows = rng.integers(design.rows, size=count)
     columns = {name: column[rows] for name, column in design.columns.items()}
     target = design.target[rows].copy()
-    # Every other start uses the middle of the table, which one odd row cannot lead astray.
+    # Every other start takes the middle of the table as its reference row: a single outlier hardly changes it.
     middle = np.arange(count) % 2 == 0
     for name, column in design.columns.items():
         columns[name][middle] = _middle(column)
     target[middle] = np.mean(design.target)
     draw = _Draw(law=law, values=columns, count=count, rng=rng, spread=design)
     draw.assign(law.tree, target)
-    return _internal(law, design, draw.values)
+    return _unconstrained_starts(law, design, draw.values)
 
 
 def projected_starts(law: Law, design: Design, count: int, candidates: int, rng: np.random.Generator) -> Array:
     """Starts by variable projection, best first (at most count, K); none where the law has no linear part.
 
-    Source: Golub and Pereyra 1973; relative residuals make it first-order equal to log least squares.
+    For each draw of theta: minimise over c >= 0 the sum of ((y - b(theta) - B(theta) c) / y)^2 over rows. To first
+    order, these relative residuals equal those of the logarithm.
+
+    Source: Golub and Pereyra 1973.
     """
     linear = [c for c in law.free if c.name in law.linear and c.group is None]
     linear = [c for c in linear if c.low >= 0][:_MAX_LINEAR]
@@ -62,12 +76,12 @@ def projected_starts(law: Law, design: Design, count: int, candidates: int, rng:
         spread=design,
     )
     drawn.assign(law.tree, np.full(candidates, np.mean(design.target)))
-    shape = {c.name: drawn.values[c.name][:, None] for c in law.free}
+    nonlinear = {c.name: drawn.values[c.name][:, None] for c in law.free}
     zero = {c.name: np.zeros((candidates, 1)) for c in linear}
-    base = _broadcast(law.value({**shape, **zero}, columns), candidates, len(rows))
+    base = _broadcast(law.value({**nonlinear, **zero}, columns), candidates, len(rows))
     basis = [
         _broadcast(
-            law.value({**shape, **zero, c.name: np.ones((candidates, 1))}, columns) - base,
+            law.value({**nonlinear, **zero, c.name: np.ones((candidates, 1))}, columns) - base,
             candidates,
             len(rows),
         )
@@ -79,14 +93,14 @@ def projected_starts(law: Law, design: Design, count: int, candidates: int, rng:
     order = order[np.isfinite(error_M[order])]
     values = {name: value[order] for name, value in drawn.values.items()}
     for index, coefficient in enumerate(linear):
-        # Zero is on the edge of the range: a small share instead, so that the solver can move away.
-        least = (
+        # Zero is the bound of the range, which the solver cannot leave: a small share of the target instead.
+        lowest = (
             1e-3
             * np.mean(np.abs(target))
             / np.maximum(np.mean(np.abs(basis_MPn[order, index] * target), axis=1), 1e-300)
         )
-        values[coefficient.name] = np.maximum(solution_MP[order, index], least)
-    return _internal(law, design, values)
+        values[coefficient.name] = np.maximum(solution_MP[order, index], lowest)
+    return _unconstrained_starts(law, design, values)
 
 
 def _broadcast(value: Array, candidates: int, rows: int) -> Array:
@@ -94,7 +108,14 @@ def _broadcast(value: Array, candidates: int, rows: int) -> Array:
 
 
 def _non_negative(basis_MPn: Array, target_Mn: Array) -> tuple[Array, Array]:
-    """Least squares with coefficients at or above zero: the best over every set of active columns."""
+    """Non-negative least squares: the best feasible solution over all sets of active columns.
+
+    For an active set with Gram matrix G = B'B and right side h = B'y: c = G^-1 h, error = y'y - c'h. Columns are scaled
+    to unit length first.
+
+    Returns:
+        Coefficients (M, P), and sums of squares (M,); inf where no set is feasible.
+    """
     candidates, size, _ = basis_MPn.shape
     scale = np.sqrt(np.einsum("mpn,mpn->mp", basis_MPn, basis_MPn))
     with np.errstate(all="ignore"):
@@ -125,16 +146,16 @@ def _middle(column: Array) -> float:
     return float(np.median(column))
 
 
-def _internal(law: Law, design: Design, values: Mapping[str, Array]) -> Array:
-    inner = [
+def _unconstrained_starts(law: Law, design: Design, values: Mapping[str, Array]) -> Array:
+    unconstrained = [
         coefficient.to_unconstrained(_inside(coefficient, values[coefficient.name]))
         for coefficient in design.parameters(law)
     ]
-    return np.clip(np.nan_to_num(np.stack(inner, axis=1)), -300, 300)
+    return np.clip(np.nan_to_num(np.stack(unconstrained, axis=1)), -300, 300)
 
 
 def _inside(coefficient: Coefficient, value: Array) -> Array:
-    """The value moved into the coefficient's open range."""
+    """The value, moved into the coefficient's open range where it lies outside."""
     low, high = coefficient.low, coefficient.high
     if np.isfinite(low) and np.isfinite(high):
         edge = 0.01 * (high - low)
@@ -148,9 +169,9 @@ def _inside(coefficient: Coefficient, value: Array) -> Array:
 
 @dataclass(slots=True)
 class _Draw:
-    """One walk through a formula for many starts at once: `values` fills with coefficients.
+    """One walk through a formula that sets the coefficients of many starts at once.
 
-    `values` holds the variables at each start's reference row (count,) and, as they are set, coefficients.
+    `values` holds the variables at each start's reference row (count,), and the coefficients as they are set.
     """
 
     law: Law
@@ -181,7 +202,7 @@ class _Draw:
         return np.exp(self.rng.uniform(low, high, self.count))
 
     def assign(self, node: Expression, target: Array) -> None:
-        """Set the unknown coefficients under a node so that its value is near the target."""
+        """Set the unknown coefficients below a node of the formula so that its value is near the target."""
         if not self.unknown(node):
             return
         with np.errstate(all="ignore"):
@@ -210,7 +231,7 @@ class _Draw:
         known = [argument for argument in arguments if not self.unknown(argument)]
         saturated = all(isinstance(argument, Name) for argument in arguments if self.unknown(argument))
         if function in {"min", "max"} and known and saturated:
-            # A kink lies where the arguments meet: at a row of the table, or near one.
+            # The kink lies where the arguments are equal. Put it at the reference row, or near it.
             target = self.value(known[0])
         match function:
             case "log":
@@ -234,22 +255,22 @@ class _Draw:
         unknown = [(sign, term) for sign, term in terms if self.unknown(term)]
         known = sum((sign * self.value(term) for sign, term in terms if not self.unknown(term)), np.zeros(self.count))
         if len(terms) > len(unknown) and np.all(np.isfinite(known)):
-            # Beside a constant, as in 1 + (x / d)^p, the other terms reach its size at a row of the table.
-            rest = target - known
+            # Next to a constant, as in 1 + (x / d)^p, the other terms reach its size at the reference row.
+            remainder = target - known
             scale = np.abs(known) * self.rng.lognormal(0.0, 0.5, self.count)
-            rest = np.where(rest * np.sign(target) > 0.02 * np.abs(target), rest, scale)
+            remainder = np.where(remainder * np.sign(target) > 0.02 * np.abs(target), remainder, scale)
         else:
-            rest = target
+            remainder = target
         shares = self.rng.dirichlet(np.ones(len(unknown)), self.count).T
         positive = [index for index, (sign, _) in enumerate(unknown) if sign > 0]
         for index, (sign, term) in enumerate(unknown):
             if len(positive) in {0, len(unknown)}:
-                self.assign(term, sign * rest * shares[index])
+                self.assign(term, sign * remainder * shares[index])
             else:
-                # A difference: the part taken away is of the target's size, the rest makes up for it.
-                away = np.abs(rest) * shares[index]
-                total = np.abs(rest) * sum(shares[p] for p in range(len(unknown)) if p not in positive)
-                self.assign(term, away if sign < 0 else (rest + total) / len(positive))
+                # A difference: the subtracted terms are shares of the target, and the added ones make up for them.
+                subtracted = np.abs(remainder) * shares[index]
+                total = np.abs(remainder) * sum(shares[p] for p in range(len(unknown)) if p not in positive)
+                self.assign(term, subtracted if sign < 0 else (remainder + total) / len(positive))
 
     def _product(self, node: Expression, target: Array) -> None:
         factors = list(_factors(node, 1.0))
@@ -259,25 +280,25 @@ class _Draw:
         if saturated:
             last = saturated[-1]
         else:
-            # The last factor that has a multiplicative coefficient of its own takes up the rest.
+            # The last factor with a multiplicative coefficient of its own takes what remains of the target.
             scaled = [item for item in composite if not _only_exponents(item[1], self)]
             last = (scaled or composite)[-1]
         for item in [*composite, *saturated]:
             if item is not last:
                 self.assign(item[1], self._neutral(item[1]))
-        rest = target.copy()
+        remainder = target.copy()
         for power, factor in factors:
             if factor is not last[1]:
                 value = self.value(factor)
-                rest = rest / value if power > 0 else rest * value
-        self.assign(last[1], rest if last[0] > 0 else 1 / rest)
+                remainder = remainder / value if power > 0 else remainder * value
+        self.assign(last[1], remainder if last[0] > 0 else 1 / remainder)
 
     def _neutral(self, factor: Expression) -> Array:
-        """A plain target for a factor that is not solved from its share."""
+        """A typical target for a factor that is not solved from the product's target."""
         if isinstance(factor, Name):
             return self.exponent()
         if isinstance(factor, Binary) and factor.operator == "^" and isinstance(factor.left, Binary):
-            # (1 + ...)^p: an inner value of about two, so that its bend lies at a row of the table.
+            # (1 + ...)^p: an inner value of about two, so that the break lies at the reference row.
             if self.unknown(factor.right):
                 inner = factor.right.operand if isinstance(factor.right, Negative) else factor.right
                 self.assign(inner, self.exponent())
@@ -286,7 +307,7 @@ class _Draw:
 
 
 def _only_exponents(node: Expression, draw: _Draw) -> bool:
-    """Whether the unknown coefficients of a factor stand only in exponents."""
+    """Whether the unknown coefficients of a factor appear only in exponents."""
     match node:
         case Binary("^", base, _):
             return not draw.unknown(base)

@@ -1,11 +1,20 @@
-"""The solver: Levenberg-Marquardt for robust losses, many problems of one shape at once.
+"""The solver: Levenberg-Marquardt for robust losses, on many problems of equal size at once.
 
-Each lane is one problem: a start, or a set of weights. A lane begins with iteratively reweighted least
-squares, whose far steps are safe, and turns into semismooth Newton as its steps get small: `tau` blends the
-two curvatures. Marquardt's scaling makes the path independent of units. A lane that is done makes room for
-the next problem of the queue. Everything is in internal numbers (laws.coefficients).
+Each lane solves one job: a start, or a set of weights. For residuals r = target - prediction, row weights w and the
+derivatives j of the predictions by the unconstrained parameters, one step solves
 
-Shapes: `J` jobs, `L` lanes, `K` internal numbers, `n` rows.
+    (H + lambda D) step = g,    g = sum_i w_i psi(r_i) j_i,    H = sum_i w_i c(r_i) j_i j_i',
+    D = diag(sum_i w_i a(r_i) j_i j_i'),    a(r) = psi(r) / r,
+
+with the curvature c of the loss (see `loss`). D is Marquardt's scaling; it makes the path independent of units. With
+Huber's loss, a lane begins with iteratively reweighted least squares (IRLS), c = a, whose long steps are safe. It ends
+with semismooth Newton, c = psi', once its steps are short; `tau` blends the two curvatures. The damping lambda follows
+the gain ratio of actual to predicted decrease. When a lane is done, the next job of the queue takes its place.
+
+Source: Nielsen's damping rule, in Madsen, Nielsen and Tingleff 2004, Methods for Non-Linear Least Squares Problems,
+section 3.2. Differs: the damping falls by a factor of at most 10 per step, not 3.
+
+Shapes: `J` jobs, `L` lanes, `K` unconstrained parameters, `n` rows.
 """
 
 from __future__ import annotations
@@ -20,14 +29,22 @@ from rung.fitting.estimate.bounded_step import descend_within, solve_within
 from rung.fitting.estimate.loss import Loss, Space
 
 TOLERANCE = 1e-11
+"""Predicted relative decrease of the loss below which a step is negligible and its lane has converged."""
+
 MAX_ITERATIONS = 400
+"""Most steps for one job."""
+
 _FIRST_DAMPING = 1e-2
+"""Damping at the start of a lane, relative to the scaled curvature, whose diagonal is 1 at `tau` = 1."""
+
 _LARGEST_DAMPING = 1e14
+"""Damping above which a lane counts as stuck: no step improves it any more."""
+
 _DOUBTFUL_DAMPING = 1e3
-"""Damping above which a negligible step is no sign of an optimum."""
+"""Damping above which a negligible step is no sign of an optimum: the damping alone may make it short."""
 
 _GAIN = 1e-9
-"""Relative decrease of the loss for which a lane that was heavily damped begins again."""
+"""Relative decrease of the loss since its last start above which a heavily damped lane is restarted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +52,8 @@ class Solutions:
     """Where each job ended.
 
     Attributes:
-        unconstrained_JK: Unconstrained parameters.
-        objective_J: Value of the loss, inf where no finite point was found.
+        unconstrained_JK: Unconstrained parameters of each job.
+        objective_J: Value of the loss; inf where no point with a finite value was found.
         converged_J: Whether the last step was negligible before the iterations ran out.
     """
 
@@ -45,7 +62,7 @@ class Solutions:
     converged_J: NDArray[np.bool_]
 
     def joined(self, other: Solutions) -> Solutions:
-        """These jobs and then the other ones."""
+        """These jobs, followed by the other ones."""
         return Solutions(
             unconstrained_JK=np.concatenate([self.unconstrained_JK, other.unconstrained_JK]),
             objective_J=np.concatenate([self.objective_J, other.objective_J]),
@@ -59,10 +76,10 @@ class SolverOptions:
 
     Attributes:
         reach: The most that each unconstrained parameter may move in one step (K,); None for no limit.
-        floor: Value of the loss under which the data count as met exactly.
-        warm: Whether the starts are near their optima, so that Newton steps come at once.
-        tolerance: Predicted relative decrease of the loss under which a step is negligible.
-        max_iterations: Steps per job.
+        floor: Value of the loss below which the data count as fitted exactly.
+        warm: Whether the starts are near their optima, so that Newton steps are used at once.
+        tolerance: Predicted relative decrease of the loss below which a step is negligible.
+        max_iterations: Most steps for one job.
     """
 
     reach: Array | None = None
@@ -79,9 +96,9 @@ def solve(
 
     Args:
         space: The compiled law over the table.
-        starts_JK: First points.
-        target: The target on the residual's scale, (n,) for all jobs or (J, n) for each its own.
-        weights: Row weights, (1, n) for all jobs or (J, n) for each its own.
+        starts_JK: The first point of each job.
+        target: The target on the residual's scale, (n,) for all jobs together or (J, n) for one each.
+        weights: Row weights, (1, n) for all jobs together or (J, n) for one each.
         loss: The loss per residual.
         options: How the solver steps, and when it stops.
     """
@@ -93,7 +110,7 @@ def solve(
 
 
 class _Run:
-    """State of the lanes of one call of `solve`."""
+    """The state of the lanes in one call of `solve`."""
 
     def __init__(
         self, space: Space, starts_JK: Array, target: Array, weights: Array, loss: Loss, options: SolverOptions
@@ -130,7 +147,7 @@ class _Run:
         self.scale = np.ones((lanes, size))
 
     def step(self) -> bool:
-        """Try one step in every lane; False when all jobs are done."""
+        """Try one step in every lane; return False when all jobs are done."""
         if not len(self.job):
             return False
         prediction, jacobian = self.space.evaluate(self.trial)
@@ -144,7 +161,7 @@ class _Run:
         done = self._done()
         doubtful = done & (self.damping > _DOUBTFUL_DAMPING) & (self.objective < self.before * (1 - _GAIN))
         if doubtful.any():
-            self._renew(doubtful)
+            self._restart(doubtful)
             done &= ~doubtful
         if done.any():
             self._retire(done)
@@ -154,6 +171,12 @@ class _Run:
         return True
 
     def _accept(self, better: NDArray[np.bool_], loss: Array) -> None:
+        """Move the lanes that improved, and reduce their damping.
+
+        With the gain ratio q = (actual decrease) / (predicted decrease), lambda <- lambda max(0.1, 1 - (2 q - 1)^3).
+        While the predicted decrease is at most 5 % of the objective, each such step divides `tau` by 10; below 1e-3
+        it becomes 0.
+        """
         first = np.isinf(self.objective)
         ratio = (self.objective - loss) / self.predicted
         shrink = np.maximum(0.1, 1 - (2 * ratio - 1) ** 3)
@@ -167,6 +190,7 @@ class _Run:
         self.steps += 1
 
     def _linearise(self, better: NDArray[np.bool_], jacobian: Array, psi: Array, curve: Array, scaling: Array) -> None:
+        """Gradient g = J psi, curvature H = J diag(curve) J' and scaling D = diag(J diag(scaling) J') of each lane."""
         by_lane = jacobian.transpose(1, 0, 2)
         gradient = np.matmul(by_lane, psi[:, :, None])[:, :, 0]
         weighted = by_lane * curve[:, None, :]
@@ -184,6 +208,7 @@ class _Run:
             self.scale[better] = scale[better]
 
     def _reject(self, worse: NDArray[np.bool_]) -> None:
+        """Raise the damping of lanes that did not improve: lambda <- lambda nu, nu <- 2 nu."""
         self.damping = np.where(worse, self.damping * self.growth, self.damping)
         self.growth = np.where(worse, self.growth * 2, self.growth)
 
@@ -191,13 +216,14 @@ class _Run:
         settled = (self.predicted <= self.tolerance * self.objective + self.floor) & (self.tau == 0)
         settled |= self.objective <= self.floor
         stuck = (self.damping > _LARGEST_DAMPING) | (np.isinf(self.objective) & (self.steps > 0))
-        # A lane whose curvature is one-sided may stall at a kink: it stands at an optimum to rounding.
+        # A lane may stall at a kink of the loss, where the curvature holds on one side only: this is an optimum to
+        # rounding.
         stalled = stuck & np.isfinite(self.objective) & (self.predicted <= 1e-7 * self.objective)
         self.settled = (settled & np.isfinite(self.objective)) | stalled
         return np.asarray(self.settled | stuck | (self.steps >= self.max_iterations))
 
-    def _renew(self, lanes: NDArray[np.bool_]) -> None:
-        """Begin again from where these lanes stand: a step may be small only because it is damped."""
+    def _restart(self, lanes: NDArray[np.bool_]) -> None:
+        """Restart these lanes from their current points: a step may be short only because it is damped."""
         self.before[lanes] = self.objective[lanes]
         self.trial[lanes] = self.point[lanes]
         self.objective[lanes] = self.predicted[lanes] = np.inf
@@ -240,26 +266,29 @@ class _Run:
             self.target = self.target[keep]
 
     def _propose(self) -> None:
-        """Solve (H + damping D) step = gradient in scaled numbers; the step is a trial."""
+        """Solve (H + lambda D) step = g within the reach of each parameter; the result is the next trial point.
+
+        In scaled parameters D^(1/2) u this is (D^(-1/2) H D^(-1/2) + lambda I) D^(1/2) step = D^(-1/2) g.
+        """
         waiting = np.isinf(self.objective)
-        root = np.sqrt(np.maximum(self.scale, 1e-280))
-        scaled = self.curvature / (root[:, :, None] * root[:, None, :])
+        scale_sqrt = np.sqrt(np.maximum(self.scale, 1e-280))
+        scaled = self.curvature / (scale_sqrt[:, :, None] * scale_sqrt[:, None, :])
         size = scaled.shape[1]
         scaled[:, range(size), range(size)] += self.damping[:, None]
-        right = self.gradient / root
-        near = solve_within(scaled, right, self.reach * root) / root
-        predicted = self._decrease(near)
-        # Holding numbers at their limits may be no descent.
+        right = self.gradient / scale_sqrt
+        step = solve_within(scaled, right, self.reach * scale_sqrt) / scale_sqrt
+        predicted = self._decrease(step)
+        # With parameters held at their limits, the step may fail to descend.
         uphill = predicted <= 0
         if uphill.any():
-            safe = descend_within(scaled[uphill], right[uphill], (self.reach * root)[uphill])
-            near[uphill] = safe / root[uphill]
-            predicted[uphill] = self._decrease(near)[uphill]
+            descent = descend_within(scaled[uphill], right[uphill], (self.reach * scale_sqrt)[uphill])
+            step[uphill] = descent / scale_sqrt[uphill]
+            predicted[uphill] = self._decrease(step)[uphill]
         self.predicted = np.where(waiting, np.inf, predicted)
-        moved = self.point + near
+        moved = self.point + step
         self.trial = np.where(waiting[:, None], self.point, moved)
 
     def _decrease(self, step_LK: Array) -> Array:
-        """Decrease of the loss that the quadratic picture promises for a step."""
-        bend = np.matmul(self.curvature, step_LK[:, :, None])[:, :, 0]
-        return np.asarray(np.einsum("lk,lk->l", step_LK, self.gradient - 0.5 * bend))
+        """Decrease of the loss that the quadratic model predicts for a step: step' (g - H step / 2)."""
+        curvature_step = np.matmul(self.curvature, step_LK[:, :, None])[:, :, 0]
+        return np.asarray(np.einsum("lk,lk->l", step_LK, self.gradient - 0.5 * curvature_step))

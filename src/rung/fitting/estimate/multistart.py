@@ -1,4 +1,4 @@
-"""The search for the optimum: many starts, more of them where too few agree."""
+"""The search for the optimum: the solver from many starts, and from more where too few agree."""
 
 from __future__ import annotations
 
@@ -14,22 +14,29 @@ from rung.fitting.estimate.levenberg_marquardt import Solutions
 from rung.fitting.estimate.objective import STUDENT_DEGREES
 from rung.fitting.estimate.problem import SEARCH_ROWS, Problem
 from rung.laws import Workspace
+from rung.messages import plural_of
 
 FIRST_STARTS = 48
+"""Share-balanced starts of the first round."""
+
 PROJECTED_STARTS = 16
+"""Starts of the first round by variable projection, for laws with shared linear coefficients."""
+
 PROJECTED_CANDIDATES = 256
+"""Draws of the nonlinear coefficients from which the starts by variable projection are selected."""
+
 ROUNDS = ((2048, 128), (8192, 256))
-"""Further rounds where starts disagree: candidates screened by their objective, and starts kept."""
+"""Further rounds, run while too few starts agree: candidates screened by their objective, and starts kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How many starts are run.
+    """How many starts the search runs.
 
     Attributes:
         balanced: Share-balanced starts of the first round.
-        projected: Starts by variable projection beside them, where the law has a linear part.
-        rounds: Further rounds where starts disagree: candidates screened, and starts kept.
+        projected: Starts of the first round by variable projection, where the law has a linear part.
+        rounds: Further rounds, run while too few starts agree: candidates screened, and starts kept.
     """
 
     balanced: int = FIRST_STARTS
@@ -38,26 +45,41 @@ class Effort:
 
 
 FULL = Effort()
+"""The default, for a single fit."""
+
 QUICK = Effort(balanced=20, projected=8, rounds=((2048, 64),))
-"""Where many laws are compared, or one over and over."""
+"""For comparing many laws, or fitting one law many times."""
 
 SAFE_SHARE = 0.1
-AGREEMENT = 1e-6
-"""Relative difference of the objective within which two starts count as the same optimum."""
+"""Share of the starts that must agree on the best objective; below it, further rounds follow."""
 
+AGREEMENT = 1e-6
+"""Relative difference of the objective within which two starts count as having reached the same optimum."""
 
 _EXACT_AGREEMENT = 1e-20
+"""Mean loss per row, in squared units of the residual, within which starts always agree: on exact data the objective is
+zero to rounding, and relative differences mean nothing."""
+
 _POLISH = 1e-18
+"""The solver's tolerance in the last solve from the optimum, which takes it to rounding."""
 
 _LEADING = 8
-"""Best points of the first stage that are carried on where it is not the last."""
-
+"""Most distinct optima of the first stage that continue to later stages or to all rows."""
 
 _MEDIAN_OF_NORMAL = 0.6745
+"""Median absolute value of a standard normal number: turns the median absolute residual into the first scale."""
+
 _SMALLEST_SCALE = 1e-150
+"""Student's scale at which its iteration stops, so that its square stays a positive number."""
+
 _SCALE_TOLERANCE = 1e-10
+"""Relative change of Student's scale below which it has converged."""
+
 _ALTERNATIONS = 500
+"""Most alternations between the coefficients and Student's scale."""
+
 _SCREEN_ROWS = 512
+"""Most rows on which candidates are screened."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +87,9 @@ class Optimum:
     """The best point found.
 
     Attributes:
-        internal: Internal numbers (K,).
+        unconstrained: Unconstrained parameters (K,).
         residuals: Target minus prediction on the residual's scale (n,).
-        jacobian_Kn: Derivatives of the prediction by the internal numbers.
+        jacobian_Kn: Derivatives of the predictions by the unconstrained parameters (K, n).
         scale: Student's scale; 1 for other losses.
         tried: How many starts were run.
         agreed: How many of them reached this optimum.
@@ -89,24 +111,25 @@ def search(
     start: Mapping[str, float] | None = None,
     effort: Effort = FULL,
 ) -> Optimum:
-    """Minimise from share-balanced and projected starts until enough of them agree.
+    """Minimise the objective from share-balanced and projected starts until enough of them agree.
 
-    Starts are counted as agreeing by where they led on at most _SEARCH_ROWS rows and, for Huber's loss near its
-    absolute limit and for Student's loss, in a first stage; the last digits come from the best few alone.
+    Agreement is judged by the objective that starts reach on at most SEARCH_ROWS rows. For Huber's loss near its
+    absolute limit and for Student's loss, it is the objective of the first stage. Only the best few solutions continue
+    to the final objective on all rows.
 
     Args:
         problem: What is fitted.
         rng: Source of the starts.
-        start: The one start, where it is given.
-        effort: How many starts are run.
+        start: A value for each coefficient; where given, it is the only start.
+        effort: How many starts the search runs.
 
     Raises:
         FitError: No start reached a finite objective.
     """
     solutions = _explore(problem.sampled(rng), rng, start, effort)
     space = problem.workspace(_LEADING)
-    end, point, scale, converged = _finish(problem, space, solutions)
-    if not np.isfinite(end):
+    reached, point, scale, converged = _finish(problem, space, solutions)
+    if not np.isfinite(reached):
         raise _no_value(problem, space.evaluate(point[None, :])[0])
     point, settled = _polished(problem, space, point, scale)
     prediction, jacobian = space.evaluate(point[None, :])
@@ -121,7 +144,7 @@ def search(
         jacobian_Kn=jacobian[:, 0].copy(),
         scale=scale,
         tried=len(solutions.objective_J),
-        agreed=_agreed(solutions.objective_J, end, problem),
+        agreed=_count_agreeing(solutions.objective_J, reached, problem),
         converged=converged if problem.objective.loss == "student-t" else converged or settled,
     )
 
@@ -129,7 +152,7 @@ def search(
 def _explore(
     problem: Problem, rng: np.random.Generator, start: Mapping[str, float] | None, effort: Effort
 ) -> Solutions:
-    """Where the starts end in the first stage: all of them, in as many rounds as it takes."""
+    """The solutions of the first stage from all starts, in as many rounds as agreement needs."""
     law, design = problem.law, problem.design
     weights = design.weights[None, :]
     if start is not None:
@@ -141,7 +164,7 @@ def _explore(
     found = problem.first_stage(space, starts, weights)
     for candidates, kept in effort.rounds if start is None else ():
         values = found.objective_J
-        if _agreed(values, float(np.min(values)), problem) >= SAFE_SHARE * len(values):
+        if _count_agreeing(values, float(np.min(values)), problem) >= SAFE_SHARE * len(values):
             break
         starts = screened_starts(problem, candidates, kept, rng)
         found = found.joined(problem.first_stage(space, starts, weights))
@@ -151,10 +174,11 @@ def _explore(
 
 
 def _finish(problem: Problem, space: Workspace, solutions: Solutions) -> tuple[float, Array, float, bool]:
-    """Carry the best different ends to the objective itself, on all rows.
+    """Continue the best distinct solutions of the first stage to the final objective, on all rows.
 
-    Returns the first stage's objective at the winner's end (inf where no end has a value on all rows), the winner,
-    Student's scale, and whether it converged.
+    Returns:
+        The winner's objective in the first stage (inf where no solution has a value on all rows), the winner,
+        Student's scale, and whether the solver converged there.
     """
     weights = problem.design.weights[None, :]
     values = solutions.objective_J
@@ -177,7 +201,7 @@ def _finish(problem: Problem, space: Workspace, solutions: Solutions) -> tuple[f
 
 
 def _no_value(problem: Problem, predictions_Ln: Array) -> FitError:
-    """Why no start has a value: rows where the law has none at all, or nothing that can be named."""
+    """The error for a law that no start gives a value: it names the rows without any value, where there are such."""
     formula, design = problem.law.formula, problem.design
     never = np.flatnonzero(~np.isfinite(predictions_Ln).any(axis=0))
     why = "a division by zero, the logarithm of a number that is not positive, or one too large"
@@ -187,8 +211,8 @@ def _no_value(problem: Problem, predictions_Ln: Array) -> FitError:
         )
     if len(never):
         return FitError(
-            f"{design.source}, row {design.row[never[0]]}: {formula!r} has no finite value there ({why}; {len(never)} such "
-            f"row{'s' if len(never) > 1 else ''}). Check the formula, or leave such rows out with --where."
+            f"{design.source}, row {design.row[never[0]]}: {formula!r} has no finite value there ({why}; "
+            f"{len(never)} such {plural_of(len(never), 'row')}). Check the formula, or drop such rows with --where."
         )
     return FitError(
         f"no start gave {formula!r} a finite value on all {design.rows} rows together ({why}). "
@@ -208,7 +232,7 @@ def _given_start(problem: Problem, start: Mapping[str, float]) -> Array:
 
 
 def _polished(problem: Problem, space: Workspace, point: Array, scale: float) -> tuple[Array, bool]:
-    """The optimum to rounding, where the many starts stop as soon as they agree."""
+    """The optimum to rounding; the many starts stop at a coarser tolerance. Returns it, and whether it converged."""
     weights = problem.design.weights[None, :]
     final = problem.stage(space, point[None, :], weights, problem.deltas[-1], scale, warm=True, tolerance=_POLISH)
     if not np.isfinite(final.objective_J[0]):
@@ -220,8 +244,8 @@ def _agree(best: float, value: float) -> bool:
     return bool(value <= best * (1 + AGREEMENT))
 
 
-def _agreed(values: Array, best: float, problem: Problem) -> int:
-    """How many starts reached an objective, of those of the first stage."""
+def _count_agreeing(values: Array, best: float, problem: Problem) -> int:
+    """How many starts of the first stage reached the objective `best`."""
     if not np.isfinite(best):
         return 0
     negligible = _EXACT_AGREEMENT * problem.unit**2 * float(np.sum(problem.design.weights))
@@ -229,7 +253,7 @@ def _agreed(values: Array, best: float, problem: Problem) -> int:
 
 
 def screened_starts(problem: Problem, candidates: int, kept: int, rng: np.random.Generator) -> Array:
-    """The best of many share-balanced candidates by their objective on at most 512 rows."""
+    """The best of many share-balanced candidates by their summed absolute residuals on at most 512 rows (kept, K)."""
     design = problem.design
     points = balanced_starts(problem.law, design, candidates, rng)
     part = problem.sampled(rng, _SCREEN_ROWS)
@@ -246,9 +270,13 @@ def screened_starts(problem: Problem, candidates: int, kept: int, rng: np.random
 
 
 def _student(problem: Problem, space: Workspace, start: Array) -> tuple[float, Array, float, bool]:
-    """Alternate the coefficients and Student's scale from one point: the maximum likelihood of both.
+    """Maximum likelihood of the coefficients and Student's scale, by alternation from one point.
 
-    Returns the objective, the point, the scale, and whether neither moved any more.
+    With the residuals r and v degrees of freedom, the scale s solves s^2 = sum_i w_i h_i r_i^2 / sum_i w_i with the
+    weights h_i = (v + 1) / (v + (r_i / s)^2), by fixed-point iteration (the EM step of Student's t).
+
+    Returns:
+        The objective, the point, the scale, and whether both converged.
     """
     weights = problem.design.weights
     point = start[None, :]
@@ -259,22 +287,23 @@ def _student(problem: Problem, space: Workspace, start: Array) -> tuple[float, A
         found = problem.stage(space, point, weights[None, :], np.inf, scale, warm=True)
         point = found.unconstrained_JK
         residual = problem.target - space.evaluate(point)[0][0]
-        before = scale
+        previous = scale
         for _ in range(200):
-            pull = (STUDENT_DEGREES + 1) / (STUDENT_DEGREES + (residual / scale) ** 2)
-            updated = float(np.sqrt(np.sum(weights * pull * residual**2) / np.sum(weights)))
+            t_weight = (STUDENT_DEGREES + 1) / (STUDENT_DEGREES + (residual / scale) ** 2)
+            updated = float(np.sqrt(np.sum(weights * t_weight * residual**2) / np.sum(weights)))
             if updated <= _SMALLEST_SCALE or abs(updated - scale) <= 1e-13 * scale:
                 break
             scale = updated
-        settled = bool(found.converged_J[0]) and abs(scale - before) <= _SCALE_TOLERANCE * before
+        settled = bool(found.converged_J[0]) and abs(scale - previous) <= _SCALE_TOLERANCE * previous
         if settled:
             break
     return problem.objective.total(residual, weights, scale), point[0], scale, settled
 
 
 EXACT = 1e-9
-"""Spread of the residuals, relative to that of the target, under which the data were computed by a law."""
+"""Root mean square residual, over the target's standard deviation, below which the data were computed by the law."""
 
 
 def is_exact(problem: Problem, optimum: Optimum) -> bool:
+    """Whether the law meets every row to rounding, as data do that were computed by it."""
     return float(np.sqrt(np.mean(optimum.residuals**2))) <= EXACT * problem.spread

@@ -1,4 +1,4 @@
-"""What a fit minimises: residuals on a scale, and a loss on residuals."""
+"""What a fit minimises: a loss on residuals, which are taken on a scale."""
 
 from __future__ import annotations
 
@@ -10,20 +10,26 @@ from rung.arrays import Array
 from rung.errors import FitError
 
 DELTA = 1e-3
+"""Huber's threshold by default, on the residual's scale (Hoffmann et al. 2022)."""
+
 STUDENT_DEGREES = 4.0
+"""Degrees of freedom of Student's t; they are fixed, and only the scale is estimated."""
+
 LAD_DELTA = 1e-8
+"""Huber's threshold that stands for least absolute deviations, which have no curvature of their own; also the smallest
+threshold that a fit accepts. In units of the residual (`Problem.unit`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objective:
-    """A residual scale and a loss, added up over runs (not averaged).
+    """A residual scale and a loss, summed over rows (not averaged).
 
     Attributes:
-        name: Its name in OBJECTIVES.
+        name: Name in OBJECTIVES.
         residual: "log" for log y - log f, "plain" for y - f, "logit" for logit y - logit f.
         loss: "huber", "absolute", "squares" or "student-t".
-        delta: Where Huber's loss turns from square to absolute, on the residual's scale; None where
-            the loss has no such point.
+        delta: The residual at which Huber's loss turns from square to absolute, on the residual's scale; None for the
+            other losses.
     """
 
     name: str
@@ -33,7 +39,7 @@ class Objective:
 
     @property
     def solver_delta(self) -> float:
-        """The threshold at which the last pass of the solver runs; inf for squares."""
+        """Huber's threshold in the last stage of the solver; inf for squares and Student's loss."""
         if self.loss == "huber":
             assert self.delta is not None
             return self.delta
@@ -51,7 +57,7 @@ class Objective:
                     return target
 
     def untransform(self, scaled: Array) -> Array:
-        """From the residual's scale back to the target's."""
+        """Values on the residual's scale, converted back to the target's scale."""
         with np.errstate(over="ignore"):
             match self.residual:
                 case "log":
@@ -62,7 +68,12 @@ class Objective:
                     return scaled
 
     def total(self, residuals: Array, weights: Array, scale: float = 1.0) -> float:
-        """The objective's value; `scale` is Student's scale and is used by that loss alone."""
+        """The objective's value, the weighted sum of the losses.
+
+        Huber: m (|r| - m / 2) with m = min(|r|, delta); absolute: |r|; squares: r^2;
+        Student's t, v degrees, scale s: (v + 1) / 2 log(1 + r^2 / (v s^2)) + log s, the negative log-likelihood
+        up to a constant. Only Student's loss uses `scale`.
+        """
         r = np.abs(residuals)
         match self.loss:
             case "huber":
@@ -88,14 +99,14 @@ OBJECTIVES: dict[str, Objective] = {
     "logit-huber": Objective(name="logit-huber", residual="logit", loss="huber", delta=1e-2),
     "logit-squares": Objective(name="logit-squares", residual="logit", loss="squares"),
 }
-"""The objectives by name; log-huber with delta 1e-3, summed, is the default (Hoffmann et al. 2022)."""
+"""The objectives by name. The default is log-huber with delta 1e-3, summed over rows (Hoffmann et al. 2022)."""
 
 
 def objective_named(name: str, delta: float | None = None) -> Objective:
-    """An objective by name, with its own delta where given.
+    """The objective of that name, with another delta where one is given.
 
     Raises:
-        FitError: No such objective, or a delta that it cannot use.
+        FitError: There is no such objective, or it cannot use the delta.
     """
     found = OBJECTIVES.get(name)
     if found is None:

@@ -1,8 +1,13 @@
-"""Extra rows with a squared loss: what pulls coefficients, or quantities of them, towards a value.
+"""Penalties: extra rows with a squared loss that draw coefficients, or quantities of them, towards a value.
 
-A prior is such a row for a coefficient, and stays; a profile pulls a quantity with one to see how far the data let it go.
+With unconstrained parameters u, quantities q(u), targets t and penalty weights s, the solver minimises
 
-Shapes: `Q` quantities, `L` lanes, `K` internal numbers, `n` rows.
+    sum_i w_i rho(y_i - f_i(u)) + 1/2 sum_k s_k (t_k - q_k(u))^2
+
+so each penalty is one more residual, t_k - q_k(u), with weight s_k (augmented residuals). A prior is a permanent
+penalty on a coefficient. A profile adds a penalty on a quantity to find how far the data let that quantity move.
+
+Shapes: `Q` quantities, `L` lanes, `K` unconstrained parameters, `n` rows.
 """
 
 from __future__ import annotations
@@ -17,15 +22,19 @@ from rung.fitting.estimate.loss import Loss, Space
 
 
 class Quantities(Protocol):
-    """What can be pulled and profiled: values and derivatives at many points at once."""
+    """What can be penalised and profiled: values and derivatives at many points at once."""
 
     def evaluate(self, points_LK: Array) -> tuple[Array, Array]:
-        """Values (L, Q), and derivatives (K, L, Q)."""
+        """Values (L, Q), and their derivatives (K, L, Q) by the unconstrained parameters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Combinations:
-    """Linear combinations of internal numbers, one per row of a matrix (Q, K)."""
+    """Linear combinations of unconstrained parameters.
+
+    Attributes:
+        weights_QK: The weights of each combination, one per row.
+    """
 
     weights_QK: Array
 
@@ -37,7 +46,7 @@ class Combinations:
 
 @dataclass(frozen=True, slots=True)
 class AugmentedSpace:
-    """Rows and, after them, one row for each quantity."""
+    """The rows of a space, followed by one penalty row for each quantity."""
 
     rows: Space
     quantities: Quantities
@@ -54,7 +63,7 @@ class AugmentedSpace:
 
 @dataclass(frozen=True, slots=True)
 class PenalisedLoss:
-    """A loss on the first rows, and half squares on those of the quantities."""
+    """A loss on the first `rows` rows, and half squares on the penalty rows after them."""
 
     loss: Loss
     rows: int
@@ -65,22 +74,26 @@ class PenalisedLoss:
 
     def terms(self, r: Array, weights: Array, tau: Array) -> tuple[Array, Array, Array, Array]:
         value, psi, curve, scaling = self.loss.terms(r[:, : self.rows], weights[:, : self.rows], tau)
-        pull = np.broadcast_to(weights[:, self.rows :], r[:, self.rows :].shape)
-        force = pull * r[:, self.rows :]
-        value = value + 0.5 * np.sum(force * r[:, self.rows :], axis=1)
-        curve, scaling = (np.concatenate([np.broadcast_to(part, psi.shape), pull], axis=1) for part in (curve, scaling))
-        return value, np.concatenate([psi, force], axis=1), curve, scaling
+        penalty_weights = np.broadcast_to(weights[:, self.rows :], r[:, self.rows :].shape)
+        penalty_psi = penalty_weights * r[:, self.rows :]
+        value = value + 0.5 * np.sum(penalty_psi * r[:, self.rows :], axis=1)
+        curve, scaling = (
+            np.concatenate([np.broadcast_to(part, psi.shape), penalty_weights], axis=1) for part in (curve, scaling)
+        )
+        return value, np.concatenate([psi, penalty_psi], axis=1), curve, scaling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prior:
-    """What is known of coefficients before the rows, as independent normals of internal numbers.
+    """Prior of the coefficients: independent normal distributions of the unconstrained parameters.
+
+    It adds 1/2 sum_k weight_k (u_k - mean_k)^2 to the objective, with weight_k = noise / variance_k.
 
     Attributes:
-        mean: The internal numbers (K,); 0 where nothing is known.
-        weight: Weight of the squared distance from it, in units of the objective (K,): noise over variance; 0 where
-            nothing is known.
-        noise: The noise of the objective that those weights were taken against.
+        mean: Prior means of the unconstrained parameters (K,); 0 where there is no prior.
+        weight: Weights of the squared distances from the means, in units of the objective (K,): the noise over the
+            prior variance; 0 where there is no prior.
+        noise: The noise of the objective in that ratio.
     """
 
     mean: Array
@@ -91,5 +104,5 @@ class Prior:
         return AugmentedSpace(rows, Combinations(np.eye(len(self.mean))))
 
     def cost(self, points_LK: Array) -> Array:
-        """What it adds to the objective (L,)."""
+        """What the prior adds to the objective (L,)."""
         return np.asarray(0.5 * (points_LK - self.mean) ** 2 @ self.weight)

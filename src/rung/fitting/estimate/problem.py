@@ -1,4 +1,4 @@
-"""A law over the rows of a table with an objective: what the solver works on."""
+"""Problem: a law over the rows of a table with an objective, ready for the solver."""
 
 from __future__ import annotations
 
@@ -17,39 +17,42 @@ from rung.fitting.estimate.penalty import PenalisedLoss, Prior
 from rung.laws import Law, Scale, Workspace
 
 _EXACT = 1e-26
-"""Mean squared residual, in units of the residual, under which data count as exact: relative tests mean
-nothing there."""
+"""Mean squared residual, in squared units of the residual, below which the solver stops: relative tests mean nothing
+there."""
 
 
 _REACH = 1.0
-"""Steps in ranges are in logarithms: one step changes a coefficient by a factor of e at most."""
+"""Most that an unconstrained parameter moves in one step, where the coefficient has a range. On a logarithmic scale,
+one step then changes a coefficient by at most a factor of e."""
 
 
 _ANNEAL = 5.0
+"""Ratio of Huber's thresholds from one stage of the solver to the next."""
 
 
 _STUDENT_DELTA = 0.01
-"""Huber's threshold that stands in for Student's loss at first, in spreads of the target."""
+"""Huber's threshold in the first stage of Student's loss, in standard deviations of the target."""
 
 
 SEARCH_ROWS = 20_000
-"""Rows that starts are sent over; where a table has more, only the best ends go on to all of them."""
+"""Most rows that all starts are solved on; on longer tables, only the best solutions continue on all rows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """A law over a design with an objective: everything that the solver is called with.
+    """A law over a design with an objective: everything that the solver needs.
 
     Attributes:
         law: The law.
-        design: Its arrays.
+        design: The law's arrays.
         objective: What is minimised.
         target: The target on the residual's scale (n,).
-        deltas: Huber thresholds, largest first, that end at the objective's own: each stage starts from
-            the last one's solution. A single inf for squares and Student's loss.
-        unit: What a residual is large against: 1 for logarithms, the target's spread for plain residuals.
-        spread: Standard deviation of the target; where it is constant to rounding, its size.
-        prior: What is known of coefficients before the rows.
+        deltas: Huber's thresholds, one for each stage, from the largest down to the objective's own. Each stage starts
+            from the solution of the stage before. A single inf for squares and Student's loss.
+        unit: The unit of a residual: 1 on the log and logit scales, `spread` for plain residuals.
+        spread: Standard deviation of the target on the residual's scale; its largest absolute value where it is
+            constant to rounding.
+        prior: The prior of the coefficients, if any.
     """
 
     law: Law
@@ -62,7 +65,7 @@ class Problem:
     prior: Prior | None = None
 
     def sampled(self, rng: np.random.Generator, most: int = SEARCH_ROWS) -> Problem:
-        """The problem on a random part of its rows, itself where it has few."""
+        """The problem on a random subset of `most` rows; the problem itself where it has no more than that."""
         if self.design.rows <= most:
             return self
         return self.part(np.sort(rng.permutation(self.design.rows)[:most]))
@@ -81,7 +84,7 @@ class Problem:
 
     @property
     def reach(self) -> Array:
-        """The most that each internal number may move in one step: a factor for ranges, no limit for reals."""
+        """The most that each unconstrained parameter moves in one step (K,); inf where the coefficient has no range."""
         numbers = self.design.parameters(self.law)
         return np.array([np.inf if c.scale is Scale.REAL else _REACH for c in numbers])
 
@@ -95,7 +98,7 @@ class Problem:
         space: Workspace | None = None,
         tolerance: float = TOLERANCE,
     ) -> Solutions:
-        """Solve through every stage of delta."""
+        """Solve through all stages of delta."""
         space = space or self.workspace(len(starts_JK))
         found = self.stage(space, starts_JK, weights, self.deltas[0], scale, warm=warm, tolerance=tolerance)
         for delta in self.deltas[1:]:
@@ -103,10 +106,10 @@ class Problem:
         return found
 
     def first_stage(self, space: Workspace, starts_JK: Array, weights: Array) -> Solutions:
-        """Solve from many starts, as far as tells which of them are good.
+        """Solve from many starts, as far as needed to see which of them are good.
 
-        Student's scale is not known there, so Huber's loss, near its absolute limit, stands in: squares would let
-        odd rows choose the starts.
+        Student's scale is not estimated yet, so Huber's loss near its absolute limit replaces Student's. Squares would
+        let outliers decide which starts look good.
         """
         if self.objective.loss != "student-t":
             return self.stage(space, starts_JK, weights, self.deltas[0], 1.0, warm=False)
@@ -140,9 +143,9 @@ class Problem:
         if prior is None:
             rows: Space = space
             target = self.target
-            measure: Loss = loss
+            penalised: Loss = loss
         else:
-            rows, measure = prior.space(space), PenalisedLoss(loss, self.design.rows)
+            rows, penalised = prior.space(space), PenalisedLoss(loss, self.design.rows)
             target = np.concatenate([self.target, prior.mean])
             weights = np.concatenate(
                 [weights, np.broadcast_to(prior.weight, (len(weights), len(prior.weight)))], axis=1
@@ -152,7 +155,7 @@ class Problem:
             starts_JK,
             target,
             weights,
-            measure,
+            penalised,
             SolverOptions(
                 reach=self.reach,
                 floor=_EXACT * self.unit**2 * float(np.max(np.sum(weights, axis=1))),
@@ -163,37 +166,38 @@ class Problem:
 
 
 def make_problem(law: Law, design: Design, objective: Objective) -> Problem:
-    """Take an objective to a design.
+    """Combine a law, its design and an objective into a problem.
 
     Raises:
-        FitError: Huber's delta is too small to tell from none.
+        FitError: Huber's delta is so small that the loss is the absolute deviation.
     """
     target = objective.transform(design.target)
-    spread = _spread(target)
-    unit = 1.0 if objective.residual != "plain" else spread
+    std = _target_std(target)
+    unit = 1.0 if objective.residual != "plain" else std
     if objective.loss == "huber" and objective.solver_delta < LAD_DELTA * unit:
         raise FitError(
-            f"--delta {objective.solver_delta:g} is too small to tell from none. Take at least "
+            f"--delta {objective.solver_delta:g} is too small to tell from none. Use at least "
             f"{LAD_DELTA * unit:.1g}, or an objective of absolute deviations."
         )
     last = objective.solver_delta * (unit if objective.loss == "absolute" else 1.0)
-    # Under about a thousandth of the spread, few rows are in the square zone: come from above.
-    first = min(1e-3 * unit, 1e-2 * spread)
+    # Below about a thousandth of the target's standard deviation, few residuals lie within delta, where the loss has
+    # curvature: approach it from larger thresholds.
+    first = min(1e-3 * unit, 1e-2 * std)
     deltas = [last]
     if np.isfinite(last) and last < 0.2 * first:
         while deltas[0] < first / _ANNEAL:
             deltas.insert(0, deltas[0] * _ANNEAL)
     return Problem(
-        law=law, design=design, objective=objective, target=target, deltas=tuple(deltas), unit=unit, spread=spread
+        law=law, design=design, objective=objective, target=target, deltas=tuple(deltas), unit=unit, spread=std
     )
 
 
-def _spread(target: Array) -> float:
+def _target_std(target: Array) -> float:
     size = float(np.max(np.abs(target))) or 1.0
-    found = float(np.std(target))
-    return found if found > 1e-12 * size else size
+    std = float(np.std(target))
+    return std if std > 1e-12 * size else size
 
 
 def names_of(problem: Problem) -> list[str]:
-    """The name of each internal number."""
+    """The name of each unconstrained parameter: a coefficient, or A[level] for one level of a group."""
     return coefficient_names(problem.law, problem.design.level_names)

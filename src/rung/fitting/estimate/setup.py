@@ -1,4 +1,4 @@
-"""From a table and a specification to a problem that can be solved: the same for every function of this room."""
+"""From a table and a specification to a problem that can be solved, in one way for every fitting function."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from rung.runs import Runs, as_runs
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """A problem, and where it came from.
+    """A problem, with the table and the choices that it was made from.
 
     Attributes:
         table: The rows.
-        problem: The law over them with an objective.
-        target: The column fitted.
+        problem: The law over those rows with an objective.
+        target: The column that is fitted.
         weights: The column of row weights, if any.
         level: Coverage of the intervals.
-        seed: Seed of starts and resamples.
+        seed: Seed of the starts and resamples.
     """
 
     table: Runs
@@ -34,11 +34,11 @@ class Setup:
 
 
 def set_up(runs: Any, specification: FitSpecification) -> Setup:
-    """Read a table and check it against a specification.
+    """Read a table, and check it against a specification.
 
     Args:
         runs: A table of runs, or anything that `read_runs` takes.
-        specification: What is fitted to it.
+        specification: What is fitted to the table.
 
     Raises:
         RunsError: The table cannot be read or used.

@@ -1,4 +1,4 @@
-"""What is fitted to a table of runs, as a user states it: one value that every function of this room takes."""
+"""Specification: what is fitted to a table of runs, in the one value that every fitting function takes."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from rung.laws import Law, find_law, law_book, target_of
 from rung.messages import require_level
 
 DEFAULT_OBJECTIVE = "log-huber"
+"""The objective of a law for which neither the user nor the law book names one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FitSpecification:
-    """A law, its target and its objective; None leaves the choice to the law book.
+    """A law, its target and its objective; where a field is None, the law book decides.
 
     Attributes:
-        law: A formula, the name of a law of the book, or a law.
-        objective: What is minimised, by its name in OBJECTIVES.
-        delta: Huber's threshold on the residual's scale, where the objective has one.
+        law: A formula, the name of a law in the law book, or a `Law`.
+        objective: Name of what is minimised, in OBJECTIVES.
+        delta: Huber's threshold on the residual's scale, for objectives that have one.
         target: The column that the law predicts.
-        weights: A column of row weights.
-        fix: Coefficients that are not estimated, and their values.
-        level: Coverage of the intervals.
-        seed: Seed of starts and resamples.
+        weights: The column of row weights.
+        fix: Coefficients that are held fixed, and their values.
+        level: Coverage of the intervals, strictly between 0 and 1.
+        seed: Seed of the starts and resamples.
     """
 
     law: str | Law = "chinchilla"
@@ -46,11 +47,11 @@ class FitSpecification:
             )
 
     def resolved(self, columns: Sequence[str]) -> ResolvedSpecification:
-        """The specification over a table with these columns, every choice made.
+        """The specification for a table with these columns, with every choice made.
 
         Raises:
             FormulaError: The formula cannot be read, or no law has that name.
-            FitError: A coefficient to be fixed is not in the law.
+            FitError: The law lacks a coefficient that is to be fixed.
         """
         law = find_law(self.law, columns) if isinstance(self.law, str) else self.law
         entry = law_book().get(law.name)
@@ -63,7 +64,7 @@ class FitSpecification:
         )
 
     def of(self, law: str | Law) -> FitSpecification:
-        """The same for another law."""
+        """The same specification for another law."""
         return replace(self, law=law)
 
 

@@ -1,9 +1,11 @@
-"""The bootstrap: the law refitted to the runs drawn again, by weights and never by copies.
+"""The bootstrap: the law refitted to resampled runs, by weights instead of copies of rows.
 
-Whole runs are drawn, so the checkpoint rows of one run stay together, and where coefficients differ between
-groups, as many runs of each group as there are. Each refit starts at the optimum;
-small tables get a fresh start per draw as well, since there the best optimum of a draw is more often
-another one.
+Draw b minimises sum_i m_b[run of i] w_i rho(r_i), where m_b counts how often each of the G runs is drawn:
+m_b ~ multinomial(G; 1/G, ..., 1/G), within each stratum of group levels.
+
+Whole runs are drawn, so the checkpoint rows of one run stay together. Where coefficients differ between groups, as many
+runs of each group are drawn as it has. Each refit starts at the optimum. On small tables each draw also gets a fresh
+start, since a draw's best optimum is more often a different one there.
 """
 
 from __future__ import annotations
@@ -19,16 +21,19 @@ from rung.fitting.estimate.multistart import Optimum
 from rung.fitting.estimate.problem import Problem
 
 _BLOCK_ELEMENTS = 4_000_000
+"""Most weights (draws times rows) that are held at once, to bound memory."""
+
 _SMALL = 100
+"""Runs below which each draw also gets a fresh start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draws:
-    """Refits, or draws of a distribution that stands for them.
+    """Refits, or draws of a distribution that replaces them.
 
     Attributes:
-        internal_BK: Internal numbers of each.
-        unsettled: How many refits stopped before their steps became negligible.
+        unconstrained_BK: Unconstrained parameters of each draw.
+        unsettled: Number of refits that stopped before their steps became negligible.
     """
 
     unconstrained_BK: Array
@@ -36,7 +41,7 @@ class Draws:
 
 
 def bootstrap(problem: Problem, optimum: Optimum, draws: int, rng: np.random.Generator) -> Draws:
-    """The law refitted to runs drawn with replacement."""
+    """Refit the law to runs drawn with replacement, `draws` times."""
     design = problem.design
     block = max(1, min(draws, _BLOCK_ELEMENTS // design.rows))
     space = problem.workspace(block)
@@ -61,10 +66,11 @@ def bootstrap(problem: Problem, optimum: Optimum, draws: int, rng: np.random.Gen
 
 
 def run_counts(strata: NDArray[np.intp], draws: int, rng: np.random.Generator) -> Array:
-    """How often each run is drawn (draws, runs), as many from each stratum as it has runs.
+    """How often each run is drawn (draws, runs); each stratum gives as many draws as it has runs.
 
-    A run that is alone in its stratum would be drawn once every time, as if it had no noise: it gets an exponential
-    weight instead, which has the same mean and the variance of a count (Rubin 1981, the Bayesian bootstrap).
+    A run that is alone in its stratum would be drawn exactly once each time, as if it had no noise. It gets a weight
+    m ~ Exponential(1) instead, with the mean and the variance of a count, both 1.
+    Source: Rubin 1981, the Bayesian bootstrap.
     """
     counts = np.zeros((draws, len(strata)))
     for stratum in np.unique(strata):

@@ -1,4 +1,4 @@
-"""What the curvature at the optimum says: standard errors without resampling, and what is not determined."""
+"""Curvature at the optimum: standard errors without resampling, and which coefficients are undetermined."""
 
 from __future__ import annotations
 
@@ -14,34 +14,35 @@ from rung.fitting.estimate.objective import STUDENT_DEGREES
 from rung.fitting.estimate.problem import Problem
 
 RANK_TOLERANCE = 1e-7
-"""Ratio of singular values of the scaled Jacobian under which a direction has no effect on the fit."""
+"""Ratio of singular values of the scaled Jacobian below which a direction has no effect on the fit."""
 
 NEGLIGIBLE = 1e-6
-"""Effect of a coefficient on every row, in spreads of the target, under which it has none."""
+"""Effect on every row, in standard deviations of the target, below which a coefficient counts as without effect."""
 
-_TAKES_PART = 1e-3
-"""Share of a direction without effect from which a coefficient takes part in it."""
+_PARTICIPATES = 1e-3
+"""Share of a direction without effect above which a coefficient is part of that direction."""
 
 _DESIGN_POINTS = 8
+"""Points over the range of the coefficients at which the rank of a design is computed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curvature:
-    """Second-order picture at the optimum, in internal numbers.
+    """Second-order approximation at the optimum, in unconstrained parameters.
 
     Attributes:
-        covariance_KK: Covariance of the internal numbers, nan for those that are not determined; all nan
-            where no degree of freedom is left for the noise.
-        undetermined: Places of internal numbers that can move, some of them together, without an effect.
-        spare: Rows minus coefficients; without any, the law meets every row and shows no noise.
-        degrees: Degrees of freedom of the covariance: the spare rows, or the runs minus one where runs
-            have several rows.
-        gone: Places of internal numbers without any effect on the fit.
-        inverse_KK: Inverse of the objective's curvature, over the directions that have an effect.
+        covariance_KK: Covariance of the unconstrained parameters, nan for undetermined ones; all nan where no degree of
+            freedom is left for the noise.
+        undetermined: Indices of parameters that can move, alone or several together, without any effect.
+        spare: Rows minus coefficients; with none to spare, the law meets every row and shows no noise.
+        degrees: Degrees of freedom of the covariance: the spare rows; where runs have several rows, at most the number
+            of runs minus one.
+        inactive: Indices of parameters without any effect on the fit.
+        inverse_KK: Inverse H^-1 of the objective's curvature, over the directions that have an effect.
         sandwich_KK: The covariance over those directions; zero where no degree of freedom is left.
-        null_MK: The directions without effect, for derivatives by the internal numbers.
-        norms: The unit of each internal number in which directions are judged (K,).
-        noise_scale: Twice the rise of the objective that a squared root of one stands for, without clusters.
+        null_MK: The directions without effect, to be applied to derivatives by the parameters.
+        norms: The unit of each parameter in which directions are judged (K,).
+        noise_scale: Twice the rise of the objective at signed root z = 1, without clusters.
         clustered: Whether runs have several rows.
     """
 
@@ -58,31 +59,35 @@ class Curvature:
     clustered: bool
 
     def std_errors(self, derivatives_KQ: Array) -> Array:
-        """Standard errors of quantities with these derivatives; nan for those that depend on a direction without effect."""
-        usual = np.sqrt(np.sum((derivatives_KQ / self.norms[:, None]) ** 2, axis=0))
-        lost = np.sqrt(np.sum((self.null_MK @ derivatives_KQ) ** 2, axis=0))
+        """Standard errors sqrt(g' S g) of quantities with derivatives g, for the sandwich S (Q,).
+
+        nan for quantities that depend on a direction without effect.
+        """
+        size = np.sqrt(np.sum((derivatives_KQ / self.norms[:, None]) ** 2, axis=0))
+        null_part = np.sqrt(np.sum((self.null_MK @ derivatives_KQ) ** 2, axis=0))
         variance = np.einsum("kq,kl,lq->q", derivatives_KQ, self.sandwich_KK, derivatives_KQ)
-        known = (lost <= _TAKES_PART * usual) & (variance > 0)
-        return np.where(known, np.sqrt(np.maximum(variance, 0.0)), np.nan)
+        determined = (null_part <= _PARTICIPATES * size) & (variance > 0)
+        return np.where(determined, np.sqrt(np.maximum(variance, 0.0)), np.nan)
 
     def scale_of(self, derivative_K: Array) -> float:
-        """Twice the rise of the objective that a squared root of one stands for, for a quantity.
+        """Twice the rise of the objective at signed root z = 1, for a quantity with derivatives g.
 
-        Noise that differs between rows weighs more on some quantities than on others: where the sandwich says so, it
-        is followed; where rows of a run share their noise, in any case.
+        It is the ratio g' S g / g' H^-1 g of the sandwich to the inverse curvature: noise that differs between rows
+        affects some quantities more than others. Without clusters, it is at least `noise_scale`.
         """
-        model = float(derivative_K @ self.inverse_KK @ derivative_K)
+        classical = float(derivative_K @ self.inverse_KK @ derivative_K)
         robust = float(derivative_K @ self.sandwich_KK @ derivative_K)
-        if not (model > 0 and robust > 0):
+        if not (classical > 0 and robust > 0):
             return self.noise_scale
-        return robust / model if self.clustered else max(self.noise_scale, robust / model)
+        return robust / classical if self.clustered else max(self.noise_scale, robust / classical)
 
 
 def curvature_at(problem: Problem, optimum: Optimum) -> Curvature:
-    """Standard errors from the sandwich, clustered by run; the classical formula for least squares.
+    """Standard errors from the sandwich, clustered by run; for unclustered squares the classical s^2 H^-1.
 
-    Source: for Huber's loss near its absolute limit the slope of psi is smoothed over Hall and Sheather's
-    (1988) bandwidth, since few residuals lie within delta.
+        S = H^-1 M H^-1,  H = sum_i w_i psi'(r_i) j_i j_i',  M = c sum_g s_g s_g',  s_g = sum_{i in g} w_i psi(r_i) j_i
+
+    over the G runs g, with the finite-sample factor c = G / (G - 1) where runs have several rows, else n / (n - K).
     """
     design = problem.design
     J = optimum.jacobian_Kn
@@ -100,9 +105,9 @@ def curvature_at(problem: Problem, optimum: Optimum) -> Curvature:
     if indices:
         part = J[indices]
         prior = problem.prior
-        # A prior is a row of its own for each coefficient that it knows.
-        own = np.zeros((len(indices), 0)) if prior is None else np.diag(np.sqrt(prior.weight[indices]))
-        directions = _Directions.of(np.concatenate([part * np.sqrt(design.weights * slope), own], axis=1))
+        # A prior adds diag(weight) to H as rows of its own, and noise diag(weight) to M.
+        prior_rows = np.zeros((len(indices), 0)) if prior is None else np.diag(np.sqrt(prior.weight[indices]))
+        directions = _Directions.of(np.concatenate([part * np.sqrt(design.weights * slope), prior_rows], axis=1))
         undetermined |= {indices[at] for at in directions.undetermined}
         inverse[np.ix_(indices, indices)] = directions.inverse
         norms[indices] = directions.norms
@@ -110,17 +115,17 @@ def curvature_at(problem: Problem, optimum: Optimum) -> Curvature:
         null[:, indices] = directions.null / directions.norms
         if degrees > 0:
             if problem.objective.loss == "squares" and not clustered:
-                found = directions.inverse * (float(np.sum(design.weights * optimum.residuals**2)) / degrees)
+                block = directions.inverse * (float(np.sum(design.weights * optimum.residuals**2)) / degrees)
             else:
                 scores = np.zeros((design.runs, len(indices)))
                 np.add.at(scores, design.run, (part * (design.weights * psi)).T)
                 meat = scores.T @ scores * design.runs / (design.runs - 1 if clustered else degrees)
                 if prior is not None:
                     meat += prior.noise * np.diag(prior.weight[indices])
-                found = directions.inverse @ meat @ directions.inverse
-            covariance[np.ix_(indices, indices)] = sandwich[np.ix_(indices, indices)] = found
+                block = directions.inverse @ meat @ directions.inverse
+            covariance[np.ix_(indices, indices)] = sandwich[np.ix_(indices, indices)] = block
     covariance[sorted(undetermined)] = covariance[:, sorted(undetermined)] = np.nan
-    pull = design.weights * psi
+    weighted_psi = design.weights * psi
     return Curvature(
         covariance_KK=covariance,
         undetermined=frozenset(undetermined),
@@ -131,23 +136,24 @@ def curvature_at(problem: Problem, optimum: Optimum) -> Curvature:
         sandwich_KK=sandwich,
         null_MK=null,
         norms=norms,
-        noise_scale=float(pull @ pull / np.sum(design.weights * slope)) * design.rows / max(spare, 1),
+        noise_scale=float(weighted_psi @ weighted_psi / np.sum(design.weights * slope)) * design.rows / max(spare, 1),
         clustered=clustered,
     )
 
 
 def without_effect(problem: Problem, jacobian_Kn: Array) -> frozenset[int]:
-    """Places of coefficients whose whole effect on every row is negligible."""
+    """Indices of coefficients whose effect on every row is negligible."""
     effect = np.max(np.abs(jacobian_Kn), axis=1)
     return frozenset(int(index) for index in np.flatnonzero(effect <= NEGLIGIBLE * problem.spread))
 
 
 def undetermined_by_design(problem: Problem) -> frozenset[int]:
-    """Places of coefficients that these rows could not determine wherever the optimum lay.
+    """Indices of coefficients that these rows cannot determine, wherever the optimum lies.
 
-    At an optimum where a term has vanished, what it could trade against no longer shows: two values of D, say,
-    fix neither B nor beta nor E, but with E gone B and beta look well determined. So the rank is taken at
-    points all over the range of the coefficients, and what is loose at every one of the fullest is loose.
+    The curvature at an optimum where a term has vanished hides what the term could be exchanged for. For example, two
+    values of D determine neither B nor beta nor E, but where E has vanished, B and beta seem determined. So the rank is
+    computed at points over the whole range of the coefficients. A coefficient is undetermined where it is so at every
+    point of the highest rank.
     """
     design = problem.design
     points = balanced_starts(problem.law, design, _DESIGN_POINTS, np.random.default_rng(0))
@@ -163,7 +169,7 @@ def undetermined_by_design(problem: Problem) -> frozenset[int]:
     if not ranks:
         return frozenset()
     return frozenset.intersection(
-        *(found for rank, found in zip(ranks, undetermined, strict=True) if rank == max(ranks))
+        *(indices for rank, indices in zip(ranks, undetermined, strict=True) if rank == max(ranks))
     )
 
 
@@ -172,11 +178,11 @@ class _Directions:
     """What a weighted Jacobian determines.
 
     Attributes:
-        inverse: Pseudo-inverse of J J' (K, K): right for every number that is determined.
-        rank: How many directions have an effect.
-        loose: Places of the numbers that take part in a direction without effect.
-        null: The directions without effect, in scaled numbers (M, K).
-        norms: The unit of each scaled number (K,).
+        inverse: Pseudo-inverse of J J' (K, K); correct for every determined parameter.
+        rank: Number of directions that have an effect.
+        undetermined: Indices of the parameters that are part of a direction without effect.
+        null: The directions without effect, in scaled parameters (M, K).
+        norms: The unit of each scaled parameter (K,).
     """
 
     inverse: Array
@@ -187,9 +193,10 @@ class _Directions:
 
     @staticmethod
     def of(weighted_Kn: Array) -> _Directions:
-        # Scaled first, so that units do not matter; the rows are folded into a triangle, since a decomposition of
-        # all of them would need rows x rows numbers.
-        # A number whose derivatives are beyond the range of numbers, or all of weight zero, is loose by itself.
+        # Scale first, so that units do not matter. With J' = Q R and R = U diag(s) V', the pseudo-inverse is
+        # V diag(1 / s^2) V' over the directions with s > RANK_TOLERANCE s_1. QR first reduces the rows to a triangle:
+        # a full decomposition of all rows would need rows x rows numbers.
+        # A parameter whose derivatives overflow, or have no weight in any row, is undetermined by itself.
         usable = np.all(np.isfinite(weighted_Kn), axis=1)
         weighted_Kn = np.where(usable[:, None], weighted_Kn, 0.0)
         largest = np.max(np.abs(weighted_Kn), axis=1)
@@ -200,38 +207,46 @@ class _Directions:
         _, singular, directions = np.linalg.svd(triangle, full_matrices=True)
         rank = int(np.sum(singular > RANK_TOLERANCE * singular[0]))
         kept = directions[:rank] / singular[:rank, None]
-        taking_part = np.sqrt(np.sum(directions[rank:] ** 2, axis=0)) > _TAKES_PART
+        participates = np.sqrt(np.sum(directions[rank:] ** 2, axis=0)) > _PARTICIPATES
         return _Directions(
             inverse=kept.T @ kept / np.outer(norms, norms),
             rank=rank,
-            undetermined=frozenset(int(index) for index in np.flatnonzero(taking_part)),
+            undetermined=frozenset(int(index) for index in np.flatnonzero(participates)),
             null=directions[rank:],
             norms=norms,
         )
 
 
 def _slopes(problem: Problem, optimum: Optimum) -> tuple[Array, Array]:
-    """Smoothed slope of psi at each row, and psi."""
+    """Smoothed slope psi' at each row, and psi (n,).
+
+    For Huber's loss near its absolute limit, few residuals lie within delta. Then psi', the indicator of |r| <= delta,
+    is smoothed to 2 delta phi(r / h) / h with the normal density phi and Hall and Sheather's (1988) bandwidth h.
+    """
     r = optimum.residuals
     delta = problem.deltas[-1]
     if problem.objective.loss == "student-t":
-        # The mean of psi's slope: at single rows, beyond two scales, it is negative.
+        # psi' = (v + 1) (v s^2 - r^2) / (v s^2 + r^2)^2, averaged: at single rows, beyond two scales, it is negative.
         square = STUDENT_DEGREES * optimum.scale**2
-        pull = (STUDENT_DEGREES + 1) / (square + r * r)
-        slope = np.average(pull * (square - r * r) / (square + r * r), weights=problem.design.weights)
-        return np.full_like(r, slope), pull * r
+        weight = (STUDENT_DEGREES + 1) / (square + r * r)
+        slope = np.average(weight * (square - r * r) / (square + r * r), weights=problem.design.weights)
+        return np.full_like(r, slope), weight * r
     if np.isinf(delta):
         return np.ones_like(r), r
     half = _hall_sheather(len(r))
     low, high = np.quantile(r, [max(0.0, 0.5 - half), min(1.0, 0.5 + half)])
     width = max(delta, float(high - low) / 2)
-    # A smooth kernel: with a sharp one, which single rows happen to lie inside would decide for small tables. Its
-    # bandwidth shrinks as psi's own square zone takes over.
+    # The kernel is smooth: with a sharp one, the few rows that happen to lie inside would decide on small tables. The
+    # bandwidth stays above delta; once delta is the larger, psi' itself serves.
     kernel = np.exp(-0.5 * (r / width) ** 2) * (2 / np.sqrt(2 * np.pi)) * delta / width
     return np.where(width > delta, np.minimum(kernel, 1.0), np.abs(r) <= delta), np.clip(r, -delta, delta)
 
 
 def _hall_sheather(count: int) -> float:
-    """Half width, in probability, of the bandwidth for the density at the median (90 % intervals)."""
+    """Half width, in probability, of the bandwidth for the density at the median, for 90 % intervals.
+
+    n^(-1/3) z^(2/3) (1.5 phi(0)^2)^(1/3), with z = Phi^-1(0.95).
+    Source: Hall and Sheather 1988.
+    """
     normal = NormalDist()
     return float(count ** (-1 / 3) * normal.inv_cdf(0.95) ** (2 / 3) * (1.5 * normal.pdf(0.0) ** 2) ** (1 / 3))

@@ -1,4 +1,4 @@
-"""Quantities that follow from a law's coefficients."""
+"""Derived quantities: what follows from a law's coefficients."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from rung.laws import Binary, Expression, Law, Name, Negative, names, signed_ter
 def derived_quantities(
     law: Law, estimates: Mapping[str, Estimate], values_BK: Array, level: float, undetermined: Collection[str]
 ) -> dict[str, Estimate]:
-    """How the compute-optimal params and tokens grow with flops, for laws with c / N^a and c / D^b.
+    """How compute-optimal params and tokens grow with flops, for laws with terms A / N^a and B / D^b.
 
-    With C proportional to N D, params grow as C^(b / (a + b)) and tokens as C^(a / (a + b)). Where an exponent is
-    among the coefficients that the data leave loose, the shares are nan.
+    With C proportional to N D, the optimal N grows as C^(b / (a + b)) and the optimal D as C^(a / (a + b)). Where the
+    data do not determine one of the exponents a and b, both shares are nan.
     Source: Hoffmann et al. 2022, arXiv:2203.15556, equation 4.
     """
     exponents = _exponents(law)
@@ -45,27 +45,33 @@ def derived_quantities(
 
 @dataclass(frozen=True, slots=True)
 class LogRatio:
-    """The logarithm of the exponent of D over that of N: a weight for each internal number (K,), and an offset."""
+    """log(b / a), for the exponents b of D and a of N, as a linear function of the unconstrained parameters.
+
+    Attributes:
+        weights: Weight of each unconstrained parameter (K,).
+        offset: The part from fixed exponents.
+    """
 
     weights: Array
     offset: float
 
 
 def exponents_ratio(law: Law, names: Sequence[str]) -> LogRatio | None:
-    """How the shares of the exponents follow from the internal numbers, where both are positive and one is free.
+    """The ratio of the exponents, where both are positive and at least one is free; None elsewhere.
 
-    The params_exponent b / (a + b) is the sigmoid of log b - log a, and the internal number of a positive coefficient
-    is its logarithm.
+    params_exponent = b / (a + b) = sigmoid(log b - log a), and the unconstrained parameter of a positive coefficient is
+    its logarithm. So an interval of log b - log a gives one of params_exponent.
     """
     exponents = _exponents(law)
-    known = {c.name: c for c in law.coefficients}
+    coefficients = {c.name: c for c in law.coefficients}
     if exponents is None or any(
-        known[n].fixed is None and (known[n].low, known[n].high) != (0, math.inf) for n in exponents
+        coefficients[n].fixed is None and (coefficients[n].low, coefficients[n].high) != (0, math.inf)
+        for n in exponents
     ):
         return None
     weights, offset = np.zeros(len(names)), 0.0
     for name, sign in zip(exponents, (-1.0, 1.0), strict=True):
-        fixed = known[name].fixed
+        fixed = coefficients[name].fixed
         if fixed is None:
             weights[names.index(name)] = sign
         elif fixed > 0:
@@ -83,7 +89,7 @@ def _summary(value: float, draws: Array, level: float) -> Estimate:
 
 
 def power_terms(law: Law) -> dict[str, tuple[str, str]] | None:
-    """The factor and the exponent of N and of D, where the law is a sum with one term in each, c / N^a and c / D^b."""
+    """Names of the factor and the exponent of N and of D, for a sum with one term c / N^a and one term c / D^b."""
     found: dict[str, tuple[str, str]] = {}
     for sign, term in signed_terms(law.tree):
         present = {name.name for name in names(term)} & {"N", "D"}
@@ -103,7 +109,7 @@ def _exponents(law: Law) -> tuple[str, str] | None:
 
 
 def _power_term(term: Expression) -> tuple[str, str, str] | None:
-    """The variable, the factor and the exponent of a term c / x^a or c * x^-a, with c a single name."""
+    """The variable, the factor and the exponent of a term c / x^a or c * x^-a, where c is a single name."""
     match term:
         case Binary("/", Name(factor), Binary("^", Name(variable, None), Name(exponent, None))):
             return variable, factor, exponent

@@ -1,4 +1,4 @@
-"""One number with its uncertainty."""
+"""An estimate: one number with its uncertainty."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ class Estimate:
 
     Attributes:
         value: The estimate.
-        low: Lower end of its interval; None where the data do not determine it.
-        high: Upper end.
-        std_error: Standard error.
+        low: Lower bound of its interval; None where the data do not determine it.
+        high: Upper bound of its interval; None likewise.
+        std_error: Standard error; None where there is none.
     """
 
     value: float

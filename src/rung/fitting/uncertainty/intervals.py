@@ -1,7 +1,7 @@
-"""Intervals of coefficients, of quantities that follow from them, and of the law at any point, by three methods.
+"""Intervals of coefficients, of derived quantities, and of the law at any point, by three methods.
 
-The profile is the default; the sandwich is the quick one, exact where the law is nearly linear; the bootstrap
-resamples runs. All of them count runs, not rows, where runs have several.
+The profile is the default. The sandwich is quick, and exact where the law is nearly linear. The bootstrap resamples
+runs. Where runs have several rows, all three count runs, not rows.
 """
 
 from __future__ import annotations
@@ -20,30 +20,34 @@ from rung.fitting.uncertainty.distributions import student_quantile
 from rung.fitting.uncertainty.profile import MOST_ROWS, Profiler
 
 PROFILE, SANDWICH, BOOTSTRAP = "profile", "sandwich", "bootstrap"
+"""Names of the methods, as `--interval` takes them."""
+
 METHODS = (PROFILE, SANDWICH, BOOTSTRAP)
+"""All methods, in the order in which messages list them."""
+
 STATISTICAL = "statistical"
-"""The default method, without what backtests say the law strays by."""
+"""The default method, without the model discrepancy learnt from backtests."""
 
 _SHARP = 4
-"""Stages of delta beyond which the objective is too sharp to profile."""
+"""Most stages of delta with which an objective is smooth enough to profile."""
 
 
 def method_for(problem: Problem, wanted: str | None, draws: int) -> str:
-    """The method of intervals: the wanted one, or the profile where the table allows it and the sandwich elsewhere.
+    """The method of intervals: the requested one; by default the profile where the table allows it, else the sandwich.
 
     Raises:
-        FitError: No such method, or one that this fit cannot use.
+        FitError: There is no such method, or this fit cannot use it.
     """
     if wanted is None:
         return PROFILE if problem.design.rows <= MOST_ROWS and not _sharp(problem) else SANDWICH
     if wanted not in METHODS:
         raise FitError(f"no interval {wanted!r}. Choose one: --interval {'|'.join((*METHODS, STATISTICAL))}.")
     if wanted == BOOTSTRAP and draws == 0:
-        raise FitError("--interval bootstrap needs draws: leave --draws 0 out.")
+        raise FitError("--interval bootstrap needs draws: leave out --draws 0.")
     if wanted == PROFILE and problem.design.rows > MOST_ROWS:
         raise FitError(
-            f"--interval profile takes at most {MOST_ROWS:,} rows, and there are {problem.design.rows:,}. Take --interval "
-            "sandwich or bootstrap."
+            f"--interval profile takes at most {MOST_ROWS:,} rows, and there are {problem.design.rows:,}. "
+            "Use --interval sandwich or bootstrap."
         )
     return wanted
 
@@ -54,7 +58,13 @@ def _sharp(problem: Problem) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """Estimates and the ends of their intervals (Q,): -inf or inf where one is open, nan where nothing is known."""
+    """Estimates of quantities with the bounds of their intervals.
+
+    Attributes:
+        value: The estimates (Q,).
+        low: Lower bounds (Q,); -inf where the interval is open, nan where the data do not determine the quantity.
+        high: Upper bounds (Q,); inf where the interval is open, nan likewise.
+    """
 
     value: Array
     low: Array
@@ -62,7 +72,7 @@ class Bounds:
 
 
 def bounds_of(profiler: Profiler, quantities: Quantities, method: str, z: float) -> Bounds:
-    """Intervals of some quantities by the profile or the sandwich."""
+    """Intervals of quantities: the profile from signed root -z to z, or the sandwich, value +- z standard errors."""
     if method == PROFILE:
         value, low, high = profiler.bounds(quantities, z)
         return Bounds(value=value, low=low, high=high)
@@ -72,17 +82,17 @@ def bounds_of(profiler: Profiler, quantities: Quantities, method: str, z: float)
 
 
 def interval_of(profiler: Profiler, quantities: Quantities, method: str, level: float) -> Bounds:
-    """Intervals of quantities of the coefficients at a level, by the profile or the sandwich."""
+    """As `bounds_of`, with z the (1 + level) / 2 quantile of Student's t."""
     return bounds_of(profiler, quantities, method, student_quantile((1 + level) / 2, profiler.curvature.degrees))
 
 
 def coefficient_intervals(
     profiler: Profiler, method: str, level: float, values_BK: Array, undetermined: frozenset[int]
 ) -> tuple[Array, Array]:
-    """Low and high ends of every coefficient (K,), nan for the loose ones; an end of a range counts as reached.
+    """Lower and upper bounds of every coefficient (K,), nan for the undetermined ones.
 
-    A coefficient that ran to an end of its range has a one-sided interval, from that end to where the data no longer
-    allow it.
+    A coefficient that reached a bound of its range has a one-sided interval: from that bound to where the data no
+    longer allow the coefficient.
     """
     problem, curvature = profiler.problem, profiler.curvature
     numbers = problem.design.parameters(problem.law)
@@ -94,16 +104,16 @@ def coefficient_intervals(
     else:
         inner = bounds_of(profiler, Combinations(np.eye(len(numbers))), method, z)
         for index, coefficient in enumerate(numbers):
-            # A falling scale turns the ends round.
+            # On a decreasing scale the bounds change places.
             bounds = np.sort(coefficient.to_value(np.array([inner.low[index], inner.high[index]])))
             low[index], high[index] = bounds
     if method == PROFILE:
         for index in curvature.inactive - undetermined:
-            stood, stopped = profiler.optimum.unconstrained[index], profiler.far_end(index, z)
-            if not np.isnan(stopped):
-                # The number ran away from where it was stopped: to that end of its range.
-                reached = numbers[index].to_value(np.array([np.copysign(np.inf, stood - stopped), stopped]))
-                low[index], high[index] = np.sort(reached)
+            at_optimum, at_bound = profiler.optimum.unconstrained[index], profiler.far_end(index, z)
+            if not np.isnan(at_bound):
+                # At the optimum the parameter has run to the bound of its range on the other side.
+                interval = numbers[index].to_value(np.array([np.copysign(np.inf, at_optimum - at_bound), at_bound]))
+                low[index], high[index] = np.sort(interval)
     low[sorted(undetermined)] = high[sorted(undetermined)] = np.nan
     return low, high
 
@@ -111,11 +121,11 @@ def coefficient_intervals(
 def derived_intervals(
     profiler: Profiler, names: Sequence[str], method: str, level: float
 ) -> dict[str, tuple[float, float]]:
-    """Intervals of quantities that follow from the exponents, where those are positive and not both fixed."""
+    """Intervals of params_exponent and tokens_exponent, where both exponents are positive and not both fixed."""
     ratio = exponents_ratio(profiler.problem.law, names)
     if ratio is None or method == BOOTSTRAP:
         return {}
     z = student_quantile((1 + level) / 2, profiler.curvature.degrees)
     found = bounds_of(profiler, Combinations(ratio.weights[None, :]), method, z)
-    low, high = (float(1 / (1 + np.exp(-(end[0] + ratio.offset)))) for end in (found.low, found.high))
+    low, high = (float(1 / (1 + np.exp(-(bound[0] + ratio.offset)))) for bound in (found.low, found.high))
     return {"params_exponent": (low, high), "tokens_exponent": (1 - high, 1 - low)} if np.isfinite(low + high) else {}

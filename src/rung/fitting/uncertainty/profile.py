@@ -1,14 +1,21 @@
-"""Profile intervals: how far a quantity can be pulled before the objective rises by more than noise explains.
+"""Profile intervals: how far a quantity can move before the objective rises by more than noise explains.
 
-A quantity, say a coefficient or a forecast, is pulled away from its estimate by an extra row with a squared loss:
-the coefficients that then minimise the whole are those that fit best at the value where the quantity comes to rest,
-so each pull gives one point of its profile. The rise of the objective there, in units of its noise, is the squared
-signed root, which Student's t judges. Skewed and one-sided cases come out skewed and one-sided.
+A penalty draws a quantity q(u), such as a coefficient or a forecast, away from its estimate (an augmented residual):
 
-Source: quasi-likelihood ratio with Hall and Sheather's (1988) scale; the scale is taken per quantity from the
-clustered sandwich where runs have several rows.
+    u(t) = argmin_u  Q(u) + s / 2 (t - q(u))^2
 
-Shapes: `Q` quantities, `J` pulls, `K` internal numbers, `n` rows.
+u(t) also minimises the objective Q among all u with the same q(u), so each penalised fit gives one point of the
+profile. The signed root of the rise of the objective there, in units of its noise, is
+
+    z = sign(q(u) - q(u_0)) sqrt(2 (Q(u) - Q(u_0)) / noise)
+
+for the optimum u_0. The bounds of an interval are where z is the quantile of Student's t. Intervals of skewed and
+one-sided profiles are skewed and one-sided.
+
+Source: quasi-likelihood ratio with Hall and Sheather's (1988) scale. Differs: noise that differs between rows, or is
+shared by the rows of a run, gives each quantity a scale of its own, from the sandwich (`Curvature.scale_of`).
+
+Shapes: `Q` quantities, `J` penalised fits, `K` unconstrained parameters, `n` rows.
 """
 
 from __future__ import annotations
@@ -28,34 +35,42 @@ from rung.fitting.uncertainty.curvature import Curvature
 from rung.laws import Workspace
 
 MOST_ROWS = 20_000
-"""Rows above which every pull would cost more than the resamples: intervals are then those of the sandwich."""
+"""Most rows for profiles: above, each penalised fit would cost more than the resamples, and the sandwich is used."""
 
 _STIFFNESS = 4.0
-"""Pull of the extra row against that of the data at the optimum."""
+"""Curvature of the penalty over the curvature of the profiled objective at the optimum."""
 
 _ROUNDS = 7
-_CLOSE = 0.01
-"""Relative distance from the wanted root within which a pull is not repeated."""
+"""Most penalised fits for one bound."""
 
-_LEAP = 3.0
-"""The most by which one pull may go beyond the last, as a factor."""
+_Z_TOLERANCE = 0.01
+"""Relative difference from the wanted signed root within which a bound needs no further fit."""
+
+_MOST_GROWTH = 3.0
+"""Largest factor by which the distance to the target changes from one fit to the next."""
 
 _FIRST_MOVE = 2.0
-_OPEN = 0.98
-"""Share of the wanted root that the objective must reach; where it does not, the interval is open on that side."""
+"""Most that an unconstrained parameter moves in the first guess, along the curvature."""
+
+_OPEN_SHARE = 0.98
+"""Share of the wanted signed root that must be reached; where it is not, the interval is open on that side."""
 
 _BLOCK = 64
-_LADDER = 24
-_SEARCHED, _STRIDE = 128, 2.5
-"""Steps to either side in which the effect of a number without any is looked for, and their size."""
+"""Penalised fits that are solved together."""
 
-_AWAKE = 1e-3
-"""Effect, in spreads of the target, at which a coefficient that had none begins to count."""
+_FAR_STEPS = 24
+"""Most steps away from the bound of a range in search of the other bound; the first eight are 1, later ones longer."""
+
+_SEARCHED, _STRIDE = 128, 2.5
+"""Number and size of the steps to either side in which an inactive parameter is searched for an effect."""
+
+_VISIBLE_EFFECT = 1e-3
+"""Effect, in standard deviations of the target, from which a parameter counts as active again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """The law's values at other points than the rows, on the residual's scale."""
+    """The law's values at points other than the rows, on the residual's scale."""
 
     space: Workspace
 
@@ -74,11 +89,12 @@ class Profiler:
 
     Attributes:
         problem: What was fitted.
-        optimum: Where it ended.
-        curvature: The curvature there.
-        space: Buffers for the rows.
+        optimum: The optimum.
+        curvature: The curvature at the optimum.
+        space: The compiled law over the rows, with its buffers.
         lowest: The objective at the optimum.
-        wakened: The optimum, where numbers without effect stand at the edge of having one: a pull may need them.
+        wakened: The optimum, with inactive parameters moved to where they begin to have an effect (K,): a penalised fit
+            starts there, since it may need them.
     """
 
     problem: Problem
@@ -107,24 +123,25 @@ class Profiler:
         return replace(found, lowest=lowest, wakened=wakened)
 
     def bounds(self, quantities: Quantities, z: float) -> tuple[Array, Array, Array]:
-        """Estimates and the values below and above them at which the signed root is -root and root, each (Q,).
+        """Estimates, and the values below and above them at which the signed root is -z and z, each (Q,).
 
-        An end that lies beyond every value is -inf or inf; a quantity that the data do not determine has nan.
+        A bound is -inf or inf where no value is excluded on that side; both are nan where the data do not determine the
+        quantity.
         """
         values, derivatives = quantities.evaluate(self.optimum.unconstrained[None, :])
-        spread = self.curvature.std_errors(derivatives[:, 0])
+        std_errors = self.curvature.std_errors(derivatives[:, 0])
         low, high = np.full(values.shape[1], np.nan), np.full(values.shape[1], np.nan)
-        known = np.flatnonzero(np.isfinite(spread))
-        for block in _blocks(known, _BLOCK // 2):
-            part = _Pulls(self, quantities, values[0], derivatives[:, 0], spread, block, z)
+        determined = np.flatnonzero(np.isfinite(std_errors))
+        for block in _blocks(determined, _BLOCK // 2):
+            part = _BoundSearch(self, quantities, values[0], derivatives[:, 0], std_errors, block, z)
             low[block], high[block] = part.bounds()
         return values[0], low, high
 
     def far_end(self, index: int, z: float) -> float:
-        """The value of an internal number that had no effect, at which the objective has risen as far as root.
+        """The value of an inactive parameter at which the signed root of the objective's rise is z.
 
-        The number starts where its effect begins to show and is carried away from the end that it ran to; -inf or inf
-        where nothing stops it, nan where no value of it has an effect.
+        The parameter starts where its effect begins, and moves away from the bound of its range that it had reached.
+        -inf or inf where the objective never rises that far, nan where no value of the parameter has an effect.
         """
         unit = np.zeros((1, self.problem.design.size))
         unit[0, index] = 1.0
@@ -134,21 +151,21 @@ class Profiler:
         side = float(np.sign(start - self.optimum.unconstrained[index]))
         point = self.optimum.unconstrained.copy()
         scale = self.curvature.noise_scale
-        before = (0.0, start)
-        for rung in range(_LADDER):
-            aim = start + side * rung * (1.0 if rung < 8 else rung / 8)
-            point[index] = aim
-            found = self.pulled(Combinations(unit), point[None, :], np.array([[aim]]), np.array([[1e4 * scale]]))
+        previous = (0.0, start)
+        for step in range(_FAR_STEPS):
+            target = start + side * step * (1.0 if step < 8 else step / 8)
+            point[index] = target
+            found = self.pulled(Combinations(unit), point[None, :], np.array([[target]]), np.array([[1e4 * scale]]))
             point = found[0]
             reached = float(np.sqrt(max(2 * (self.objective(found)[0] - self.lowest), 0.0) / scale))
             if reached >= z:
-                share = (z - before[0]) / max(reached - before[0], 1e-12)
-                return float(before[1] + share * (found[0, index] - before[1]))
-            before = (reached, float(found[0, index]))
+                share = (z - previous[0]) / max(reached - previous[0], 1e-12)
+                return float(previous[1] + share * (found[0, index] - previous[1]))
+            previous = (reached, float(found[0, index]))
         return float(side * np.inf)
 
     def awakened(self, index: int) -> float | None:
-        """The internal number at which a coefficient without effect begins to have one, towards either side."""
+        """The value nearest on either side at which an inactive parameter has an effect; None where there is none."""
         here = self.optimum.unconstrained[index]
         points = np.tile(self.optimum.unconstrained, (2 * _SEARCHED, 1))
         steps = np.arange(1, _SEARCHED + 1) * _STRIDE
@@ -157,17 +174,17 @@ class Profiler:
         for first in range(0, len(points), self.space.lanes):
             jacobian = self.space.evaluate(points[first : first + self.space.lanes])[1][index]
             effects.append(np.max(np.abs(jacobian), axis=1))
-        seen = np.nan_to_num(np.concatenate(effects), posinf=0.0) >= _AWAKE * self.problem.spread
+        seen = np.nan_to_num(np.concatenate(effects), posinf=0.0) >= _VISIBLE_EFFECT * self.problem.spread
         if not seen.any():
             return None
-        # Back towards the middle first: farther out, rounding may look like an effect.
+        # Prefer values towards zero: farther out, rounding may look like an effect.
         inner = np.abs(points[:, index]) < abs(here)
         among = np.flatnonzero(seen & inner) if (seen & inner).any() else np.flatnonzero(seen)
         nearest = min(among.tolist(), key=lambda at: at % _SEARCHED)
         return float(points[nearest, index])
 
     def objective(self, points_LK: Array) -> Array:
-        """The objective at many points (L,)."""
+        """The objective at many points, with the prior (L,)."""
         loss = self.problem.loss(self.problem.deltas[-1], self.optimum.scale)
         weights = self.problem.design.weights[None, :]
         found = []
@@ -178,16 +195,25 @@ class Profiler:
         return np.concatenate(found) + (prior.cost(points_LK) if prior else 0.0)
 
     def pulled(self, quantities: Quantities, starts_JK: Array, aims_JQ: Array, pulls_JQ: Array) -> Array:
-        """The coefficients that fit best while quantities are pulled to aims (J, K)."""
+        """Minimise the objective plus penalties that draw quantities towards targets (J, K).
+
+        u_j = argmin_u  Q(u) + 1/2 sum_q pulls_jq (aims_jq - q(u))^2
+
+        Args:
+            quantities: What is penalised.
+            starts_JK: First points.
+            aims_JQ: Targets of the quantities.
+            pulls_JQ: Weights of the penalties; 0 for none.
+        """
         design = self.problem.design
         jobs = len(starts_JK)
         prior = self.problem.prior
-        known = [] if prior is None else [prior]
+        priors = [] if prior is None else [prior]
         target, weights = (
             np.concatenate([*(np.broadcast_to(part, (jobs, len(part))) for part in parts), last], axis=1)
             for parts, last in (
-                ([self.problem.target, *(one.mean for one in known)], aims_JQ),
-                ([design.weights, *(one.weight for one in known)], pulls_JQ),
+                ([self.problem.target, *(one.mean for one in priors)], aims_JQ),
+                ([design.weights, *(one.weight for one in priors)], pulls_JQ),
             )
         )
         rows = prior.space(self.space) if prior else self.space
@@ -205,8 +231,8 @@ class Profiler:
         return points
 
 
-class _Pulls:
-    """Both sides of some quantities, pulled until each has risen as far as wanted."""
+class _BoundSearch:
+    """Search for both bounds of some quantities: penalised fits, until each reaches the wanted signed root."""
 
     def __init__(
         self,
@@ -214,7 +240,7 @@ class _Pulls:
         quantities: Quantities,
         values: Array,
         derivatives_KQ: Array,
-        spread: Array,
+        std_errors: Array,
         block: NDArray[np.intp],
         z: float,
     ) -> None:
@@ -223,72 +249,83 @@ class _Pulls:
         self.size = len(values)
         self.quantity = np.concatenate([block, block])
         self.side = np.repeat([-1.0, 1.0], len(block))
-        self.middle = values[self.quantity]
-        self.spread = spread[self.quantity]
+        self.estimate = values[self.quantity]
+        self.std_errors = std_errors[self.quantity]
         chosen = derivatives_KQ[:, self.quantity]
         self.noise = np.array([profiler.curvature.scale_of(column) for column in derivatives_KQ[:, block].T] * 2)
         inverse = profiler.curvature.inverse_KK
-        # How stiffly the data hold each quantity, and the direction in which the numbers follow it.
-        self.hold = np.einsum("kj,kl,lj->j", chosen, inverse, chosen)
-        move = (self.side * z * np.sqrt(self.noise / self.hold))[:, None] * (inverse @ chosen).T
-        size = np.max(np.abs(move), axis=1, keepdims=True)
-        self.move = move * np.minimum(1.0, _FIRST_MOVE / np.maximum(size, 1e-300))
+        # With derivatives g of a quantity: its inverse curvature g' H^-1 g, and the direction H^-1 g in which the
+        # parameters follow it. The objective rises by (q - q_0)^2 / (2 g' H^-1 g) along it.
+        self.inverse_curvature = np.einsum("kj,kl,lj->j", chosen, inverse, chosen)
+        shift = (self.side * z * np.sqrt(self.noise / self.inverse_curvature))[:, None] * (inverse @ chosen).T
+        largest = np.max(np.abs(shift), axis=1, keepdims=True)
+        self.shift = shift * np.minimum(1.0, _FIRST_MOVE / np.maximum(largest, 1e-300))
 
     def bounds(self) -> tuple[Array, Array]:
+        """Lower and upper bounds of the block's quantities, each by interpolation between the fits around z.
+
+        The distance to the target, in signed roots, is multiplied by z / z_reached after each fit.
+        """
         jobs = len(self.quantity)
         distance = np.full(jobs, self.z)
-        points = self.profiler.wakened + self.move
-        inner_z, inner = np.zeros(jobs), self.middle.copy()
+        points = self.profiler.wakened + self.shift
+        inner_z, inner = np.zeros(jobs), self.estimate.copy()
         outer_z, outer = np.full(jobs, np.inf), np.full(jobs, np.nan)
-        best_z, best = np.zeros(jobs), self.middle.copy()
+        best_z, best = np.zeros(jobs), self.estimate.copy()
         active = np.arange(jobs)
         for _ in range(_ROUNDS):
-            points[active] = self._pull(active, points[active], distance[active])
-            z, value = self._measure(points[active], active)
+            points[active] = self._refit(active, points[active], distance[active])
+            z, value = self._signed_roots(points[active], active)
             best_z[active], best[active] = z, value
             under = z < self.z
             inner_z[active] = np.where(under, z, inner_z[active])
             inner[active] = np.where(under, value, inner[active])
             outer_z[active] = np.where(under, outer_z[active], z)
             outer[active] = np.where(under, outer[active], value)
-            off = np.abs(z / self.z - 1) > _CLOSE
-            grown = np.clip(self.z / np.maximum(z, 1e-12), 1 / _LEAP, _LEAP)
+            off = np.abs(z / self.z - 1) > _Z_TOLERANCE
+            grown = np.clip(self.z / np.maximum(z, 1e-12), 1 / _MOST_GROWTH, _MOST_GROWTH)
             distance[active] *= grown
             active = active[off]
             if not len(active):
                 break
-        end = np.where(
+        bound = np.where(
             np.isfinite(outer),
             inner + (self.z - inner_z) / np.maximum(outer_z - inner_z, 1e-12) * (outer - inner),
-            self.middle + (best - self.middle) * self.z / np.maximum(best_z, 1e-12),
+            self.estimate + (best - self.estimate) * self.z / np.maximum(best_z, 1e-12),
         )
-        end = np.where(np.isnan(outer) & (best_z < _OPEN * self.z), self.side * np.inf, end)
+        bound = np.where(np.isnan(outer) & (best_z < _OPEN_SHARE * self.z), self.side * np.inf, bound)
         half = len(self.block)
-        return end[:half], end[half:]
+        return bound[:half], bound[half:]
 
-    def _pull(self, jobs: NDArray[np.intp], starts_JK: Array, distance: Array) -> Array:
-        aims = np.zeros((len(jobs), self.size))
-        pulls = np.zeros((len(jobs), self.size))
+    def _refit(self, jobs: NDArray[np.intp], starts_JK: Array, distance: Array) -> Array:
+        """One penalised fit for each job, towards the quantity at `distance` signed roots (J, K).
+
+        With penalty weight s = _STIFFNESS / (g' H^-1 g), the quantity moves, to second order, by the share
+        _STIFFNESS / (1 + _STIFFNESS) of the way to its target. So the target is 1 + 1 / _STIFFNESS times as far.
+        """
+        targets = np.zeros((len(jobs), self.size))
+        penalty_weights = np.zeros((len(jobs), self.size))
         indices = (np.arange(len(jobs)), self.quantity[jobs])
-        aims[indices] = self.middle[jobs] + self.side[jobs] * (1 + 1 / _STIFFNESS) * distance * self.step[jobs]
-        pulls[indices] = _STIFFNESS / self.hold[jobs]
+        targets[indices] = self.estimate[jobs] + self.side[jobs] * (1 + 1 / _STIFFNESS) * distance * self.step[jobs]
+        penalty_weights[indices] = _STIFFNESS / self.inverse_curvature[jobs]
         used = np.unique(self.quantity[jobs])
-        part = _Part(self.quantities, used)
-        return self.profiler.pulled(part, starts_JK, aims[:, used], pulls[:, used])
+        part = _Subset(self.quantities, used)
+        return self.profiler.pulled(part, starts_JK, targets[:, used], penalty_weights[:, used])
 
     @property
     def step(self) -> Array:
-        """One unit of the root, in the quantity."""
-        return np.asarray(np.sqrt(self.noise * self.hold))
+        """Change of the quantity for one unit of the signed root: sqrt(noise g' H^-1 g)."""
+        return np.asarray(np.sqrt(self.noise * self.inverse_curvature))
 
-    def _measure(self, points_JK: Array, jobs: NDArray[np.intp]) -> tuple[Array, Array]:
+    def _signed_roots(self, points_JK: Array, jobs: NDArray[np.intp]) -> tuple[Array, Array]:
+        """Size of the signed root, sqrt(2 (Q - Q_0) / noise), and value of each job's quantity (J,)."""
         rise = self.profiler.objective(points_JK) - self.profiler.lowest
         values = self.quantities.evaluate(points_JK)[0][np.arange(len(jobs)), self.quantity[jobs]]
         return np.sqrt(np.maximum(2 * rise / self.noise[jobs], 0.0)), values
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class _Subset:
     """Some of the quantities."""
 
     whole: Quantities

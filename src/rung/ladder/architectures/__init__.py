@@ -1,6 +1,6 @@
-"""Architectures: families with a size rule, each a folder with its specification and its network."""
+"""Architectures: families with a size rule, each a folder with a specification and a network."""
 
 import lazy_loader
 
-# Torch is imported with the first name that needs it.
+# Importing the package does not import torch; the first name that needs torch does.
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,4 +1,4 @@
-"""Parts that transformers share: rotary positions, attention, MLPs."""
+"""Parts that transformers share: rotary positions, attention and MLPs."""
 
 from __future__ import annotations
 
@@ -8,22 +8,27 @@ from torch.nn import functional
 
 
 def rotary(positions: int, width: int, base: float) -> tuple[Tensor, Tensor]:
-    """Cosines and sines of the angles of each position, (positions, width / 2) each."""
+    """Cosines and sines of the rotary angles, two tensors (positions, width / 2).
+
+    The angle of position p in pair i of w / 2 pairs is p * base^(-2 i / w).
+
+    Source: Su et al. 2021, arXiv:2104.09864.
+    """
     angle = torch.outer(torch.arange(positions), base ** (-torch.arange(width // 2) / (width // 2)))
     return angle.cos(), angle.sin()
 
 
 def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    """Turn the first dimensions of each head by its position's angles, and leave the rest."""
-    turned = 2 * cosine.shape[-1]
-    kept = x[..., turned:]
-    first, second = x[..., :turned].chunk(2, dim=-1)
+    """Rotate pairs of the first dimensions of each head by the angles of the position; the other dimensions stay."""
+    rotated = 2 * cosine.shape[-1]
+    kept = x[..., rotated:]
+    first, second = x[..., :rotated].chunk(2, dim=-1)
     parts = (first * cosine - second * sine, first * sine + second * cosine)
     return torch.cat((*parts, kept) if kept.shape[-1] else parts, dim=-1)
 
 
 class Attention(nn.Module):
-    """Attention of `queries` heads over `keys` heads, with rotary positions."""
+    """Attention with `queries` query heads and `keys` key and value heads, with rotary positions."""
 
     def __init__(self, width: int, queries: int, keys: int, head_width: int, *, causal: bool, qk_norm: bool) -> None:
         super().__init__()
@@ -51,7 +56,7 @@ class Attention(nn.Module):
 
 
 class Mlp(nn.Module):
-    """Up, GELU, down."""
+    """An MLP: down(GELU(up(x)))."""
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
@@ -64,7 +69,7 @@ class Mlp(nn.Module):
 
 
 class GatedMlp(nn.Module):
-    """Up times SiLU of a gate, down."""
+    """A gated MLP: down(SiLU(gate(x)) * up(x))."""
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
@@ -78,9 +83,10 @@ class GatedMlp(nn.Module):
 
 
 class Experts(nn.Module):
-    """MLPs of which a router picks `top` for each token; none is dropped.
+    """MLPs of which a router selects `top` for each token; no token is dropped.
 
-    `balance` holds the last batch's evenness: 1 where each expert has its share.
+    `balance` is n * sum_i f_i P_i of the last batch, with n experts, f_i the share of the selections that go to expert
+    i and P_i its mean probability. It is 1 if all experts are used equally.
     """
 
     def __init__(self, width: int, experts: list[nn.Module], top: int) -> None:
@@ -98,14 +104,17 @@ class Experts(nn.Module):
         used = functional.one_hot(chosen, len(self.experts)).sum(dim=1)
         self.balance = len(self.experts) * (used.float().mean(dim=0) / self.top * share.mean(dim=0)).sum()
         out = torch.zeros_like(flat)
-        for place, expert in enumerate(self.experts):
-            token, rank = (chosen == place).nonzero(as_tuple=True)
+        for index, expert in enumerate(self.experts):
+            token, rank = (chosen == index).nonzero(as_tuple=True)
             out = out.index_add(0, token, expert(flat[token]) * weight[token, rank, None])
         return out.view_as(x)
 
 
 def draw_weights(net: nn.Module, depth: int) -> None:
-    """Draw matrices from N(0, 1 / fan-in), what leads back into the residual stream smaller by the root of twice the depth.
+    """Draw the initial weights of matrices from a normal distribution.
+
+    The standard deviation is 1 for embeddings, 1 / sqrt(fan_in) for other matrices, and 1 / sqrt(2 * depth * fan_in)
+    for those that write to the residual stream.
 
     Source: Radford et al. 2019 (GPT-2), section 2.3, for the residual scaling.
     """

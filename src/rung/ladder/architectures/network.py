@@ -1,4 +1,4 @@
-"""The networks that families build: what a trainer asks of them."""
+"""The interface between the networks of families and the trainer."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from abc import ABC, abstractmethod
 from torch import Tensor, nn
 
 Batch = tuple[Tensor, ...]
+"""The parts of a batch of items, each (items, ...)."""
 
 
 class Net(nn.Module, ABC):
-    """A network that knows its own loss."""
+    """A network with its own loss."""
 
     @abstractmethod
     def losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Two means over a batch: what training minimises, and the loss that is told [nats per token, or as the family says]."""
+        """Means over a batch: the training objective, and the reported loss [nats/token, or as the family says]."""
 
 
 class PairNet(Net):
-    """A network whose loss compares every item of a batch with every other, by their embeddings."""
+    """A network whose loss compares all items of a batch with each other, by their embeddings."""
 
     @abstractmethod
     def embed(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Embeddings of both views (items, width)."""
+        """Embeddings of both views, two tensors (items, width)."""
 
     @abstractmethod
     def compare(self, left: Tensor, right: Tensor) -> Tensor:

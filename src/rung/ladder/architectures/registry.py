@@ -1,4 +1,4 @@
-"""The families: architectures with a size rule, counted without being built."""
+"""The families by name: architectures with a size rule, whose parameters are counted without building the network."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rung.ladder.architectures.network import Net
 
 _HERE = "rung.ladder.architectures"
+"""Package of the networks, which are named as text so that torch is not imported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +28,9 @@ class FamilyEntry:
     """A family of the registry.
 
     Attributes:
-        spec: Its specification: sizes, parameter counts and FLOPs, without torch.
-        network: Its network, as "module:class"; imported when a rung is trained.
-        options: Where the family differs from the defaults of the specification.
+        spec: Specification: sizes, parameter counts and FLOPs, without torch.
+        network: Network, as "module:class"; imported when a rung is trained.
+        options: Options that differ from the defaults of the specification.
     """
 
     spec: type[Any]
@@ -58,10 +59,11 @@ FAMILIES: dict[str, FamilyEntry] = {
 
 
 def build_network(family: Family, size: Size) -> Net:
-    """The network of a family at a size, its weights drawn from torch's generator."""
+    """The network of a family at a size, with initial weights drawn by torch's random number generator."""
     module, _, name = next(entry.network for entry in FAMILIES.values() if entry.spec is type(family)).partition(":")
     network: Net = getattr(import_module(module), name)(family, size)
     return network
 
 
 PUBLISHED: tuple[Variant, ...] = (*PUBLISHED_DECODERS, *PUBLISHED_SERIES)
+"""Published models, with their counts, of all families."""

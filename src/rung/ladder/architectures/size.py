@@ -1,4 +1,4 @@
-"""What a family is: a rule from a size to an architecture, and what it counts without building it."""
+"""The protocol of a family: sizes by a rule, and counts of parameters and FLOPs without building the network."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Protocol
 from rung.errors import LadderError
 
 _OFF_RULE = 2.0
-"""By how much a depth may be off the rule to meet a wished count."""
-_RULE_COUNTS = 0.1
-"""How much of the count's ratio the rule's depth is worth."""
+"""Largest ratio between a depth and that of the family's rule, when a number of parameters is requested."""
+_DEPTH_WEIGHT = 0.1
+"""Weight of the logarithmic difference from the rule's depth, against that of the number of parameters."""
 
 COUNTS = ("non_embedding", "total", "active")
-"""Ways to count N, by the word that a ladder file uses."""
+"""Ways to count N, as a ladder file names them."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -23,7 +23,7 @@ class Size:
     """One size of a family.
 
     Attributes:
-        width: Width of its residual stream, or whatever the family's rule calls width [count].
+        width: Width of the residual stream, or what the family calls width [count].
         depth: Layers [count].
     """
 
@@ -33,13 +33,13 @@ class Size:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """Weights of a model, by part.
+    """Parameters of a model, by part.
 
     Attributes:
-        total: All of them [count].
-        embedding: Those that are looked up [count].
-        head: Those of the output head; 0 where it is the embedding [count].
-        active: Those that one token meets, embedding and head included [count].
+        total: All parameters [count].
+        embedding: Parameters of the embedding [count].
+        head: Parameters of the output head; 0 if the head is the embedding [count].
+        active: Parameters that one token uses, with embedding and head [count].
     """
 
     total: int
@@ -49,11 +49,11 @@ class Counts:
 
     @property
     def non_embedding(self) -> int:
-        """Weights without embedding and head [count]."""
+        """Parameters without embedding and head [count]."""
         return self.total - self.embedding - self.head
 
     def by(self, convention: str) -> int:
-        """N by a convention of COUNTS; active ones without embedding and head."""
+        """N by a convention of COUNTS; `active` is without embedding and head [count]."""
         if convention == "active":
             return self.active - self.embedding - self.head
         return self.total if convention == "total" else self.non_embedding
@@ -64,13 +64,13 @@ class Variant:
     """A published model of a family.
 
     Attributes:
-        name: Its name.
-        size: Its size.
-        options: The family's options where they differ from its defaults.
-        params: Its published count, in the stated convention [count].
-        convention: Which weights that counts.
-        within: Half a unit of the last digit that is printed [count].
-        source: Where it is printed.
+        name: Name of the model.
+        size: Size of the model.
+        options: Options of the family that differ from its defaults.
+        params: Published number of parameters, in the stated convention [count].
+        convention: How that number is counted.
+        within: Half a unit of its last printed digit [count].
+        source: Publication that prints it.
     """
 
     name: str
@@ -87,12 +87,12 @@ class Family(Protocol):
 
     @property
     def data(self) -> str:
-        """What it learns from: the `data` of the corpora that suit it."""
+        """The kind of data that it learns from: the `data` of the corpora that suit it."""
         ...
 
     @property
     def item_tokens(self) -> int:
-        """Tokens in one item of a batch."""
+        """Tokens in one item of a batch [count]."""
         ...
 
     def size_of(self, width: int | None, depth: int | None) -> Size:
@@ -100,11 +100,11 @@ class Family(Protocol):
         ...
 
     def sizes(self) -> Iterable[Size]:
-        """Sizes along the rule, ascending, without end."""
+        """Sizes by the rule, ascending, without end."""
         ...
 
     def count_params(self, size: Size) -> Counts:
-        """Weights by part, in closed form."""
+        """Parameters by part, in closed form."""
         ...
 
     def flops_per_token(self, size: Size) -> float:
@@ -113,19 +113,21 @@ class Family(Protocol):
 
 
 def nearest_size(family: Family, params: float, convention: str) -> Size:
-    """The size whose count is nearest in ratio, of those along the family's rule and of depths up to twice off it.
+    """The size with the number of parameters nearest to a request, with depths up to twice or half that of the rule.
+
+    It minimises |log(count / params)| + 0.1 |log(depth / depth by the rule)| over widths and depths.
 
     Raises:
-        LadderError: The smallest size is more than half as large again as the wish.
+        LadderError: The smallest size has more than 1.5 times the parameters requested.
     """
     best, distance = None, math.inf
     for ruled in family.sizes():
-        if family.count_params(ruled).by(convention) > 4 * params and best is not None:
+        if family.count_params(ruled).by(convention) > 4 * params and best is not None:  # far beyond the request
             return best
         for depth in range(math.ceil(ruled.depth / _OFF_RULE), math.floor(ruled.depth * _OFF_RULE) + 1):
             size = Size(ruled.width, depth)
             count = family.count_params(size).by(convention)
-            off = abs(math.log(count / params)) + _RULE_COUNTS * abs(math.log(depth / ruled.depth))
+            off = abs(math.log(count / params)) + _DEPTH_WEIGHT * abs(math.log(depth / ruled.depth))
             if off < distance:
                 best, distance = size, off
         assert best is not None
@@ -138,10 +140,10 @@ def nearest_size(family: Family, params: float, convention: str) -> Size:
 
 
 def require_positive(options: object, *names: str) -> None:
-    """Refuse options that are not above zero.
+    """Check that options are positive.
 
     Raises:
-        LadderError: One is not.
+        LadderError: An option is not positive.
     """
     for name in names:
         if not getattr(options, name) > 0:
@@ -149,16 +151,16 @@ def require_positive(options: object, *names: str) -> None:
 
 
 def along(widths: Iterable[int], aspect: float) -> Iterator[Size]:
-    """Sizes of these widths with a layer for every `aspect` of width."""
+    """Sizes of these widths, with depth = width / aspect, rounded and at least 1."""
     for width in widths:
         yield Size(width, max(1, round(width / aspect)))
 
 
 def filled(width: int | None, depth: int | None, aspect: float, multiple: int) -> Size:
-    """The size of a width, a depth, or both, by a rule of so much width for a layer.
+    """The size of a width, a depth, or both; the rule width = depth * aspect gives the missing one.
 
     Raises:
-        LadderError: The width is not a multiple of what the family takes, or a number is below one.
+        LadderError: The width is not a multiple of `multiple`, or a number is below 1.
     """
     if width is None:
         if depth is None:

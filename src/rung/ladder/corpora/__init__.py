@@ -1,4 +1,4 @@
-"""The corpora: what runs learn from."""
+"""The corpora: the data that runs learn from."""
 
 from rung.ladder.corpora.facts import POOLS
 from rung.ladder.corpora.registry import CORPORA

@@ -1,4 +1,4 @@
-"""What a corpus is: items in a fixed order for each seed, and items held out."""
+"""The protocol of a corpus: training items in a fixed order for each seed, and held-out items."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from rung.errors import LadderError
 from rung.ladder.architectures.size import Family
 
 HELD_FIRST = 1 << 40
-"""Where the orders of held-out items begin: no run has so many items."""
+"""Number of the first held-out item of a generator; no run has so many training items."""
 
 Items = tuple[NDArray[Any], ...]
-"""Arrays of as many items each."""
+"""The parts of the items, such as inputs and targets, as arrays of equal length (items, ...)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldOut:
-    """Items that no run trains on.
+    """Held-out items.
 
     Attributes:
         items: The items.
-        floor: The lowest loss that any model can have on them, in the family's unit; None where it is not known.
+        floor: The lowest loss that any model can reach on them, in the unit of the family; None if it is not known.
     """
 
     items: Items
@@ -34,37 +34,37 @@ class HeldOut:
 
 
 class Data(Protocol):
-    """A corpus made ready for a family."""
+    """A corpus prepared for a family."""
 
     @property
     def identity(self) -> str:
-        """A fingerprint of what is read from files; nothing for what is made from a seed."""
+        """A fingerprint of the data that is read from files; "" for data generated from a seed."""
         ...
 
     @property
     def unique_items(self) -> int | None:
-        """Items before the first comes again; None where there is no end."""
+        """Distinct items, after which they repeat; None if they never repeat [count]."""
         ...
 
     def batch(self, key: tuple[int, ...], first: int, count: int) -> Items:
-        """Items number `first` to `first + count` of the order that belongs to a key: the same for the same key, first and count."""
+        """Items `first` to `first + count` in the order of a key; the same arguments give the same items."""
         ...
 
     def held_out(self, count: int) -> Mapping[str, HeldOut]:
-        """Held-out items by the name of their set, the corpus's own under ""."""
+        """Held-out items by the name of their set; those of the corpus itself have the name ""."""
         ...
 
 
 class Corpus(Protocol):
-    """Where items come from; its dataclass fields are its options."""
+    """A source of items; its dataclass fields are its options."""
 
     @property
     def data(self) -> str:
-        """What its items are: a family of the same `data` learns from them."""
+        """The kind of its items: families with the same `data` learn from them."""
         ...
 
     def open(self, family: Family, keep: Path | None) -> Data:
-        """The items in the shape that a family takes; what is slow to make is kept in a folder.
+        """The items in the shape that a family takes; data that are slow to prepare are kept in a folder.
 
         Raises:
             LadderError: There is nothing to read, too little of it, or it does not suit the family.
@@ -73,7 +73,7 @@ class Corpus(Protocol):
 
 
 def places(key: tuple[int, ...], first: int, count: int, unique: int) -> NDArray[np.int64]:
-    """Which of `unique` items an order names at `first` to `first + count`: each once before any comes again."""
+    """Indices of items `first` to `first + count` of an order: each epoch permutes all `unique` items anew."""
     parts = []
     while count:
         epoch, at = divmod(first, unique)
@@ -84,25 +84,26 @@ def places(key: tuple[int, ...], first: int, count: int, unique: int) -> NDArray
 
 
 _ORDERS: dict[tuple[tuple[int, ...], int, int], NDArray[np.int64]] = {}
+"""The last permutation, by key, epoch and number of items; every step needs it again."""
 
 
 def _order(key: tuple[int, ...], epoch: int, unique: int) -> NDArray[np.int64]:
-    """The order of one epoch; the last one asked for is kept, since it is asked for at every step."""
-    wanted = (key, epoch, unique)
-    if wanted not in _ORDERS:
+    """The permutation of one epoch, from the cache if it was the last one."""
+    requested = (key, epoch, unique)
+    if requested not in _ORDERS:
         _ORDERS.clear()
-        _ORDERS[wanted] = np.random.default_rng((*key, epoch) if epoch else key).permutation(unique)
-    return _ORDERS[wanted]
+        _ORDERS[requested] = np.random.default_rng((*key, epoch) if epoch else key).permutation(unique)
+    return _ORDERS[requested]
 
 
 def require_vocab(family: Family, needed: int, what: str) -> None:
-    """Refuse a family that knows fewer tokens than a corpus has.
+    """Check that the vocabulary of a family is as large as that of a corpus.
 
     Raises:
-        LadderError: It does.
+        LadderError: The vocabulary of the family is smaller.
     """
     vocab = getattr(family, "vocab", needed)
     if vocab < needed:
         raise LadderError(
-            f"{what} has {needed} tokens, the family knows vocab = {vocab}. Set vocab = {needed} in [family]."
+            f"{what} has a vocabulary of {needed} tokens, the family has vocab = {vocab}. Set vocab = {needed} in [family]."
         )

@@ -14,11 +14,15 @@ from numpy.typing import NDArray
 from rung.errors import LadderError
 
 Document = tuple[str, bytes]
-"""A name, which decides whether it is held out, and its text in UTF-8, or its tokens' numbers."""
+"""A name, which decides whether the document is held out, and its text in UTF-8."""
 
 
 def read_tokenizer(tokenizer: str) -> tuple[Any, int]:
-    """From the bytes of a document to its tokens, an end after each; and how many tokens there are."""
+    """The function from the bytes of a document to its tokens and an end token; and the vocabulary size [count].
+
+    Raises:
+        LadderError: The library of tokenizers is not installed, or the tokenizer cannot be loaded.
+    """
     if not tokenizer:
         return lambda text: np.frombuffer(text + b"\0", np.uint8), 256
     try:
@@ -28,39 +32,50 @@ def read_tokenizer(tokenizer: str) -> tuple[Any, int]:
     if tokenizer.endswith(".json") and not Path(tokenizer).is_file():
         raise LadderError(f"tokenizer: there is no file {tokenizer!r}. Give a tokenizer.json, or a name on the hub.")
     try:
-        known = Tokenizer.from_file(tokenizer) if Path(tokenizer).exists() else Tokenizer.from_pretrained(tokenizer)
-    except Exception as error:  # noqa: BLE001  # the library raises bare Exceptions, of which the text is all there is
+        loaded = Tokenizer.from_file(tokenizer) if Path(tokenizer).exists() else Tokenizer.from_pretrained(tokenizer)
+    except Exception as error:  # noqa: BLE001  # the library raises plain Exceptions; only their text says more
         raise LadderError(f"tokenizer {tokenizer!r} cannot be loaded: {str(error).strip().splitlines()[0]}") from None
-    ids = [known.token_to_id(name) for name in END_TOKENS]
+    ids = [loaded.token_to_id(name) for name in END_TOKENS]
     end = next((found for found in ids if found is not None), None)
     tail = [] if end is None else [end]
-    return lambda text: np.array(known.encode(text.decode("utf-8", "replace")).ids + tail), known.get_vocab_size()
+    return lambda text: np.array(loaded.encode(text.decode("utf-8", "replace")).ids + tail), loaded.get_vocab_size()
 
 
 def npy_bytes(values: NDArray[Any]) -> bytes:
+    """An array as the content of a .npy file."""
     out = io.BytesIO()
     np.save(out, values)
     return out.getvalue()
 
 
 def read_jsonl(name: str, file: Path, field: str) -> Iterator[Document]:
+    """The documents of a JSONL file, one per line.
+
+    Raises:
+        LadderError: A line is not JSON, or has no text in the field.
+    """
     with file.open(encoding="utf-8", errors="replace") as lines:
-        for place, line in enumerate(lines, 1):
+        for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
             try:
                 row = json.loads(line)
             except json.JSONDecodeError as error:
-                raise LadderError(f"{file}, line {place}: not JSON ({error.msg}).") from None
+                raise LadderError(f"{file}, line {number}: not JSON ({error.msg}).") from None
             if not isinstance(row, dict) or not isinstance(row.get(field), str):
                 found = ", ".join(row) if isinstance(row, dict) else type(row).__name__
                 raise LadderError(
-                    f"{file}, line {place}: no text in {field!r}; it has {found}. Name the field: field = ..."
+                    f"{file}, line {number}: no text in {field!r}; it has {found}. Name the field: field = ..."
                 )
-            yield f"{name}:{place}", row[field].encode()
+            yield f"{name}:{number}", row[field].encode()
 
 
 def read_parquet(name: str, file: Path, field: str) -> Iterator[Document]:
+    """The documents of a Parquet file, one per row.
+
+    Raises:
+        LadderError: The file cannot be read, or has no such column.
+    """
     import polars as pl
 
     try:
@@ -70,8 +85,9 @@ def read_parquet(name: str, file: Path, field: str) -> Iterator[Document]:
         raise LadderError(f"{file}: no column {field!r}; it has {found}. Name it: field = ...") from None
     except pl.exceptions.PolarsError as error:
         raise LadderError(f"{file} cannot be read as Parquet: {str(error).strip().splitlines()[0]}") from None
-    for place, text in enumerate(column):
-        yield f"{name}:{place}", text.encode()
+    for row, text in enumerate(column):
+        yield f"{name}:{row}", text.encode()
 
 
 END_TOKENS = ("<|endoftext|>", "</s>", "<eos>")
+"""Names of the end token in common tokenizers; the first that a tokenizer has ends each document."""

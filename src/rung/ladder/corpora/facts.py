@@ -1,4 +1,4 @@
-"""Facts with their entropy in bits: keys with values (bioD), and people with attributes (bioS)."""
+"""Facts with a known entropy in bits: keys with values (bioD), and people with attributes (bioS)."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from rung.units import BITS_PER_NAT
 
 
 def bits_of_choice(among: int, chosen: int) -> float:
-    """Bits that say which `chosen` of `among` there are, in no order."""
+    """Bits that determine an unordered choice: log2 of the binomial coefficient (among over chosen) [bit]."""
     nats = math.lgamma(among + 1) - math.lgamma(chosen + 1) - math.lgamma(among - chosen + 1)
     return nats * BITS_PER_NAT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyValues:
-    """Keys, each with values drawn evenly: bioD with a chunk and a token for each value.
+    """Keys, each with values drawn from a uniform distribution: bioD with one chunk and one token per value.
 
     Source: Allen-Zhu and Li 2024, arXiv:2404.05405, definition 2.2 (C = L = 1).
 
     Attributes:
-        facts: Keys that have values; drawn from those that the family can be asked [count].
-        seed: Of the facts.
+        facts: Keys that have values, drawn from the keys of the family [count].
+        seed: Seed of the facts.
     """
 
     facts: int = 1000
@@ -50,14 +50,14 @@ class KeyValues:
 
 
 class KeyValuesData:
-    """Every fact once an epoch: an exposure of all. What is told is how well the facts themselves are known."""
+    """Every fact once per epoch, which is one exposure; the loss measures how well these same facts are known."""
 
     def __init__(self, corpus: KeyValues, family: Memoriser) -> None:
         rng = np.random.default_rng((corpus.seed, corpus.facts))
         self.keys = rng.permutation(family.keys)[: corpus.facts].astype(np.int32)
         self.values = rng.integers(family.values, size=(corpus.facts, family.attributes)).astype(np.int32)
         self.bits = corpus.facts * family.attributes * math.log2(family.values)
-        """Entropy of all values [bit]."""
+        """Entropy of all values: facts * attributes * log2(values) [bit]."""
 
     identity = ""
 
@@ -87,23 +87,25 @@ POOLS: dict[str, int] = {
     "employer": 263,
     "pronoun": 2,
 }
-"""How many each part of a biography is drawn from.
+"""Number of values from which each part of a biography is drawn [count].
 
 Source: Allen-Zhu and Li 2024, arXiv:2404.05405, section 2.1."""
 
 _NAME = 3
+"""Parts of a name: the first of POOLS [count]."""
 _DATE = 3
+"""Parts of a date of birth: those after the name [count]."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class People:
-    """Biographies of one token for each part: a name, then the attributes in an order of their own for each exposure.
+    """Biographies with one token per part: a name, then the attributes in a new random order at each exposure.
 
     Source: Allen-Zhu and Li 2024, arXiv:2404.05405, definition 2.1 (bioS, without its sentences).
 
     Attributes:
         people: People [count].
-        seed: Of who they are.
+        seed: Seed of their names and attributes.
     """
 
     people: int = 1000
@@ -115,7 +117,7 @@ class People:
 
     @property
     def bits(self) -> float:
-        """Entropy of all people: which names there are, and every attribute [bit]."""
+        """Entropy of all people: of the choice of names, and of every attribute of each person [bit]."""
         pools = list(POOLS.values())
         return bits_of_choice(math.prod(pools[:_NAME]), self.people) + self.people * math.log2(math.prod(pools[_NAME:]))
 
@@ -126,7 +128,7 @@ class People:
 
 
 class PeopleData:
-    """Windows of whole biographies with an end after each; every person once an epoch."""
+    """Windows of whole biographies with an end token after each; every person once per epoch."""
 
     def __init__(self, corpus: People, context: int) -> None:
         sizes = np.array(list(POOLS.values()))
@@ -141,7 +143,9 @@ class PeopleData:
         self.context = context
         self.per_window = (context + 1) // self.length
         if not self.per_window:
-            raise LadderError(f"bioS: a biography has {self.length} tokens, context = {context} is too short for it.")
+            raise LadderError(
+                f"bioS: a biography has {self.length} tokens, and context = {context} is too short for it."
+            )
 
     identity = ""
 
@@ -150,21 +154,21 @@ class PeopleData:
         return -(-len(self.people) // self.per_window)
 
     def written(self, who: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int32]:
-        """Biographies, the date as one attribute among the others in a random order (n, 12)."""
+        """Tokens of biographies, with the date as one of the attributes in random order (n, 12)."""
         person = self.people[who]
         attributes = person[:, _NAME + _DATE :]
         order = rng.random((len(who), attributes.shape[1] + 1)).argsort(axis=1)
         out = np.empty((len(who), self.length), np.int32)
         out[:, :_NAME] = person[:, :_NAME]
         out[:, -1] = self.starts[-1]
-        place = np.full(len(who), _NAME)
+        position = np.full(len(who), _NAME)
         rows = np.arange(len(who))
         for column in order.T:
             date = column == 0
             for part in range(_DATE):
-                out[rows[date], place[date] + part] = person[date, _NAME + part]
-            out[rows[~date], place[~date]] = attributes[rows[~date], column[~date] - 1]
-            place += np.where(date, _DATE, 1)
+                out[rows[date], position[date] + part] = person[date, _NAME + part]
+            out[rows[~date], position[~date]] = attributes[rows[~date], column[~date] - 1]
+            position += np.where(date, _DATE, 1)
         return out
 
     def batch(self, key: tuple[int, ...], first: int, count: int) -> Items:
@@ -174,5 +178,5 @@ class PeopleData:
         return (np.pad(windows, ((0, 0), (0, self.context + 1 - windows.shape[1])), constant_values=self.starts[-1]),)
 
     def held_out(self, count: int) -> Mapping[str, HeldOut]:
-        """Biographies of the same people: knowledge is what is told, and nothing can be known of others."""
+        """Biographies of the same people: the loss measures knowledge, and no model can know other people."""
         return {"": HeldOut(items=self.batch((0, 1), 0, min(count, self.unique_items)))}

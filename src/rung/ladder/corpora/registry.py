@@ -1,4 +1,4 @@
-"""Every corpus, by name."""
+"""The corpora by name."""
 
 from __future__ import annotations
 
@@ -23,4 +23,4 @@ CORPORA: dict[str, type[Any]] = {
     "views": TwoViews,
     "gratings": Gratings,
 }
-"""Each corpus's class."""
+"""The class of each corpus."""

@@ -1,4 +1,7 @@
-"""Languages with known truth: an order-k Markov chain, a stream of items that recur, and arithmetic with worked steps."""
+"""Generated languages with a known entropy: an order-k Markov chain, a stream of recurring items, and arithmetic.
+
+The default numbers of the options are assumptions, not tuned.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,15 @@ from rung.ladder.corpora.corpus import HELD_FIRST, Data, HeldOut, Items, require
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Markov:
-    """A language whose next token depends on the last `order`, by probabilities drawn once; its entropy is exact.
+    """A Markov chain: the next token depends on the last `order` tokens, so the entropy is known exactly.
+
+    The transition probabilities of each state are drawn once, from a symmetric Dirichlet distribution.
 
     Attributes:
-        symbols: Tokens [count].
-        order: Tokens that the next depends on [count].
-        concentration: Of the Dirichlet distribution of each row: small is predictable.
-        seed: Of the probabilities.
+        symbols: Distinct tokens [count].
+        order: Number of tokens that the next one depends on [count].
+        concentration: Concentration of the Dirichlet distribution; the smaller, the more predictable is the language.
+        seed: Seed of the probabilities.
     """
 
     symbols: int = 16
@@ -36,7 +41,7 @@ class Markov:
         if self.symbols < 2 or self.order < 1 or not self.concentration > 0:
             raise LadderError("markov: symbols must be at least 2, order at least 1, concentration positive.")
         if self.symbols**self.order > 1 << 20:
-            raise LadderError(f"markov: {self.symbols} symbols of order {self.order} are more states than 2^20.")
+            raise LadderError(f"markov: {self.symbols} symbols of order {self.order} give more than 2^20 states.")
 
     @property
     def data(self) -> str:
@@ -49,7 +54,7 @@ class Markov:
 
 
 class MarkovData:
-    """Windows of a Markov language, each from the stationary distribution on."""
+    """Windows of a Markov language, each started from the stationary distribution."""
 
     unique_items = None
     identity = ""
@@ -63,11 +68,11 @@ class MarkovData:
 
     @cached_property
     def stationary(self) -> NDArray[np.float64]:
-        """Share of time in each state, by repeated steps."""
+        """Stationary distribution over the states, by power iteration (states,)."""
         symbols = self.corpus.symbols
         share = np.full(self.states, 1 / self.states)
         for _ in range(100_000):
-            # State = the last `order` tokens as digits, the oldest first; a step drops the oldest and adds one.
+            # A state is the last `order` tokens as digits, the oldest first; a step drops the oldest and appends one.
             after = (share[:, None] * self.rows).reshape(symbols, -1, symbols).sum(axis=0).ravel()
             if np.abs(after - share).max() < 1e-15:
                 break
@@ -75,7 +80,11 @@ class MarkovData:
         return share
 
     def entropies(self) -> NDArray[np.float64]:
-        """Entropy of token t of a window given those before it, t from 1 to `context` [nats]; the last is the rate."""
+        """Entropy of token t of a window given the tokens before it, for t from 1 to `context` [nats] (context,).
+
+        With H(n) the entropy of n tokens in a row, it is H(t + 1) - H(t) for t < order, and from then on the entropy
+        rate -sum_s pi(s) sum_x p(x|s) log p(x|s), with pi the stationary distribution.
+        """
         symbols, order = self.corpus.symbols, self.corpus.order
         blocks = [0.0]
         for length in range(1, order + 1):
@@ -89,7 +98,7 @@ class MarkovData:
 
     @property
     def floor(self) -> float:
-        """The lowest mean loss on windows [nats/token]."""
+        """The lowest possible mean loss on windows [nats/token]."""
         return float(self.entropies().mean())
 
     def batch(self, key: tuple[int, ...], first: int, count: int) -> Items:
@@ -97,12 +106,12 @@ class MarkovData:
         symbols, order = self.corpus.symbols, self.corpus.order
         state = rng.choice(self.states, size=count, p=self.stationary)
         out = np.empty((count, max(self.context + 1, order)), np.int32)
-        for place in range(order):
-            out[:, place] = state // symbols ** (order - 1 - place) % symbols
+        for position in range(order):
+            out[:, position] = state // symbols ** (order - 1 - position) % symbols
         draws = rng.random((self.context + 1, count))
-        for place in range(order, self.context + 1):
-            token = (draws[place][:, None] > self._cumulated[state, :-1]).sum(axis=1)
-            out[:, place] = token
+        for position in range(order, self.context + 1):
+            token = (draws[position][:, None] > self._cumulated[state, :-1]).sum(axis=1)
+            out[:, position] = token
             state = state * symbols % self.states + token
         return (out[:, : self.context + 1],)
 
@@ -112,12 +121,15 @@ class MarkovData:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemStream:
-    """A user's items one after another: each recurs by how often it came, or is new by its popularity (a Polya urn).
+    """The items of a user in order, by a Polya urn.
+
+    After n items, the next is a new draw by popularity with probability novelty / (novelty + n), and otherwise repeats
+    one of the n at random.
 
     Attributes:
-        items: Items [count].
-        novelty: Weight of what is new, in items seen.
-        skew: Popularity falls as rank to minus this.
+        items: Distinct items [count].
+        novelty: Weight of a new draw, in units of items seen.
+        skew: Popularity is proportional to rank^-skew.
     """
 
     items: int = 512
@@ -135,7 +147,7 @@ class ItemStream:
 
 
 class ItemStreamData:
-    """Windows, each a user of its own."""
+    """Windows, each of a different user."""
 
     unique_items = None
     identity = ""
@@ -151,20 +163,23 @@ class ItemStreamData:
         back = rng.random((count, self.context + 1))
         again = rng.random((count, self.context + 1))
         out = new.copy()
-        for place in range(1, self.context + 1):
-            old = again[:, place] * (self.corpus.novelty + place) >= self.corpus.novelty
-            earlier = (back[:, place] * place).astype(int)
-            out[old, place] = out[old, earlier[old]]
+        for position in range(1, self.context + 1):
+            old = again[:, position] * (self.corpus.novelty + position) >= self.corpus.novelty
+            earlier = (back[:, position] * position).astype(int)
+            out[old, position] = out[old, earlier[old]]
         return (out,)
 
     def oracle(self, items: NDArray[np.int32]) -> float:
-        """Mean loss of who knows how the stream is made, on these windows [nats/token]."""
-        told = 0.0
-        for place in range(1, self.context + 1):
-            seen = (items[:, :place] == items[:, place : place + 1]).sum(axis=1)
-            chance = self.corpus.novelty * self.popularity[items[:, place]] + seen
-            told -= float(np.log(chance / (self.corpus.novelty + place)).mean())
-        return told / self.context
+        """Mean loss on these windows under the distribution that generates them [nats/token].
+
+        p(item | n items before it) = (novelty * popularity(item) + times seen) / (novelty + n).
+        """
+        total = 0.0
+        for position in range(1, self.context + 1):
+            seen = (items[:, :position] == items[:, position : position + 1]).sum(axis=1)
+            weight = self.corpus.novelty * self.popularity[items[:, position]] + seen
+            total -= float(np.log(weight / (self.corpus.novelty + position)).mean())
+        return total / self.context
 
     def held_out(self, count: int) -> Mapping[str, HeldOut]:
         items = self.batch((0,), HELD_FIRST, count)
@@ -173,14 +188,15 @@ class ItemStreamData:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arithmetic:
-    """Chains of k sums and products modulo a prime, with every step worked out or only the answer.
+    """Chains of sums and products modulo a number, with the result of every step or only the last one.
 
-    A problem is `a op b op c = s1 s2`: operands and operators are chance, steps follow from those before them.
+    A problem is `a op b op c = s1 s2`. Operands and operators are random; the results follow from them, evaluated from
+    left to right.
 
     Attributes:
         modulus: Numbers are 0 to modulus - 1.
         steps: Operations in a chain [count].
-        worked: Whether each step's result is written, or only the last.
+        worked: Whether the result of each step is written, or only the last.
     """
 
     modulus: int = 23
@@ -212,7 +228,7 @@ class ArithmeticData:
         self.length = 2 * corpus.steps + 2 + (corpus.steps if corpus.worked else 1) + 1
         if context + 1 < self.length:
             raise LadderError(
-                f"arithmetic: a problem has {self.length} tokens, context = {context} is too short for it."
+                f"arithmetic: a problem has {self.length} tokens, and context = {context} is too short for it."
             )
 
     def batch(self, key: tuple[int, ...], first: int, count: int) -> Items:
@@ -224,12 +240,11 @@ class ArithmeticData:
         times = rng.random((*shape, steps)) < 0.5
         results = np.empty((*shape, steps), np.int64)
         value = operands[..., 0]
-        for place in range(steps):
+        for step in range(steps):
             value = (
-                np.where(times[..., place], value * operands[..., place + 1], value + operands[..., place + 1])
-                % modulus
+                np.where(times[..., step], value * operands[..., step + 1], value + operands[..., step + 1]) % modulus
             )
-            results[..., place] = value
+            results[..., step] = value
         out = np.empty((*shape, self.length), np.int32)
         out[..., 0 : 2 * steps + 1 : 2] = operands
         out[..., 1 : 2 * steps + 1 : 2] = np.where(times, modulus + 1, modulus)
@@ -240,7 +255,10 @@ class ArithmeticData:
 
     @property
     def floor(self) -> float:
-        """The lowest mean loss on windows: chance of operands and operators alone [nats/token]."""
+        """The lowest possible mean loss on windows: the entropy of operands and operators only [nats/token].
+
+        log(modulus) per operand and log(2) per operator; all other tokens follow from those before them.
+        """
         steps = self.corpus.steps
         one = np.zeros(self.length)
         one[0 : 2 * steps + 1 : 2] = math.log(self.corpus.modulus)

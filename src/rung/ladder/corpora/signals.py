@@ -1,4 +1,7 @@
-"""Numbers with known truth: time series, sparse features, pairs of views, and images of gratings."""
+"""Generated numbers: time series, sparse features, pairs of views, and images of gratings.
+
+The default numbers of the options are assumptions, not tuned.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +23,14 @@ from rung.ladder.corpora.corpus import HELD_FIRST, Data, HeldOut, Items, places
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """Two waves and autoregressive noise, of unit variance; out of distribution, waves are quicker and not round.
+    """Time series of unit variance: the sum of two waves, and first-order autoregressive noise.
+
+    In distribution the waves are sine waves; out of distribution they are sawtooth waves of shorter periods.
 
     Attributes:
         noise: Share of the variance that is noise.
         periods: Shortest and longest period in distribution [points].
-        periods_ood: The same out of distribution [points].
+        periods_ood: Shortest and longest period out of distribution [points].
     """
 
     noise: float = 0.3
@@ -47,7 +52,7 @@ class Series:
 
 
 class SeriesData:
-    """Windows of context + 1 patches, and an order of patches by which an encoder hides some."""
+    """Windows of context + 1 patches, and random numbers whose order decides which patches an encoder hides."""
 
     unique_items = None
     identity = ""
@@ -70,13 +75,14 @@ class SeriesData:
             height = rng.uniform(0.3, 1.0, size=(count, 1))
             wave += height * (2 * (turns % 1) - 1 if saw else np.sin(2 * np.pi * turns))
         wave /= wave.std(axis=1, keepdims=True)
-        keeps = rng.uniform(0.3, 0.9, size=count)
+        correlation = rng.uniform(0.3, 0.9, size=count)
         noise = np.empty((count, length))
         shocks = rng.standard_normal((length, count))
         last = rng.standard_normal(count)
-        for place in range(length):
-            last = keeps * last + np.sqrt(1 - keeps**2) * shocks[place]
-            noise[:, place] = last
+        for t in range(length):
+            # x_t = r x_{t-1} + sqrt(1 - r^2) e_t has unit variance at every t.
+            last = correlation * last + np.sqrt(1 - correlation**2) * shocks[t]
+            noise[:, t] = last
         mixed = np.sqrt(1 - self.corpus.noise) * wave + np.sqrt(self.corpus.noise) * noise
         patches = mixed.reshape(count, self.context + 1, self.patch).astype(np.float32)
         return patches, rng.random((count, self.context)).astype(np.float32)
@@ -92,12 +98,12 @@ class SeriesData:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SparseFeatures:
-    """Features that are on by a power law of their rank: x_i = Bernoulli(p_i) U(0, 2), one on at a time on average.
+    """Sparse features: x_i = Bernoulli(p_i) * U(0, 2), with p_i proportional to i^-(1 + skew); one is active on average.
 
-    Source: Liu et al. 2025, arXiv:2505.10465: p_i falls as i^-(1 + skew).
+    Source: Liu et al. 2025, arXiv:2505.10465, for p_i.
 
     Attributes:
-        skew: How much steeper than 1 / i.
+        skew: Exponent of the decrease of p_i beyond that of 1 / i.
     """
 
     skew: float = 0.2
@@ -113,20 +119,20 @@ class SparseFeatures:
 
 
 class SparseFeaturesData:
-    """Vectors of features, each one of its own."""
+    """Vectors of features, all drawn independently (items, features)."""
 
     unique_items = None
     identity = ""
 
     def __init__(self, corpus: SparseFeatures, features: int) -> None:
-        chance = np.arange(1, features + 1) ** -(1.0 + corpus.skew)
-        self.chance = chance / chance.sum()
+        weight = np.arange(1, features + 1) ** -(1.0 + corpus.skew)
+        self.probability = weight / weight.sum()
 
     def batch(self, key: tuple[int, ...], first: int, count: int) -> Items:
         rng = np.random.default_rng((*key, first))
-        draws = rng.random((count, len(self.chance)), dtype=np.float32)
-        # Given that it is on, a uniform draw below p is uniform: one draw decides both whether and how much.
-        return (np.where(draws < self.chance, 2 * draws / self.chance, 0).astype(np.float32),)
+        draws = rng.random((count, len(self.probability)), dtype=np.float32)
+        # Given u < p, u / p is uniform on (0, 1): one draw decides whether a feature is active, and its value.
+        return (np.where(draws < self.probability, 2 * draws / self.probability, 0).astype(np.float32),)
 
     def held_out(self, count: int) -> Mapping[str, HeldOut]:
         return {"": HeldOut(items=self.batch((0,), HELD_FIRST, count))}
@@ -134,13 +140,13 @@ class SparseFeaturesData:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TwoViews:
-    """Pairs of noisy views of one hidden vector.
+    """Pairs of noisy views of one hidden vector h: each view is tanh(h W) plus noise, with its own random matrix W.
 
     Attributes:
-        hidden: Numbers in the hidden vector [count].
-        noise: Standard deviation of each view's own noise, over that of what it shows.
-        pairs: Pairs to train on; 0 for no end [count].
-        seed: Of the views and of the pairs.
+        hidden: Length of the hidden vector [count].
+        noise: Standard deviation of the noise of each view.
+        pairs: Pairs to train on; 0 for a new pair every time [count].
+        seed: Seed of the views and of the pairs.
     """
 
     hidden: int = 16
@@ -159,12 +165,12 @@ class TwoViews:
 
 
 class TwoViewsData:
-    """Pairs of views (items, inputs) each."""
+    """Pairs of views, two arrays (items, inputs)."""
 
     def __init__(self, corpus: TwoViews, inputs: int) -> None:
         self.corpus = corpus
         rng = np.random.default_rng(corpus.seed)
-        self.shown = rng.standard_normal((2, corpus.hidden, inputs)) / np.sqrt(corpus.hidden)
+        self.views = rng.standard_normal((2, corpus.hidden, inputs)) / np.sqrt(corpus.hidden)
         self._all = self._drawn(rng, corpus.pairs) if corpus.pairs else None
 
     identity = ""
@@ -179,7 +185,7 @@ class TwoViewsData:
             (np.tanh(hidden @ view) + self.corpus.noise * rng.standard_normal((count, view.shape[1]))).astype(
                 np.float32
             )
-            for view in self.shown
+            for view in self.views
         )
         return left, right
 
@@ -195,7 +201,7 @@ class TwoViewsData:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gratings:
-    """Images of a stripe pattern in noise; the class is its direction.
+    """Noisy images of gratings, a pattern of stripes; the class is the direction of the stripes.
 
     Attributes:
         noise: Standard deviation of the noise, over that of the stripes.

@@ -1,4 +1,4 @@
-"""Text of files and folders, as bytes or tokens: windows that come once before any comes again."""
+"""Text of files, folders and data sets as windows of bytes or tokens; every window is used once per epoch."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from rung.ladder.corpora.corpus import HeldOut, Items, places, require_vocab
 from rung.ladder.corpora.documents import Document, npy_bytes, read_jsonl, read_parquet, read_tokenizer
 
 _MOST_IN = 128
-"""The first byte of a hash tells no finer."""
+"""Largest `one_in`: one byte of a hash selects the held-out documents, and does not resolve smaller shares."""
 
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """Windows of context + 1 tokens, the last token of one being the first of the next.
+    """Windows of context + 1 tokens; the last token of one window is the first of the next.
 
     Attributes:
-        train: Tokens to train on (n,), mapped from a file where they are kept.
-        held: Tokens held out (m,).
-        context: Tokens that a window predicts [count].
+        train: Training tokens, mapped from a file where they are kept (n,).
+        held: Held-out tokens (m,).
+        context: Tokens that are predicted in a window [count].
         identity: A fingerprint of the tokens.
     """
 
@@ -49,11 +49,11 @@ class Windows:
         return (self.train[starts[:, None] + np.arange(self.context + 1)],)
 
     def limited(self, tokens: int) -> Windows:
-        """The same held-out text, and only the first so many tokens to train on."""
+        """The same held-out text, with only the first `tokens` tokens to train on."""
         return Windows(self.train[: tokens + 1], self.held, self.context, self.identity)
 
     def held_out(self, count: int) -> Mapping[str, HeldOut]:
-        """Windows at even distances through the held-out text."""
+        """Windows at equal distances in the held-out text."""
         most = max(1, (len(self.held) - 1) // self.context)
         starts = np.linspace(0, len(self.held) - self.context - 1, min(count, most)).astype(int)
         return {"": HeldOut(items=(self.held[starts[:, None] + np.arange(self.context + 1)],))}
@@ -63,16 +63,16 @@ class Windows:
 class Text:
     """Files or folders of text: plain, JSONL or Parquet; one byte is one token unless a tokenizer is named.
 
-    Held out is a document whose name (path, and row or part) has a hash that says so: the same whatever else there is.
+    The hash of its name (path, and row or part) decides whether a document is held out; other documents do not matter.
 
     Attributes:
         path: File or folder, or several.
-        pattern: Names of the files of a folder that are read, in it and below.
-        exclude: Names of folders whose files are left out.
-        field: The column of JSONL and Parquet that holds the text.
-        separator: What parts the documents of a plain file; by default a file is one document.
+        pattern: Pattern of the names of files that are read in a folder and below it.
+        exclude: Names of folders that are skipped.
+        field: Column of JSONL and Parquet that holds the text.
+        separator: Text that separates the documents of a plain file; by default a file is one document.
         tokenizer: A tokenizer.json, or a name on the Hugging Face hub; bytes by default.
-        one_in: About one document in so many is held out [count].
+        one_in: About one document in this many is held out; the default is an assumption, not tuned [count].
     """
 
     path: str | tuple[str, ...]
@@ -106,22 +106,22 @@ class Text:
         )
 
     def _files(self) -> Iterator[tuple[str, Path]]:
-        """Every file by its name within what the user named."""
-        for place in (self.path,) if isinstance(self.path, str) else self.path:
-            root = Path(place).expanduser()
-            if root.is_file():
-                yield root.name, root
-            elif root.is_dir():
-                yield from ((file.relative_to(root).as_posix(), file) for file in sorted(self._below(root)))
+        """Every file, with its name relative to the path that the user gave."""
+        for path in (self.path,) if isinstance(self.path, str) else self.path:
+            top = Path(path).expanduser()
+            if top.is_file():
+                yield top.name, top
+            elif top.is_dir():
+                yield from ((file.relative_to(top).as_posix(), file) for file in sorted(self._below(top)))
             else:
-                raise LadderError(f"corpus: there is no file or folder {place!r}.")
+                raise LadderError(f"corpus: there is no file or folder {path!r}.")
 
-    def _below(self, root: Path) -> Iterator[Path]:
-        """Files below a folder; what is left out is not walked, since it may hold far more than what is read."""
-        for folder, inner, names in os.walk(root):
+    def _below(self, top: Path) -> Iterator[Path]:
+        """Files below a folder; excluded folders are not entered, since they may hold far more than what is read."""
+        for folder, inner, names in os.walk(top):
             inner[:] = [name for name in inner if name not in self.exclude]
-            here = Path(folder)
-            yield from (here / name for name in fnmatch.filter(names, self.pattern))
+            parent = Path(folder)
+            yield from (parent / name for name in fnmatch.filter(names, self.pattern))
 
     def _documents(self, files: Sequence[tuple[str, Path]]) -> Iterator[Document]:
         for name, file in files:
@@ -132,14 +132,17 @@ class Text:
                 yield from read_parquet(name, file, self.field)
             elif self.separator:
                 parts = file.read_bytes().split(self.separator.encode())
-                yield from ((f"{name}:{place}", part) for place, part in enumerate(parts) if part.strip())
+                yield from ((f"{name}:{number}", part) for number, part in enumerate(parts) if part.strip())
             else:
                 yield name, file.read_bytes()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PythonSource:
-    """Source text of the running interpreter's standard library, which is on every machine that Rung is on; its tests and bundled packages are left out."""
+    """Source text of the standard library of the running interpreter, which every machine with Rung has.
+
+    Its tests and bundled packages are left out.
+    """
 
     @property
     def data(self) -> str:
@@ -158,13 +161,13 @@ class Hub:
     """A data set of the Hugging Face hub, or of a local folder that its library reads.
 
     Attributes:
-        path: Its name, or a folder or file.
-        config: Its configuration, where it has several.
-        split: Which split.
+        path: Name of the data set, or a folder or file.
+        config: Configuration of the data set, if it has several.
+        split: Split of the data set.
         revision: A commit or tag.
-        field: The column that holds the text.
-        tokenizer: As for text.
-        one_in: About one row in so many is held out [count].
+        field: Column that holds the text.
+        tokenizer: A tokenizer.json, or a name on the Hugging Face hub; bytes by default.
+        one_in: About one row in this many is held out [count].
     """
 
     path: str
@@ -205,8 +208,8 @@ class Hub:
             raise LadderError(
                 f"data set {self.path!r} has no column {self.field!r}; it has {', '.join(rows.column_names)}."
             )
-        for place, text in enumerate(rows[self.field]):
-            yield f"{self.split}:{place}", str(text).encode()
+        for row, text in enumerate(rows[self.field]):
+            yield f"{self.split}:{row}", str(text).encode()
 
 
 def windows(
@@ -219,41 +222,53 @@ def windows(
     one_in: int,
     what: str,
 ) -> Windows:
-    """Tokens of documents as windows; kept in a folder by what they were made of, and mapped from there.
+    """Windows of the tokens of documents.
+
+    With a folder, the tokens are kept there under a fingerprint of their source, and mapped into memory.
+
+    Args:
+        documents: Gives the documents.
+        identity: What the documents depend on: options, and names, sizes and times of files.
+        family: The family that learns from the windows.
+        keep: Folder where prepared tokens are kept; None for none.
+        tokenizer: A tokenizer.json, or a name on the Hugging Face hub; "" for bytes.
+        one_in: About one document in this many is held out [count].
+        what: Name of the corpus in messages.
 
     Raises:
-        LadderError: There is too little of them for one window to train on and one held out.
+        LadderError: There are too few tokens for one training window and one held-out window.
     """
     if not 2 <= one_in <= _MOST_IN:
         raise LadderError(
-            f"one_in = {one_in} must lie between 2 and {_MOST_IN}: about one document in so many is held out."
+            f"one_in = {one_in} must lie between 2 and {_MOST_IN}: about one document in this many is held out."
         )
     encode, vocab = read_tokenizer(tokenizer)
     require_vocab(family, vocab, what)
     context = family.item_tokens
     if keep is None:
-        return _made(documents(), encode, vocab, one_in, context, what)
+        return _tokenized(documents(), encode, vocab, one_in, context, what)
     stamps = _stamps(Path(tokenizer)) if tokenizer else []
     name = hashlib.sha256(repr((identity, stamps)).encode()).hexdigest()[:16]
-    *paths, sealed = (keep / f"{name}{part}" for part in ("-train.npy", "-held.npy", ".sha256"))
-    if not all(path.exists() for path in (*paths, sealed)):
-        fresh = _made(documents(), encode, vocab, one_in, context, what)
+    # The digest of the tokens is written last.
+    *paths, digest = (keep / f"{name}{part}" for part in ("-train.npy", "-held.npy", ".sha256"))
+    if not all(path.exists() for path in (*paths, digest)):
+        fresh = _tokenized(documents(), encode, vocab, one_in, context, what)
         keep.mkdir(parents=True, exist_ok=True)
         contents: dict[str | Path, bytes] = {
             path: npy_bytes(part) for path, part in zip(paths, (fresh.train, fresh.held), strict=True)
         }
-        write_all({**contents, sealed: fresh.identity.encode()})
+        write_all({**contents, digest: fresh.identity.encode()})
     train, held = (np.load(path, mmap_mode="r") for path in paths)
-    return Windows(train, held, context, sealed.read_text())
+    return Windows(train, held, context, digest.read_text())
 
 
-def _stamps(place: Path) -> list[tuple[str, int, int]]:
-    """Size and time of a file, or of every file of a folder; nothing of what is elsewhere."""
-    files = [place] if place.is_file() else sorted(file for file in place.rglob("*") if file.is_file())
+def _stamps(path: Path) -> list[tuple[str, int, int]]:
+    """Name, size and time of a file, or of every file in a folder; nothing for a name on the hub."""
+    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
     return [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
 
 
-def _made(documents: Iterator[Document], encode: Any, vocab: int, one_in: int, context: int, what: str) -> Windows:
+def _tokenized(documents: Iterator[Document], encode: Any, vocab: int, one_in: int, context: int, what: str) -> Windows:
     try:
         train, held = _tokens(documents, encode, vocab, one_in)
     except OSError as error:
@@ -265,10 +280,10 @@ def _made(documents: Iterator[Document], encode: Any, vocab: int, one_in: int, c
 
 
 def _require_windows(found: Windows, what: str) -> None:
-    """Refuse text that is less than one window.
+    """Check that there is at least one training window and one held-out window.
 
     Raises:
-        LadderError: There is too little to train on, or to hold out.
+        LadderError: There are too few tokens to train on, or to hold out.
     """
     train, held, context = found.train, found.held, found.context
     for tokens, use, remedy in (
@@ -276,7 +291,7 @@ def _require_windows(found: Windows, what: str) -> None:
         (
             held,
             "hold out",
-            "Documents are held out whole: give more of them, part a file with separator, or hold out more of them (a smaller one_in).",
+            "Whole documents are held out: give more of them, split a file with separator, or hold out a larger share (a smaller one_in).",
         ),
     ):
         if len(tokens) <= context:
@@ -286,7 +301,7 @@ def _require_windows(found: Windows, what: str) -> None:
 
 
 def _tokens(documents: Iterator[Document], encode: Any, vocab: int, one_in: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Tokens to train on, documents shuffled, and tokens held out."""
+    """Training tokens, with the documents shuffled, and held-out tokens."""
     kept: list[NDArray[Any]] = []
     held: list[NDArray[Any]] = []
     for name, text in documents:
@@ -296,6 +311,6 @@ def _tokens(documents: Iterator[Document], encode: Any, vocab: int, one_in: int)
     order = np.random.default_rng(0).permutation(len(kept))
     empty = np.zeros(0, kind)
     return (
-        np.concatenate([empty, *(kept[place] for place in order)]).astype(kind),
+        np.concatenate([empty, *(kept[index] for index in order)]).astype(kind),
         np.concatenate([empty, *held]).astype(kind),
     )

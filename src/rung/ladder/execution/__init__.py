@@ -1,6 +1,6 @@
-"""Execution: a ladder's runs given to a launcher, here, on SLURM or on Ray."""
+"""Execution: the runs of a ladder on a launcher: this process, local workers, SLURM or Ray."""
 
 import lazy_loader
 
-# Torch is imported with the first name that needs it.
+# Importing the package does not import torch; the first name that needs torch does.
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

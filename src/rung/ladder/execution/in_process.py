@@ -1,4 +1,4 @@
-"""This process, one run after another."""
+"""The launcher of this process, which executes one run after another."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rung.ladder.training.run_folder import RunFolder
 
 
 class Here:
-    """Runs in this process."""
+    """Executes runs in this process, one after another."""
 
     def __init__(self, job: Job) -> None:
         self.job = job

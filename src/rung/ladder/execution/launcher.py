@@ -1,4 +1,8 @@
-"""Launchers: where runs run. Each takes folders from a queue, and gives each back when its worker has ended, well or not."""
+"""Launchers: where runs are executed.
+
+A launcher takes run folders from a queue, and yields each one when its worker has ended, whether or not its run is
+done.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
@@ -15,42 +19,43 @@ from typing import Protocol
 
 from rung.errors import LadderError
 from rung.ladder.execution.options import LAUNCHERS, Launch
+from rung.ladder.track import Track
 from rung.ladder.training.run_folder import RunFolder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What a worker is told beside which run is its own; plain values, so that it can be sent anywhere.
+    """What every worker of a ladder needs beside its run; plain values, so it can be sent to any worker.
 
     Attributes:
-        launch: Device, threads, intervals.
-        keep: Where corpora are kept.
-        any_code: Whether to go on with what other code began.
-        tracker: To which tracker, at which address, under which experiment; "" for none.
+        launch: Device, threads, and intervals of logs and checkpoints.
+        keep: Folder where prepared corpora are kept.
+        any_code: Whether to continue runs that other code started.
+        tracker: Where the runs are logged in addition to their folders.
     """
 
     launch: Launch
     keep: Path
     any_code: bool = False
-    tracker: tuple[str, str, str] = ("", "", "")
+    tracker: Track = field(default_factory=Track)
 
 
 class Launcher(Protocol):
-    """Carries runs out somewhere."""
+    """Executes runs somewhere."""
 
     def launch(self, queue: deque[RunFolder]) -> Iterator[RunFolder]:
-        """Take runs from the queue until it is empty; each comes back when its worker has ended.
+        """Take runs from the queue until it is empty, and yield each one when its worker has ended.
 
-        The folder's status says how. The one who asks may put a run back whose worker was lost.
+        The status of the folder says how it ended. The caller may put a run whose worker was lost back into the queue.
         """
         ...
 
 
 def make_launcher(job: Job) -> Launcher:
-    """The launcher that a ladder names.
+    """The launcher of a job.
 
     Raises:
-        LadderError: The package that it needs is not installed.
+        LadderError: A package that the launcher needs is not installed.
     """
     module, _, name = LAUNCHERS[job.launch.launcher].partition(":")
     made: Launcher = getattr(import_module(module), name)(job)
@@ -58,12 +63,12 @@ def make_launcher(job: Job) -> Launcher:
 
 
 def execute(path: Path, job: Job, stop: Callable[[], bool]) -> None:
-    """Work on the run of a folder in this process; its folder says what became of it, or why it could not be begun."""
+    """Train the run of a folder in this process; the folder records its status, or why it could not be started."""
     from rung.ladder.training.tracking import make_tracker
     from rung.ladder.training.worker import Work, work_on
 
     def say(text: str) -> None:
-        print(f"warning: {text}", file=sys.stderr, flush=True)  # noqa: T201  # a worker's only voice
+        print(f"warning: {text}", file=sys.stderr, flush=True)  # noqa: T201  # a worker has no other output
 
     work = Work(
         launch=job.launch,
@@ -74,15 +79,15 @@ def execute(path: Path, job: Job, stop: Callable[[], bool]) -> None:
         track=lambda folder: make_tracker(job.tracker, folder, say),
     )
     folder = RunFolder(path)
-    folder.refusal()  # what an earlier worker left, and nobody read
+    folder.startup_error()  # removes one that an earlier worker left and no launcher read
     try:
         work_on(folder, work)
     except LadderError as error:
-        folder.refuse(error.text)
+        folder.record_startup_error(error.text)
 
 
 class Stop:
-    """Whether somebody asked to stop: the first interrupt asks, a second one does not wait."""
+    """Whether a stop is requested: the first interrupt requests it, and a second one does not wait."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -93,7 +98,7 @@ class Stop:
 
 @contextmanager
 def interrupts() -> Iterator[Stop]:
-    """Turn the first SIGINT or SIGTERM into a wish to stop at the next step."""
+    """Turn the first SIGINT or SIGTERM into a request to stop after the current step."""
     stop = Stop()
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
@@ -112,12 +117,12 @@ def interrupts() -> Iterator[Stop]:
 
 
 def on_cluster(job: Job) -> Job:
-    """A job whose threads are those that the cluster is asked for, and not the cores that a node has."""
+    """A job with a fixed number of threads: those requested from the cluster, not the cores of a node."""
     return replace(job, launch=replace(job.launch, threads=max(1, job.launch.threads)))
 
 
 def not_installed(launcher: str, package: str) -> LadderError:
-    """The error for a launcher whose package is not there."""
+    """The error for a launcher whose package is not installed."""
     return LadderError(
         f'launcher = "{launcher}" needs {package}, which is not installed: pip install "rung[{launcher}]".'
     )

@@ -1,4 +1,4 @@
-"""Processes of this machine, which share its cores or GPUs out."""
+"""The launcher of local workers: processes that share the cores or GPUs of this machine."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from rung.ladder.execution.launcher import Job, execute, interrupts
 from rung.ladder.training.run_folder import RunFolder
 
 _LOOK_S = 0.5
+"""Time between two looks at whether the launcher is still alive [s]."""
 
 
 class Local:
-    """A process for each run, `workers` at once, forked from one that has torch already."""
+    """A process for each run, `workers` at once, forked from a process that has already imported torch."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -44,7 +45,7 @@ class Local:
                     slots.append(slot)
                     yield folder
         except BaseException:
-            # An interrupt reaches workers of a terminal by itself; any other end of this process must not leave them behind.
+            # An interrupt in a terminal reaches the workers too; any other end of this process must stop them here.
             for process in running:
                 if process.is_alive():
                     process.terminate()
@@ -54,11 +55,11 @@ class Local:
 
 
 def _work(path: Path, job: Job, slot: int) -> None:
-    """A worker: one run, and its end is the process's."""
+    """A worker: executes one run, then the process ends."""
     if job.launch.device == "auto":
-        # Each worker sees one GPU of its own, where there are some.
+        # Each worker uses one GPU; the slots share out the GPUs.
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-        devices = [str(place) for place in range(_gpus())] if visible is None else visible.split(",")
+        devices = [str(index) for index in range(_gpus())] if visible is None else visible.split(",")
         if any(devices):
             os.environ["CUDA_VISIBLE_DEVICES"] = devices[slot % len(devices)]
     with interrupts() as stop:
@@ -68,27 +69,27 @@ def _work(path: Path, job: Job, slot: int) -> None:
             print(f"ReportError: {error.text}", file=sys.stderr, flush=True)  # noqa: T201  # a worker logs to standard error
             sys.exit(1)
         except OSError as error:
-            print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)  # noqa: T201  # a worker's only voice
+            print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)  # noqa: T201  # a worker has no other output
             sys.exit(1)
 
 
 class Orphaned:
-    """Whether to stop: because somebody asked, or because the launcher is gone, which is looked for twice a second."""
+    """Whether to stop: because a stop is requested, or because the launcher has ended (checked twice a second)."""
 
     def __init__(self, asked: Callable[[], bool]) -> None:
         self.asked = asked
         self.looked = time.monotonic()
-        self.gone = False
+        self.orphaned = False
 
     def __call__(self) -> bool:
         now = time.monotonic()
         if now - self.looked > _LOOK_S:
             self.looked = now
             parent = multiprocessing.parent_process()
-            self.gone = parent is not None and not parent.is_alive()
-        return self.gone or self.asked()
+            self.orphaned = parent is not None and not parent.is_alive()
+        return self.orphaned or self.asked()
 
 
 def _gpus() -> int:
-    """GPUs of this machine, counted without waking one."""
+    """Number of GPUs of this machine, counted without initialising them [count]."""
     return len(list(Path("/proc/driver/nvidia/gpus").glob("*")))

@@ -1,4 +1,4 @@
-"""Where runs run: what a ladder file says of it."""
+"""Where and how runs are executed: the [launch] table of a ladder file."""
 
 from __future__ import annotations
 
@@ -13,22 +13,25 @@ LAUNCHERS: dict[str, str] = {
     "slurm": "rung.ladder.execution.slurm:Slurm",
     "ray": "rung.ladder.execution.ray:Ray",
 }
-"""Each launcher's class, imported when it is used."""
+"""The class of each launcher, imported when it is used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """Where and how runs run; nothing here changes their numbers, but for `device` and `threads`, by rounding.
+    """Where and how runs are executed.
+
+    Nothing here changes the numbers of a run, except `device` and `threads`, which change the rounding. The default
+    numbers are assumptions, not tuned.
 
     Attributes:
         launcher: here, local, slurm or ray.
-        workers: Runs at once.
-        threads: Threads of one run on the CPU; cores over workers by default.
+        workers: Runs at the same time [count].
+        threads: Threads of one run on the CPU; by default the number of cores over workers [count].
         device: auto, cpu, cuda, or cuda:N.
-        checkpoint_s: Seconds between checkpoints.
-        log_steps: Steps between logged training losses.
-        retries: How often a run whose worker was lost is taken up again.
-        options: What else the launcher is told, such as a partition, in its own words.
+        checkpoint_s: Time between checkpoints [s].
+        log_steps: Steps between two logged training losses [count].
+        retries: How often a run whose worker was lost is resumed [count].
+        options: Further options of the launcher under its own names, such as a partition.
     """
 
     launcher: str = "here"

@@ -1,4 +1,4 @@
-"""Carrying a ladder out: what is not done yet is given to a launcher, and what was lost is taken up again."""
+"""Executing a ladder: a launcher gets the runs that are not done, and runs whose worker was lost are resumed."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from rung.errors import LadderError
 from rung.files import write_text
 from rung.ladder.execution.launcher import Job, make_launcher
 from rung.ladder.execution.options import Launch
-from rung.ladder.ladder_file import Ladder, Track
+from rung.ladder.ladder_file import Ladder
 from rung.ladder.toml_schema import plain, structured
+from rung.ladder.track import Track
 from rung.ladder.training.run_folder import DONE, FAILED, RunFolder, run_folders
 
 CORPORA_FOLDER = ".corpora"
-"""Where a ladder keeps its corpora, in its output folder."""
+"""Folder of the prepared corpora, in the output folder of a ladder."""
 LAUNCH_RECORD = "ladder.json"
-"""How its runs are carried out, there as well."""
+"""File that records how the runs were last executed, in the output folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,13 +29,13 @@ class RunStatus:
     """How far a run is.
 
     Attributes:
-        run: Its name.
+        run: Name of the run.
         status: planned, running, stopped, done or failed.
-        reason: Why it failed, or could not be trained just now; None otherwise.
-        step: Steps logged.
-        steps: Steps in all.
-        loss: The held-out loss of its last line of metrics, or the training loss of that line; None before the first.
-        time_s: Seconds trained.
+        reason: Why the run failed, or could not be started by the last call; None otherwise.
+        step: Steps that are logged or in a checkpoint [count].
+        steps: Steps in all [count].
+        loss: Held-out loss in the last line of metrics, or else its training loss; None before the first line.
+        time_s: Training time so far [s].
     """
 
     run: str
@@ -46,15 +47,15 @@ class RunStatus:
     time_s: float
 
     def to_dict(self) -> dict[str, Any]:
-        """The standing as plain values."""
+        """The status as plain values."""
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
 def prepare(ladder: Ladder) -> list[RunFolder]:
-    """A folder for every run of a ladder; nothing is made if one of them belongs to another run, or the corpus is none.
+    """Make a folder for every run of a ladder, or none if one belongs to another run or the corpus cannot be used.
 
     Raises:
-        LadderError: A folder holds another run of that name, or the corpus cannot be read.
+        LadderError: A folder holds another run of that name, or the corpus cannot be read or has changed.
     """
     folders = [RunFolder(ladder.output / rung.name) for rung in ladder.rungs]
     first = ladder.rungs[0]
@@ -63,22 +64,23 @@ def prepare(ladder: Ladder) -> list[RunFolder]:
         if folder.rung().corpus == first.corpus and folder.state().get("corpus", corpus) != corpus:
             raise LadderError(
                 f"{ladder.source}: the text of the corpus is not what it was when {folder.path} was trained, and one table would "
-                'mix the two. Bring the text back, or name another folder: output = "...".'
+                'mix the two. Restore the text, or name another folder: output = "...".'
             )
-    for there in (True, False):
+    # Existing folders first: if one of them holds another run, no new folder is made.
+    for exists in (True, False):
         for folder, rung in zip(folders, ladder.rungs, strict=True):
-            if folder.path.exists() is there:
+            if folder.path.exists() is exists:
                 folder.prepare(rung)
-    said = {"launch": plain(ladder.launch), "track": plain(ladder.track)}
-    write_text(ladder.output / LAUNCH_RECORD, json.dumps(said, indent=1) + "\n")
+    record = {"launch": plain(ladder.launch), "track": plain(ladder.track)}
+    write_text(ladder.output / LAUNCH_RECORD, json.dumps(record, indent=1) + "\n")
     return folders
 
 
 def launch_record(folders: Sequence[RunFolder]) -> tuple[Launch, Track]:
-    """How the runs of a folder were last carried out: what its ladder file said.
+    """How the runs of a folder were last executed, as their ladder file said.
 
     Raises:
-        LadderError: What is written there cannot be read.
+        LadderError: The record cannot be read.
     """
     path = folders[0].path.parent / LAUNCH_RECORD
     try:
@@ -102,23 +104,23 @@ def execute_all(
     failed_too: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> list[RunStatus]:
-    """Train what is not done; how every run stands in the end.
+    """Train the runs that are not done, and return the status of every run.
 
-    A run that fails or cannot be begun is left with its reason, and the others go on. A run whose worker was lost is taken
-    up from its last checkpoint, `launch.retries` times.
+    A run that fails or cannot be started keeps its reason, and the others continue. A run whose worker was lost is
+    resumed from its last checkpoint, up to `launch.retries` times.
 
     Args:
         folders: The runs.
-        launch: Where and how.
-        track: Where they are logged beside.
-        any_code: Whether to go on with runs that other code began.
-        failed_too: Whether runs that failed are tried once more.
-        say: Takes sentences for the user.
+        launch: Where and how the runs are executed.
+        track: Where the runs are logged in addition to their folders.
+        any_code: Whether to continue runs that other code started.
+        failed_too: Whether to try failed runs once more.
+        say: Shows a sentence to the user.
 
     Raises:
-        LadderError: The launcher is not installed, or other code began a run.
+        LadderError: The launcher is not installed, or other code started a run.
     """
-    refused: dict[str, str] = {}
+    startup_errors: dict[str, str] = {}
     ended = {DONE} if failed_too else {DONE, FAILED}
     waiting = deque(folder for folder in folders if folder.status not in ended)
     if not any_code:
@@ -126,27 +128,27 @@ def execute_all(
             folder.require_code()
     if waiting:
         keep = folders[0].path.parent.resolve() / CORPORA_FOLDER
-        job = Job(launch=launch, keep=keep, any_code=any_code, tracker=(track.to, track.address, track.experiment))
+        job = Job(launch=launch, keep=keep, any_code=any_code, tracker=track)
         tries: dict[Path, int] = {}
         for folder in make_launcher(job).launch(waiting):
-            refusal, status = folder.refusal(), folder.status
-            if refusal is not None and status != DONE:
-                say(f"{folder.path.name} was not trained: {refusal}")
-                refused[folder.path.name] = refusal
+            startup_error, status = folder.startup_error(), folder.status
+            if startup_error is not None and status != DONE:
+                say(f"{folder.path.name} was not trained: {startup_error}")
+                startup_errors[folder.path.name] = startup_error
                 continue
             if status in {DONE, FAILED}:
                 continue
             tries[folder.path] = tries.get(folder.path, 0) + 1
             if tries[folder.path] <= launch.retries:
-                say(f"{folder.path.name}: its worker was lost; taken up again from its last checkpoint.")
+                say(f"{folder.path.name}: its worker was lost; it resumes from its last checkpoint.")
                 waiting.append(folder)
             else:
-                say(f"{folder.path.name}: its worker was lost {tries[folder.path]} times; left as it is.")
-    return [replace(one, reason=refused.get(one.run, one.reason)) for one in run_statuses(folders)]
+                say(f"{folder.path.name}: its worker was lost {tries[folder.path]} times; it is not resumed again.")
+    return [replace(one, reason=startup_errors.get(one.run, one.reason)) for one in run_statuses(folders)]
 
 
 def run_statuses(folders: Sequence[RunFolder]) -> Iterator[RunStatus]:
-    """How far each run is."""
+    """The status of each run, and how far it is."""
     for folder in folders:
         rung, last = folder.rung(), folder.last_metrics() or {}
         state = folder.state()
@@ -163,7 +165,7 @@ def run_statuses(folders: Sequence[RunFolder]) -> Iterator[RunStatus]:
 
 
 def folders_of(place: str | Path) -> list[RunFolder]:
-    """The runs of a folder, or those of a ladder file that have been begun.
+    """The runs of a folder, or those of a ladder file that have been started.
 
     Raises:
         LadderError: There is none.
@@ -174,10 +176,10 @@ def folders_of(place: str | Path) -> list[RunFolder]:
 
         ladder = read_ladder(path)
         found = [RunFolder(ladder.output / rung.name) for rung in ladder.rungs]
-        begun = [folder for folder in found if (folder.path / "rung.json").exists()]
-        if not begun:
+        started = [folder for folder in found if (folder.path / "rung.json").exists()]
+        if not started:
             raise LadderError(
-                f"{path}: none of its {len(found)} runs has been begun. rung ladder run {path} begins them."
+                f"{path}: none of its {len(found)} runs has been started. rung ladder run {path} starts them."
             )
-        return begun
+        return started
     return run_folders(path)

@@ -1,4 +1,4 @@
-"""A Ray cluster: a task for each run."""
+"""The launcher for a Ray cluster: a task for each run."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from rung.ladder.training.run_folder import RunFolder
 
 
 class Ray:
-    """Tasks of a Ray cluster that shares this folder.
+    """Tasks of a Ray cluster whose nodes share this folder.
 
-    [launch.options]: address (of the cluster; one on this machine is started by default), and num_cpus, num_gpus or
-    resources of a run.
+    [launch.options]: address (of the cluster; by default a cluster is started on this machine), and num_cpus, num_gpus
+    or resources of one run.
     """
 
     def __init__(self, job: Job) -> None:
@@ -34,7 +34,7 @@ class Ray:
             except (ConnectionError, ValueError, RuntimeError) as error:
                 text = str(error).strip().splitlines()[0]
                 raise LadderError(f'launcher = "ray": no cluster at address = {address!r}: {text}') from None
-        # A task that is lost comes back to the one who asked, who knows how often to try.
+        # Ray itself does not retry: the caller of `launch` gets a lost run back and counts the retries.
         try:
             self.task = ray.remote(max_retries=0, **options)(_work)
         except (ValueError, TypeError) as error:
@@ -55,8 +55,8 @@ class Ray:
                     try:
                         self.ray.get(ended)
                     except self.ray.exceptions.RayError as error:
-                        told = str(error).strip().splitlines()[-1]
-                        print(f"warning: {folder.path.name}: its task was lost: {told}", file=sys.stderr, flush=True)  # noqa: T201
+                        text = str(error).strip().splitlines()[-1]
+                        print(f"warning: {folder.path.name}: its task was lost: {text}", file=sys.stderr, flush=True)  # noqa: T201
                     yield folder
         except KeyboardInterrupt:
             for task in running:

@@ -1,4 +1,4 @@
-"""SLURM, through submitit: a job for each run, in an array."""
+"""The launcher for a SLURM cluster, through submitit: an array with a job for each run."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from rung.ladder.execution.launcher import Job, execute, not_installed, on_clust
 from rung.ladder.training.run_folder import RunFolder
 
 _POLL_S = 2.0
+"""Time between two looks at the queue, unless `poll_s` in [launch.options] says otherwise [s]."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A run as submitit sends it; a job that is preempted or out of time is submitted again and goes on."""
+    """A run as submitit sends it; a job that is preempted or out of time is submitted again and resumes its run."""
 
     job: Job
 
@@ -28,14 +29,14 @@ class Task:
         execute(path, self.job, lambda: False)
 
     def checkpoint(self, path: Path) -> Any:
-        """What to submit when the job is about to be ended."""
+        """What submitit submits again when the job is about to be ended."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self, path)
 
 
 class Slurm:
-    """Jobs of a SLURM cluster that shares this folder; `workers` of them at once.
+    """Jobs of a SLURM cluster whose nodes share this folder, `workers` at once.
 
     [launch.options] are submitit's parameters: timeout_min, slurm_partition, gpus_per_node, mem_gb and the like.
     """
@@ -66,7 +67,7 @@ class Slurm:
             jobs: list[Any] = self.executor.map_array(Task(self.job), [folder.path.resolve() for folder in folders])
         except (RuntimeError, OSError) as error:
             text = str(error).strip().splitlines()[0]
-            raise LadderError(f'launcher = "slurm": the jobs were not taken: {text}') from None
+            raise LadderError(f'launcher = "slurm": the jobs were not accepted: {text}') from None
         return jobs
 
     def launch(self, queue: deque[RunFolder]) -> Iterator[RunFolder]:
@@ -80,8 +81,8 @@ class Slurm:
                 ended = [(job, folder) for job, folder in running if _ended(job, queued)]
                 running = [pair for pair in running if pair not in ended]
                 for job, folder in ended:
-                    if (told := _last_words(job)) is not None:
-                        print(f"warning: {folder.path.name}: {told}", file=sys.stderr, flush=True)  # noqa: T201
+                    if (message := _last_output(job)) is not None:
+                        print(f"warning: {folder.path.name}: {message}", file=sys.stderr, flush=True)  # noqa: T201
                     yield folder
                 if running and not ended:
                     time.sleep(self.poll_s)
@@ -91,22 +92,20 @@ class Slurm:
             raise
 
 
-def _last_words(job: Any) -> str | None:
-    """What a job wrote before it was lost; None of one that left its result."""
+def _last_output(job: Any) -> str | None:
+    """The last line that a lost job wrote, as a message; None for a job that left its result."""
     if job.paths.result_pickle.exists():
         return None
     lines = [line for line in (job.stderr() or "").strip().splitlines() if line.strip()]
     return (
-        f"its job {job.job_id} is gone; the last that it wrote: {lines[-1]}"
-        if lines
-        else f"its job {job.job_id} is gone."
+        f"its job {job.job_id} was lost; its last output: {lines[-1]}" if lines else f"its job {job.job_id} was lost."
     )
 
 
 def _queued() -> frozenset[str] | None:
-    """The jobs that SLURM still has, pending or running; None where it does not answer.
+    """The jobs that SLURM still has, pending or running; None if SLURM does not answer.
 
-    submitit learns of a lost job from the accounting, which not every cluster keeps.
+    submitit learns of a lost job from the accounting database, which not every cluster has.
     """
     command = ["squeue", "--noheader", "--array", "--format=%i"]
     try:
@@ -117,7 +116,7 @@ def _queued() -> frozenset[str] | None:
 
 
 def _ended(job: Any, queued: frozenset[str] | None) -> bool:
-    """Whether a job has left its result, or the queue without one."""
+    """Whether a job has left a result, or has left the queue without one."""
     if job.paths.result_pickle.exists():
         return True
     return bool(job.done()) if queued is None else job.job_id not in queued

@@ -1,4 +1,4 @@
-"""A checkpoint of a run, and the code that wrote it."""
+"""A checkpoint of a run, and the version of the code that writes it."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import rung as package
+from rung.version import __version__
 
 
 @cache
 def code_version() -> dict[str, str]:
-    """What a training's numbers hang on beside its rung: Rung, the source of this room, and torch."""
+    """Versions that determine the numbers of a run, beside its rung: Rung, the source of the ladder room, and torch."""
     sha = hashlib.sha256()
-    root = Path(__file__).parent
-    for file in sorted(root.rglob("*.py")):
-        sha.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes())
+    folder = Path(__file__).parent.parent
+    for file in sorted(folder.rglob("*.py")):
+        sha.update(file.relative_to(folder).as_posix().encode() + b"\0" + file.read_bytes())
     try:
         torch = version("torch")
     except PackageNotFoundError:
         torch = "none"
-    return {"rung": package.__version__, "ladder": sha.hexdigest()[:16], "torch": torch}
+    return {"rung": __version__, "ladder": sha.hexdigest()[:16], "torch": torch}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """How far a run had come.
+    """The state of a run after some of its steps.
 
     Attributes:
-        step: Steps done.
-        file: The tensors.
+        step: Steps done [count].
+        file: File of the tensors.
         digest: SHA-256 of that file.
-        metrics_bytes: How much of metrics.jsonl belongs to those steps.
+        metrics_bytes: Size of the part of metrics.jsonl that belongs to those steps [bytes].
         pending: Sum and number of the training losses that are not logged yet.
-        time_s: Seconds that it took to come so far.
+        time_s: Training time up to this step [s].
     """
 
     step: int
@@ -47,7 +47,7 @@ class Checkpoint:
 
     @property
     def whole(self) -> bool:
-        """Whether the tensors are those that were written."""
+        """Whether the file holds the tensors that were written, by its digest."""
         if not self.file.is_file():
             return False
         with self.file.open("rb") as opened:

@@ -13,7 +13,8 @@ from rung.ladder.recipe import Recipe
 class Optimizer:
     """AdamW or SGD over two groups, matrices and vectors, by torch's functional forms.
 
-    The objects of torch.optim bring in its compiler when the first one is made, which takes longer than a small run.
+    The classes of torch.optim are not used: the first object of one imports torch's compiler, which takes longer than a
+    small run.
     """
 
     def __init__(self, net: nn.Module, recipe: Recipe) -> None:
@@ -30,7 +31,12 @@ class Optimizer:
 
     @torch.no_grad()
     def step(self, share: float) -> None:
-        """Move the weights by their gradients, at a share of the peak learning rates."""
+        """Update the weights by their gradients, at a share of the peak learning rates.
+
+        A negative weight decay -k moves each row w of a matrix towards unit length: w <- w - lr k (1 - 1 / |w|) w.
+
+        Source: Liu et al. 2025, arXiv:2505.10465, for the negative weight decay.
+        """
         recipe = self.recipe
         for group, peak, decay in zip(
             self.groups, (recipe.lr, recipe.lr_vectors), (recipe.weight_decay, 0.0), strict=True
@@ -66,7 +72,7 @@ class Optimizer:
                 )
             else:
                 if decay > 0:
-                    torch._foreach_mul_(weights, 1 - lr * decay)  # what torch's own optimizers call
+                    torch._foreach_mul_(weights, 1 - lr * decay)  # private, but what torch's own optimizers call
                 sgd(
                     weights,
                     gradients,
@@ -80,7 +86,7 @@ class Optimizer:
                 )
 
     def state(self) -> dict[str, Tensor]:
-        """Every tensor that the next step hangs on, but for the weights."""
+        """Every tensor that determines the next step, except the weights."""
         parts: dict[str, list[Tensor]] = {"mean": self.means, "square": self.squares, "count": self.counts}
         return {
             f"{part}/{name}": value

@@ -1,11 +1,12 @@
-"""The folder of a run, which is the truth about it: what is trained, what was measured, how far it came, who writes.
+"""The folder of a run, the only record of it: what is trained, what was measured, how far it is, and who writes.
 
-rung.json       what is trained, and by which code
-metrics.jsonl   training losses and evaluations, one a line
-state.json      done, failed or stopped, with the reason
-checkpoint-*    state of network, optimizer and chance at a step, and beside it what makes sure of it
+rung.json           what is trained, and by which code
+metrics.jsonl       training losses and evaluations, one per line
+state.json          done, failed or stopped, with the reason
+checkpoint-*        state of the network, the optimizer and the random number generators at a step, with its manifest
 model.safetensors   the finished network
-lock            held by the one writer
+refused.json        why a worker did not start the run, until the launcher reads it
+lock                held by the only writer
 """
 
 from __future__ import annotations
@@ -27,14 +28,20 @@ from rung.ladder.rung import Rung
 from rung.ladder.training.checkpoint import Checkpoint, code_version
 
 SCHEMA = 1
+"""Version of the layout of rung.json."""
 PLANNED, RUNNING, STOPPED, DONE, FAILED = "planned", "running", "stopped", "done", "failed"
+"""Statuses of a run."""
 _KEPT = 2
+"""Checkpoints that are kept: the latest, and the one before it for when the latest is damaged."""
 _PATIENCE_S = 5.0
+"""Time to wait for a writer that is about to finish [s]."""
+_TAIL_BYTES = 4096
+"""Part of the metrics that is read to find the last line; a line has about a dozen numbers [bytes]."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """The folder of one run; it alone knows its files.
+    """The folder of one run, with methods to read and write its files.
 
     Attributes:
         path: The folder.
@@ -59,16 +66,16 @@ class RunFolder:
         return self.path / "state.json"
 
     def prepare(self, rung: Rung) -> None:
-        """Make the folder of a rung, or find it already made.
+        """Make the folder of a rung, unless it exists.
 
         Raises:
-            LadderError: It holds another run, or cannot be made.
+            LadderError: The folder holds another run, or cannot be made.
         """
         if self._rung_path.exists():
-            begun = self.rung()
-            if begun != rung:
+            existing = self.rung()
+            if existing != rung:
                 raise LadderError(
-                    f"{self.path} holds another run of that name: {_difference(begun, rung)}. Name this one otherwise, or move the folder away."
+                    f"{self.path} holds another run of that name: {_difference(existing, rung)}. Give this run another name, or move the folder away."
                 )
             return
         try:
@@ -82,40 +89,40 @@ class RunFolder:
         try:
             content: dict[str, Any] = json.loads(self._rung_path.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise LadderError(f"{self.path} is no run's folder: it has no rung.json.") from None
+            raise LadderError(f"{self.path} is not the folder of a run: it has no rung.json.") from None
         except (OSError, ValueError) as error:
             raise LadderError(f"{self._rung_path} cannot be read: {error}.") from None
         if content.get("schema_version") != SCHEMA:
             raise LadderError(
-                f"{self._rung_path} is of schema {content.get('schema_version')!r}; this Rung reads {SCHEMA}. Use the version that wrote it."
+                f"{self._rung_path} has schema {content.get('schema_version')!r}; this version of Rung reads {SCHEMA}. Use the version that wrote it."
             )
         return content
 
     def rung(self) -> Rung:
-        """What is trained here.
+        """The rung that is trained in this folder.
 
         Raises:
-            LadderError: The folder is no run's, or another version's.
+            LadderError: The folder is not that of a run, or another version wrote it.
         """
         content = {key: value for key, value in self._content().items() if key not in {"schema_version", "code"}}
         return Rung.from_dict(content, str(self._rung_path))
 
     def require_code(self) -> None:
-        """Refuse to go on with what other code began: its curve would not be one run's.
+        """Check that the code that started the run is the code that continues it; otherwise its curve would mix two.
 
         Raises:
-            LadderError: It did.
+            LadderError: Other code started the run.
         """
-        begun, own = self._content().get("code", {}), code_version()
-        if begun != own:
-            differs = next(name for name in own if begun.get(name) != own[name])
+        before, own = self._content().get("code", {}), code_version()
+        if before != own:
+            differs = next(name for name in own if before.get(name) != own[name])
             raise LadderError(
-                f"{self.path} was begun by other code ({differs} {begun.get(differs)}, here {own[differs]}), so its curve would not be "
-                "that of one run. Finish it with that code, pass --any-code to go on all the same, or move the folder away."
+                f"{self.path} was started by other code ({differs} {before.get(differs)}, here {own[differs]}), so its curve would not be "
+                "that of one run. Finish it with that code, pass --any-code to continue anyway, or move the folder away."
             )
 
     def state(self) -> dict[str, Any]:
-        """What the writer said last: status, reason, and where it runs."""
+        """What the writer recorded last: status, reason, device, threads and corpus."""
         try:
             content: dict[str, Any] = json.loads(self._state_path.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -127,45 +134,45 @@ class RunFolder:
     @property
     def status(self) -> str:
         """planned, running, stopped, done or failed."""
-        said = str(self.state()["status"])
-        if said in {DONE, FAILED}:
-            return said
+        recorded = str(self.state()["status"])
+        if recorded in {DONE, FAILED}:
+            return recorded
         if self._locked():
             return RUNNING
-        return PLANNED if said == PLANNED else STOPPED
+        return PLANNED if recorded == PLANNED else STOPPED
 
     def say(self, status: str, **more: Any) -> None:
-        """Write the state."""
+        """Record the status, with further values such as the reason."""
         write_text(self._state_path, json.dumps({"status": status, **more}) + "\n")
 
-    def refuse(self, reason: str) -> None:
-        """Leave word for whoever launched a worker that it did not begin, and why."""
-        write_text(self._refusal_path, json.dumps({"reason": reason}) + "\n")
+    def record_startup_error(self, reason: str) -> None:
+        """Record for the launcher why a worker could not start the run."""
+        write_text(self._startup_error_path, json.dumps({"reason": reason}) + "\n")
 
-    def refusal(self) -> str | None:
-        """The word that a worker left, taken away; None where there is none."""
+    def startup_error(self) -> str | None:
+        """The reason why the last worker could not start the run, which this call removes; None if there is none."""
         try:
-            reason = str(json.loads(self._refusal_path.read_text(encoding="utf-8"))["reason"])
+            reason = str(json.loads(self._startup_error_path.read_text(encoding="utf-8"))["reason"])
         except FileNotFoundError:
             return None
-        self._refusal_path.unlink(missing_ok=True)
+        self._startup_error_path.unlink(missing_ok=True)
         return reason
 
     @property
-    def _refusal_path(self) -> Path:
+    def _startup_error_path(self) -> Path:
         return self.path / "refused.json"
 
     @contextmanager
     def writing(self, patience_s: float = _PATIENCE_S) -> Iterator[None]:
-        """Be the one writer; a writer that is about to leave is waited for.
+        """Be the only writer while the block runs, after waiting for a writer that is about to finish.
 
         Raises:
-            LadderError: Another process is.
+            LadderError: Another process is still writing after `patience_s` seconds.
         """
         with self._lock_path.open("a+") as lock:
-            until = time.monotonic() + patience_s
+            deadline = time.monotonic() + patience_s
             while not _try_lock(lock.fileno()):
-                if time.monotonic() >= until:
+                if time.monotonic() >= deadline:
                     lock.seek(0)
                     raise LadderError(
                         f"{self.path} is being written by another process ({lock.read().strip() or 'unknown'}). Wait for it, or end it."
@@ -187,70 +194,70 @@ class RunFolder:
             return not _try_lock(lock.fileno(), fcntl.LOCK_SH)
 
     def metrics(self) -> list[dict[str, Any]]:
-        """Every line of the metrics; a last one that is cut off, as by an interrupt, is left out."""
+        """Every line of the metrics, without a last line that an interruption cut off."""
         try:
             lines = self.metrics_path.read_bytes().split(b"\n")
         except FileNotFoundError:
             return []
         found = []
-        for place, line in enumerate(lines[:-1], 1):
+        for number, line in enumerate(lines[:-1], 1):
             try:
                 found.append(json.loads(line))
             except ValueError:
                 raise LadderError(
-                    f"{self.metrics_path}, line {place}: not JSON. It was not written so; remove the line, or the folder to train anew."
+                    f"{self.metrics_path}, line {number}: not JSON. Something else changed it: remove the line, or the folder to train the run again."
                 ) from None
         return found
 
     def last_metrics(self) -> dict[str, Any] | None:
-        """The last whole line of the metrics, without reading those before it."""
+        """The last complete line of the metrics, read from the end of the file; None before the first."""
         try:
             with self.metrics_path.open("rb") as opened:
                 opened.seek(0, os.SEEK_END)
-                opened.seek(max(0, opened.tell() - 4096))
+                opened.seek(max(0, opened.tell() - _TAIL_BYTES))
                 lines = opened.read().split(b"\n")
         except FileNotFoundError:
             return None
-        whole = [line for line in lines[:-1] if line.startswith(b"{") and line.endswith(b"}")]
-        return json.loads(whole[-1]) if whole else None
+        complete = [line for line in lines[:-1] if line.startswith(b"{") and line.endswith(b"}")]
+        return json.loads(complete[-1]) if complete else None
 
     def checkpoint_path(self, step: int) -> Path:
-        """Where the tensors of a step go."""
+        """The file for the tensors of a step."""
         return self.path / f"checkpoint-{step:09d}.safetensors"
 
-    def seal(self, checkpoint: Checkpoint) -> None:
-        """Say that a checkpoint is whole, and remove those that it makes needless."""
+    def write_manifest(self, checkpoint: Checkpoint) -> None:
+        """Write the manifest that completes a checkpoint, and remove checkpoints that are no longer needed."""
         content = {name: getattr(checkpoint, name) for name in ("step", "digest", "metrics_bytes", "pending", "time_s")}
         write_text(checkpoint.file.with_suffix(".json"), json.dumps(content) + "\n")
         for old in sorted(self.path.glob("checkpoint-*.json"))[:-_KEPT]:
             self._remove(old)
 
     def discard(self, checkpoint: Checkpoint) -> None:
-        """Remove a checkpoint that is damaged, so that it stands in no whole one's place."""
+        """Remove a damaged checkpoint, so that it does not count among those that are kept."""
         self._remove(checkpoint.file.with_suffix(".json"))
 
-    def _remove(self, seal: Path) -> None:
-        seal.unlink(missing_ok=True)
-        seal.with_suffix(".safetensors").unlink(missing_ok=True)
+    def _remove(self, manifest: Path) -> None:
+        manifest.unlink(missing_ok=True)
+        manifest.with_suffix(".safetensors").unlink(missing_ok=True)
 
     def checkpoints(self) -> Iterator[Checkpoint]:
-        """Sealed checkpoints, the latest first."""
-        for seal in sorted(self.path.glob("checkpoint-*.json"), reverse=True):
+        """Checkpoints that have a manifest, the latest first; step -1 marks one whose manifest cannot be read."""
+        for manifest in sorted(self.path.glob("checkpoint-*.json"), reverse=True):
             try:
-                content = json.loads(seal.read_text(encoding="utf-8"))
+                content = json.loads(manifest.read_text(encoding="utf-8"))
                 found = Checkpoint(
                     step=int(content["step"]),
-                    file=seal.with_suffix(".safetensors"),
+                    file=manifest.with_suffix(".safetensors"),
                     digest=content["digest"],
                     metrics_bytes=int(content["metrics_bytes"]),
                     pending=(float(content["pending"][0]), int(content["pending"][1])),
                     time_s=float(content["time_s"]),
                 )
             except (OSError, ValueError, KeyError, TypeError, IndexError):
-                # A seal that cannot be read seals nothing: its checkpoint is told of as damaged.
+                # Without a readable manifest the checkpoint cannot be verified: it is reported as damaged.
                 found = Checkpoint(
                     step=-1,
-                    file=seal.with_suffix(".safetensors"),
+                    file=manifest.with_suffix(".safetensors"),
                     digest="",
                     metrics_bytes=0,
                     pending=(0.0, 0),
@@ -259,13 +266,13 @@ class RunFolder:
             yield found
 
     def clear_checkpoints(self) -> None:
-        """Remove what only an unfinished run needs."""
-        for seal in self.path.glob("checkpoint-*.json"):
-            self._remove(seal)
+        """Remove the files that only an unfinished run needs."""
+        for manifest in self.path.glob("checkpoint-*.json"):
+            self._remove(manifest)
         self.clear_leftovers()
 
     def clear_leftovers(self) -> None:
-        """Remove what an interrupt left half written."""
+        """Remove files that an interruption left incomplete."""
         for part in self.path.glob(".*.part"):
             part.unlink(missing_ok=True)
         for tensors in self.path.glob("checkpoint-*.safetensors"):
@@ -274,7 +281,7 @@ class RunFolder:
 
 
 def run_folders(place: Path) -> list[RunFolder]:
-    """Every run's folder in a folder of them, by name; or the folder itself, if it is a run's.
+    """The run folders in a folder, by name; or the folder itself, if it is a run folder.
 
     Raises:
         LadderError: There is no such folder, or no run in it.
@@ -285,7 +292,7 @@ def run_folders(place: Path) -> list[RunFolder]:
         return [RunFolder(place)]
     found = [RunFolder(file.parent) for file in sorted(place.glob("*/rung.json"))]
     if not found:
-        raise LadderError(f"{place}: no run's folder in it. rung ladder run LADDER.toml makes them.")
+        raise LadderError(f"{place}: there is no run folder in it. rung ladder run LADDER.toml makes them.")
     return found
 
 
@@ -297,8 +304,8 @@ def _try_lock(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
     return True
 
 
-def _difference(begun: Rung, wished: Rung) -> str:
-    """The first thing in which two rungs differ."""
+def _difference(existing: Rung, requested: Rung) -> str:
+    """The first setting in which two rungs differ."""
 
     def flat(content: Mapping[str, Any], before: str = "") -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -306,6 +313,6 @@ def _difference(begun: Rung, wished: Rung) -> str:
             found |= flat(value, f"{before}{key}.") if isinstance(value, dict) else {before + key: value}
         return found
 
-    old, new = flat(begun.to_dict()), flat(wished.to_dict())
+    old, new = flat(existing.to_dict()), flat(requested.to_dict())
     key = next(key for key in {**old, **new} if old.get(key) != new.get(key))
     return f"{key} is {old.get(key)!r} there, {new.get(key)!r} here"

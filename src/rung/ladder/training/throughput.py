@@ -1,4 +1,4 @@
-"""How long a ladder will take here: a few steps of a few of its runs are timed, and the rest follows from their FLOPs."""
+"""The training time of a ladder on this machine, extrapolated by FLOPs from a few timed steps of a few runs."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from rung.ladder.execution.options import Launch
 from rung.ladder.rung import Rung
 
 _MOST_FLOPS = 3e11
-"""A step that computes more than this is not tried for an estimate."""
+"""Steps with more FLOPs than this are not timed, so that an estimate stays quick [FLOP]."""
 _TIMED = 3
+"""Steps that are timed of each run, after an untimed first one [count]."""
 
 
 def state_bytes(rung: Rung) -> float:
-    """Memory of weights, gradients, moments and average, all in fp32; activations are not in it [bytes]."""
+    """Memory of weights, gradients, optimizer moments and average weights in fp32, without activations [bytes]."""
     copies = 2 + (2 if rung.recipe.optimizer == "adamw" else 1) + (1 if rung.recipe.ema else 0)
     return 4.0 * copies * rung.counts.total
 
@@ -29,29 +30,30 @@ def step_flops(rung: Rung) -> float:
 
 
 def seconds(rungs: Sequence[Rung], launch: Launch, keep: Path | None) -> list[float] | None:
-    """Seconds that each run takes on this machine, by timing; None where every step is too much to try.
+    """Time of each run on this machine, from timed steps; None if every step is too large to time [s].
 
-    A step takes a time for each layer and a time for each FLOP; evaluations count as a third of a step's FLOPs.
+    The time of a step is a * depth + b * FLOPs; a and b are estimated from the timed steps. An evaluation costs a third
+    of the FLOPs of a training step on the same items: it has no backward pass.
     """
     import torch
 
     from rung.ladder.training.trainer import Trainer, best_device
 
-    few = sorted((rung for rung in rungs if step_flops(rung) <= _MOST_FLOPS), key=step_flops)
-    if not few:
+    timeable = sorted((rung for rung in rungs if step_flops(rung) <= _MOST_FLOPS), key=step_flops)
+    if not timeable:
         return None
     before = torch.get_num_threads()
     torch.set_num_threads(launch.threads or max(1, (os.cpu_count() or 1) // launch.workers))
     measured = []
-    for place in sorted({0, len(few) // 2, len(few) - 1}):
-        rung = few[place]
+    for index in sorted({0, len(timeable) // 2, len(timeable) - 1}):
+        rung = timeable[index]
         trainer = Trainer(rung, device=best_device(launch.device), keep=keep)
         float(trainer.advance())
-        began = time.perf_counter()
+        start = time.perf_counter()
         for _ in range(_TIMED):
             loss = trainer.advance()
         float(loss)
-        measured.append((rung.size.depth, step_flops(rung), (time.perf_counter() - began) / _TIMED))
+        measured.append((rung.size.depth, step_flops(rung), (time.perf_counter() - start) / _TIMED))
     torch.set_num_threads(before)
     per_layer, per_flop = _rates(np.array(measured))
     return [
@@ -61,7 +63,11 @@ def seconds(rungs: Sequence[Rung], launch: Launch, keep: Path | None) -> list[fl
 
 
 def _rates(measured: np.ndarray) -> tuple[float, float]:
-    """Seconds for a layer and for a FLOP, neither below zero, by relative error."""
+    """Seconds per layer and per FLOP, by least squares of the relative error.
+
+    If only one run was timed, or one of the two would not be positive, the time per layer is 0 and the time per FLOP is
+    the largest of the timed runs.
+    """
     depth, flops, taken = measured.T
     if len(measured) > 1:
         found = np.linalg.lstsq(np.stack([depth / taken, flops / taken], axis=1), np.ones(len(taken)), rcond=None)[0]

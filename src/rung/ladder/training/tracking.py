@@ -1,69 +1,80 @@
-"""Trackers that a run tells of itself to while it trains, beside its folder: MLflow, W&B, TensorBoard."""
+"""Trackers that log a run while it trains, in addition to its folder: MLflow, W&B and TensorBoard."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
 from rung.errors import LadderError
 from rung.files import write_text
-from rung.ladder.ladder_file import TRACKERS
+from rung.ladder.track import Track
 from rung.ladder.training.run_folder import RunFolder
-from rung.ladder.training.worker import Tracker
 
 
-def make_tracker(wish: tuple[str, str, str], folder: RunFolder, say: Callable[[str], None]) -> Tracker | None:
-    """The tracker of a run by name, address and experiment; None where none is wished for.
+class Tracker(Protocol):
+    """Where a run is logged in addition to its folder."""
 
-    A run that is taken up again goes on under the name that it had there.
+    def log(self, line: Mapping[str, Any]) -> None:
+        """Log one line of the metrics."""
+        ...
+
+    def end(self, status: str) -> None:
+        """Close the run with its status."""
+        ...
+
+
+def make_tracker(track: Track, folder: RunFolder, say: Callable[[str], None]) -> Tracker | None:
+    """The tracker of a run; None if none is requested.
+
+    A resumed run continues as the same run of the tracker.
 
     Raises:
-        LadderError: There is no such tracker, its package is not installed, or it does not answer.
+        LadderError: The package of the tracker is not installed, or the tracker does not answer.
     """
-    name, address, experiment = wish
+    name, address = track.to, track.address
     if not name:
         return None
-    if name not in TRACKERS:
-        raise LadderError(f"[track] to = {name!r} is not known; it is one of {', '.join(TRACKERS)}.")
     try:
         make: dict[str, Callable[[str, str, RunFolder], Tracker]]
         make = {"mlflow": Mlflow, "wandb": Wandb, "tensorboard": TensorBoard}
-        return Tolerant(make[name](address, experiment, folder), name, say)
+        return Tolerant(make[name](address, track.experiment, folder), name, say)
     except ModuleNotFoundError as error:
         raise LadderError(f'[track] to = "{name}" needs {error.name}: pip install "rung[{name}]".') from None
-    except Exception as error:  # noqa: BLE001  # trackers raise what they like, and a user wants one sentence of it
+    except Exception as error:  # noqa: BLE001  # trackers raise any exception, and a user needs one sentence of it
         text = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise LadderError(f"[track] to = {name!r} at {address or 'its own place'} does not answer: {text}") from None
+        raise LadderError(
+            f"[track] to = {name!r} at {address or 'its default address'} does not answer: {text}"
+        ) from None
 
 
 class Tolerant:
-    """A tracker whose failure is said once and ends the telling, not the training."""
+    """A tracker whose first failure is reported and ends the tracking, while the training continues."""
 
     def __init__(self, tracker: Tracker, name: str, say: Callable[[str], None]) -> None:
         self.tracker: Tracker | None = tracker
         self.name, self.say = name, say
 
-    def _tell(self, tell: Callable[[Tracker], None]) -> None:
+    def _call(self, call: Callable[[Tracker], None]) -> None:
         if self.tracker is None:
             return
         try:
-            tell(self.tracker)
+            call(self.tracker)
         except Exception as error:  # noqa: BLE001  # the same
             text = (str(error).strip() or type(error).__name__).splitlines()[0]
-            self.say(f"{self.name} answers no more ({text}); the run goes on, and its folder has everything.")
+            self.say(f"{self.name} no longer answers ({text}); the run continues, and its folder records everything.")
             self.tracker = None
 
     def log(self, line: Mapping[str, Any]) -> None:
-        self._tell(lambda tracker: tracker.log(line))
+        self._call(lambda tracker: tracker.log(line))
 
     def end(self, status: str) -> None:
-        self._tell(lambda tracker: tracker.end(status))
+        self._call(lambda tracker: tracker.end(status))
 
 
 def settings(folder: RunFolder) -> dict[str, Any]:
-    """What a tracker is told about a run once: sizes, data, recipe."""
+    """Settings that are logged once for each run: sizes, data and recipe."""
     rung = folder.rung()
     counts = rung.counts
     return {
@@ -81,7 +92,7 @@ def settings(folder: RunFolder) -> dict[str, Any]:
 
 
 def scalars(line: Mapping[str, Any]) -> dict[str, float]:
-    """The numbers of one line of metrics that have a curve."""
+    """The numbers in one line of metrics that are logged as curves."""
     return {
         **{name: float(line[name]) for name in ("train_loss", "lr", "tokens") if name in line},
         **{name: float(value) for name, value in line.get("evaluation", {}).items()},
@@ -89,22 +100,22 @@ def scalars(line: Mapping[str, Any]) -> dict[str, float]:
 
 
 class Mlflow:
-    """A run of an MLflow server or store."""
+    """A run on an MLflow server or in a local store."""
 
     def __init__(self, address: str, experiment: str, folder: RunFolder) -> None:
         from mlflow.tracking import MlflowClient
 
         self.client = MlflowClient(tracking_uri=address or None)
         known = self.client.get_experiment_by_name(experiment)
-        place = known.experiment_id if known else self.client.create_experiment(experiment)
-        kept = folder.path / "mlflow.json"
-        if kept.exists():
-            self.run = str(json.loads(kept.read_text())["run"])
+        experiment_id = known.experiment_id if known else self.client.create_experiment(experiment)
+        record = folder.path / "mlflow.json"
+        if record.exists():
+            self.run = str(json.loads(record.read_text())["run"])
         else:
-            self.run = self.client.create_run(place, run_name=folder.path.name).info.run_id
+            self.run = self.client.create_run(experiment_id, run_name=folder.path.name).info.run_id
             for name, value in settings(folder).items():
                 self.client.log_param(self.run, name, value)
-            write_text(kept, json.dumps({"run": self.run}))
+            write_text(record, json.dumps({"run": self.run}))
 
     def log(self, line: Mapping[str, Any]) -> None:
         for name, value in scalars(line).items():
@@ -115,18 +126,18 @@ class Mlflow:
 
 
 class Wandb:
-    """A run of W&B; WANDB_MODE=offline keeps it on this machine."""
+    """A run of W&B; with WANDB_MODE=offline it stays on this machine."""
 
     def __init__(self, address: str, experiment: str, folder: RunFolder) -> None:
         import wandb
 
-        kept = folder.path / "wandb.json"
-        if not kept.exists():
-            write_text(kept, json.dumps({"run": uuid4().hex[:12]}))
+        record = folder.path / "wandb.json"
+        if not record.exists():
+            write_text(record, json.dumps({"run": uuid4().hex[:12]}))
         self.run = wandb.init(
             project=experiment,
             name=folder.path.name,
-            id=json.loads(kept.read_text())["run"],
+            id=json.loads(record.read_text())["run"],
             resume="allow",
             config=settings(folder),
             dir=address or str(folder.path),
@@ -140,14 +151,14 @@ class Wandb:
 
 
 class TensorBoard:
-    """Event files, in the run's folder by default."""
+    """TensorBoard's event files, in the run folder by default."""
 
     def __init__(self, address: str, experiment: str, folder: RunFolder) -> None:
         del experiment
         from torch.utils.tensorboard.writer import SummaryWriter
 
-        place = f"{address}/{folder.path.name}" if address else str(folder.path / "tensorboard")
-        self.writer = SummaryWriter(place)
+        path = f"{address}/{folder.path.name}" if address else str(folder.path / "tensorboard")
+        self.writer = SummaryWriter(path)
         self.writer.add_text("settings", json.dumps(settings(folder)))
 
     def log(self, line: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Training: a rung's network, optimizer and data, a step at a time, and all of its state as named tensors."""
+"""The trainer: network, optimizer and data of a rung, one step at a time, with the whole state as named tensors."""
 
 from __future__ import annotations
 
@@ -20,23 +20,25 @@ from rung.ladder.rung import Rung
 from rung.ladder.training.optimizer import Optimizer
 
 _EVALUATED = 64
-"""Items that are evaluated at once."""
+"""Items that are evaluated at once, which bounds the memory of an evaluation [count]."""
+_RNG, _OLD_RNG = "rng/", "chance/"
+"""Prefix of the RNG state among the tensors of a checkpoint, and the prefix that version 0.1 wrote."""
 
 
 class Trainer:
     """A run in memory.
 
     Attributes:
-        rung: What is trained.
+        rung: The rung that is trained.
         net: The network.
-        step: Steps done.
+        step: Steps done [count].
     """
 
     def __init__(self, rung: Rung, *, device: str = "cpu", keep: Path | None = None) -> None:
         """Draw the weights and open the corpus.
 
         Raises:
-            LadderError: The corpus cannot be read or holds too little.
+            LadderError: The corpus cannot be read or is too small.
         """
         self.rung = rung
         self.device = torch.device(device)
@@ -64,7 +66,7 @@ class Trainer:
         return tuple(torch.from_numpy(np.ascontiguousarray(part)).to(self.device) for part in items)
 
     def advance(self) -> Tensor:
-        """One step; its training loss."""
+        """Do one step and return its training loss."""
         rung, recipe = self.rung, self.rung.recipe
         batch = self._tensors(self.data.batch(rung.key, self.step * rung.batch, rung.batch))
         for weight in self.weights:
@@ -84,8 +86,8 @@ class Trainer:
         if not micro or micro >= len(batch[0]):
             objective, loss = self.called(batch)
             objective.backward()
-            told: Tensor = loss.detach()
-            return told
+            detached: Tensor = loss.detach()
+            return detached
         parts = list(zip(*(torch.split(part, micro) for part in batch), strict=True))
         if isinstance(self.net, PairNet):
             return cached_gradients(self.net, parts)
@@ -98,7 +100,7 @@ class Trainer:
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
-        """Held-out losses by set, the corpus's own as `loss`."""
+        """Held-out losses by column: `loss` for the corpus itself, `loss_NAME` for each further set."""
         if self._held is None:
             found: Mapping[str, HeldOut] = self.data.held_out(self.rung.evaluate.items)
             self._held = {name: [self._tensors(items) for items in _parts(held)] for name, held in found.items()}
@@ -110,52 +112,53 @@ class Trainer:
         return losses
 
     def _mean_loss(self, batches: list[Batch]) -> float:
-        """Mean over items; a loss that compares items with each other is that of whole batches."""
+        """Mean over items; a loss that compares items with each other compares those within each batch."""
         sizes = [len(batch[0]) for batch in batches]
         losses = [float(self.net.losses(batch)[1]) for batch in batches]
         return float(np.average(losses, weights=sizes))
 
     @property
     def floors(self) -> dict[str, float]:
-        """The lowest losses that are possible, where they are known, once evaluated."""
+        """The lowest possible losses, where they are known; empty before the first evaluation."""
         return {_column(name): floor for name, floor in self._floors.items() if floor is not None}
 
     def averaged(self) -> Any:
-        """A context in which the weights are their averages, where the recipe keeps some."""
+        """A context in which the weights are their averages, if the recipe keeps averages."""
         return _swapped(self.weights, self.average) if self.average else nullcontext()
 
     def state(self) -> dict[str, Tensor]:
-        """Every tensor that what follows hangs on."""
-        average = {f"average/{place}": value for place, value in enumerate(self.average)}
+        """Every tensor that determines the rest of the training."""
+        average = {f"average/{index}": value for index, value in enumerate(self.average)}
         weights = {f"weight/{name}": value for name, value in self.net.state_dict().items()}
-        chance = {"chance/cpu": torch.get_rng_state()}
+        rng = {f"{_RNG}cpu": torch.get_rng_state()}
         if self.device.type == "cuda":
-            chance["chance/cuda"] = torch.cuda.get_rng_state(self.device)
-        return {**weights, **self.optimizer.state(), **average, **chance}
+            rng[f"{_RNG}cuda"] = torch.cuda.get_rng_state(self.device)
+        return {**weights, **self.optimizer.state(), **average, **rng}
 
     @torch.no_grad()
     def restore(self, state: Mapping[str, Tensor], step: int) -> None:
-        """Go on where a state was taken.
+        """Continue from a state, also from one that version 0.1 wrote.
 
         Raises:
-            LadderError: It is the state of another run.
+            LadderError: The state belongs to another run.
         """
+        state = {name.replace(_OLD_RNG, _RNG): value for name, value in state.items()}
         own = self.state()
         if own.keys() != state.keys():
             raise LadderError(
                 f"the checkpoint holds other tensors than {self.rung.name} has: {min(own.keys() ^ state.keys())}."
             )
         for name, value in own.items():
-            if not name.startswith("chance/"):
+            if not name.startswith(_RNG):
                 value.copy_(state[name])
-        torch.set_rng_state(state["chance/cpu"])
+        torch.set_rng_state(state[f"{_RNG}cpu"])
         if self.device.type == "cuda":
-            torch.cuda.set_rng_state(state["chance/cuda"].cpu(), self.device)
+            torch.cuda.set_rng_state(state[f"{_RNG}cuda"].cpu(), self.device)
         self.step = step
 
 
 def train(rung: Rung, *, device: str = "cpu", keep: Path | None = None) -> Trainer:
-    """Train a rung in memory, to its end."""
+    """Train a rung in memory to its last step, without a folder."""
     trainer = Trainer(rung, device=device, keep=keep)
     while trainer.step < rung.steps:
         trainer.advance()
@@ -163,14 +166,15 @@ def train(rung: Rung, *, device: str = "cpu", keep: Path | None = None) -> Train
 
 
 def cached_gradients(net: PairNet, parts: list[Batch]) -> Tensor:
-    """Gradients of a loss over a whole batch in the memory of its parts; the loss.
+    """Compute the gradients of a loss over a whole batch in the memory of its parts, and return the loss.
 
-    Embeddings of all parts are made without a graph, the loss is differentiated by them, and each part is embedded again
-    to carry that gradient to the weights: exact, for one more forward pass.
+    The embeddings Z = f(x; w) of all parts are computed without a graph, which gives G = dL/dZ. Each part is then
+    embedded again, and the chain rule gives dL/dw = sum over parts of G_part dZ_part/dw. The gradients are exact, at
+    the cost of one more forward pass.
 
     Source: Pham et al. 2021, arXiv:2111.10050, section 4; Gao et al. 2021, arXiv:2101.06983.
     """
-    chance = torch.get_rng_state()
+    rng_state = torch.get_rng_state()
     with torch.no_grad():
         sides = [torch.cat(side) for side in zip(*(net.embed(part) for part in parts), strict=True)]
     left, right = (side.requires_grad_() for side in sides)
@@ -178,7 +182,7 @@ def cached_gradients(net: PairNet, parts: list[Batch]) -> Tensor:
     loss.backward()  # type: ignore[no-untyped-call]
     assert left.grad is not None
     assert right.grad is not None
-    torch.set_rng_state(chance)
+    torch.set_rng_state(rng_state)
     first = 0
     for part in parts:
         rows = slice(first, first + len(part[0]))
@@ -187,29 +191,29 @@ def cached_gradients(net: PairNet, parts: list[Batch]) -> Tensor:
     return loss.detach()
 
 
-def best_device(wish: str) -> str:
-    """The device of a wish: a GPU where there is one, for auto.
+def best_device(requested: str) -> str:
+    """The device for a request; auto is a GPU if there is one.
 
     Raises:
-        LadderError: A GPU is wished for and there is none.
+        LadderError: A GPU is requested and there is none, or the device is not known.
     """
-    there = torch.cuda.is_available()
-    if wish == "auto":
-        return "cuda" if there else "cpu"
-    if wish.startswith("cuda") and not there:
+    has_gpu = torch.cuda.is_available()
+    if requested == "auto":
+        return "cuda" if has_gpu else "cpu"
+    if requested.startswith("cuda") and not has_gpu:
         raise LadderError(
-            f"device = {wish!r}: torch sees no GPU here. Take device = 'cpu', or install a build of torch for it."
+            f"device = {requested!r}: torch sees no GPU here. Set device = 'cpu', or install a build of torch for GPUs."
         )
-    if not wish.startswith("cuda") and wish != "cpu":
-        raise LadderError(f"device = {wish!r} is not known; it is auto, cpu, cuda or cuda:N.")
-    return wish
+    if not requested.startswith("cuda") and requested != "cpu":
+        raise LadderError(f"device = {requested!r} is not known; it is auto, cpu, cuda or cuda:N.")
+    return requested
 
 
 def _limited(data: Data, tokens: int) -> Data:
     if not tokens:
         return data
     if not isinstance(data, Windows):
-        raise LadderError("unique_tokens limits a corpus of text; this one has no end of its own.")
+        raise LadderError("unique_tokens limits a corpus of text; this corpus is generated without an end.")
     limited = data.limited(tokens)
     if limited.unique_items < 1:
         raise LadderError(f"unique_tokens = {tokens} is less than one window of {data.context + 1}.")
@@ -226,8 +230,8 @@ def _column(name: str) -> str:
     return f"loss_{name}" if name else "loss"
 
 
-class _swapped:  # noqa: N801  # a context, as contextlib's are written
-    """Other values in the weights for a while."""
+class _swapped:  # noqa: N801  # a context manager, named like those of contextlib
+    """A context in which the weights have other values."""
 
     def __init__(self, weights: list[Any], values: list[Tensor]) -> None:
         self.weights, self.values = weights, values

@@ -1,4 +1,4 @@
-"""One run in its folder: taken up where it was left, trained to its end, logged, checkpointed, and its failures told."""
+"""The worker: one run in its folder, resumed, trained, logged and checkpointed, with its failure recorded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 import torch
 from safetensors import SafetensorError
@@ -22,32 +22,21 @@ from rung.ladder.execution.options import Launch
 from rung.ladder.rung import Rung
 from rung.ladder.training.checkpoint import Checkpoint
 from rung.ladder.training.run_folder import DONE, FAILED, RUNNING, STOPPED, RunFolder
+from rung.ladder.training.tracking import Tracker
 from rung.ladder.training.trainer import Trainer, best_device
-
-
-class Tracker(Protocol):
-    """What a run tells of itself to, beside its folder."""
-
-    def log(self, line: Mapping[str, Any]) -> None:
-        """Take one line of the metrics."""
-        ...
-
-    def end(self, status: str) -> None:
-        """Take leave."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """How a run in its folder is worked on.
+    """Settings for training a run in its folder.
 
     Attributes:
-        launch: Device, threads, intervals.
-        keep: Where corpora are kept.
-        any_code: Whether to go on with what other code began.
-        stop: Whether to stop now; asked after every step.
-        say: Takes a sentence for the user.
-        track: Makes the tracker of a run, or None.
+        launch: Device, threads, and intervals of logs and checkpoints.
+        keep: Folder where prepared corpora are kept.
+        any_code: Whether to continue a run that other code started.
+        stop: Whether to stop now; called after every step.
+        say: Shows a sentence to the user.
+        track: Makes the tracker of a run, or gives None.
     """
 
     launch: Launch = field(default_factory=Launch)
@@ -58,19 +47,19 @@ class Work:
     track: Callable[[RunFolder], Tracker | None] = lambda _: None
 
 
-class TrainingFailed(Exception):  # noqa: N818  # it is told to the folder and goes no further
-    """The run itself went wrong, not the machine."""
+class TrainingFailed(Exception):  # noqa: N818  # it is recorded in the folder and not raised further
+    """The run itself failed, not the machine."""
 
 
 def work_on(folder: RunFolder, work: Work) -> str:
-    """Train the run of a folder from where it was left; its status.
+    """Train the run of a folder from its last checkpoint, and return its status.
 
-    What goes wrong with the run (a loss that is no number, memory that is out) is written into its state as its failure.
-    What keeps it from beginning (another writer, other code or another corpus than began it, no such device, no tracker) and
-    what goes wrong around it (a disk that is full) is raised, and the run can be resumed.
+    A failure of the run itself (a loss that is not a number, not enough memory) is recorded in its state. What prevents
+    the start (another writer, other code or another corpus than before, no such device, no tracker) and errors of the
+    machine (a full disk) are raised, and the run can be resumed.
 
     Raises:
-        LadderError: The run cannot be begun.
+        LadderError: The run cannot be started.
         ReportError: The folder cannot be written.
         OSError: The same.
     """
@@ -83,7 +72,7 @@ def work_on(folder: RunFolder, work: Work) -> str:
         folder.clear_leftovers()
         tracker: Tracker | None = None
         try:
-            trainer, where = _begun(folder, work)
+            trainer, where = _started(folder, work)
             tracker = work.track(folder)
             status = _train(folder, work, trainer, where, tracker)
         except (TrainingFailed, torch.OutOfMemoryError, MemoryError, RuntimeError, ValueError) as error:
@@ -91,20 +80,20 @@ def work_on(folder: RunFolder, work: Work) -> str:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             memory = isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
             if memory:
-                reason = f"out of memory: {reason}. Set micro_batch in [recipe], or a smaller size."
-            kept = {name: value for name, value in folder.state().items() if name in {"device", "threads", "corpus"}}
-            folder.say(FAILED, reason=reason, trace=traceback.format_exc(), **kept)
+                reason = f"out of memory: {reason}. Set micro_batch in [recipe], or take a smaller size."
+            start = {name: value for name, value in folder.state().items() if name in {"device", "threads", "corpus"}}
+            folder.say(FAILED, reason=reason, trace=traceback.format_exc(), **start)
             work.say(f"{folder.path.name} failed: {reason}")
         if tracker is not None:
             tracker.end(status)
         return status
 
 
-def _begun(folder: RunFolder, work: Work) -> tuple[Trainer, dict[str, Any]]:
-    """The trainer of a run at its beginning, on the device and with the threads that it was begun with, and on that corpus.
+def _started(folder: RunFolder, work: Work) -> tuple[Trainer, dict[str, Any]]:
+    """The trainer of a run before its first step, with the device, threads and corpus that the run started with.
 
     Raises:
-        LadderError: There is no such device, or the corpus cannot be read or is another than it was.
+        LadderError: There is no such device, or the corpus cannot be read or has changed.
     """
     launch, before = work.launch, folder.state()
     device = best_device(launch.device if launch.device != "auto" else str(before.get("device", "auto")))
@@ -114,8 +103,8 @@ def _begun(folder: RunFolder, work: Work) -> tuple[Trainer, dict[str, Any]]:
     corpus = trainer.data.identity
     if before.get("corpus", corpus) != corpus:
         raise LadderError(
-            f"{folder.path}: the corpus is not what it was when the run began, so its curve would not be that of one run. "
-            "Bring the text back, or move the folder away."
+            f"{folder.path}: the corpus is not what it was when the run started, so its curve would not be that of one run. "
+            "Restore the text, or move the folder away."
         )
     where = {"device": device, "threads": threads, "corpus": corpus}
     folder.say(RUNNING, **where)
@@ -124,13 +113,13 @@ def _begun(folder: RunFolder, work: Work) -> tuple[Trainer, dict[str, Any]]:
 
 def _train(folder: RunFolder, work: Work, trainer: Trainer, where: dict[str, Any], tracker: Tracker | None) -> str:
     launch, device, rung = work.launch, trainer.device, trainer.rung
-    begun = _restore(folder, trainer, work.say)
+    resumed = _restore(folder, trainer, work.say)
     evaluated = rung.evaluate.steps(rung.recipe, rung.steps)
-    total, count = torch.tensor(begun.pending[0], device=device), begun.pending[1]
-    clock = time.perf_counter() - begun.time_s
-    kept = time.perf_counter()
+    total, count = torch.tensor(resumed.pending[0], device=device), resumed.pending[1]
+    clock = time.perf_counter() - resumed.time_s
+    last_checkpoint = time.perf_counter()
     with folder.metrics_path.open("ab") as metrics:
-        metrics.truncate(begun.metrics_bytes)
+        metrics.truncate(resumed.metrics_bytes)
         metrics.seek(0, os.SEEK_END)
 
         def checkpoint() -> None:
@@ -163,9 +152,9 @@ def _train(folder: RunFolder, work: Work, trainer: Trainer, where: dict[str, Any
                     tracker.log(line)
                 total.zero_()
                 count = 0
-            if time.perf_counter() - kept >= launch.checkpoint_s and trainer.step < rung.steps:
+            if time.perf_counter() - last_checkpoint >= launch.checkpoint_s and trainer.step < rung.steps:
                 checkpoint()
-                kept = time.perf_counter()
+                last_checkpoint = time.perf_counter()
             if work.stop() and trainer.step < rung.steps:
                 checkpoint()
                 folder.say(STOPPED, reason="asked to stop", **where)
@@ -177,7 +166,7 @@ def _train(folder: RunFolder, work: Work, trainer: Trainer, where: dict[str, Any
 
 
 def _phase(rung: Rung, step: int) -> str:
-    """final, or whether the learning rate has begun to fall: decay, or constant."""
+    """The phase of an evaluation: final, decay once the learning rate falls, constant before that."""
     if step == rung.steps:
         return "final"
     falls = rung.recipe.schedule == "cosine" or step > rung.recipe.steps_before_decay(rung.steps)
@@ -202,18 +191,18 @@ def _append(metrics: BinaryIO, line: Mapping[str, Any]) -> None:
 
 
 def _restore(folder: RunFolder, trainer: Trainer, say: Callable[[str], None]) -> Checkpoint:
-    """Bring a trainer to the latest checkpoint that is whole; the beginning, where there is none."""
+    """Bring a trainer to the latest undamaged checkpoint, and return it; step 0 if there is none."""
     for found in folder.checkpoints():
         if (state := _loaded(found)) is not None:
             trainer.restore(state, found.step)
             return found
-        say(f"{found.file} is damaged or not all there; the checkpoint before it is used.")
+        say(f"{found.file} is damaged or incomplete; the checkpoint before it is used.")
         folder.discard(found)
     return Checkpoint(step=0, file=folder.checkpoint_path(0), digest="", metrics_bytes=0, pending=(0.0, 0), time_s=0.0)
 
 
 def _loaded(checkpoint: Checkpoint) -> dict[str, torch.Tensor] | None:
-    """The tensors of a checkpoint; None where they are not those that were written."""
+    """The tensors of a checkpoint; None if they are not the ones that were written."""
     if checkpoint.step < 0 or not checkpoint.whole:
         return None
     try:
@@ -230,7 +219,7 @@ def _checkpoint(
     with file.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
     os.fsync(metrics.fileno())
-    folder.seal(
+    folder.write_manifest(
         Checkpoint(
             step=trainer.step,
             file=file,
@@ -243,7 +232,7 @@ def _checkpoint(
 
 
 def _untied(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The same tensors, one that stands under two names copied for the second: the format has no sharing."""
+    """The same tensors, with a copy for the second name of a shared tensor, since the file format cannot share."""
     seen: set[int] = set()
     found = {}
     for name, value in state.items():
@@ -253,20 +242,20 @@ def _untied(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def _finished(trainer: Trainer) -> dict[str, torch.Tensor]:
-    """The network's weights, averaged where the recipe says so."""
+    """The weights of the finished network, averaged if the recipe says so."""
     with trainer.averaged():
         return _untied({name: value.detach().clone() for name, value in trainer.net.state_dict().items()})
 
 
 def _save(tensors: dict[str, torch.Tensor], file: Path) -> None:
-    """Write tensors beside and rename."""
-    beside = file.with_name(f".{file.name}.part")
+    """Write tensors to a temporary file and rename it, so that an interruption leaves no incomplete file."""
+    part = file.with_name(f".{file.name}.part")
     try:
-        save_file(tensors, beside)
-        with beside.open("rb+") as opened:
+        save_file(tensors, part)
+        with part.open("rb+") as opened:
             os.fsync(opened.fileno())
-        beside.replace(file)
+        part.replace(file)
     except SafetensorError as error:
         raise ReportError(f"{file} cannot be written: {error}") from None
     finally:
-        beside.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,14 @@ import numpy as np
 from rung.arrays import Array
 from rung.errors import PlanError
 from rung.findings import Finding
-from rung.fitting import Fit
+from rung.fitting import Fit, as_fit
 from rung.fitting.uncertainty import interval_of
 from rung.forecasting import Interval, forecast
 from rung.laws import SYMBOLS, to_text
+from rung.messages import require_number
 from rung.planning.allocation.closed_form import closed_form
 from rung.planning.allocation.optima import Optima
-from rung.planning.allocation.problem import AllocationProblem, allocation_problem
+from rung.planning.allocation.problem import AllocationProblem, Limits, allocation_problem
 from rung.planning.allocation.refusals import (
     require_covered,
     require_inside_search,
@@ -33,7 +35,7 @@ TOLERANCE = 1e-3
 
 
 def allocate(
-    fit: Fit,
+    fit: Fit | str | Path,
     *,
     flops: float | None = None,
     loss: float | None = None,
@@ -43,12 +45,13 @@ def allocate(
     max_params: float | None = None,
     sizes: Sequence[float] = (),
     tolerance: float = TOLERANCE,
+    level: float | None = None,
     **given: float | str,
 ) -> Allocation:
     """The variables that give the lowest loss for a budget, or the lowest cost for a wished loss.
 
     Args:
-        fit: The fitted law, of a target that is better when lower.
+        fit: The fitted law, or its file; of a target that is better when lower.
         flops: The budget, in the unit of the cost formula.
         loss: The wished loss, instead of a budget.
         cost: What a run costs, in the law's variables and the given names, such as "6*N*D + 2*N*2e12".
@@ -58,11 +61,13 @@ def allocate(
         max_params: The largest size.
         sizes: The sizes that can be built, where not all can.
         tolerance: Share of the lowest loss that counts as good as the best.
+        level: Coverage of the intervals; that of the fit by default.
         **given: Other variables of the law or the cost by name, and the level of each group.
 
     Raises:
         PlanError: The budget, the wish, the cost or a limit cannot be served.
     """
+    fit = as_fit(fit, level)
     if (flops is None) == (loss is None):
         raise PlanError("give either a budget (--flops 1e24) or a wished loss (--loss 2.0).")
     for name, number in (
@@ -72,17 +77,18 @@ def allocate(
         ("the largest size", max_params),
         *(("a size", size) for size in sizes),
     ):
-        if number is not None and not (np.isfinite(number) and number > 0):
+        if number is not None and not (np.isfinite(require_number(number, name, PlanError)) and number > 0):
             raise PlanError(f"{name} {number:g} must be a positive number.")
-    if loss is not None and not np.isfinite(loss):
+    if loss is not None and not np.isfinite(require_number(loss, "loss", PlanError)):
         raise PlanError(f"a wished loss of {loss:g} is no finite number.")
     if tokens_per_param is not None and (sizes or max_params is not None):
         raise PlanError(
             "--tokens-per-param leaves nothing to choose: the budget alone decides the size, and no limit can. Leave one out."
         )
     if not 0 < tolerance < 1:
-        raise PlanError(f"--within {tolerance:g} must lie between 0 and 1; 0.001 is a tenth of a percent.")
-    problem = allocation_problem(fit, cost, given, ratio=tokens_per_param, unique=unique_tokens, largest=max_params)
+        raise PlanError(f"--tolerance {tolerance:g} must lie between 0 and 1; 0.001 is a tenth of a percent.")
+    limits = Limits(tokens_per_param=tokens_per_param, unique_tokens=unique_tokens, max_params=max_params)
+    problem = allocation_problem(fit, cost, given, limits)
     if sizes:
         return _among(problem, sizes, flops, loss, tolerance)
     return _solve(problem, flops, loss, tolerance)
@@ -210,6 +216,8 @@ def _build(
         extrapolation_factor=said.extrapolation_factor,
         closed=closed,
         limited=limited,
+        target=fit.target,
+        level=fit.level,
         warnings=(*said.warnings, *_own_findings(problem, best, limited)),
     )
 

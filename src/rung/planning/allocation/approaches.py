@@ -12,17 +12,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from rung.arrays import Array
 from rung.errors import PlanError
+from rung.findings import Finding
 from rung.fitting import Fit
 from rung.fitting.backtest import scale_levels
 from rung.fitting.uncertainty import student_quantile
 from rung.forecasting import Interval
 from rung.planning.allocation.allocate import best_sizes
+from rung.results import Result, Summary, Table
 from rung.runs import Runs
-from rung.units import flops_6nd
+from rung.units import flops_6nd, format_count, format_interval, format_percent
 
 _LEAST_SIZES = 5
 """Sizes at equal compute without which no parabola is laid through them."""
@@ -73,21 +76,85 @@ class Approach:
     bias: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Approaches:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Approaches(Result):
     """The approaches on one table.
 
     Attributes:
         flops: The compute asked about.
         approaches: Each.
         profiles: The runs of equal compute that the first two rest on.
-        binned: Whether those are bins of a quarter of a decade, for want of equal compute.
+        binned: Whether those are bins of a quarter of a decade, because few runs have equal compute.
+        level: Coverage of the intervals.
+        warnings: Findings that speak against the fit of the surface.
     """
 
     flops: float
     approaches: tuple[Approach, ...]
     profiles: tuple[Profile, ...]
     binned: bool
+    level: float
+    warnings: tuple[Finding, ...]
+
+    def headline(self) -> str:
+        """The best size by each approach."""
+        sizes = ", ".join(f"{format_count(one.params)} by {one.name}" for one in self.approaches)
+        return f"N at {format_count(self.flops)} FLOPs: {sizes}"
+
+    def describe(self) -> Summary:
+        """The approaches side by side, and the runs of equal compute that two of them rest on."""
+
+        def three(number: float) -> str:
+            return f"{number:.3f}"
+
+        head = [
+            "approach",
+            "N grows as C^",
+            f"{100 * self.level:g} % interval",
+            f"N at {format_count(self.flops)} FLOPs",
+            "bias there",
+        ]
+        rows = [
+            [
+                one.name,
+                three(one.exponent),
+                format_interval(*one.interval, three),
+                format_count(one.params),
+                format_percent(one.bias, signed=True),
+            ]
+            for one in self.approaches
+        ]
+        profiles = [
+            [
+                format_count(one.flops),
+                str(one.sizes),
+                format_count(one.lowest),
+                "opens downwards" if one.centre is None else format_count(one.centre),
+                "yes" if one.inside else "no",
+                format_percent(one.bias, signed=True),
+            ]
+            for one in self.profiles
+        ]
+        inside = sum(one.inside for one in self.profiles)
+        return Summary(
+            [
+                Table(head, rows),
+                "bias: what the approach gives on the fitted law's own noise-free losses at these points, less the law's best size",
+                Table(["flops", "sizes", "lowest loss at", "parabola's bottom", "inside", "its bias"], profiles),
+                f"{inside} of {len(self.profiles)} parabolas have their bottom among their sizes"
+                + ("; the others are left out" if inside < len(self.profiles) else "")
+                + ("; compute is in bins of a quarter of a decade" if self.binned else ""),
+            ]
+        )
+
+    def to_frame(self) -> pl.DataFrame:
+        """One row per approach."""
+        return pl.DataFrame(
+            [
+                {"approach": one.name, "exponent": one.exponent, "params": one.params, "bias": one.bias}
+                for one in self.approaches
+            ]
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The approaches as plain values."""
@@ -149,7 +216,14 @@ def compare_approaches(runs: Runs, fit: Fit, flops: float) -> Approaches:
             bias=0.0,
         )
     )
-    return Approaches(flops=flops, approaches=tuple(approaches), profiles=tuple(found), binned=binned)
+    return Approaches(
+        flops=flops,
+        approaches=tuple(approaches),
+        profiles=tuple(found),
+        binned=binned,
+        level=fit.level,
+        warnings=fit.warnings,
+    )
 
 
 def parabola_bias(alpha: float, beta: float, log_sizes: Array) -> float:

@@ -1,4 +1,4 @@
-"""A law to be bought: its variables, their cost, and what limits them."""
+"""The allocation problem: a law to be minimised over its variables, their cost, and what limits them."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from rung.planning.allocation.repeats import Repeats
 from rung.planning.cost.cost_formula import COST, read_cost
 
 _ROOM = 30.0
-"""How far below a largest size others are looked for, in the logarithm."""
+"""How far below a largest size others are searched, in the logarithm: thirteen orders of magnitude."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllocationProblem:
-    """A law to be bought, and what limits it.
+    """A law to be minimised, and what limits it.
 
     Attributes:
         fit: The fit.
         frontier: The law over its variables, and their cost.
         tree: The cost's formula.
-        theta: Internal numbers of the law's coefficients at the level asked about (K,).
-        places: Their places among the fit's internal numbers; empty where the fit keeps no rows.
+        theta: Unconstrained parameters of the law at the level asked about (K,).
+        indices: Their indices among the fit's unconstrained parameters; empty where the fit keeps no rows.
         profiler: The fit's optimum; None where it keeps no rows.
         known: Other variables, by symbol.
         levels: The level of each group.
         unique: Unique tokens, where they limit a law without U.
-        searched: Logarithms of the ends between which each variable is looked for (V, 2); nan where a user set them.
+        searched: Logarithms of the bounds between which each variable is searched (V, 2); nan where a user set them.
     """
 
     fit: Fit
@@ -49,14 +49,26 @@ class AllocationProblem:
     searched: Array
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What limits an allocation.
+
+    Attributes:
+        tokens_per_param: D / N, where it is fixed.
+        unique_tokens: Unique tokens, where they limit D.
+        max_params: The largest N.
+    """
+
+    tokens_per_param: float | None = None
+    unique_tokens: float | None = None
+    max_params: float | None = None
+
+
 def allocation_problem(
     fit: Fit,
     cost: str = COST,
     given: Mapping[str, float | str] | None = None,
-    *,
-    ratio: float | None = None,
-    unique: float | None = None,
-    largest: float | None = None,
+    limits: Limits = Limits(),  # frozen
 ) -> AllocationProblem:
     """Check what is asked against the law, and put both together.
 
@@ -64,52 +76,41 @@ def allocation_problem(
         fit: The fit.
         cost: What a run costs.
         given: Other variables of the law or the cost by name, and the level of each group.
-        ratio: D / N, where it is fixed.
-        unique: Unique tokens, where they limit D.
-        largest: The largest N.
+        limits: What limits the allocation.
 
     Raises:
         PlanError: The cost, a name or a limit cannot be served.
     """
     given = given or {}
-    law = fit.law
+    law, unique = fit.law, limits.unique_tokens
     levels = {name: str(value) for name, value in given.items() if name in fit.groups}
     known = {symbol_of(name): float(value) for name, value in given.items() if name not in fit.groups}
     if unique is not None and "U" in law.variables:
-        known["U"] = unique
-        unique = None
+        known["U"], unique = unique, None
     tree = _cost_tree(cost, law, known)
-    asked = {node.name for node in names(tree)}
-    chosen = tuple(name for name in law.variables if name not in known)
+    in_cost = {node.name for node in names(tree)}
     for name in known:
-        if name not in law.variables and name not in asked:
+        if name not in law.variables and name not in in_cost:
             raise PlanError(f"{name} is in neither the law ({law.formula}) nor the cost ({cost}).")
-    _require_open(fit, chosen, asked, tree, ratio, unique)
+    chosen = tuple(name for name in law.variables if name not in known)
+    _require_open(fit, chosen, in_cost, tree, limits.tokens_per_param, unique)
     ordered = tuple(sorted(chosen, key=lambda name: (name != "N", name == "D")))
+    bounds, searched = _search_range(fit, ordered, limits.max_params)
     estimate, _ = fit.vectors(levels)
     single = replace(law, coefficients=tuple(replace(c, group=None) for c in law.coefficients))
-    limits = log_limits(fit.ranges, ordered)
-    searched = limits.copy()
-    if largest is not None:
-        if "N" not in ordered:
-            raise PlanError("a largest size needs N among the variables that are chosen.")
-        index = ordered.index("N")
-        limits[index] = min(limits[index, 0], np.log(largest) - _ROOM), np.log(largest)
-        searched[index, 1] = np.nan
-    frontier = Frontier(
-        variables=ordered,
-        law=Surface.of(law.tree, ordered, single.coefficients, {n: known[n] for n in law.variables if n in known}),
-        cost=Surface.of(tree, ordered, (), {name: known[name] for name in asked if name in known}),
-        limits=limits,
-        ratio=ratio,
-    )
     theta = np.array([float(c.to_unconstrained(estimate[c.name])) for c in single.free])
     problem = AllocationProblem(
         fit=fit,
-        frontier=frontier,
+        frontier=Frontier(
+            variables=ordered,
+            law=Surface.of(law.tree, ordered, single.coefficients, {n: known[n] for n in law.variables if n in known}),
+            cost=Surface.of(tree, ordered, (), {name: known[name] for name in in_cost if name in known}),
+            limits=bounds,
+            ratio=limits.tokens_per_param,
+        ),
         tree=tree,
         theta=np.nan_to_num(theta, posinf=1e4, neginf=-1e4),
-        indices=_places(fit, levels),
+        indices=_indices(fit, levels),
         profiler=None if fit.interval == "bootstrap" else reopen(fit),
         known=known,
         levels=levels,
@@ -117,11 +118,22 @@ def allocation_problem(
         searched=searched,
     )
     _require_growing(problem)
-    return (
-        replace(problem, frontier=replace(frontier, repeats=_repeats(problem, unique)))
-        if unique is not None
-        else problem
-    )
+    if unique is None:
+        return problem
+    return replace(problem, frontier=replace(problem.frontier, repeats=_repeats(problem, unique)))
+
+
+def _search_range(fit: Fit, variables: tuple[str, ...], max_params: float | None) -> tuple[Array, Array]:
+    """Logarithms of the bounds of each variable (V, 2), and those of them that no user has set; nan for the others."""
+    bounds = log_limits(fit.ranges, variables)
+    searched = bounds.copy()
+    if max_params is not None:
+        if "N" not in variables:
+            raise PlanError("a largest size needs N among the variables that are chosen.")
+        index = variables.index("N")
+        bounds[index] = min(bounds[index, 0], np.log(max_params) - _ROOM), np.log(max_params)
+        searched[index, 1] = np.nan
+    return bounds, searched
 
 
 def _require_open(
@@ -160,7 +172,7 @@ def _cost_tree(text: str, law: Law, known: Mapping[str, float]) -> Expression:
     return tree
 
 
-def _places(fit: Fit, levels: Mapping[str, str]) -> tuple[int, ...]:
+def _indices(fit: Fit, levels: Mapping[str, str]) -> tuple[int, ...]:
     order = {name: index for index, name in enumerate(fit.coefficients)}
     return tuple(order[f"{c.name}[{levels[c.group]}]" if c.group else c.name] for c in fit.law.free)
 

@@ -6,8 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import polars as pl
+
 from rung.findings import Finding
-from rung.forecasting import Interval
+from rung.forecasting import Interval, shown_factor
+from rung.results import Result, Summary, Table
+from rung.units import format_count, format_interval, format_value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +29,8 @@ class Choice:
     flat: tuple[float, float]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Allocation:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Allocation(Result):
     """What to train for a budget, or for a target loss.
 
     Attributes:
@@ -41,8 +45,10 @@ class Allocation:
         tolerance: Share of the loss that the flat region allows.
         extrapolation_factor: How far beyond the runs this is.
         closed: Whether the solution has a closed form.
-        limited: The columns that stand at a limit.
-        warnings: What a user should know.
+        limited: The columns whose best value lies at a limit.
+        target: The column that the law predicts.
+        level: Coverage of the intervals.
+        warnings: Findings that speak against the allocation.
     """
 
     choices: Mapping[str, Choice]
@@ -57,6 +63,8 @@ class Allocation:
     extrapolation_factor: float
     closed: bool
     limited: tuple[str, ...]
+    target: str
+    level: float
     warnings: tuple[Finding, ...]
 
     @property
@@ -65,6 +73,75 @@ class Allocation:
         if {"params", "tokens"} <= set(self.choices):
             return self.choices["tokens"].value / self.choices["params"].value
         return None
+
+    def headline(self) -> str:
+        """The best of each variable and the loss there."""
+        chosen = ", ".join(f"{name} {format_count(choice.value)}" for name, choice in self.choices.items())
+        return f"{chosen}; cost {format_count(self.budget)}, {self.target} {format_value(self.loss)}"
+
+    def describe(self) -> Summary:
+        """What was wanted, the best of each variable with its interval and flat region, cost and loss."""
+        percent = f"{100 * self.level:g} %"
+        wanted = (
+            f"{format_count(self.budget)} by {self.cost}"
+            if self.target_loss is None
+            else f"{self.target} {format_value(self.target_loss)}, lowest cost by {self.cost}"
+        )
+        given = ", ".join(
+            f"{name} {value if isinstance(value, str) else format_count(value)}" for name, value in self.given.items()
+        )
+        header = [
+            "",
+            "best",
+            f"{percent} interval of the best",
+            f"within {100 * self.tolerance:g} % of the lowest {self.target}",
+        ]
+        loss = (
+            f"{self.target:<10} {format_value(self.loss)}; {percent}: the law {format_interval(*self.law_interval)}, a new run "
+            f"{format_interval(*self.run_interval)}"
+        )
+        return Summary(
+            [
+                "\n".join([f"wanted     {wanted}", *([f"given      {given}"] if given else [])]),
+                Table(header, self._rows()),
+                f"cost       {format_count(self.budget)}\n{loss}",
+                shown_factor(self.extrapolation_factor),
+            ]
+        )
+
+    def _rows(self) -> list[list[str]]:
+        rows = [
+            [
+                name,
+                format_count(choice.value),
+                format_interval(*choice.interval, format_count)
+                if choice.interval[0] != choice.interval[1]
+                else "fixed",
+                format_interval(*choice.flat, format_count),
+            ]
+            for name, choice in self.choices.items()
+        ]
+        if self.tokens_per_param is not None:
+            params, tokens = self.choices["params"].flat, self.choices["tokens"].flat
+            flat = format_interval(tokens[0] / params[1], tokens[1] / params[0], lambda x: format_value(x, 3))
+            rows.append(["tokens per parameter", format_value(self.tokens_per_param, 3), "", flat])
+        return rows
+
+    def to_frame(self) -> pl.DataFrame:
+        """One row per variable: its best value, interval and flat region."""
+        return pl.DataFrame(
+            [
+                {
+                    "variable": name,
+                    "value": choice.value,
+                    "low": choice.interval[0],
+                    "high": choice.interval[1],
+                    "flat_low": choice.flat[0],
+                    "flat_high": choice.flat[1],
+                }
+                for name, choice in self.choices.items()
+            ]
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The allocation as plain values."""
@@ -85,5 +162,7 @@ class Allocation:
             "extrapolation_factor": self.extrapolation_factor,
             "closed": self.closed,
             "limited": list(self.limited),
+            "target": self.target,
+            "level": self.level,
             "warnings": [finding.to_dict() for finding in self.warnings],
         }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import tomllib
 from collections.abc import Mapping
@@ -13,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from rung.errors import PlanError
+from rung.messages import counted, did_you_mean
+from rung.results import Result, Summary
+from rung.units import format_bytes, format_count, format_energy, format_hours, format_value
 
 BYTES_PER_PARAM = 16.0
 """Mixed precision with Adam: two bytes each for weight and gradient, four each for master weight and two moments."""
@@ -65,8 +67,7 @@ def accelerator_named(name: str, path: str | Path | None = None) -> Accelerator:
     """
     known = hardware(path)
     if name not in known:
-        near = difflib.get_close_matches(name, known, 1)
-        hint = f" Did you mean {near[0]}?" if near else ""
+        hint = did_you_mean(name, known)
         raise PlanError(
             f"no hardware {name!r}; there is {', '.join(known)}.{hint} Add your own in a TOML file: --hardware-file FILE.toml."
         )
@@ -171,8 +172,8 @@ class Cluster:
         return hours * self.flops_per_hour
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Price:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Price(Result):
     """What a training costs.
 
     Attributes:
@@ -194,6 +195,35 @@ class Price:
     energy_kwh: float | None
     state_bytes: float | None
     least_accelerators: int | None
+
+    def headline(self) -> str:
+        """Hours, days and money."""
+        money = "" if self.money is None else f", {self.money:,.0f} in the currency of the price"
+        return f"{format_hours(self.accelerator_hours)} accelerator-hours, {format_value(self.days, 3)} days{money}"
+
+    def lines(self) -> list[str]:
+        """Machine, time, money, energy and memory, a line each."""
+        cluster, machine = self.cluster, self.cluster.accelerator
+        overhead = f", times {cluster.overhead:g}" if cluster.overhead != 1 else ""
+        lines = [
+            f"hardware   {cluster.count:,} x {machine.name} at {100 * cluster.utilisation:g} % of {format_count(machine.peak_flops)} FLOP/s",
+            f"time       {format_hours(self.accelerator_hours)} accelerator-hours, {format_value(self.days, 3)} days",
+        ]
+        if self.money is not None:
+            lines.append(f"money      {self.money:,.0f} at {cluster.hourly:g} an hour")
+        if self.energy_kwh is not None:
+            lines.append(f"energy     {format_energy(self.energy_kwh)} at {machine.power:g} W each{overhead}")
+        if self.state_bytes is not None and self.least_accelerators is not None:
+            lines.append(
+                f"memory     {format_bytes(self.state_bytes)} for weights, gradients and optimizer state: at least "
+                f"{counted(self.least_accelerators, 'accelerator')} without activations"
+            )
+        return lines
+
+    def describe(self) -> Summary:
+        """What is computed, on what, and what it takes."""
+        computes = f"computes   {format_count(self.flops)} FLOPs"
+        return Summary(["\n".join([computes, *self.lines(), f"source     {self.cluster.accelerator.source}"])])
 
     def to_dict(self) -> dict[str, Any]:
         """The price as plain values."""

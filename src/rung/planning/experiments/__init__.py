@@ -1,6 +1,6 @@
 """Experiments: which runs to make next, by optimal design."""
 
 from rung.planning.experiments.next_runs import next_runs
-from rung.planning.experiments.result import HEAD, NextRuns
+from rung.planning.experiments.result import NextRuns
 
-__all__ = ["HEAD", "NextRuns", "next_runs"]
+__all__ = ["NextRuns", "next_runs"]

@@ -28,7 +28,7 @@ from rung.findings import Finding
 from rung.fitting import Fit
 from rung.fitting.uncertainty import student_quantile
 from rung.laws import SYMBOLS, Law, to_text
-from rung.messages import require_level
+from rung.messages import require_level, require_number
 from rung.planning.cost.cost_formula import COST
 from rung.planning.experiments.candidates import affordable_points, box_points, pool_points
 from rung.planning.experiments.greedy_design import GreedyDesign, greedy_design
@@ -82,7 +82,6 @@ def next_runs(
 
     Raises:
         PlanError: No run is affordable, nothing is to be sharpened, or a number is not positive.
-        FormulaError: The law or the cost is no formula.
     """
     _require_valid(budget, targets, decide, most, noise)
     require_level(level, PlanError)
@@ -92,8 +91,7 @@ def next_runs(
     points, costs, tree = affordable_points(state.law, points, cost, budget)
     wanted = make_targets(variables, targets, None if decide is None else state.decision(decide))
     predictive = state.predictive(points, wanted)
-    if noise is not None:
-        predictive = replace(predictive, noise=noise**2)
+    predictive = predictive if noise is None else replace(predictive, noise=noise**2)
     designs = [greedy_design((predictive,), costs, budget, power, most) for power in POWERS]
     best = min(designs, key=lambda design: design.variance[-1])
     forecasts, widening = _target_forecasts(wanted.names, predictive, best, state.reach(wanted), level)
@@ -136,7 +134,7 @@ def _require_valid(
     budget: float, targets: Sequence[Mapping[str, float]], decide: float | None, most: int, noise: float | None
 ) -> None:
     """Refuse a plan for nothing, and numbers that cannot be."""
-    if not (np.isfinite(budget) and budget > 0):
+    if not (np.isfinite(require_number(budget, "budget", PlanError)) and budget > 0):
         raise PlanError(f"the budget {budget:g} must be positive.")
     if not targets and decide is None:
         raise PlanError(

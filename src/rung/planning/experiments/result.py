@@ -6,8 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import polars as pl
+
 from rung.findings import Finding
-from rung.units import format_count
+from rung.results import Result, Summary, Table
+from rung.units import format_count, format_interval, format_value
+
+_LARGE = 1e4
+"""Value from which a target is a size rather than a loss, and is shown with a suffix."""
 
 HEAD = """
 # What the runs are: change it to your own, or plan with --like LADDER.toml. rung ladder families lists what there is.
@@ -54,8 +60,8 @@ class TargetForecast:
     after: tuple[float, float]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NextRuns:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class NextRuns(Result):
     """A plan of runs.
 
     Attributes:
@@ -68,7 +74,7 @@ class NextRuns:
         level: Coverage that intervals aim at.
         candidates: How many runs could be chosen among.
         prior: The law of the book that stands in for runs; None where runs were made.
-        warnings: What a user should know.
+        warnings: Findings that speak against the plan.
     """
 
     runs: tuple[PlannedRun, ...]
@@ -81,6 +87,47 @@ class NextRuns:
     candidates: int
     prior: str | None
     warnings: tuple[Finding, ...]
+
+    def headline(self) -> str:
+        """How many runs, for how much, from which source."""
+        source = f"from {self.prior} of the law book, without runs" if self.prior else "from the runs made"
+        return (
+            f"{len(self.runs)} of {self.candidates} affordable runs, {format_count(self.spent)} of {format_count(self.budget)} by "
+            f"{self.cost}; {source}"
+        )
+
+    def describe(self) -> Summary:
+        """The targets now and after the plan, and the runs."""
+
+        def show(number: float) -> str:
+            return format_count(number) if number > _LARGE else format_value(number)
+
+        percent = f"{100 * self.level:g} %"
+        targets = [
+            [one.name, show(one.value), format_interval(*one.before, show), format_interval(*one.after, show)]
+            for one in self.targets
+        ]
+        runs = [
+            [
+                *map(format_count, one.inputs.values()),
+                format_count(one.cost),
+                f"{100 * one.relative_se_after:.3g} %",
+            ]
+            for one in self.runs
+        ]
+        return Summary(
+            [
+                self.headline(),
+                Table(["target", "now", f"{percent} interval now", "expected after the plan"], targets),
+                Table([*self.runs[0].inputs, "cost", "error of the targets, then"], runs),
+            ]
+        )
+
+    def to_frame(self) -> pl.DataFrame:
+        """One row per run, most useful first."""
+        return pl.DataFrame(
+            [{**one.inputs, "cost": one.cost, "relative_se_after": one.relative_se_after} for one in self.runs]
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as plain values."""

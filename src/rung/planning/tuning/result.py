@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from rung.arrays import Array
 from rung.findings import Finding
+from rung.messages import counted
 from rung.planning.tuning.fitted_rules import PowerRule
+from rung.results import Result, Summary, Table
+from rung.units import format_count, format_percent, format_value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +69,8 @@ class ScoredRule:
         return int(np.sum(~np.isfinite(self.regrets)))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tuning:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Tuning(Result):
     """Learning rate and batch.
 
     Attributes:
@@ -74,7 +78,7 @@ class Tuning:
         scores: Each rule over the user's grids, best first; none without grids.
         own: The rule fitted to the user's grids that does best on those held out; None without enough grids.
         grids: How many grids there are.
-        warnings: What a user should know.
+        warnings: Findings that speak against the proposals.
     """
 
     proposals: tuple[Proposal, ...]
@@ -83,10 +87,60 @@ class Tuning:
     grids: int
     warnings: tuple[Finding, ...]
 
+    def headline(self) -> str:
+        """The first proposal, or the rule with the lowest regret."""
+        if self.proposals:
+            best = self.proposals[0]
+            return f"{best.rule}: lr {format_value(best.lr, 3)}, batch {best.batch_rounded:,.0f} tokens"
+        best_score = self.scores[0]
+        return f"{best_score.rule}: mean regret {format_percent(best_score.mean)} over {counted(self.grids, 'grid')}"
+
+    def describe(self) -> Summary:
+        """The proposals with their conventions, and the regret of each rule."""
+        blocks: list[str | Table] = []
+        if self.proposals:
+            rows = [
+                [
+                    one.rule,
+                    format_value(one.lr, 3),
+                    format_count(one.batch_tokens),
+                    f"{one.batch_rounded:,.0f}",
+                    one.source,
+                ]
+                for one in self.proposals
+            ]
+            blocks += [
+                Table(["rule", "peak lr", "batch, tokens", "rounded", "source"], rows),
+                "\n".join(f"{one.rule}: {one.convention}" for one in self.proposals),
+            ]
+        if self.scores:
+            blocks += [
+                f"regret over {counted(self.grids, 'grid')}: loss at the proposed point over the lowest of the grid, less one",
+                Table(
+                    ["rule", "mean", "worst", "off the grid", "held out"], [self._score_row(one) for one in self.scores]
+                ),
+            ]
+        return Summary(blocks)
+
+    def _score_row(self, one: ScoredRule) -> list[str]:
+        nowhere = one.outside == self.grids
+        return [
+            one.rule,
+            "-" if nowhere else format_percent(one.mean),
+            "-" if nowhere else format_percent(one.worst),
+            str(one.outside) if one.outside else "-",
+            "yes" if one.held_out else "no",
+        ]
+
+    def to_frame(self) -> pl.DataFrame:
+        """One row per proposal."""
+        names = ("rule", "lr", "batch_tokens", "batch_rounded", "source")
+        return pl.DataFrame({name: [getattr(one, name) for one in self.proposals] for name in names})
+
     def to_dict(self) -> dict[str, Any]:
         """The tuning as plain values."""
 
-        def told(number: float) -> float | None:
+        def finite(number: float) -> float | None:
             return float(number) if np.isfinite(number) else None
 
         return {
@@ -96,11 +150,11 @@ class Tuning:
             "scores": [
                 {
                     "rule": one.rule,
-                    "mean_regret": told(one.mean),
-                    "worst_regret": told(one.worst),
+                    "mean_regret": finite(one.mean),
+                    "worst_regret": finite(one.worst),
                     "outside": one.outside,
                     "held_out": one.held_out,
-                    "regrets": [told(value) for value in one.regrets],
+                    "regrets": [finite(value) for value in one.regrets],
                     "source": one.source,
                 }
                 for one in self.scores

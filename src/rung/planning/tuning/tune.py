@@ -9,6 +9,7 @@ Shapes: `G` grids.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from rung.planning.tuning.fitted_rules import PowerRule, fit_procedure, fit_surf
 from rung.planning.tuning.published_rules import Rule, published_rules
 from rung.planning.tuning.result import Proposal, ScoredRule, Tuning
 from rung.planning.tuning.sweeps import Grid, read_sweeps, regrets
-from rung.runs import Runs
+from rung.runs import as_runs
 
 _LEAST_GRIDS = 3
 _DENSE_ENOUGH = 0.5
@@ -26,7 +27,7 @@ _DENSE_ENOUGH = 0.5
 
 
 def tune(
-    sweeps: Runs | None = None,
+    sweeps: Any = None,
     *,
     params: float | None = None,
     tokens: float | None = None,
@@ -38,7 +39,7 @@ def tune(
     """Learning rate and batch for a run, and how well every rule does on a user's own sweeps.
 
     Args:
-        sweeps: Runs over learning rate and batch, with params, tokens, lr, batch_tokens and the target; None for the
+        sweeps: Runs over learning rate and batch, or anything that `read_runs` takes, with params, tokens, lr, batch_tokens and the target; None for the
             published rules alone.
         params: N of the run asked about, without embeddings; all of them for a mixture of experts.
         tokens: D of the run asked about.
@@ -52,60 +53,73 @@ def tune(
         PlanError: Nothing is asked, a number is not positive, or the sweeps hold no grid.
     """
     if sweeps is None and (params is None or tokens is None):
-        raise PlanError("say for which run: N=1B D=20B; or give a table of sweeps over lr and batch_tokens.")
-    if (params is None) != (tokens is None):
-        raise PlanError("a run has both N and D: N=1B D=20B.")
-    for name, number in (
-        ("N", params),
-        ("D", tokens),
-        ("--params-active", params_active),
-        ("--batch-step", batch_step),
-    ):
-        if number is not None and not (np.isfinite(number) and number > 0):
-            raise PlanError(f"{name} {number:g} must be positive.")
+        raise PlanError("state the run: N=1B D=20B; or give a table of sweeps over lr and batch_tokens.")
+    _require_question(params, tokens, {"--params-active": params_active, "--batch-step": batch_step})
     rules: dict[str, Rule | PowerRule] = dict(published_rules())
-    grids = read_sweeps(sweeps, target) if sweeps is not None else []
-    scores = [
-        ScoredRule(rule=rule.name, regrets=regrets(grids, rule), held_out=False, source=getattr(rule, "source", ""))
-        for rule in rules.values()
-        if grids
-    ]
-    own: PowerRule | None = None
-    if len(grids) >= _LEAST_GRIDS:
-        ways: Mapping[str, Callable[[Sequence[Grid]], PowerRule]] = {
-            "procedure": lambda part: fit_procedure(part, seed),
-            "surface": fit_surface,
-        }
-        told = {name: held_out_regrets(grids, way) for name, way in ways.items()}
-        scores += [
-            ScoredRule(
-                rule=f"own, by {name}", regrets=found, held_out=True, source="your sweeps, each grid left out in turn"
-            )
-            for name, found in told.items()
-        ]
-        best = min(told, key=lambda name: (np.sum(~np.isfinite(told[name])), np.nanmean(told[name])))
-        own = ways[best](grids)
-        rules[f"own, by {best}"] = own
+    grids = read_sweeps(as_runs(sweeps), target) if sweeps is not None else []
+    scores, own = _scores(rules, grids, seed)
+    if own is not None:
+        rules[_own_name(own.name)] = own
     ranked = tuple(sorted(scores, key=lambda one: (one.outside, one.mean)))
     order = {one.rule: index for index, one in enumerate(ranked)}
     proposals: list[Proposal] = []
-    absurd: list[str] = []
+    findings = _findings(grids, own, params, tokens, params_active)
     for name, rule in rules.items() if params is not None and tokens is not None else ():
         with np.errstate(all="ignore"):
             one = _proposal(name, rule, np.float64(params), np.float64(tokens), batch_step)
-        usable = np.isfinite(one.lr) and one.lr > 0 and np.isfinite(one.batch_rounded)
-        proposals += [one] if usable else []
-        absurd += [] if usable else [name]
+        if np.isfinite(one.lr) and one.lr > 0 and np.isfinite(one.batch_rounded):
+            proposals.append(one)
+        else:
+            findings.append(Finding("no_proposal", f"{name} gives no positive learning rate and batch there."))
     return Tuning(
         proposals=tuple(sorted(proposals, key=lambda one: order.get(one.rule, len(order)))),
         scores=ranked,
         own=own,
         grids=len(grids),
-        warnings=(
-            *_findings(grids, own, params, tokens, params_active),
-            *(Finding("no_proposal", f"{name} proposes no positive learning rate and batch there.") for name in absurd),
-        ),
+        warnings=tuple(findings),
     )
+
+
+def _require_question(
+    params: float | None,
+    tokens: float | None,
+    others: Mapping[str, float | None],
+) -> None:
+    """Refuse a question about half a run, and numbers that cannot be."""
+    if (params is None) != (tokens is None):
+        raise PlanError("a run has both N and D: N=1B D=20B.")
+    for name, number in {"N": params, "D": tokens, **others}.items():
+        if number is not None and not (np.isfinite(number) and number > 0):
+            raise PlanError(f"{name} {number:g} must be positive.")
+
+
+def _own_name(way: str) -> str:
+    return f"own, by {way}"
+
+
+def _scores(
+    rules: Mapping[str, Rule | PowerRule], grids: Sequence[Grid], seed: int
+) -> tuple[list[ScoredRule], PowerRule | None]:
+    """The regret of every rule on the grids, and the user's own rule that does best on grids held out."""
+    scores = [
+        ScoredRule(rule=rule.name, regrets=regrets(grids, rule), held_out=False, source=getattr(rule, "source", ""))
+        for rule in rules.values()
+        if grids
+    ]
+    if len(grids) < _LEAST_GRIDS:
+        return scores, None
+    ways: Mapping[str, Callable[[Sequence[Grid]], PowerRule]] = {
+        "procedure": lambda part: fit_procedure(part, seed),
+        "surface": fit_surface,
+    }
+    held_out = {name: held_out_regrets(grids, way) for name, way in ways.items()}
+    source = "your sweeps, each grid left out in turn"
+    scores += [
+        ScoredRule(rule=_own_name(name), regrets=found, held_out=True, source=source)
+        for name, found in held_out.items()
+    ]
+    best = min(held_out, key=lambda name: (np.sum(~np.isfinite(held_out[name])), np.nanmean(held_out[name])))
+    return scores, ways[best](grids)
 
 
 def round_batch(batch: float, step: float | None = None) -> float:

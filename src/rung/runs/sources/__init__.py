@@ -1,6 +1,6 @@
-"""Where other people's runs are: trackers, trainers' logs, evaluation results."""
+"""Sources of tracked runs: trackers, trainers' logs, evaluation results."""
 
 from rung.runs.sources.registry import import_runs
-from rung.runs.sources.tracked_run import ColumnOverrides
+from rung.runs.sources.tracked_run import ColumnOverrides, Imported
 
-__all__ = ["ColumnOverrides", "import_runs"]
+__all__ = ["ColumnOverrides", "Imported", "import_runs"]

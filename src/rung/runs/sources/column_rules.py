@@ -1,4 +1,4 @@
-"""Which logged name or setting of a tracked run becomes which column."""
+"""Rules: which metric or setting of a tracked run becomes which column."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ _HELD_OUT = (
     ),
     *("eval/c4_en/loss", "eval/loss/mean", "test_loss", "test/loss"),
 )
-
+"""Names of a held-out loss, in order of preference."""
 
 TRAINING = ("loss", "train_loss", "train/loss", "training_loss", "train/CrossEntropyLoss", "train/ce_loss")
-
+"""Names of a training loss, in order of preference; a held-out loss comes before them."""
 
 _TOKENS = (
     *("tokens", "throughput/total_tokens", "total_tokens", "tokens_seen", "num_input_tokens_seen", "num_tokens"),
     *("train/tokens", "n_tokens", "consumed_tokens"),
 )
-
+"""Metrics and settings that count tokens."""
 
 _WIDTH = ("hidden_size", "d_model", "n_embd", "hidden_dim", "width", "dim")
-
+"""Settings that give the width of the model."""
 
 _DEPTH = ("num_hidden_layers", "n_layers", "n_layer", "num_layers", "depth")
-
+"""Settings that give the number of layers."""
 
 _BATCH_TOKENS = ("batch_tokens", "tokens_per_batch", "batch_size_tokens", "tokens_per_step")
-
+"""Settings that give the batch in tokens."""
 
 _BATCH = (
     "global_train_batch_size",
@@ -53,17 +53,23 @@ _BATCH = (
     "batch_size",
     "per_device_train_batch_size",
 )
-
+"""Settings that give the batch in sequences."""
 
 _CONTEXT = ("max_sequence_length", "seq_len", "seq_length", "context_length", "block_size", "max_seq_len", "context")
-
+"""Settings that give the tokens of a sequence."""
 
 _SETTINGS = {"lr": ("lr", "learning_rate", "peak_lr", "max_lr"), "seed": ("seed", "random_seed")}
+"""Further columns, and the settings that give them."""
 
 
 @dataclass(slots=True)
 class ImportNotes:
-    """What is said of the columns and of the values while rows are made."""
+    """Notes on columns and values, collected while rows are made.
+
+    Attributes:
+        rules: For each column, the rules by which it was filled, in order.
+        warnings: What is wrong with the values.
+    """
 
     rules: dict[str, dict[str, None]] = field(default_factory=dict)
     warnings: list[Finding] = field(default_factory=list)
@@ -76,7 +82,7 @@ class ImportNotes:
 
 
 def flat(content: Mapping[str, Any], before: str = "") -> dict[str, Any]:
-    """A nested configuration with dotted names."""
+    """A nested configuration as one mapping with dotted names."""
     found: dict[str, Any] = {}
     for key, value in content.items():
         if isinstance(value, Mapping):
@@ -89,16 +95,16 @@ def flat(content: Mapping[str, Any], before: str = "") -> dict[str, Any]:
 def loss_name(run: TrackedRun, overrides: ColumnOverrides) -> str | None:
     if overrides.loss:
         return overrides.loss if overrides.loss in run.logged else None
-    known = {name: name for name in run.logged}
+    available = {name: name for name in run.logged}
     for wanted in (*_HELD_OUT, *TRAINING):
-        if wanted in known:
+        if wanted in available:
             return wanted
     losses = [name for name in sorted(run.logged) if plain(name).endswith("loss")]
     return losses[0] if len(losses) == 1 else None
 
 
 def settings_of(run: TrackedRun, overrides: ColumnOverrides, notes: ImportNotes) -> dict[str, Any]:
-    """Columns of the configuration."""
+    """Columns that the configuration gives; without a setting for N, N = 12 x layers x width^2."""
     found: dict[str, Any] = {}
     params = first_setting(run.config, (overrides.params,) if overrides.params else ("params", *ALIASES["params"]))
     width, depth = first_setting(run.config, _WIDTH), first_setting(run.config, _DEPTH)
@@ -107,7 +113,7 @@ def settings_of(run: TrackedRun, overrides: ColumnOverrides, notes: ImportNotes)
         notes.rule("params", f"configuration {params[0]}")
     elif width and depth and not overrides.params:
         found["params"] = 12 * depth[1] * width[1] ** 2
-        notes.rule("params", f"12 x {depth[0]} x {width[0]}^2, weights of the layers of a usual transformer")
+        notes.rule("params", f"12 x {depth[0]} x {width[0]}^2, weights in the layers of a standard transformer")
     for column in ("params_non_embedding", "params_active"):
         if entry := first_setting(run.config, (column, *ALIASES[column])):
             found[column] = entry[1]
@@ -141,7 +147,7 @@ def batch_tokens_of(config: Mapping[str, Any]) -> tuple[str, float] | None:
 
 
 def tokens_at(run: TrackedRun, step: float, overrides: ColumnOverrides, notes: ImportNotes) -> dict[str, float]:
-    """D at a step: by a metric that counts it, between its counts; by the configuration; or by steps and batch."""
+    """D at a step: interpolated in a metric that counts tokens, or from the configuration, or steps times batch."""
     for name in (overrides.tokens,) if overrides.tokens else _TOKENS:
         counted = sorted(run.logged.get(name, ()))
         if counted:
@@ -161,7 +167,7 @@ def tokens_at(run: TrackedRun, step: float, overrides: ColumnOverrides, notes: I
 
 
 def other_metrics(run: TrackedRun, loss: str, notes: ImportNotes) -> dict[str, float]:
-    """Last values of the other held-out metrics, as further columns; every score of a run of scores."""
+    """Last values of the other held-out metrics, as further columns; of a run of scores, every score."""
     found: dict[str, float] = {}
     for name, logged in sorted(run.logged.items()):
         held_out = run.scores or plain(name).startswith(("eval", "val", "test", "acc", "loss_"))
@@ -174,7 +180,10 @@ def other_metrics(run: TrackedRun, loss: str, notes: ImportNotes) -> dict[str, f
 
 
 def first_setting(config: Mapping[str, Any], names: Sequence[str]) -> tuple[str, float] | None:
-    """The first entry that is called so, by its whole dotted name or by its last part, and is a positive number."""
+    """The first entry that has one of these names, whole or as the last part of a dotted name, and is a positive number.
+
+    A seed may be any number.
+    """
     for wanted in names:
         for name, value in config.items():
             if plain(wanted) in {plain(name), plain(name.rpartition(".")[2]), plain(name.rpartition("/")[2])}:

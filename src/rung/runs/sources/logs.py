@@ -1,4 +1,4 @@
-"""Runs of trainers' own files: trainer_state.json, results of the evaluation harness, CSVs of metrics."""
+"""Runs from files that trainers write: trainer_state.json, results of the evaluation harness, CSV files of metrics."""
 
 from __future__ import annotations
 
@@ -15,15 +15,18 @@ from rung.runs.sources.tracked import csv_frame
 from rung.runs.sources.tracked_run import TrackedRun
 
 _STEPS = ("_step", "step", "Step", "global_step", "iteration", "iter", "steps")
+"""Names of a column that counts steps."""
 
 
-def read_trainer(index: str) -> Iterator[TrackedRun]:
-    """Runs of Hugging Face's Trainer: the last trainer_state.json of each run's folder, with config.json beside where it is.
+def read_trainer(address: str) -> Iterator[TrackedRun]:
+    """Runs of Hugging Face's Trainer: the last trainer_state.json of each run's folder.
+
+    The settings come from that file, and from config.json and training_args.json beside it where they exist.
 
     Raises:
-        RunsError: There is none, or it cannot be read.
+        RunsError: There is no such file, or it cannot be read.
     """
-    root = Path(index)
+    root = Path(address)
     files = [root] if root.is_file() else sorted(root.rglob("trainer_state.json")) if root.is_dir() else []
     latest: dict[Path, tuple[int, Path]] = {}
     for file in files:
@@ -32,11 +35,11 @@ def read_trainer(index: str) -> Iterator[TrackedRun]:
         if step >= latest.get(run, (-1, file))[0]:
             latest[run] = (step, file)
     if not latest:
-        raise RunsError(f"trainer:{index}: no trainer_state.json below it.")
+        raise RunsError(f"trainer:{address}: no trainer_state.json below it.")
     for run, (_, file) in latest.items():
         state = _json(file)
         config = {key: value for key, value in state.items() if not isinstance(value, list | dict)}
-        beside = [index / name for index in (run, file.parent) for name in ("config.json", "training_args.json")]
+        beside = [folder / name for folder in (run, file.parent) for name in ("config.json", "training_args.json")]
         for found in beside:
             config |= flat(_json(found)) if found.exists() else {}
         yield TrackedRun(name=run.name or file.stem, config=config, logged=_history(state))
@@ -51,25 +54,25 @@ def _history(state: dict[str, Any]) -> dict[str, list[tuple[float, float]]]:
     return logged
 
 
-def read_metrics_csv(index: str) -> Iterator[TrackedRun]:
-    """Runs of CSVs of metrics, as OLMo's and levanter's trainers log them: a row for each step, a column for each metric.
+def read_metrics_csv(address: str) -> Iterator[TrackedRun]:
+    """Runs from CSV files of metrics, as the trainers of OLMo and levanter log them: one row per step, one column per metric.
 
-    A column that names the run (run, name, run_name) parts several; otherwise a file is one run.
+    A column that names the run (run, run_name, name) separates several runs; otherwise a file is one run.
 
     Raises:
-        RunsError: There is none, or it has no step.
+        RunsError: There is no such file, or a file has no column of steps.
     """
-    root = Path(index)
+    root = Path(address)
     files = [root] if root.is_file() else sorted(root.rglob("*.csv")) if root.is_dir() else []
     if not files:
-        raise RunsError(f"csv:{index}: no CSV file there.")
+        raise RunsError(f"csv:{address}: there is no CSV file.")
     for file in files:
         frame = csv_frame(file)
         step = next((name for name in _STEPS if name in frame.columns), None)
         if step is None:
             raise RunsError(
                 f"{file}: no column of steps ({', '.join(_STEPS)}); it has {', '.join(name[:40] for name in frame.columns[:12])}. "
-                "Rename the one that counts them."
+                "Rename the one that counts steps."
             )
         by = next((name for name in ("run", "run_name", "name") if name in frame.columns), None)
         parts = frame.partition_by(by, as_dict=True, maintain_order=True) if by else {(file.stem,): frame}
@@ -78,7 +81,7 @@ def read_metrics_csv(index: str) -> Iterator[TrackedRun]:
 
 
 def _constant(frame: pl.DataFrame) -> dict[str, Any]:
-    """Columns that say the same in every row: the configuration, where it is logged beside."""
+    """Columns with a single value in all rows: the configuration, where it is logged with the metrics."""
     return {
         name: frame[name].drop_nulls().unique().item()
         for name in frame.columns
@@ -100,13 +103,13 @@ def _columns(frame: pl.DataFrame, step: str) -> dict[str, list[tuple[float, floa
     return found
 
 
-def read_harness(index: str) -> Iterator[TrackedRun]:
+def read_harness(address: str) -> Iterator[TrackedRun]:
     """Scores of lm-evaluation-harness: the latest results file of each model, one metric for each task.
 
     Raises:
-        RunsError: There is none, or it cannot be read.
+        RunsError: There is no such file, or it cannot be read.
     """
-    root = Path(index)
+    root = Path(address)
     files = [root] if root.is_file() else sorted(root.rglob("results*.json")) if root.is_dir() else []
     latest: dict[str, dict[str, Any]] = {}
     for file in files:
@@ -114,7 +117,7 @@ def read_harness(index: str) -> Iterator[TrackedRun]:
         if "results" in content:
             latest[str(content.get("model_name") or content.get("config", {}).get("model_args") or file.stem)] = content
     if not latest:
-        raise RunsError(f"lm-eval:{index}: no results*.json of the harness below it.")
+        raise RunsError(f"lm-eval:{address}: no results*.json of the harness below it.")
     for model, content in latest.items():
         logged = {}
         for task, scores in content["results"].items():

@@ -1,4 +1,4 @@
-"""Every source that runs are imported from, by name."""
+"""All sources that runs are imported from, by name."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ SOURCES: dict[str, Callable[[str], Iterable[TrackedRun]]] = {
     "lm-eval": read_harness,
     "csv": read_metrics_csv,
 }
-"""Each source's reader, by the word before the colon."""
+"""The reader of each source, by the word before the colon."""
 
 
 def import_runs(source: str, *, experiment: str = "", overrides: ColumnOverrides = ColumnOverrides()) -> Imported:  # noqa: B008  # frozen
-    """The table of runs of a source.
+    """Import the table of runs from a source.
 
     Args:
-        source: KIND:PLACE, such as mlflow:http://127.0.0.1:5000 or tensorboard:runs.
+        source: Kind and address as KIND:PLACE, such as mlflow:http://127.0.0.1:5000 or tensorboard:runs.
         experiment: The experiment of an MLflow source.
-        overrides: What is the loss, N and D, where the rules do not find it.
+        overrides: Names of the loss, N and D, where the rules do not find them.
 
     Raises:
-        RunsError: The kind is not known, or nothing usable is there.
+        RunsError: The kind is unknown, or the source holds nothing usable.
     """
-    kind, colon, index = source.partition(":")
+    kind, colon, address = source.partition(":")
     if not colon or kind not in SOURCES:
         near = difflib.get_close_matches(kind, SOURCES, 1)
         hint = f" Did you mean {near[0]}:?" if near else ""
-        raise RunsError(f"{source!r} is no source; write KIND:PLACE with one of {', '.join(SOURCES)}.{hint}")
+        raise RunsError(f"{source!r} is not a source; write KIND:PLACE, with a kind among {', '.join(SOURCES)}.{hint}")
     if experiment and kind != "mlflow":
-        raise RunsError(f"--experiment is for mlflow; {kind}: has none.")
-    runs = read_mlflow(index, experiment) if kind == "mlflow" else SOURCES[kind](index)
+        raise RunsError(f"--experiment is for mlflow; {kind}: has no experiments.")
+    runs = read_mlflow(address, experiment) if kind == "mlflow" else SOURCES[kind](address)
     return assemble(runs, source, overrides)

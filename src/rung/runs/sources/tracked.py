@@ -1,4 +1,4 @@
-"""Runs as trackers keep them, a configuration and logged values, and the rules by which they become rows."""
+"""From tracked runs, each with a configuration and logged values, to rows of the table of runs."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from rung.runs.sources.column_rules import TRAINING, ImportNotes, loss_name, oth
 from rung.runs.sources.tracked_run import ColumnOverrides, Imported, Logged, TrackedRun
 
 SMOOTHED = 0.05
-"""Share of a run's last steps over which a training loss is averaged."""
+"""Share of a run's steps, at its end, over which a training loss is averaged."""
 
 
 def assemble(runs: Iterable[TrackedRun], where: str, overrides: ColumnOverrides = ColumnOverrides()) -> Imported:  # noqa: B008  # frozen
-    """Rows of tracked runs.
+    """The table of tracked runs.
 
-    The loss is a held-out one's last value; of a training loss, the mean over the last 5 % of the steps. N is the entry of
-    the configuration that is called so, or 12 x layers x width^2. D is the metric that counts tokens, or steps times
-    batch times context, where the configuration does not say it.
+    The loss is the last value of a held-out loss; of a training loss, the mean over the last 5 % of the steps. N is the
+    entry of that name in the configuration, or 12 x layers x width^2. D is the metric that counts tokens, or the entry of
+    that name in the configuration, or steps times batch times context.
 
     Args:
-        runs: The runs.
-        where: What messages call their place.
-        overrides: Names that the user gives instead.
+        runs: The tracked runs.
+        where: The name of their source in messages.
+        overrides: Names that the user gives in place of the rules.
 
     Raises:
-        RunsError: There is no run, or none with a loss.
+        RunsError: There is no run, or no run has a loss.
     """
     found = list(runs)
     if not found:
@@ -42,29 +42,31 @@ def assemble(runs: Iterable[TrackedRun], where: str, overrides: ColumnOverrides 
         names = sorted({name for run in found for name in run.logged})
         shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "") or "nothing"
         raise RunsError(
-            f"{where}: none of {len(found)} runs has {overrides.loss or 'a loss that is known'}; logged is {shown}. Name it: --loss NAME."
+            f"{where}: none of {len(found)} runs has {overrides.loss or 'a loss that is recognised'}; the logged metrics are {shown}. Name it: --loss NAME."
         )
     frame = pl.DataFrame(rows, infer_schema_length=None)
     for column in ("params", "tokens"):
         if column not in frame.columns:
             names = sorted({name for run in found for name in (*run.config, *run.logged)})
-            if wish := getattr(overrides, column):
-                near = difflib.get_close_matches(wish, names, 1)
+            if requested := getattr(overrides, column):
+                near = difflib.get_close_matches(requested, names, 1)
                 hint = f" Did you mean {near[0]!r}?" if near else ""
                 raise RunsError(
-                    f"{where}: no run has a number {wish!r} for --{column}; there is {', '.join(names[:20])}.{hint}"
+                    f"{where}: no run has a number {requested!r} for --{column}; the names are {', '.join(names[:20])}.{hint}"
                 )
             shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
-            notes.finding("no-" + column, f"no run says its {column}; there is {shown}. Name it: --{column} NAME.")
+            notes.finding(
+                f"no_{column}", f"no run states its {column}; the names are {shown}. Name it: --{column} NAME."
+            )
     mapping = {column: "; ".join(rules) for column, rules in notes.rules.items() if column in frame.columns}
     return Imported(frame=frame, mapping=mapping, warnings=tuple(notes.warnings))
 
 
 def csv_frame(file: Path) -> pl.DataFrame:
-    """A CSV of metrics.
+    """A CSV file of metrics.
 
     Raises:
-        RunsError: It cannot be read.
+        RunsError: The file cannot be read.
     """
     try:
         return pl.read_csv(file, infer_schema_length=None)
@@ -78,16 +80,17 @@ def _rows(run: TrackedRun, overrides: ColumnOverrides, notes: ImportNotes, where
         return [{"run": run.name, **settings_of(run, overrides, notes), **other_metrics(run, "", notes)}]
     if name is None:
         notes.finding(
-            "no-loss", f"run {run.name!r} of {where} has no {overrides.loss or 'loss that is known'}, and is left out."
+            "no_loss",
+            f"run {run.name!r} of {where} has no {overrides.loss or 'loss that is recognised'}, and is left out.",
         )
         return []
-    steps, values = _mended(run.name, name, run.logged[name], notes)
+    steps, values = _cleaned(run.name, name, run.logged[name], notes)
     if not len(steps):
         notes.finding(
-            "no-loss", f"run {run.name!r} of {where}: no value of {name} is a finite number, and it is left out."
+            "no_loss", f"run {run.name!r} of {where}: no value of {name} is a finite number, and the run is left out."
         )
         return []
-    about = settings_of(run, overrides, notes)
+    settings = settings_of(run, overrides, notes)
     training = name in TRAINING or name.startswith("train")
     if overrides.checkpoints:
         notes.rule("loss", f"{name}, every value")
@@ -102,7 +105,7 @@ def _rows(run: TrackedRun, overrides: ColumnOverrides, notes: ImportNotes, where
     return [
         {
             "run": run.name,
-            **about,
+            **settings,
             **tokens_at(run, float(step), overrides, notes),
             "step": int(step),
             "loss": float(value),
@@ -112,8 +115,8 @@ def _rows(run: TrackedRun, overrides: ColumnOverrides, notes: ImportNotes, where
     ]
 
 
-def _mended(run: str, name: str, logged: Logged, notes: ImportNotes) -> tuple[np.ndarray, np.ndarray]:
-    """Steps and finite values in order of step; of a step that was logged twice, as after a restart, the later value."""
+def _cleaned(run: str, name: str, logged: Logged, notes: ImportNotes) -> tuple[np.ndarray, np.ndarray]:
+    """Steps and finite values, in order of step. A step logged twice, as after a restart, keeps the later value."""
     steps = np.array([step for step, _ in logged], dtype=float)
     values = np.array([value for _, value in logged], dtype=float)
     back = np.flatnonzero(np.diff(steps) < 0)
@@ -122,7 +125,7 @@ def _mended(run: str, name: str, logged: Logged, notes: ImportNotes) -> tuple[np
         notes.finding(
             "restart",
             f"run {run!r}: {name} goes back from step {steps[first]:g} to {steps[first + 1]:g}, as after a restart"
-            f"{f' ({len(back)} times)' if len(back) > 1 else ''}; of a step that was logged twice the later value is kept.",
+            f"{f' ({len(back)} times)' if len(back) > 1 else ''}; a step that was logged twice keeps the later value.",
         )
     last = {float(step): index for index, step in enumerate(steps)}
     order = np.array([last[step] for step in sorted(last)], dtype=int)
@@ -130,12 +133,14 @@ def _mended(run: str, name: str, logged: Logged, notes: ImportNotes) -> tuple[np
     bad = ~np.isfinite(values)
     if bad.any():
         notes.finding(
-            "not-finite",
-            f"run {run!r}: {name} is no finite number at {int(bad.sum())} of {len(values)} steps, first at step {steps[bad][0]:g}; they are left out.",
+            "not_finite",
+            f"run {run!r}: {name} is not a finite number at {int(bad.sum())} of {len(values)} steps, first at step {steps[bad][0]:g}; they are left out.",
         )
     steps, values = steps[~bad], values[~bad]
     gaps = np.diff(steps)
     if len(gaps) > 3 and gaps.max() > 10 * np.median(gaps):
         index = int(gaps.argmax())
-        notes.finding("gap", f"run {run!r}: nothing of {name} between steps {steps[index]:g} and {steps[index + 1]:g}.")
+        notes.finding(
+            "gap", f"run {run!r}: no value of {name} between steps {steps[index]:g} and {steps[index + 1]:g}."
+        )
     return steps, values

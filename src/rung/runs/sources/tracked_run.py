@@ -1,4 +1,4 @@
-"""A tracked run, and what is imported from many of them, as values."""
+"""A tracked run, and the table that is imported from many of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import polars as pl
 from rung.findings import Finding
 
 Logged = Sequence[tuple[float, float]]
-"""Step and value, in the order in which they were logged."""
+"""Pairs of step and value, in the order in which they were logged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,10 +19,10 @@ class TrackedRun:
     """One run of a tracker.
 
     Attributes:
-        name: Its name there.
+        name: Its name in the tracker.
         config: Its configuration, flat: dotted names to values.
         logged: Its metrics, by name.
-        scores: Whether every metric is a score that was asked for, and none need be a loss.
+        scores: Whether every metric is an evaluation score, so that none needs to be a loss.
     """
 
     name: str
@@ -33,12 +33,12 @@ class TrackedRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
-    """A table of runs from where they were tracked.
+    """A table of runs imported from a source.
 
     Attributes:
         frame: The table.
-        mapping: Each column, and the rule by which it was filled.
-        warnings: What a user should know of the values.
+        mapping: For each column, the rule by which it was filled.
+        warnings: What a user should know about the values.
     """
 
     frame: pl.DataFrame
@@ -48,13 +48,13 @@ class Imported:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnOverrides:
-    """What a user says instead of the rules.
+    """What a user states in place of the rules.
 
     Attributes:
         loss: The metric that is the loss.
         params: The entry of the configuration that is N.
         tokens: The metric or the entry of the configuration that is D.
-        checkpoints: A row for each value of the loss, instead of one for each run.
+        checkpoints: Whether each value of the loss gives a row, instead of each run.
     """
 
     loss: str = ""

@@ -1,4 +1,4 @@
-"""Runs of MLflow, W&B and TensorBoard."""
+"""Runs from MLflow, W&B and TensorBoard."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rung.runs.sources.tracked_run import TrackedRun
 
 
 def read_mlflow(address: str, experiment: str = "") -> Iterator[TrackedRun]:
-    """The runs of an experiment of an MLflow server or store; of all experiments, where none is named.
+    """The runs of an experiment on an MLflow server or in a store; of all experiments where none is named.
 
     Raises:
         RunsError: mlflow is not installed, the server does not answer, or there is no such experiment.
@@ -27,15 +27,17 @@ def read_mlflow(address: str, experiment: str = "") -> Iterator[TrackedRun]:
         raise _needs("mlflow", "mlflow") from None
     import os
 
-    # The client retries for minutes by default; a person waits.
+    # By default the client retries for minutes, while a person waits.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
     try:
         client = MlflowClient(tracking_uri=address or None)
-        known = {one.name: one.experiment_id for one in client.search_experiments()}
-        if experiment and experiment not in known:
-            raise RunsError(f"mlflow:{address} has no experiment {experiment!r}; it has {', '.join(known) or 'none'}.")
-        chosen = [known[experiment]] if experiment else list(known.values())
+        experiments = {one.name: one.experiment_id for one in client.search_experiments()}
+        if experiment and experiment not in experiments:
+            raise RunsError(
+                f"mlflow:{address} has no experiment {experiment!r}; it has {', '.join(experiments) or 'none'}."
+            )
+        chosen = [experiments[experiment]] if experiment else list(experiments.values())
         page = client.search_runs(chosen)
         while True:
             for run in page:
@@ -52,20 +54,22 @@ def read_mlflow(address: str, experiment: str = "") -> Iterator[TrackedRun]:
         raise RunsError(f"mlflow:{address} cannot be read: {text}") from None
 
 
-def read_wandb(index: str) -> Iterator[TrackedRun]:
-    """The runs of offline folders of W&B below a folder, or of its exported CSV.
+def read_wandb(address: str) -> Iterator[TrackedRun]:
+    """The runs in offline folders of W&B below a folder, or in a CSV file that W&B exported.
 
     Raises:
-        RunsError: wandb is not installed, or nothing of it is there.
+        RunsError: wandb is not installed, or there are no such runs.
     """
-    path = Path(index)
+    path = Path(address)
     if path.is_file() and path.suffix == ".csv":
         yield from _exported(path)
         return
     files = sorted(path.rglob("run-*.wandb")) if path.is_dir() else [path] if path.suffix == ".wandb" else []
     if not files:
-        raise RunsError(f"wandb:{index}: no run-*.wandb below it. Give a folder of offline runs, or an exported .csv.")
-    # A run that was taken up again has a file for each time, under one id.
+        raise RunsError(
+            f"wandb:{address}: no run-*.wandb below it. Give a folder of offline runs, or an exported .csv."
+        )
+    # A run that was resumed has one file for each start, all with the same id.
     parts: dict[str, list[TrackedRun]] = {}
     for file in files:
         identity, part = _offline(file)
@@ -81,7 +85,7 @@ def read_wandb(index: str) -> Iterator[TrackedRun]:
 
 
 def _offline(file: Path) -> tuple[str, TrackedRun]:
-    """A run that W&B kept on this machine, and its id."""
+    """The id and the content of a run that W&B kept on this machine."""
     try:
         from wandb.proto import wandb_internal_pb2
     except ModuleNotFoundError:
@@ -90,7 +94,7 @@ def _offline(file: Path) -> tuple[str, TrackedRun]:
     config: dict[str, Any] = {}
     logged: dict[str, list[tuple[float, float]]] = {}
     for data in _records(file):
-        record = wandb_internal_pb2.Record()  # type: ignore[attr-defined]  # made when it is imported
+        record = wandb_internal_pb2.Record()  # type: ignore[attr-defined]  # created on import
         record.ParseFromString(data)
         if record.HasField("run"):
             name = record.run.display_name or record.run.run_id or name
@@ -108,20 +112,20 @@ def _offline(file: Path) -> tuple[str, TrackedRun]:
 
 
 def _records(file: Path) -> Iterator[bytes]:
-    """Records of a run's file: blocks of 32 KiB with parts of records in them, after a header of the file.
+    """The records of a run's file: a header, then blocks of 32 KiB that hold parts of records.
 
-    A run that was cut off ends in half a record; what stands before it is whole. The package writes this format (that of
-    LevelDB's log) and has no reader of it for others.
+    The file of an interrupted run ends in an incomplete record; all records before it are complete. The package writes
+    this format (that of LevelDB's log) and offers no public reader of it.
 
     Raises:
-        RunsError: The file does not begin as W&B's do.
+        RunsError: The file does not start with the signature of W&B.
     """
     try:
         content = file.read_bytes()
     except OSError as error:
         raise RunsError(f"{file} cannot be read: {error.strerror}.") from None
     if content[:4] != b":W&B":
-        raise RunsError(f"{file} does not begin as a file of W&B does.")
+        raise RunsError(f"{file} does not start with the signature of a W&B file.")
     block, header, full, first, last = 32_768, 7, 1, 2, 4
     at, parts = header, b""
     while True:
@@ -146,7 +150,7 @@ def _items(items: Any) -> dict[str, Any]:
 
 
 def _exported(path: Path) -> Iterator[TrackedRun]:
-    """A CSV as W&B exports it: a column for the step, and `RUN - METRIC` for each run."""
+    """A CSV file as W&B exports it: a column for the step, and a column `RUN - METRIC` for each run."""
     import polars as pl
 
     frame = csv_frame(path)
@@ -154,7 +158,7 @@ def _exported(path: Path) -> Iterator[TrackedRun]:
     pairs = [name for name in frame.columns if " - " in name and not name.endswith(("__MIN", "__MAX"))]
     if step is None or not pairs:
         raise RunsError(
-            f"{path}: not an export of W&B; it has {', '.join(frame.columns[:8])}, and needs Step and RUN - METRIC."
+            f"{path}: not an export of W&B; it has the columns {', '.join(frame.columns[:8])}, and needs Step and RUN - METRIC."
         )
     logged: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for name in pairs:
@@ -167,17 +171,17 @@ def _exported(path: Path) -> Iterator[TrackedRun]:
         yield TrackedRun(name=run, config={}, logged=metrics)
 
 
-def read_tensorboard(index: str) -> Iterator[TrackedRun]:
-    """The runs of event files below a folder: one for each folder that holds some. Settings come from texts that are JSON.
+def read_tensorboard(address: str) -> Iterator[TrackedRun]:
+    """The runs of event files below a folder: one for each folder that holds some. Settings come from texts in JSON.
 
     Raises:
         RunsError: tensorboard is not installed, or there are no event files.
     """
-    root = Path(index)
+    root = Path(address)
     folders = sorted({file.parent for file in root.rglob("*tfevents*")}) if root.is_dir() else []
     if not folders:
         why = "no event files below it" if root.is_dir() else "there is no such folder"
-        raise RunsError(f"tensorboard:{index}: {why}.")
+        raise RunsError(f"tensorboard:{address}: {why}.")
     try:
         from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
         from tensorboard.util.tensor_util import make_ndarray
@@ -186,7 +190,7 @@ def read_tensorboard(index: str) -> Iterator[TrackedRun]:
     for folder in folders:
         config: dict[str, Any] = {}
         logged: dict[str, list[tuple[float, float]]] = {}
-        # Files in the order in which they were begun: those of a restart come later.
+        # Files in the order in which they were started: those of a restart come later.
         for file in sorted(folder.glob("*tfevents*")):
             for event in EventFileLoader(str(file)).Load():
                 for value in event.summary.value:

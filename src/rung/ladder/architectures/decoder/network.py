@@ -1,4 +1,4 @@
-"""The decoder of tokens."""
+"""The network of the decoder-only transformers."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from rung.ladder.architectures.size import Size
 
 
 class Block(nn.Module):
+    """A layer: attention and an MLP, each after a norm and added to the residual stream."""
+
     def __init__(self, family: Decoder, width: int) -> None:
         super().__init__()
         queries, keys = family.heads(width)
@@ -39,7 +41,7 @@ class Block(nn.Module):
 
 
 class DecoderNet(Net):
-    """Logits of the next token, and their cross-entropy."""
+    """Logits of the next token, with their cross-entropy as the loss [nats/token]."""
 
     cosine: Tensor
     sine: Tensor

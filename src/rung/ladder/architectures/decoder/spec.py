@@ -1,4 +1,4 @@
-"""Decoder transformers: GPT style, Llama style, mixtures of experts, and with little or no MLP."""
+"""Decoder-only transformers: GPT style, Llama style, mixtures of experts, and with a small MLP or none."""
 
 from __future__ import annotations
 
@@ -10,28 +10,33 @@ from rung.errors import LadderError
 from rung.ladder.architectures.size import Counts, Size, Variant, along, filled, require_positive
 
 MLPS = ("gelu", "swiglu", "none")
+"""Kinds of MLP."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decoder:
-    """A pre-norm decoder with rotary positions and no biases.
+    """A decoder-only transformer with pre-normalisation, rotary positions and no biases.
 
-    Source: Vaswani et al. 2017, arXiv:1706.03762; rotary positions, Su et al. 2021, arXiv:2104.09864; gated MLP, Shazeer
-    2020, arXiv:2002.05202; experts, Shazeer et al. 2017, arXiv:1701.06538 (top-k of a softmax, none dropped).
+    The default vocabulary is that of bytes. The other default sizes (context, head_width, aspect, top) are assumptions,
+    not tuned.
+
+    Source: Vaswani et al. 2017, arXiv:1706.03762; rotary positions, Su et al. 2021, arXiv:2104.09864; gated MLP,
+    Shazeer 2020, arXiv:2002.05202; experts, Shazeer et al. 2017, arXiv:1701.06538 (top-k of a softmax, no token
+    dropped).
 
     Attributes:
-        vocab: Tokens that it knows [count].
+        vocab: Size of the vocabulary [count].
         context: Tokens in a window [count].
         head_width: Width of an attention head; widths are multiples of it [count].
-        aspect: Width for a layer, where a rung gives one of the two.
-        kv_heads: Heads of keys and values; 0 for as many as of queries [count].
+        aspect: Width over depth by the size rule, used if a rung gives only one of the two.
+        kv_heads: Key and value heads; 0 for as many as query heads [count].
         mlp: gelu, swiglu or none.
-        mlp_ratio: Hidden width of an MLP over width.
-        mlp_multiple: What the hidden width is rounded up to a multiple of [count].
-        experts: MLPs in a layer of which each token meets `top`; 0 for one MLP [count].
-        top: Experts that a token meets [count].
-        balance: Weight of the loss that spreads tokens over experts.
-        tied: Whether the head is the embedding.
+        mlp_ratio: Hidden width of an MLP over the width of the model.
+        mlp_multiple: The hidden width is rounded up to a multiple of this [count].
+        experts: MLPs in a layer, of which each token uses `top`; 0 for a single MLP [count].
+        top: Experts that a token uses [count].
+        balance: Weight of the loss that balances the use of the experts; an assumption, not tuned.
+        tied: Whether the head shares the weights of the embedding.
         qk_norm: Whether queries and keys are normalised.
         rope_base: Base of the rotary angles.
     """
@@ -56,13 +61,13 @@ class Decoder:
         if self.kv_heads < 0 or self.experts < 0:
             raise LadderError("kv_heads and experts must not be negative.")
         if self.head_width % 2:
-            raise LadderError(f"head_width = {self.head_width} must be even: rotary positions turn pairs.")
+            raise LadderError(f"head_width = {self.head_width} must be even: rotary positions rotate pairs.")
         if self.mlp not in MLPS:
             raise LadderError(f"mlp = {self.mlp!r} is not known; it is one of {', '.join(MLPS)}.")
         if self.experts and not 1 <= self.top <= self.experts:
             raise LadderError(f"top = {self.top} must lie between 1 and experts = {self.experts}.")
         if self.experts and self.mlp == "none":
-            raise LadderError('experts are MLPs; mlp = "none" has none.')
+            raise LadderError('experts are MLPs, so they need an mlp other than "none".')
 
     @property
     def data(self) -> str:
@@ -77,15 +82,15 @@ class Decoder:
         return -(-int(self.mlp_ratio * width) // self.mlp_multiple) * self.mlp_multiple
 
     def heads(self, width: int) -> tuple[int, int]:
-        """Heads of queries, and of keys and values [count].
+        """Query heads, and key and value heads [count].
 
         Raises:
-            LadderError: Heads of queries are no multiple of those of keys.
+            LadderError: The number of query heads is not a multiple of `kv_heads`.
         """
         queries = width // self.head_width
         keys = self.kv_heads or queries
         if queries % keys:
-            raise LadderError(f"width = {width} has {queries} heads, no multiple of kv_heads = {keys}.")
+            raise LadderError(f"width = {width} has {queries} heads, which is no multiple of kv_heads = {keys}.")
         return queries, keys
 
     def size_of(self, width: int | None, depth: int | None) -> Size:
@@ -98,7 +103,7 @@ class Decoder:
         return along(itertools.count(step, step), self.aspect)
 
     def _matrices(self, size: Size) -> tuple[int, int, int, int]:
-        """Weights of a layer: attention, one MLP, router, norms."""
+        """Parameters of a layer: attention, one MLP, router, norms [count]."""
         queries, keys = self.heads(size.width)
         attention = 2 * size.width * self.head_width * (queries + keys)
         mlp = {"gelu": 2, "swiglu": 3, "none": 0}[self.mlp] * size.width * self.hidden(size.width)
@@ -118,7 +123,11 @@ class Decoder:
         )
 
     def flops_per_token(self, size: Size) -> float:
-        """Two for every weight that multiplies and four for every pair of positions, backward twice that; the causal mask is not counted off.
+        """Training FLOPs of one token [FLOP].
+
+        C = 3 (2 W + 4 L h d T), with W weights in products, and L layers with attention of h heads of width d over T
+        positions. The factor 3 is one forward pass and a backward pass of twice its cost; the causal mask is not
+        deducted.
 
         Source: Kaplan et al. 2020, arXiv:2001.08361, table 1; Chowdhery et al. 2022, arXiv:2204.02311, appendix B.
         """
@@ -154,7 +163,7 @@ PUBLISHED: tuple[Variant, ...] = (
             options=_LLAMA,
             params=params,
             convention="total",
-            within=0.1e9,  # the table cuts digits off
+            within=0.1e9,  # the table truncates instead of rounding
             source="Touvron et al. 2023, arXiv:2302.13971, table 2",
         )
         for name, width, depth, params in (
@@ -174,4 +183,4 @@ PUBLISHED: tuple[Variant, ...] = (
         source="Jiang et al. 2024, arXiv:2401.04088, section 2",
     ),
 )
-"""Published models that this family holds, with the options that make them."""
+"""Published models of this family, with the options that reproduce them."""

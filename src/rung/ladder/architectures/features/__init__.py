@@ -1,1 +1,1 @@
-"""Small models of stored features and facts."""
+"""Small models that store features or facts."""

@@ -1,4 +1,4 @@
-"""The superposition toy and the memoriser."""
+"""The networks of the toy model of superposition and of the memoriser."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rung.ladder.architectures.size import Size
 
 
 class SuperpositionNet(Net):
-    """y = ReLU(W W' x + b), and the mean squared error over features."""
+    """y = ReLU(W W' x + b), with the mean squared error over features as the loss."""
 
     def __init__(self, family: Superposition, size: Size) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class SuperpositionNet(Net):
 
 
 class MemoriserNet(Net):
-    """Logits of every attribute of a key, and the mean cross-entropy of one value [nats/value]."""
+    """Logits of every attribute of a key, with the mean cross-entropy of a value as the loss [nats/value]."""
 
     def __init__(self, family: Memoriser, size: Size) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class MemoriserNet(Net):
 
     def forward(self, keys: Tensor) -> Tensor:
         """Logits (items, attributes, values)."""
-        parts = [keys // self.base**place % self.base + place * self.base for place in range(self.digits)]
+        parts = [keys // self.base**digit % self.base + digit * self.base for digit in range(self.digits)]
         x = self.embedding(torch.stack(parts, dim=-1)).sum(dim=-2)
         for norm, block in zip(self.norms, self.blocks, strict=True):
             x = x + block(norm(x))

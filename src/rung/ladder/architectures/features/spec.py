@@ -1,4 +1,7 @@
-"""Two models small enough to know everything about: features in superposition, and keys with values."""
+"""Two small models: features in superposition, and a memory of keys and values.
+
+The default numbers of the options are assumptions, not tuned.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,15 @@ from rung.ladder.architectures.size import Counts, Size, along, filled, require_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Superposition:
-    """Sparse features squeezed through fewer directions: y = ReLU(W W' x + b).
+    """A toy model of superposition: n sparse features are represented by m < n directions, y = ReLU(W W' x + b).
 
-    Source: Elhage et al. 2022, arXiv:2209.10652; Liu et al. 2025, arXiv:2505.10465. Width is m, the directions.
+    The width is m.
+
+    Source: Elhage et al. 2022, arXiv:2209.10652; Liu et al. 2025, arXiv:2505.10465.
 
     Attributes:
         features: Features n [count].
-        loss_scale: What the loss is multiplied by for its gradients; the loss that is told is not.
+        loss_scale: Factor on the loss that training minimises; the reported loss is without it.
     """
 
     features: int = 256
@@ -45,23 +50,23 @@ class Superposition:
         return Counts(total=total, embedding=0, head=0, active=total)
 
     def flops_per_token(self, size: Size) -> float:
-        """Two products forward; backward the same twice, less the gradient of the input."""
+        """10 n m: two products forward (4 n m), twice that backward, less the gradient of the input (2 n m) [FLOP]."""
         return 10.0 * self.features * size.width
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memoriser:
-    """A key is looked up, sent through residual MLPs, and its values are read off, a table of logits each.
+    """A small model that stores facts in its weights: key embedding, residual MLPs, and logits of each value.
 
-    The smallest model that stores facts as weights, after Allen-Zhu and Li 2024, arXiv:2404.05405.
+    Source: after Allen-Zhu and Li 2024, arXiv:2404.05405.
 
     Attributes:
-        keys: Keys that it can be asked [count].
-        attributes: Values of a key [count].
-        values: What each value is one of [count].
-        ratio: Hidden width of a block over width.
-        key_digits: Parts that a key is written in; each part has its own small table of embeddings [count].
-        aspect: Width for a layer, where a rung gives one of the two.
+        keys: Distinct keys [count].
+        attributes: Values of one key [count].
+        values: Distinct values of each attribute [count].
+        ratio: Hidden width of a block over the width of the model.
+        key_digits: Digits in which a key is written; each digit has its own embedding table [count].
+        aspect: Width over depth by the size rule, used if a rung gives only one of the two.
     """
 
     keys: int = 4096
@@ -84,7 +89,7 @@ class Memoriser:
 
     @property
     def digit_base(self) -> int:
-        """What one part of a key is one of [count]."""
+        """Distinct values of one digit of a key [count]."""
         base: int = max(2, round(self.keys ** (1 / self.key_digits)))
         while base**self.key_digits < self.keys:
             base += 1
@@ -103,6 +108,6 @@ class Memoriser:
         return Counts(total=total, embedding=embedding, head=head, active=total)
 
     def flops_per_token(self, size: Size) -> float:
-        """Of one key with all its values."""
+        """Training FLOPs of one key with all its values: 6 per weight in a product [FLOP]."""
         weights = size.depth * 2 * self.ratio * size.width**2 + size.width * self.attributes * self.values
         return 6.0 * weights

@@ -1,1 +1,1 @@
-"""Image classifiers of timm."""
+"""Image classifiers from timm."""

@@ -1,4 +1,4 @@
-"""A classifier of images around any module."""
+"""The network of the image classifiers, around any timm model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rung.ladder.architectures.size import Size
 
 
 class ImageNet(Net):
-    """Logits of the class, and their cross-entropy [nats/image]."""
+    """Logits of the class, with their cross-entropy as the loss [nats/image]."""
 
     def __init__(self, family: ImageModel, size: Size) -> None:
         super().__init__()

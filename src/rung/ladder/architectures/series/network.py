@@ -1,4 +1,4 @@
-"""The transformers of time series."""
+"""The network of the transformers for time series."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ from rung.ladder.architectures.series.spec import HEAD_WIDTH, SeriesTransformer
 from rung.ladder.architectures.size import Size
 
 _MASKED = 0.3
+"""Share of the patches of a window that the encoder hides."""
 
 
 class Block(nn.Module):
+    """A layer: attention and a gated MLP, each after a norm and added to the residual stream."""
+
     def __init__(self, family: SeriesTransformer, width: int) -> None:
         super().__init__()
         head_width = min(width, HEAD_WIDTH)
@@ -33,7 +36,7 @@ class Block(nn.Module):
 
 
 class SeriesNet(Net):
-    """The distribution of the next patch, or of masked ones, and its negative log-likelihood [nats/point]."""
+    """The distribution of the next patch or of masked ones, with the negative log-likelihood as the loss [nats/point]."""
 
     cosine: Tensor
     sine: Tensor
@@ -59,31 +62,38 @@ class SeriesNet(Net):
         x = self.entry(patches)
         for block in self.blocks:
             x = block(x, self.cosine[: x.shape[1]], self.sine[: x.shape[1]])
-        described: Tensor = self.head(self.norm(x))
-        return described
+        outputs: Tensor = self.head(self.norm(x))
+        return outputs
 
     def losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Both families see windows of context + 1 patches (items, patches, points); the encoder leaves out the last."""
+        """See Net; a window has context + 1 patches (items, patches, points), of which the encoder drops the last."""
         patches, order = batch
         if self.causal:
-            described, wanted = self(patches[:, :-1]), patches[:, 1:]
+            outputs, targets = self(patches[:, :-1]), patches[:, 1:]
         else:
             assert self.mask is not None
             seen = patches[:, :-1]
             hidden = order.argsort(dim=1) < max(1, round(_MASKED * seen.shape[1]))
-            described = self(torch.where(hidden[..., None], self.mask.to(seen.dtype), seen))[hidden]
-            wanted = seen[hidden]
-        loss = -log_density(described.float(), wanted.float()).mean()
+            outputs = self(torch.where(hidden[..., None], self.mask.to(seen.dtype), seen))[hidden]
+            targets = seen[hidden]
+        loss = -log_density(outputs.float(), targets.float()).mean()
         return loss, loss
 
 
 def log_density(described: Tensor, points: Tensor) -> Tensor:
-    """Log-density of points (..., P) under mixtures of Student's t that are described by (..., 4 K P) numbers."""
+    """Log-density of points (..., P) under mixtures of K Student's t distributions, given by (..., 4 K P) numbers.
+
+        log p(x) = logsumexp_k(log w_k + log t(x; nu_k, mu_k, s_k))
+        log t(x; nu, mu, s) = lgamma((nu + 1) / 2) - lgamma(nu / 2) - log(nu pi) / 2 - log(s)
+                              - (nu + 1) / 2 log(1 + ((x - mu) / s)^2 / nu)
+
+    The weights w are a softmax of the numbers, nu is 2 + softplus, and s is softplus + 1e-4.
+    """
     parts = described.view(*described.shape[:-1], 4, -1, points.shape[-1])
-    weight, freedom, place, scale = parts.unbind(dim=-3)
+    weight, freedom, location, scale = parts.unbind(dim=-3)
     freedom = 2 + functional.softplus(freedom)
-    scale = functional.softplus(scale) + 1e-4
-    offset = (points[..., None, :] - place) / scale
+    scale = functional.softplus(scale) + 1e-4  # keeps the density finite
+    offset = (points[..., None, :] - location) / scale
     each = (
         torch.lgamma((freedom + 1) / 2)
         - torch.lgamma(freedom / 2)

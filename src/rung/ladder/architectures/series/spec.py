@@ -1,4 +1,4 @@
-"""Transformers for time series: an encoder and a decoder that share one block."""
+"""Transformers for time series: an encoder and a decoder with the same layers."""
 
 from __future__ import annotations
 
@@ -10,28 +10,30 @@ from rung.errors import LadderError
 from rung.ladder.architectures.size import Counts, Size, Variant, along, filled, require_positive
 
 HEAD_WIDTH = 64
+"""Width of an attention head; narrower models have a single head [count]."""
 _COMPONENTS = 4
+"""Components of the mixture of each point [count]."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesTransformer:
-    """A transformer over patches of a time series that predicts a mixture of Student's t.
+    """A transformer over patches of a time series that predicts a mixture of Student's t distributions.
 
-    Source: Yao et al. 2024, arXiv:2410.12360: normalised queries and keys, rotary positions on half of a head, gated MLP of
-    8/3 widths rounded up to eights.
-    Differs: masked patches of the encoder are replaced by a learned patch, a share of 30 % of each window.
+    Source: Yao et al. 2024, arXiv:2410.12360: normalised queries and keys, rotary positions on half of each head, and a
+    gated MLP whose hidden width is 8/3 of the width, rounded up to a multiple of 8.
+    Differs: in the encoder, a learned patch replaces the masked patches, 30 % of each window.
 
     Attributes:
-        causal: Whether it is the decoder, which predicts the next patch; the encoder predicts masked ones.
+        causal: True for the decoder, which predicts the next patch; False for the encoder, which predicts masked ones.
         context: Patches in a window [count].
         patch: Points in a patch [count].
-        aspect: Width for a layer, where a rung gives one of the two.
+        aspect: Width over depth by the size rule, used if a rung gives only one of the two.
     """
 
     causal: bool = True
     context: int = 16
     patch: int = 32
-    aspect: float = 42.7
+    aspect: float = 42.7  # 1024 / 24: the ratio of the published sizes of 3M and of 30M to 1B
 
     def __post_init__(self) -> None:
         require_positive(self, "aspect")
@@ -53,7 +55,7 @@ class SeriesTransformer:
 
     @property
     def outputs(self) -> int:
-        """Numbers that describe a patch's distribution: weight, freedom, place and scale of each component for each point."""
+        """Outputs per patch: weight, degrees of freedom, location and scale of each component at each point [count]."""
         return 4 * _COMPONENTS * self.patch
 
     def size_of(self, width: int | None, depth: int | None) -> Size:
@@ -75,7 +77,10 @@ class SeriesTransformer:
         return Counts(total=total, embedding=inside + mask, head=head, active=total)
 
     def flops_per_token(self, size: Size) -> float:
-        """As for a decoder; the way in counts its patch, of which no gradient is wanted."""
+        """Training FLOPs of one patch, as for a decoder [FLOP].
+
+        The input layer counts without the gradient of its input, except in the encoder, whose learned patch needs it.
+        """
         width = size.width
         weights = size.depth * (4 * width**2 + 3 * width * self.hidden(width)) + width * self.outputs
         pairs = size.depth * width * self.context
@@ -84,6 +89,7 @@ class SeriesTransformer:
 
 
 _SOURCE = "arXiv:2410.12360, model configurations and MODELSIZE2PARAM of its repository"
+"""Source of the published sizes."""
 LADDER: dict[str, tuple[Size, int]] = {
     "1K": (Size(8, 1), 872),
     "10K": (Size(24, 2), 7_032),
@@ -98,17 +104,18 @@ LADDER: dict[str, tuple[Size, int]] = {
     "1B": (Size(1536, 36), 1_016_000_000),
     "1B decoder": (Size(1536, 32), 1_016_000_000),
 }
-"""The authors' ladder: what their configurations build, and what their table of sizes says of it; two entries disagree."""
+"""The authors' models: size in their configurations, and parameters in their table of sizes; two entries disagree."""
 
 PUBLISHED: tuple[Variant, ...] = tuple(
     Variant(
         name=name,
         size=size,
         options={"causal": name == "1B decoder"},
-        params=said,
+        params=params,
         convention="non_embedding",
-        within=0.005 * said,
+        within=0.005 * params,
         source=_SOURCE,
     )
-    for name, (size, said) in LADDER.items()
+    for name, (size, params) in LADDER.items()
 )
+"""The same models in the form that all families share."""

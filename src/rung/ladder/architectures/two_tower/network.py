@@ -1,4 +1,4 @@
-"""The two towers."""
+"""The network of the two towers."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from rung.ladder.architectures.two_tower.spec import TwoTower
 
 
 class Tower(nn.Module):
+    """A residual MLP from one view to a unit embedding."""
+
     def __init__(self, family: TwoTower, size: Size) -> None:
         super().__init__()
         self.entry = nn.Linear(family.inputs, size.width)
@@ -31,13 +33,17 @@ class Tower(nn.Module):
 
 
 class TowersNet(PairNet):
-    """Unit embeddings of both views, and the symmetric cross-entropy of finding the partner [nats/pair]."""
+    """Unit embeddings of both views, with a symmetric cross-entropy as the loss [nats/pair].
+
+    For embeddings l_i and r_i of n pairs and temperature t, the logits are l_i . r_j / t. The loss is the mean of the
+    cross-entropies of finding r_i among all r_j and l_i among all l_j.
+    """
 
     def __init__(self, family: TwoTower, size: Size) -> None:
         super().__init__()
         self.left = Tower(family, size)
         self.right = Tower(family, size)
-        self.log_temperature = nn.Parameter(torch.tensor(math.log(0.07)))
+        self.log_temperature = nn.Parameter(torch.tensor(math.log(0.07)))  # the start in arXiv:2103.00020
         draw_weights(self, size.depth)
 
     def embed(self, batch: Batch) -> tuple[Tensor, Tensor]:

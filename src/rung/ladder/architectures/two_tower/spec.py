@@ -1,4 +1,4 @@
-"""Two towers that learn from pairs of views."""
+"""Two encoders (towers) that learn from pairs of views."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ from rung.ladder.architectures.size import Counts, Size, along, filled, require_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TwoTower:
-    """Two residual MLPs of one shape, one for each view, trained to find each other's partner in the batch.
+    """Two residual MLPs of the same size, one per view, trained to find the partner of each item in the batch.
 
-    Source: Radford et al. 2021, arXiv:2103.00020 (symmetric loss, learned temperature); Pham et al. 2021, arXiv:2111.10050.
+    The default numbers of the options are assumptions, not tuned.
+
+    Source: Radford et al. 2021, arXiv:2103.00020 (symmetric loss, learned temperature); Pham et al. 2021,
+    arXiv:2111.10050.
 
     Attributes:
-        inputs: Numbers in one view [count].
-        embedding_width: Numbers in an embedding [count].
-        ratio: Hidden width of a block over width.
-        aspect: Width for a layer, where a rung gives one of the two.
+        inputs: Length of a view [count].
+        embedding_width: Length of an embedding [count].
+        ratio: Hidden width of a block over the width of the model.
+        aspect: Width over depth by the size rule, used if a rung gives only one of the two.
     """
 
     inputs: int = 64
@@ -54,7 +57,7 @@ class TwoTower:
         return Counts(total=total, embedding=2 * entering, head=2 * head, active=total)
 
     def flops_per_token(self, size: Size) -> float:
-        """Of one pair: both towers; the batch's table of similarities is left out."""
+        """Training FLOPs of one pair in both towers, without the similarities within the batch [FLOP]."""
         width = size.width
         weights = size.depth * 2 * self.ratio * width**2 + width * self.embedding_width
         return 2.0 * (6 * weights + 4 * self.inputs * width)

@@ -1,0 +1,97 @@
+"""What a command prints and writes: a result as text or JSON, its warnings, and files."""
+
+from __future__ import annotations
+
+import json as json_module
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rung.errors import ReportError
+from rung.messages import listed
+
+if TYPE_CHECKING:
+    from rung.findings import Finding
+    from rung.results import Result
+
+Writer = Callable[[], bytes]
+"""Gives the content of a file when everything else is done."""
+
+
+def say(*lines: str) -> None:
+    """Print lines for people on standard error."""
+    for line in lines:
+        print(line, file=sys.stderr)
+
+
+def warn(findings: Iterable[Finding]) -> None:
+    """Print findings on standard error, the most severe first."""
+    from rung.findings import most_severe_first
+
+    say(*(f"{'note' if one.severity == 'note' else 'warning'}: {one.text}" for one in most_severe_first(findings)))
+
+
+def as_json(content: Any) -> str:
+    """Plain values as one line of JSON; numbers that are not finite are refused."""
+    return json_module.dumps(content, allow_nan=False)
+
+
+def require_kinds(paths: Sequence[str], kinds: Mapping[str, str]) -> dict[str, str]:
+    """The ending of each output file, before the work.
+
+    Args:
+        paths: The files.
+        kinds: Each ending that can be written, and what it holds.
+
+    Raises:
+        ReportError: An ending is none of these, or a folder is not there.
+    """
+    from rung.files import require_writable
+
+    found = {}
+    for path in paths:
+        kind = "." + path.rpartition(".")[2].lower()
+        if kind not in kinds:
+            options = listed([f"{ending} ({what})" for ending, what in kinds.items()])
+            raise ReportError(f"-o {path}: the ending says what is written; use {options}.")
+        require_writable(path)
+        found[path] = kind
+    return found
+
+
+def show(result: Result, *, json: bool, more: Mapping[str, Any] | None = None, below: Sequence[Result] = ()) -> None:
+    """Print a result, and its findings on standard error.
+
+    Args:
+        result: The result.
+        json: Whether as JSON.
+        more: What else the JSON holds.
+        below: Results that follow as text.
+    """
+    if json:
+        print(as_json({**_plain(result), **(more or {})}))
+    else:
+        print("\n\n".join(one.summary() for one in (result, *below)))
+    warn(result.findings())
+
+
+def write_result(result: Result, kinds: Mapping[str, str]) -> None:
+    """Write a result as .json, or as .csv where it is a table; all files or none."""
+    from rung.files import write_all
+
+    write_all({path: content_of(result, kind) for path, kind in kinds.items()})
+
+
+def content_of(result: Result, kind: str) -> bytes:
+    """A result as the content of a file."""
+    if kind == ".csv":
+        frame: Any = result
+        return str(frame.to_frame().write_csv()).encode()
+    return (as_json(_plain(result)) + "\n").encode()
+
+
+def _plain(result: Result) -> dict[str, Any]:
+    """A result as plain values."""
+    plain: Any = result
+    content: dict[str, Any] = plain.to_dict()
+    return content

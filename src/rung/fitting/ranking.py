@@ -1,0 +1,146 @@
+"""Laws ranked by how they extrapolate, as a value."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from rung.files import write_text
+from rung.fitting.backtest.discrepancy import Discrepancy
+from rung.fitting.result import SCHEMA, Fit
+from rung.laws import Law
+from rung.results import Result, Summary, Table
+from rung.units import format_percent
+
+_UNKNOWN = 1e6
+"""Standard error from which a difference is unknown: laws that were scored at one cut in common, or none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranked:
+    """One law of a selection.
+
+    Attributes:
+        fit: The law fitted to all rows.
+        weight: Its weight in the combined forecast.
+        error: Its error over the cuts of the backtest, later cuts weighing more; nan without a backtest.
+        difference: Its error less that of the best, over the same cuts.
+        difference_error: Standard error of that.
+        tied: Whether the backtest cannot tell it from the best.
+        aicc: Akaike's criterion for few rows, less that of the lowest.
+    """
+
+    fit: Fit
+    weight: float
+    error: float
+    difference: float
+    difference_error: float
+    tied: bool
+    aicc: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Selection(Result):
+    """Laws ranked by how they extrapolate, best first.
+
+    Attributes:
+        along: What the backtest cut along; None where there was none.
+        cuts: How many cuts it had.
+        laws: The laws.
+        chosen: The simplest of the laws that are tied with the best.
+        failed: Laws that could not be fitted, and why.
+        noise: Standard deviation of a new run about the combined law, on the residual's scale.
+        discrepancy: Model discrepancy of the combined law beyond the runs.
+    """
+
+    along: str | None
+    cuts: int
+    laws: tuple[Ranked, ...]
+    chosen: str
+    failed: Mapping[str, str]
+    noise: float
+    discrepancy: Discrepancy | None
+
+    @property
+    def best(self) -> Fit:
+        """The fit of the chosen law."""
+        return next(ranked.fit for ranked in self.laws if name_of(ranked.fit.law) == self.chosen)
+
+    def headline(self) -> str:
+        """What the backtest says of the laws."""
+        tied = [ranked for ranked in self.laws if ranked.tied]
+        if not self.cuts:
+            return "too few scales for a backtest: ranked by AICc alone, which says nothing about larger scales"
+        if len(tied) > 1:
+            return f"{len(tied)} laws are tied over {self.cuts} cuts along {self.along}; the simplest is {self.chosen}"
+        return f"{self.chosen} extrapolates best over {self.cuts} cuts along {self.along}"
+
+    def describe(self) -> Summary:
+        """Every law, best first."""
+        rows = [
+            [
+                name_of(ranked.fit.law),
+                str(len(ranked.fit.coefficients)),
+                format_percent(ranked.error if np.isfinite(ranked.error) else None),
+                f"{format_percent(ranked.difference, signed=True)} +- {format_percent(ranked.difference_error)}"
+                if index and ranked.difference_error < _UNKNOWN
+                else "-",
+                "yes" if ranked.tied else "no",
+                f"{ranked.weight:.2f}",
+                f"{ranked.aicc:.1f}",
+            ]
+            for index, ranked in enumerate(self.laws)
+        ]
+        header = ["law", "coefficients", "error", "against the best", "tied", "weight", "AICc"]
+        return Summary([Table(header, rows), self.headline()])
+
+    def to_frame(self) -> pl.DataFrame:
+        """One row per law."""
+        names = ("weight", "error", "difference", "difference_error", "tied", "aicc")
+        laws = [name_of(ranked.fit.law) for ranked in self.laws]
+        return pl.DataFrame({"law": laws, **{name: [getattr(one, name) for one in self.laws] for name in names}})
+
+    def write(self, path: str | Path) -> None:
+        """Write the selection as JSON, whole or not at all."""
+        write_text(path, json.dumps(self.to_dict(), allow_nan=False) + "\n")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The selection as plain values."""
+
+        def finite(number: float) -> float | None:
+            return float(number) if np.isfinite(number) else None
+
+        return {
+            "schema_version": SCHEMA,
+            "along": self.along,
+            "cuts": self.cuts,
+            "chosen": self.chosen,
+            "laws": [
+                {
+                    "name": name_of(ranked.fit.law),
+                    "formula": ranked.fit.law.formula,
+                    "weight": ranked.weight,
+                    "error": finite(ranked.error),
+                    "difference": finite(ranked.difference),
+                    "difference_error": finite(ranked.difference_error),
+                    "tied": ranked.tied,
+                    "aicc": finite(ranked.aicc),
+                    "fit": ranked.fit.to_dict(),
+                }
+                for ranked in self.laws
+            ],
+            "failed": dict(self.failed),
+            "noise": self.noise,
+            "discrepancy": self.discrepancy.to_dict() if self.discrepancy else None,
+        }
+
+
+def name_of(law: Law) -> str:
+    """What a law is called in a ranking: its name in the book, or its formula."""
+    return law.name if law.name != "custom" else law.formula

@@ -1,7 +1,7 @@
-"""Fits against peers, in paired rounds of one process: `python benchmarks/engine.py [JOB ...]`.
+"""Fits compared with peers, in paired rounds of one process: `python benchmarks/engine.py [JOB ...]`.
 
-The reference procedures are so slow that each round runs a random part of their starts or resamples and
-scales its time up; --full runs them once whole.
+The reference procedures are slow: each round runs a random part of their starts or resamples and scales the time up.
+--full runs them once in full.
 """
 
 import argparse
@@ -28,10 +28,14 @@ from rung.laws.syntax import Clause
 from rung.runs import read_runs
 
 BEST = 1.018274018e-3
+"""Objective of the global optimum on the Chinchilla points."""
+
 ROUNDS = 5
+"""Paired rounds of a job."""
 
 
 def table():
+    """The 240 points of Hoffmann's figure 4 that the replication kept."""
     folder = Path(os.environ.get("RUNG_DATA", Path(__file__).parent.parent.parent / "shared" / "data"))
     if not (folder / "chinchilla_epoch.csv").exists():
         raise SystemExit(f"chinchilla_epoch.csv is not in {folder}; set RUNG_DATA to the folder that holds it.")
@@ -39,8 +43,8 @@ def table():
 
 
 def problem_of(runs, law="chinchilla", objective="log-huber"):
-    chosen, measure = find_law(law), objective_named(objective)
-    return make_problem(chosen, make_design(runs, chosen, measure), measure)
+    found, minimised = find_law(law), objective_named(objective)
+    return make_problem(found, make_design(runs, found, minimised), minimised)
 
 
 def logs(runs):
@@ -56,7 +60,7 @@ def report(job, ours, theirs, notes):
 
 
 def default_fit(*, full):
-    """The default fit, own starts and compiling included, against 4500 starts of L-BFGS-B."""
+    """The default fit, including its own starts and compilation, compared with 4500 starts of L-BFGS-B."""
     runs = table()
     values = [search(problem_of(runs), np.random.default_rng(seed)) for seed in range(50)]
     problem = problem_of(runs)
@@ -75,16 +79,16 @@ def default_fit(*, full):
         "default fit / 4500 starts",
         ours,
         theirs,
-        f"worst objective of 50 seeds {worst:.13g} (wanted {BEST:.10g}); theirs {best:.13g}",
+        f"worst objective of 50 seeds {worst:.13g} (goal {BEST:.10g}); theirs {best:.13g}",
     )
 
 
 def same_starts(*, full):
-    """The same 4500 starts, one for one."""
+    """The same 4500 starts for both."""
     runs = table()
     problem = problem_of(runs)
     a, b, e, alpha, beta = peers.GRID.T
-    # Exponents of 0 have no logarithm: a thousandth stands for them.
+    # An exponent of 0 has no logarithm; 0.001 replaces it.
     starts = np.column_stack([e, a, np.log(np.maximum(alpha, 1e-3)), b, np.log(np.maximum(beta, 1e-3))])
     share = len(peers.GRID) if full else 60
     ours, theirs = [], []
@@ -94,11 +98,11 @@ def same_starts(*, full):
         part = peers.GRID[np.random.default_rng(round_).permutation(len(peers.GRID))[:share]]
         theirs.append(timed(peers.published_fit, part, *logs(runs))[0] * len(peers.GRID) / share)
     reached = np.mean(found.objective_J <= found.objective_J.min() * (1 + 1e-9))
-    report("4500 starts, one for one", ours, theirs, f"ours reach the best from {100 * reached:.0f} % of them")
+    report("4500 starts, one for one", ours, theirs, f"ours reaches the best from {100 * reached:.0f} % of them")
 
 
 def bootstrap(*, full):
-    """4000 warm refits against BFGS with automatic gradients on the same resamples."""
+    """4000 refits from the optimum, compared with BFGS with automatic gradients on the same resamples."""
     runs = table()
     problem = problem_of(runs)
     optimum = search(problem, np.random.default_rng(0))
@@ -116,7 +120,7 @@ def bootstrap(*, full):
 
 
 def broken_law(*, full):
-    """Two breaks, 8 coefficients, 10,000 checkpoint rows: L-BFGS-B with our own exact gradients, same starts."""
+    """Two breaks, 8 coefficients, 10,000 checkpoint rows, compared with L-BFGS-B with our exact gradients, same starts."""
     del full
     rng = np.random.default_rng(0)
     x = np.exp(rng.uniform(np.log(1e6), np.log(1e11), 10_000))
@@ -135,8 +139,8 @@ def broken_law(*, full):
     y = law.value(truth, {"x": x}) * np.exp(0.01 * rng.standard_normal(len(x)))
     runs = read_runs(pl.DataFrame({"x": x, "loss": y}))
     law = law.restrict([Clause("a", fixed=0.05)])
-    measure = objective_named("log-huber", 0.01)
-    problem = make_problem(law, make_design(runs, law, measure), measure)
+    objective = objective_named("log-huber", 0.01)
+    problem = make_problem(law, make_design(runs, law, objective), objective)
     weights = problem.design.weights[None, :]
     space = problem.workspace(1)
 
@@ -173,7 +177,7 @@ def broken_law(*, full):
 
 
 def packages(*, full):
-    """The package `chinchilla` from 72 starts, and a grid with variable projection."""
+    """Comparison with the package `chinchilla` from 72 starts, and with a grid with variable projection."""
     del full
     runs = table()
     columns = {name: runs.numbers(name) for name in ("params", "tokens", "loss")}
@@ -203,7 +207,7 @@ def packages(*, full):
         "grid 100 x 100 with variable projection, squares",
         ours,
         grid,
-        f"its squares {rss:.8g}, ours {squares.objective_value:.8g}; its log-Huber {value:.6g}",
+        f"its sum of squares {rss:.8g}, ours {squares.objective_value:.8g}; its log-Huber {value:.6g}",
     )
 
 
@@ -213,7 +217,7 @@ JOBS = {job.__name__: job for job in (default_fit, same_starts, bootstrap, broke
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("jobs", nargs="*", choices=[*JOBS, []], default=[])
-    parser.add_argument("--full", action="store_true", help="run the reference procedures whole, once")
+    parser.add_argument("--full", action="store_true", help="run the reference procedures once in full")
     arguments = parser.parse_args()
     print("| job | ours, CPU s: median [min to max] | theirs | theirs / ours | |\n|---|---|---|---|---|")
     for name in arguments.jobs or JOBS:

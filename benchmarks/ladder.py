@@ -1,6 +1,6 @@
-"""What the ladder costs beside a bare PyTorch loop: steps, start, logging and checkpoints, and two workers against one.
+"""The cost of the ladder, compared with a minimal PyTorch loop: `python benchmarks/ladder.py`.
 
-python benchmarks/ladder.py
+Measured are the steps, the start, logging and checkpoints, and two workers compared with one.
 """
 
 import subprocess
@@ -20,10 +20,13 @@ from rung.ladder.training.trainer import Trainer
 from rung.ladder.training.worker import Work, work_on
 
 SIZES = ((2, 32), (4, 64), (6, 128))
+"""Depth and width of the networks."""
+
 ROUNDS = 7
+"""Paired rounds of the steps."""
 
 
-def ladder(rungs, place, **launch):
+def ladder(rungs, output, **launch):
     return ladder_of(
         {
             "family": {"name": "gpt", "head_width": 8, "context": 128},
@@ -34,18 +37,18 @@ def ladder(rungs, place, **launch):
             "rung": rungs,
         },
         "benchmark",
-        Path(place),
+        Path(output),
     )
 
 
 @contextmanager
 def folder():
-    with tempfile.TemporaryDirectory() as place:
-        yield Path(place)
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
 
 
-def saturated(trainer, steps):
-    """The same model on the same windows, as one would write it down."""
+def minimal_loop(trainer, steps):
+    """A step of the same network on the same windows, as one would write it by hand."""
     net, rung, recipe = trainer.net, trainer.rung, trainer.rung.recipe
     optimizer = torch.optim.AdamW(
         net.parameters(), lr=recipe.lr, betas=(recipe.beta1, recipe.beta2), weight_decay=0.0, fused=True
@@ -69,41 +72,42 @@ def saturated(trainer, steps):
 
 
 def steps():
-    """Seconds a step of the trainer over those of the bare loop, in paired rounds of the same process."""
-    print("step of the trainer over a bare loop's, median of paired rounds (lowest to highest)")
-    with folder() as place:
+    """Time of a step of the trainer over that of the minimal loop, in paired rounds of the same process."""
+    print("a step of the trainer over one of a minimal loop, median of paired rounds (lowest to highest)")
+    with folder() as output:
         for depth, width in SIZES:
-            (rung,) = ladder([{"depth": depth, "width": width, "steps": 10_000}], place).rungs
+            (rung,) = ladder([{"depth": depth, "width": width, "steps": 10_000}], output).rungs
             count = {32: 60, 64: 25, 128: 8}[width]
-            mine, theirs = Trainer(rung), Trainer(rung)
-            step = saturated(theirs, rung.steps)
+            ours, theirs = Trainer(rung), Trainer(rung)
+            step = minimal_loop(theirs, rung.steps)
             ratios = []
-            for turn in range(ROUNDS + 1):
-                began = time.process_time()
+            for round_ in range(ROUNDS + 1):
+                started = time.process_time()
                 for _ in range(count):
-                    mine.advance()
+                    ours.advance()
                 between = time.process_time()
                 for at in range(count):
-                    step(turn * count + at)
-                ratios.append((between - began) / (time.process_time() - between))
+                    step(round_ * count + at)
+                ratios.append((between - started) / (time.process_time() - between))
             ratios = ratios[1:]
             print(
                 f"  depth {depth}, width {width:4}: {median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f}), "
-                f"{1000 * (between - began) / count:.1f} ms a step"
+                f"{1000 * (between - started) / count:.1f} ms per step"
             )
 
 
 START = """
 import sys, time
 import torch
-began = time.perf_counter()
+started = time.perf_counter()
 from pathlib import Path
 from rung.ladder import read_ladder
-from rung.ladder.train import Trainer
+from rung.ladder.training import Trainer
 (rung,) = read_ladder(sys.argv[1]).rungs
 Trainer(rung, keep=Path(sys.argv[2])).advance()
-print(time.perf_counter() - began)
+print(time.perf_counter() - started)
 """
+"""A first step in a new process, with the seconds after the import of torch."""
 
 FILE = """
 [family]
@@ -116,17 +120,18 @@ depth = 4
 width = 64
 tokens = 1e6
 """
+"""The ladder file of that process."""
 
 
 def start():
-    """Seconds from torch's import to the first step done, with the corpus kept from before."""
-    with folder() as place:
-        file = place / "ladder.toml"
+    """Seconds from the import of torch to the end of the first step, with and without a prepared corpus."""
+    with folder() as output:
+        file = output / "ladder.toml"
         file.write_text(FILE)
         taken = [
             float(
                 subprocess.run(
-                    [sys.executable, "-c", START, str(file), str(place / "kept")],
+                    [sys.executable, "-c", START, str(file), str(output / "kept")],
                     capture_output=True,
                     text=True,
                     check=True,
@@ -135,44 +140,44 @@ def start():
             for _ in range(6)
         ]
     print(
-        f"start: {taken[0]:.2f} s with the corpus to be read, {median(taken[1:]):.2f} s after that, beyond torch's import"
+        f"start, after the import of torch: {taken[0]:.2f} s if the corpus must be read, {median(taken[1:]):.2f} s otherwise"
     )
 
 
 def keeping():
-    """What logging every ten steps and a checkpoint a minute add to the steps, from checkpoints that are far more frequent."""
-    with folder() as place:
-        planned = ladder([{"depth": 4, "width": 64, "steps": 300}], place / "runs")
-        often = prepare(replace(planned, output=place / "often"))[0]
-        never = prepare(replace(planned, output=place / "never"))[0]
-        trainer = Trainer(planned.rungs[0], keep=place)
-        began = time.process_time()
+    """The cost of logging every ten steps and of a checkpoint per minute, extrapolated from more frequent checkpoints."""
+    with folder() as output:
+        planned = ladder([{"depth": 4, "width": 64, "steps": 300}], output / "runs")
+        often = prepare(replace(planned, output=output / "often"))[0]
+        never = prepare(replace(planned, output=output / "never"))[0]
+        trainer = Trainer(planned.rungs[0], keep=output)
+        started = time.process_time()
         while trainer.step < 300:
             trainer.advance()
         trainer.evaluate()
-        plain = time.process_time() - began
+        plain = time.process_time() - started
         taken = {}
         for name, run, seconds in (("logged", never, 1e9), ("checkpoints", often, 0.0)):
-            began = time.process_time()
-            work_on(run, Work(launch=replace(planned.launch, checkpoint_s=seconds), keep=place))
-            taken[name] = time.process_time() - began
+            started = time.process_time()
+            work_on(run, Work(launch=replace(planned.launch, checkpoint_s=seconds), keep=output))
+            taken[name] = time.process_time() - started
         each = (taken["checkpoints"] - taken["logged"]) / 30
     print(
         f"logging every 10 steps: {100 * (taken['logged'] / plain - 1):+.1f} % of the time of 300 steps; "
-        f"a checkpoint takes {1000 * each:.0f} ms, so one a minute {100 * each / 60:.2f} %"
+        f"a checkpoint takes {1000 * each:.0f} ms, so one per minute costs {100 * each / 60:.2f} %"
     )
 
 
 def workers():
-    """Twelve tiny runs on two local workers over the same on one, wall seconds."""
+    """Wall seconds of twelve tiny runs on two local workers, over those on one."""
     rungs = [{"depth": 2, "width": 32, "steps": 150, "seeds": list(range(12))}]
     taken = {}
-    with folder() as place:
+    with folder() as output:
         for count in (1, 2):
-            planned = ladder(rungs, place / f"on-{count}", launcher="local", workers=count)
-            began = time.perf_counter()
+            planned = ladder(rungs, output / f"on-{count}", launcher="local", workers=count)
+            started = time.perf_counter()
             execute_all(prepare(planned), planned.launch, planned.track)
-            taken[count] = time.perf_counter() - began
+            taken[count] = time.perf_counter() - started
     print(f"12 runs on two workers over one: {taken[2] / taken[1]:.2f} ({taken[2]:.1f} s against {taken[1]:.1f} s)")
 
 

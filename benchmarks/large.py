@@ -1,4 +1,4 @@
-"""Tables of many rows: time and memory of a whole fit, `python benchmarks/large.py`."""
+"""Tables of many rows: time and memory of a whole fit: `python benchmarks/large.py`."""
 
 import subprocess
 import sys
@@ -17,9 +17,11 @@ JOBS = {
     "1,000,000 rows of 1000 runs": (1_000_000, 1000, 0, LAW),
     "10,000 rows, E of each of 50 families": (10_000, 500, 0, "E[family] + A / N^alpha + B / D^beta"),
 }
+"""Rows, runs, draws and law of each table."""
 
 
 def table(rows, runs):
+    """A planted table of checkpoint rows."""
     rng = np.random.default_rng(0)
     run = np.arange(rows) * runs // rows
     params = np.exp(rng.uniform(np.log(1e7), np.log(1e10), runs))[run]
@@ -32,9 +34,9 @@ def table(rows, runs):
 def measure(name):
     rows, runs, draws, law = JOBS[name]
     frame = table(rows, runs)
-    began, cpu = time.perf_counter(), time.process_time()
+    started, cpu = time.perf_counter(), time.process_time()
     fit = rung.fit(frame, law, draws=draws)
-    wall, cpu = time.perf_counter() - began, time.process_time() - cpu
+    wall, cpu = time.perf_counter() - started, time.process_time() - cpu
     print(
         f"| {name} | {draws} | {cpu:.1f} | {wall:.1f} | {peak_memory():.0f} | {fit.starts_agreed} of {fit.starts_tried} |",
         flush=True,
@@ -47,7 +49,7 @@ def main():
         return
     print("| table | draws | CPU s | wall s | peak MB | starts agree |\n|---|---|---|---|---|---|", flush=True)
     for name in JOBS:
-        # A process each, since the peak of memory is that of a process.
+        # Each job has a process of its own, because peak memory is measured per process.
         subprocess.run([sys.executable, __file__, name], check=True)
 
 

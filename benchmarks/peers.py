@@ -1,4 +1,4 @@
-"""What Rung is measured against, each written from its paper's description.
+"""The peers that Rung is compared with, each written from the description in its paper.
 
 Shapes: `S` starts, `n` rows.
 """
@@ -11,7 +11,10 @@ from autograd import grad
 from scipy.optimize import minimize
 
 DELTA = 1e-3
+"""Threshold of Huber's loss."""
+
 PUBLISHED = np.array([np.log(482.01), np.log(2085.43), np.log(1.8172), 0.3478, 0.3658])
+"""The published point from which the bootstrap starts: log A, log B, log E, alpha, beta."""
 
 GRID = np.array(
     list(
@@ -28,10 +31,10 @@ GRID = np.array(
 
 
 def huber_objective(theta, log_n, log_d, log_loss, weights):
-    """Sum of Huber's loss of log residuals, by log-sum-exp (Hoffmann et al. 2022, equation 3)."""
+    """Sum of Huber's loss over log residuals, with the law as a log-sum-exp (Hoffmann et al. 2022, equation 3)."""
     a, b, e, alpha, beta = theta
     first, second = a - alpha * log_n, b - beta * log_d
-    # The larger of the terms is taken out by hand: SciPy's logsumexp would make the peer three times slower.
+    # The largest term is factored out by hand: SciPy's logsumexp would make the peer three times slower.
     top = np.maximum(np.maximum(first, second), e)
     size = np.abs(log_loss - top - np.log(np.exp(first - top) + np.exp(second - top) + np.exp(e - top)))
     inside = np.minimum(size, DELTA)
@@ -39,7 +42,7 @@ def huber_objective(theta, log_n, log_d, log_loss, weights):
 
 
 def published_fit(starts, log_n, log_d, log_loss):
-    """L-BFGS-B with finite differences from every start; the best point and its objective."""
+    """The best point of L-BFGS-B with finite differences from every start, and its objective."""
     weights = np.ones_like(log_n)
     best = min(
         (minimize(huber_objective, start, (log_n, log_d, log_loss, weights), method="L-BFGS-B") for start in starts),
@@ -60,7 +63,7 @@ _GRADIENT = grad(_differentiable)
 
 
 def published_bootstrap(weights_Bn, log_n, log_d, log_loss):
-    """BFGS with automatic gradients on each resample, from the published point; the objectives."""
+    """Objectives of BFGS with automatic gradients on each resample, from the published point."""
     return np.array(
         [
             minimize(_differentiable, PUBLISHED, (log_n, log_d, log_loss, weights), jac=_GRADIENT, method="BFGS").fun
@@ -70,7 +73,7 @@ def published_bootstrap(weights_Bn, log_n, log_d, log_loss):
 
 
 def projected_grid(n, d, loss, steps=100):
-    """Least squares by a grid of exponents, the rest by non-negative least squares (arXiv 2603.22339).
+    """Least squares on a grid of exponents, with the other coefficients by non-negative least squares (arXiv:2603.22339).
 
     Returns E, A, B, alpha, beta at the best cell.
     """
@@ -78,7 +81,7 @@ def projected_grid(n, d, loss, steps=100):
     exponents = np.linspace(0.01, 0.99, steps)
     n_power, d_power = n ** -exponents[:, None], d ** -exponents[:, None]
     best = (np.inf, None)
-    for place, column in enumerate(n_power):
+    for index, column in enumerate(n_power):
         columns = np.stack(
             [
                 np.broadcast_to(np.ones_like(column), d_power.shape),
@@ -100,7 +103,7 @@ def projected_grid(n, d, loss, steps=100):
             if error[at] < best[0]:
                 full = np.zeros(3)
                 full[list(active)] = part[at]
-                best = (error[at], (full, exponents[place], exponents[at]))
+                best = (error[at], (full, exponents[index], exponents[at]))
     (e, a, b), alpha, beta = best[1]
     return e, a * 1e6**alpha, b * 1e9**beta, alpha, beta
 
@@ -108,7 +111,7 @@ def projected_grid(n, d, loss, steps=100):
 def chinchilla_package(folder):
     """The package `chinchilla` 0.2.0 on folder/df.csv with the same objective, from 72 starts.
 
-    Returns log A, log B, log E, alpha, beta. It works in child processes, whatever it is told.
+    Returns log A, log B, log E, alpha, beta. The package uses child processes even with parallel=False.
     """
     from functools import partial
 

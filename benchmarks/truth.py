@@ -1,43 +1,56 @@
 """Forecasts of the held-out largest scale on published studies: `python benchmarks/truth.py`.
 
-Every method gets the same rows and the same held-out ones, and no setting per study: Rung's combined forecast
-(`rung select`) and its default fit, careful and careless practice, variable projection, the package `chinchilla`, the
-learning-curve forms M1 to M4 and the broken law, and two baselines. Told per study: median absolute relative error, bias, coverage of the 90 %
-interval of a new run, and the mean interval score (Winkler 1972), in percent of the loss. What the laws stray by is
-learnt from the other studies alone.
+Every method gets the same rows, the same held-out rows, and no setting per study: Rung's combined forecast (`rung select`)
+and its default fit, careful and careless practice, variable projection, the package `chinchilla`, the learning-curve forms
+M1 to M4 and the broken law, and two baselines. The output shows for each study the median absolute relative error, and in
+brackets the coverage of the 90 % interval of a new run and the mean interval score (Winkler 1972), in percent of the loss.
+The model discrepancy is learnt from the other studies only.
 """
 
 import argparse
 import json
-import sys
 import tempfile
 import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import polars as pl
 from scipy.optimize import brentq, curve_fit, least_squares, minimize, nnls
 
+import peers
 import rung
-import rung.fitting.backtest.discrepancy
+import studies
+from rung.fitting.backtest import discrepancy
 from rung.forecasting import compare_held_out
 
-sys.path.append(str(Path(__file__).parent))
-import peers
-import studies
-
-DISCREPANCY = sys.modules["rung.fitting.backtest.discrepancy"]
 LEVEL = 0.9
+"""Coverage of the intervals."""
+
 DELTA = 1e-3
+"""Threshold of Huber's loss."""
 
 
+@dataclass(frozen=True)
 class Form:
-    """A law for SciPy: its value at log coefficients, starts, and whether residuals are those of the logarithm."""
+    """A law for SciPy.
 
-    def __init__(self, size, value, draw, *, logs=True):
-        self.size, self.value, self.draw, self.logs = size, value, draw, logs
+    Attributes:
+        size: Number of coefficients.
+        value: The law at coefficients, most of them logarithms, and columns.
+        draw: A start, from a random generator.
+        logs: Whether residuals are differences of logarithms.
+    """
+
+    size: int
+    value: Callable
+    draw: Callable
+    logs: bool = True
 
     def scale(self, values):
+        """Values on the scale of the residuals."""
         return np.log(values) if self.logs else values
 
 
@@ -46,7 +59,7 @@ def columns(runs):
 
 
 def form_of(study):
-    """The form that practice fits: Hoffmann's for surfaces, a power law with a floor for curves."""
+    """The form of common practice: Hoffmann's for surfaces, a power law with an irreducible loss for curves."""
     loss = float(study.fitted["loss"].mean())
     if {"params", "tokens"} <= set(study.runs.columns):
 
@@ -95,10 +108,10 @@ def huber(r, weights):
 
 
 def careful(study, rng, starts=64, resamples=200):
-    """Log-Huber from many starts, pairs bootstrap, and residual noise: how the field's best practice does it."""
+    """Best practice: log-Huber from many starts, a bootstrap of rows, and residual noise."""
     form, x = form_of(study), columns(study.fitted)
     y = form.scale(study.fitted["loss"].to_numpy())
-    ahead = columns(study.ahead)
+    held_out = columns(study.held_out)
 
     def objective(theta, weights):
         with np.errstate(all="ignore"):
@@ -113,39 +126,39 @@ def careful(study, rng, starts=64, resamples=200):
     for _ in range(resamples):
         weights = np.bincount(rng.integers(len(y), size=len(y)), minlength=len(y)).astype(float)
         theta = minimize(objective, best.x, (weights,), method="L-BFGS-B").x
-        forecasts.append(form.scale(form.value(theta, ahead)))
+        forecasts.append(form.scale(form.value(theta, held_out)))
     residual = y - form.scale(form.value(best.x, x))
     widened = residual * np.sqrt(len(y) / max(len(y) - form.size, 1))
-    drawn = np.stack(forecasts) + rng.choice(widened, (resamples, len(study.ahead)))
+    drawn = np.stack(forecasts) + rng.choice(widened, (resamples, len(study.held_out)))
     low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     if form.logs:
         low, high = np.exp(low), np.exp(high)
-    return form.value(best.x, ahead), low, high
+    return form.value(best.x, held_out), low, high
 
 
 def careless(study, rng):
-    """curve_fit from one start, plain least squares, its own covariance."""
+    """Careless practice: `curve_fit` from one start, by plain least squares, with its own covariance."""
     form, x, y = form_of(study), columns(study.fitted), study.fitted["loss"].to_numpy()
-    ahead = columns(study.ahead)
+    held_out = columns(study.held_out)
     start = {
         3: np.array([1.0, np.log(abs(y.min()) / 2), 0.3]),
         5: np.array([5.0, 5.0, 0.5, 0.3, 0.3]),
         7: np.array([5.0, 5.0, 5.0, 0.3, 0.3, 0.3, 1.7]),
     }[form.size]
     theta, covariance = curve_fit(lambda _, *t: form.value(np.array(t), x), np.zeros(len(y)), y, start, maxfev=20000)
-    value = form.value(theta, ahead)
+    value = form.value(theta, held_out)
     if not np.all(np.isfinite(covariance)):
         return value, None, None
-    drawn = np.array([form.value(t, ahead) for t in rng.multivariate_normal(theta, covariance, 200, method="eigh")])
+    drawn = np.array([form.value(t, held_out) for t in rng.multivariate_normal(theta, covariance, 200, method="eigh")])
     noise = np.std(y - form.value(theta, x), ddof=form.size)
     low, high = np.quantile(drawn + noise * rng.standard_normal(drawn.shape), [0.05, 0.95], axis=0)
     return value, low, high
 
 
 def projected(study, _rng):
-    """Variable projection on a grid of exponents, least squares."""
+    """Variable projection on a grid of exponents, by least squares."""
     x, y = columns(study.fitted), study.fitted["loss"].to_numpy()
-    ahead = columns(study.ahead)
+    held_out = columns(study.held_out)
     names = [name for name in ("params", "tokens") if name in x]
     grid = np.arange(0.02, 1.2, 0.02)
     best = (np.inf, None, None)
@@ -159,7 +172,10 @@ def projected(study, _rng):
             best = (error, amplitude / scale, exponents)
     _, amplitude, exponents = best
     basis = np.stack(
-        [np.ones(len(study.ahead)), *(ahead[name] ** -power for name, power in zip(names, exponents, strict=True))],
+        [
+            np.ones(len(study.held_out)),
+            *(held_out[name] ** -power for name, power in zip(names, exponents, strict=True)),
+        ],
         axis=1,
     )
     return basis @ amplitude, None, None
@@ -172,24 +188,26 @@ def package(study, _rng):
             Path(folder) / "df.csv"
         )
         theta = peers.chinchilla_package(folder)
-    return form_of(study).value(theta, columns(study.ahead)), None, None
+    return form_of(study).value(theta, columns(study.held_out)), None, None
 
 
 def last(study, _rng):
+    """Baseline: the mean loss at the largest fitted scale."""
     scale = studies.scale_of(study.fitted)
-    top = scale >= scale.max() / 1.1
-    return np.full(len(study.ahead), study.fitted["loss"].to_numpy()[top].mean()), None, None
+    largest = scale >= scale.max() / 1.1
+    return np.full(len(study.held_out), study.fitted["loss"].to_numpy()[largest].mean()), None, None
 
 
 def line(study, _rng):
+    """Baseline: a straight line in the logarithms of loss and scale."""
     slope, height = np.polyfit(np.log(studies.scale_of(study.fitted)), np.log(study.fitted["loss"].to_numpy()), 1)
-    return np.exp(height + slope * np.log(studies.scale_of(study.ahead))), None, None
+    return np.exp(height + slope * np.log(studies.scale_of(study.held_out))), None, None
 
 
 def m4(study, rng):
-    """M4, (L - e) / (e0 - L)^a = b x^-c, by least squares of the logarithm of both sides, and solved for L."""
+    """M4, (L - e) / (e0 - L)^a = b x^-c, by least squares of the logarithm of both sides, solved for L."""
     x, y = np.log(study.fitted["tokens"].to_numpy().astype(float)), study.fitted["loss"].to_numpy()
-    ahead = np.log(study.ahead["tokens"].to_numpy().astype(float))
+    held_out = np.log(study.held_out["tokens"].to_numpy().astype(float))
 
     def excess(theta, loss):
         floor, top = y.min() / (1 + np.exp(-theta[0])), y.max() * (1 + np.exp(theta[1]))
@@ -205,9 +223,10 @@ def m4(study, rng):
         if np.isfinite(found.cost) and (best is None or found.cost < best.cost):
             best = found
     _, floor, top = excess(best.x, y)
-    wanted = best.x[3] - np.exp(best.x[4]) * ahead
-    ends = floor + (top - floor) * np.array([1e-12, 1 - 1e-12])
-    return np.array([brentq(lambda loss, w=w: excess(best.x, loss)[0] - w, *ends) for w in wanted]), None, None
+    right_side = best.x[3] - np.exp(best.x[4]) * held_out
+    bracket = floor + (top - floor) * np.array([1e-12, 1 - 1e-12])
+    values = np.array([brentq(lambda loss, w=w: excess(best.x, loss)[0] - w, *bracket) for w in right_side])
+    return values, None, None
 
 
 def curve_method(name):
@@ -229,7 +248,7 @@ def curve_method(name):
 
     def method(study, rng):
         x, y = study.fitted["tokens"].to_numpy().astype(float), np.log(study.fitted["loss"].to_numpy())
-        ahead = study.ahead["tokens"].to_numpy().astype(float)
+        held_out = study.held_out["tokens"].to_numpy().astype(float)
         size = {"M1": 2, "M2": 3, "M3": 4}.get(name, 6)
         best = None
         for _ in range(40):
@@ -249,18 +268,17 @@ def curve_method(name):
                 continue
             if best is None or found.cost < best.cost:
                 best = found
-        return np.exp(value(best.x, ahead)), None, None
+        return np.exp(value(best.x, held_out)), None, None
 
     return method
 
 
-def rung_method(verb):
+def rung_method(command):
+    """The forecasts of `rung select` or of `rung fit`, with a discrepancy prior from the other studies only."""
+
     def method(study, _rng):
-        family = study.family
-        known = tuple(one for one in DISCREPANCY.studies.__wrapped__() if one.name != family)
-        original = DISCREPANCY.studies
-        DISCREPANCY.studies = lambda: known
-        try:
+        others = tuple(one for one in discrepancy.studies() if one.name != study.family)
+        with patch.object(discrepancy, "studies", lambda: others):
             table = rung.read_runs(study.fitted)
             law = (
                 "clark-2022"
@@ -271,15 +289,12 @@ def rung_method(verb):
                 if "characters" in study.runs.columns
                 else "E + B / D^beta"
             )
-            if verb == "select":
+            if command == "select":
                 named = {"clark-2022": [law, "clark-bilinear"], "vocabulary": [law]}.get(law, ())
                 fitted = rung.select(table, named, target="loss")
             else:
                 fitted = rung.fit(table, law, draws=0, target="loss")
-            said = compare_held_out(fitted, rung.read_runs(study.ahead))
-        finally:
-            DISCREPANCY.studies = original
-        points = said.points
+            points = compare_held_out(fitted, rung.read_runs(study.held_out)).points
         low = np.array([np.nan if p.low is None else p.low for p in points])
         high = np.array([np.nan if p.high is None else p.high for p in points])
         return np.array([p.forecast for p in points]), low, high
@@ -288,13 +303,19 @@ def rung_method(verb):
 
 
 def winkler(measured, low, high):
-    """Mean interval score: the width, and 2 / (1 - level) times what a measurement lies outside by."""
+    """Mean interval score over the measured loss, |y|.
+
+    The score of one interval is its width plus 2 / (1 - level) times the distance of a measurement outside it.
+
+    Source: Winkler 1972.
+    """
     miss = np.maximum(low - measured, 0) + np.maximum(measured - high, 0)
     return float(np.mean((high - low + 2 / (1 - LEVEL) * miss) / np.abs(measured)))
 
 
 def judge(study, method, seed):
-    measured = study.ahead["loss"].to_numpy()
+    """Errors, bias and interval scores of a method on a study; or why it failed."""
+    measured = study.held_out["loss"].to_numpy()
     try:
         value, low, high = method(study, np.random.default_rng(seed))
     except (rung.RungError, RuntimeError, ValueError, np.linalg.LinAlgError) as error:
@@ -322,7 +343,7 @@ def main():
     parser.add_argument("--only", help="studies whose name contains this")
     parser.add_argument("--surfaces", action="store_true", help="no curves")
     parser.add_argument("--methods", help="comma-separated, for a quick look")
-    parser.add_argument("-o", "--output", help="keep the figures as JSON")
+    parser.add_argument("-o", "--output", help="write the figures as JSON")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
@@ -360,7 +381,7 @@ def main():
         result[study.name] = {
             "family": study.family,
             "fitted": len(study.fitted),
-            "held": len(study.ahead),
+            "held": len(study.held_out),
             "methods": found,
         }
         shown = [
@@ -370,14 +391,14 @@ def main():
             else f"{name} -"
             for name, one in found.items()
         ]
-        print(f"{study.name:42s} {len(study.fitted):4d}/{len(study.ahead):<3d} " + "  ".join(shown), flush=True)
+        print(f"{study.name:42s} {len(study.fitted):4d}/{len(study.held_out):<3d} " + "  ".join(shown), flush=True)
     if arguments.output:
         Path(arguments.output).write_text(json.dumps(result, indent=1) + "\n")
     summarise(result)
 
 
 def applies(name, surface, columns):
-    """Whether a method has a form for a study's columns."""
+    """Whether a method has a form for the columns of a study."""
     if name in ("M1", "M2", "M3", "M4", "broken"):
         return not surface
     if name == "package":
@@ -388,7 +409,7 @@ def applies(name, surface, columns):
 
 
 def summarise(result):
-    """The shares that docs/benchmarks.md states."""
+    """Print the shares that docs/benchmarks.md states."""
     curves = {name: one for name, one in result.items() if name.startswith(("curve", "lcdb"))}
     surfaces = {name: one for name, one in result.items() if name not in curves}
     for title, part in (("studies of surfaces", surfaces), ("curves", curves)):
@@ -402,7 +423,7 @@ def summarise(result):
             for m in own
             if "rmsle" in m.get("rung select", {}) and "rmsle" in m.get(peer, {})
         ]
-        better = sum(mine["rmsle"] < theirs["rmsle"] for mine, theirs in both)
+        better = sum(ours["rmsle"] < theirs["rmsle"] for ours, theirs in both)
         mean = [np.exp(np.mean(np.log([pair[side]["rmsle"] for pair in both]))) for side in (0, 1)] if both else [0, 0]
         print(
             f"learning-curve benchmark: better RMSLE than {peer} on {better} of {len(both)}; geometric mean "
@@ -410,32 +431,34 @@ def summarise(result):
         )
 
 
-def shares(studies_told, name):
-    """How one method stands beside the others over some studies."""
-    near, written, twice, scored, covers, scores = 0, 0, 0, 0, [], []
-    for one in studies_told:
-        mine = one["methods"].get(name, {})
+def shares(judged_studies, name):
+    """How one method compares with the others over some studies, in words."""
+    near, without_package, twice, scored, covers, scores = 0, 0, 0, 0, [], []
+    for one in judged_studies:
+        ours = one["methods"].get(name, {})
         others = {
             other: m["error"]
             for other, m in one["methods"].items()
             if "error" in m and not other.startswith("rung") and other != name
         }
-        if "error" in mine and others:
+        if "error" in ours and others:
             scored += 1
-            near += mine["error"] <= 1.05 * min(others.values())
-            written += mine["error"] <= 1.05 * min(error for other, error in others.items() if other != "package")
-            twice += mine["error"] > 2 * min(others.values())
-        if "coverage" in mine:
-            covers.append(mine["coverage"])
+            near += ours["error"] <= 1.05 * min(others.values())
+            without_package += ours["error"] <= 1.05 * min(
+                error for other, error in others.items() if other != "package"
+            )
+            twice += ours["error"] > 2 * min(others.values())
+        if "coverage" in ours:
+            covers.append(ours["coverage"])
         peer = one["methods"].get("careful", {})
-        if mine.get("winkler") is not None and peer.get("winkler") is not None:
-            scores.append(mine["winkler"] < peer["winkler"])
-    held = (
+        if ours.get("winkler") is not None and peer.get("winkler") is not None:
+            scores.append(ours["winkler"] < peer["winkler"])
+    coverage = (
         f"coverage {np.mean(covers):.2f}, at least .70 on {sum(c >= 0.7 for c in covers)} of {len(covers)}"
         if covers
         else "no intervals"
     )
-    return f"lowest or within 5 % on {near} of {scored} ({written} without the package), above twice the lowest on {twice}; {held}; better interval score than careful on {sum(scores)} of {len(scores)}"
+    return f"lowest or within 5 % on {near} of {scored} ({without_package} without the package), above twice the lowest on {twice}; {coverage}; better interval score than careful on {sum(scores)} of {len(scores)}"
 
 
 if __name__ == "__main__":

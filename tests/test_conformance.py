@@ -36,7 +36,10 @@ class TestLaw:
         entry = law_book()[name]
         found = planted.COEFFICIENTS.get(name) or dict(entry.constants)
         missing = [each for each in entry.law.coefficient_names if each not in found]
-        require(not missing, f"law {name}: give planted coefficients in tests/planted.py, COEFFICIENTS: {', '.join(missing)}")
+        require(
+            not missing,
+            f"law {name}: give planted coefficients in tests/planted.py, COEFFICIENTS: {', '.join(missing)}",
+        )
 
     def test_its_variables_have_a_span(self, name):
         missing = [variable for variable in law_book()[name].law.variables if variable not in planted.SPANS]
@@ -82,7 +85,9 @@ def test_every_registered_finding_is_written_somewhere():
 
 
 def test_the_page_of_warnings_is_that_of_the_registry():
-    require(DOCS.get("warnings") == warnings_page(), "docs/warnings.md is not that of src/rung/findings.py: run make docs")
+    require(
+        DOCS.get("warnings") == warnings_page(), "docs/warnings.md is not that of src/rung/findings.py: run make docs"
+    )
 
 
 @pytest.mark.parametrize("code", FINDINGS)
@@ -95,7 +100,9 @@ def test_a_finding_says_what_and_what_to_do(code):
 def test_every_diagnosis_of_residuals_has_a_planted_fault():
     files = ("residuals.py",)
     written = {
-        code for code, where in codes_in_the_source().items() if where.startswith("fitting/diagnose/") and any(f in where for f in files)
+        code
+        for code, where in codes_in_the_source().items()
+        if where.startswith("fitting/diagnose/") and any(f in where for f in files)
     }
     missing = written - set(faults.FAULTS)
     require(not missing, f"plant these faults in tests/faults.py, FAULTS: {', '.join(sorted(missing))}")
@@ -120,7 +127,10 @@ def test_a_source_is_in_the_docs_and_has_a_test(name):
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_family_is_in_the_docs_and_has_data(name):
-    require(f"`{name}`" in DOCS["ladder"] or f"  {name}  " in DOCS["ladder"], f"family {name}: describe it in docs/ladder.md")
+    require(
+        f"`{name}`" in DOCS["ladder"] or f"  {name}  " in DOCS["ladder"],
+        f"family {name}: describe it in docs/ladder.md",
+    )
     entry = FAMILIES[name]
     data = entry.spec(**entry.options).data
     require(data in CORPUS_OF, f"family {name}: name a corpus of {data} in tests/test_ladder_families.py, CORPUS_OF")
@@ -153,7 +163,9 @@ def test_every_dependency_has_its_reason():
 def test_the_demo_installs_what_the_package_needs_without_scipy():
     project = (ROOT / "pyproject.toml").read_text()
     core = re.findall(r'"([^"]+)"', project.split("dependencies = [", 1)[1].split("]", 1)[0])
-    demo = [line for line in (ROOT / "examples" / "demo-requirements.txt").read_text().splitlines() if line[:1].isalpha()]
+    demo = [
+        line for line in (ROOT / "examples" / "demo-requirements.txt").read_text().splitlines() if line[:1].isalpha()
+    ]
     require(
         sorted(demo) == sorted(one for one in core if not one.startswith("scipy")),
         "examples/demo-requirements.txt: list the dependencies of pyproject.toml without scipy",
@@ -171,7 +183,12 @@ PRIVATE_WORDS = re.compile(
 def test_the_private_words_are_gone():
     texts = {
         file: file.read_text()
-        for file in (*SOURCE.rglob("*.py"), *(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md")
+        for file in (
+            *SOURCE.rglob("*.py"),
+            *(ROOT / "docs").rglob("*.md"),
+            ROOT / "README.md",
+            ROOT / "CONTRIBUTING.md",
+        )
     }
     found = [
         f"{file.relative_to(ROOT)}:{number}: {match[0]!r} in {line.strip()[:80]!r}"

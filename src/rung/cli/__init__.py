@@ -40,7 +40,7 @@ def main() -> NoReturn:
 
 
 def _run(arguments: list[str]) -> int:
-    """Parse, run the verb, and give the exit status that the parser asks for."""
+    """Parse, run the command, and return its exit status."""
     from rung.cli.app import app
 
     try:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from rung.arrays import Array
+from rung.arrays import Array, Indices
 from rung.errors import FitError
 from rung.files import write_text
 from rung.findings import Finding
@@ -42,7 +43,7 @@ class Fit(Result):
         starts_tried: How many starts the search ran.
         starts_agreed: How many of them reached the optimum.
         status: "converged", "few_starts_agree", "not_converged", "undetermined", "saturated" or "exact".
-        level: Coverage that the intervals aim at.
+        level: Coverage of the intervals.
         interval: How intervals were found: "profile", "sandwich" or "bootstrap".
         rows: Rows fitted.
         runs: Runs that they belong to.
@@ -50,7 +51,7 @@ class Fit(Result):
         notes: What was left out of the table, and by what.
         target: The column fitted.
         mapping: Each column used, and what it was read from.
-        derived: Quantities that follow from the coefficients, such as params_exponent; nan where those are loose.
+        derived: Quantities that follow from the coefficients, such as params_exponent; nan where those are undetermined.
         warnings: Findings that speak against the fit.
         ranges: Smallest and largest value of each variable among the rows fitted.
         groups: Levels of each grouping column.
@@ -58,9 +59,9 @@ class Fit(Result):
         noise: Quantiles of a new run's deviation from the law, on the residual's scale.
         scale: Scale of Student's loss at the optimum; 1 for other losses.
         backtest: How wrong the law would have been about the larger scales; None where the table has too few.
-        discrepancy: What the law strays by beyond the runs; None where intervals are to be statistical.
+        discrepancy: Model discrepancy beyond the runs; None where intervals are to be statistical.
         priors: Coefficients that had a prior: its mean and standard error.
-        prior_noise: Noise of the objective that priors were weighed against; 0 without any.
+        prior_noise: Noise of the objective that priors were weighted against; 0 without any.
         table: The rows fitted, from which intervals of forecasts are made; None for a long table.
         data_digest: Fingerprint of the columns used.
         seed: Seed of starts and resamples.
@@ -124,16 +125,13 @@ class Fit(Result):
         """
         table = as_runs(runs)
         columns = {name: table.numbers(column_of(name), f"{name!r} in the formula") for name in self.law.variables}
-        names = {group: table.texts(group) for group in self.groups}
-        predicted = np.full(len(table), np.nan)
-        labels = np.array(["\0".join(str(column[row]) for column in names.values()) for row in range(len(table))])
-        for label in np.unique(labels):
-            rows = np.flatnonzero(labels == label)
-            estimate, _ = self.vectors({group: str(column[rows[0]]) for group, column in names.items()})
+        texts = {group: table.texts(group) for group in self.groups}
+        predicted = np.empty(len(table))
+        for levels, rows in level_combinations(texts, len(table)):
+            estimate, _ = self.vectors(levels)
             with np.errstate(all="ignore"):
-                values = self.law.value(estimate, {name: column[rows] for name, column in columns.items()})
-            predicted[rows] = np.where(np.isfinite(values), values, np.nan)
-        return predicted
+                predicted[rows] = self.law.value(estimate, {name: column[rows] for name, column in columns.items()})
+        return np.where(np.isfinite(predicted), predicted, np.nan)
 
     def to_frame(self) -> pl.DataFrame:
         """The coefficients and what follows from them, one row each: name, value, low, high, std_error."""
@@ -255,6 +253,23 @@ class Fit(Result):
     def write(self, path: str | Path) -> None:
         """Write the fit as JSON, beside the old file and then in its place."""
         write_text(path, self.to_json())
+
+
+def level_combinations(texts: Mapping[str, NDArray[np.str_]], rows: int) -> Iterator[tuple[dict[str, str], Indices]]:
+    """Each combination of group levels in a table, and its rows.
+
+    Args:
+        texts: The level of each row (n,), for each group; none for a law without groups.
+        rows: How many rows the table has.
+    """
+    if not texts:
+        yield {}, np.arange(rows)
+        return
+    stacked = np.stack(list(texts.values()), axis=1)
+    combinations, inverse = np.unique(stacked, axis=0, return_inverse=True)
+    for index, combination in enumerate(combinations):
+        levels = {group: str(level) for group, level in zip(texts, combination, strict=True)}
+        yield levels, np.flatnonzero(inverse.ravel() == index)
 
 
 def _estimate(estimate: Estimate) -> dict[str, float | None]:

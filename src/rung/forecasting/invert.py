@@ -1,4 +1,9 @@
-"""Laws read backwards: the size, data or compute that a wished loss needs."""
+"""Inversions: the size, data or compute that a target loss needs.
+
+The law is solved for one variable on a grid of its logarithm, and by bisection in the first cell with a crossing. The
+interval of the solution holds the values at which the target loss lies inside the interval of the forecast. Bisection stands
+here and not SciPy's: importing scipy.optimize would lengthen a cold `rung forecast` by a third (docs/benchmarks.md).
+"""
 
 from __future__ import annotations
 
@@ -18,13 +23,19 @@ from rung.messages import require_number
 from rung.units import format_count
 
 _GRID = 257
+"""Points of the grid on which a crossing is searched."""
+
 _BISECTIONS = 60
+"""Halvings of a cell of the grid: to the last bit."""
+
 _FIRST_STRIDE, _GROWTH, _STRIDES = 0.05, 1.6, 16
-"""Steps, in the logarithm, by which the ends of an inversion's interval are looked for; each is longer than the last."""
+"""First step in the logarithm, growth and number of the steps by which the bounds of the interval are searched."""
 
 _REFINEMENTS = 12
+"""Points within the step that holds a bound."""
+
 _BELOW, _BEYOND = 1e-6, 1e12
-"""How far below the smallest and beyond the largest run a solution is looked for."""
+"""How far below the smallest and beyond the largest run a solution is searched."""
 
 
 def invert(
@@ -35,17 +46,17 @@ def invert(
     level: float | None = None,
     **given: float | str,
 ) -> Forecast:
-    """The smallest size, data or compute at which the law reaches a wished value of its target.
+    """The smallest size, data or compute at which the law reaches a target loss.
 
     Args:
         fit: The fitted law, or its file.
-        loss: The wished value, in the unit of the fit's target.
+        loss: The target loss, in the unit of the fit's target.
         tokens_per_param: D / N, where both are open.
         level: Coverage of the intervals; that of the fit by default.
-        **given: The variables that are known; all but one, or all but N and D with tokens_per_param.
+        **given: The given variables; all but one, or all but N and D with tokens_per_param.
 
     Raises:
-        ForecastError: Not exactly one variable is open, or no value of it reaches the wish.
+        ForecastError: Not exactly one variable is open, or no value of it reaches the target loss.
     """
     fit = as_fit(fit, level)
     if not np.isfinite(require_number(loss, "loss", ForecastError)):
@@ -62,8 +73,8 @@ def invert(
     value, grid = _solution(fit, question, variable, point, loss)
     solved = {name: np.atleast_1d(np.asarray(part)) for name, part in point(np.array([value])).items()}
     if not all(np.all(np.isfinite(part)) for part in solved.values()):
-        raise ForecastError(f"{fit.target} {loss:g} takes numbers beyond the range of a computer's. Wish for more.")
-    law, run = _bands(fit, question, point, loss, value, grid)
+        raise ForecastError(f"{fit.target} {loss:g} needs numbers beyond the range of floating point. Ask for a higher value.")
+    law, run = _intervals(fit, question, point, loss, value, grid)
     factor, _ = extrapolation(fit, solved)
     asked: dict[str, float | str] = {**named(question.variables), **question.levels, fit.target: loss}
     if tokens_per_param is not None:
@@ -84,7 +95,7 @@ def invert(
 
 
 def _open_variable(fit: Fit, question: Question, tokens_per_param: float | None) -> str:
-    """The one variable to solve for; with tokens_per_param it is N, and D goes with it."""
+    """The one variable to solve for; with tokens_per_param it is N, and D follows."""
     lacking = missing(fit, question.variables)
     if tokens_per_param is not None:
         if not {"N", "D"} <= set(lacking) or not set(lacking) <= {"N", "D", "C"}:
@@ -99,21 +110,21 @@ def _open_variable(fit: Fit, question: Question, tokens_per_param: float | None)
     if not completing:
         known = f"{' and '.join(lacking) or 'nothing'} {'is' if len(lacking) < 2 else 'are'} open"
         raise ForecastError(
-            f"a wished loss is solved for one variable; {known}. Give all of {', '.join(fit.law.variables)} "
+            f"a target loss is solved for one variable; {known}. Give all of {', '.join(fit.law.variables)} "
             "but one, or --tokens-per-param 20 for N and D together."
         )
     return completing[0]
 
 
 def _left_open(fit: Fit, question: Question, name: str) -> list[str]:
-    """The variables of a law that stay open once one more is known."""
+    """The variables of a law that remain open once one more is given."""
     return missing(fit, completed({**question.variables, name: np.ones(1)}))
 
 
 def _solution(
     fit: Fit, question: Question, variable: str, point: Callable[[Array], dict[str, Array]], target: float
 ) -> tuple[float, Array]:
-    """The smallest value at which the law meets the wish, and the grid that was looked over."""
+    """The smallest value at which the law meets the target loss, and the grid that was searched."""
     low, high = fit.ranges[variable]
     if low <= 0:
         raise ForecastError(f"{variable} is not positive in the runs, so the law cannot be solved for it.")
@@ -138,12 +149,12 @@ def _solution(
             )
         raise ForecastError(
             f"{fit.target} {target:g} is not reached at any {variable}: the law's limit there is {best:.5g}"
-            f"{' (its irreducible loss with what is given)' if fit.target == 'loss' else ''}. Wish for more, or change what is given."
+            f"{' (its irreducible loss with what is given)' if fit.target == 'loss' else ''}. Ask for a higher value, or change what is given."
         )
     return value, grid
 
 
-def _bands(
+def _intervals(
     fit: Fit,
     question: Question,
     point: Callable[[Array], dict[str, Array]],
@@ -151,20 +162,20 @@ def _bands(
     value: float,
     grid: Array,
 ) -> tuple[Interval, Interval]:
-    """The values around the solution at which the wish lies inside the interval of the law, and of a new run.
+    """The values around the solution at which the target loss lies inside the interval of the law, and of a new run.
 
-    An end is None where the wish stays inside as far as the grid goes.
+    A bound is None where the target loss stays inside up to the edge of the grid.
     """
     profiler = reopened(fit)
 
-    def rooms(x: Array) -> Array:
-        """How far inside the interval of the law, and of a new run, the wish lies (2, m): negative outside, nan where the interval is open."""
+    def margins(x: Array) -> Array:
+        """Distance of the target loss to the nearer bound of the law, and of a new run (2, m): negative outside."""
         variables = {key: np.broadcast_to(part, x.shape) for key, part in point(x).items()}
-        said = predict(fit, Question(variables=variables, levels=question.levels), profiler)
-        bounds = ((said.law_low, said.law_high), (said.run_low, said.run_high))
+        there = predict(fit, Question(variables=variables, levels=question.levels), profiler)
+        bounds = ((there.law_low, there.law_high), (there.run_low, there.run_high))
         return np.stack([np.minimum(target - low, high - target) for low, high in bounds])
 
-    if np.isnan(rooms(np.array([value]))[0, 0]):
+    if np.isnan(margins(np.array([value]))[0, 0]):
         return (None, None), (None, None)
     found: list[list[float | None]] = [[None, None], [None, None]]
     brackets = []
@@ -172,25 +183,25 @@ def _bands(
         steps = _FIRST_STRIDE * _GROWTH ** np.arange(_STRIDES)
         x = np.log(value) + np.concatenate([[0.0], np.cumsum(steps) * (2 * side - 1)])
         x = x[np.abs(x - np.log(value)) <= abs(np.log(last / value))]
-        for of, room in enumerate(rooms(np.exp(x))):
-            outside = np.flatnonzero(room < 0)
+        for which, margin in enumerate(margins(np.exp(x))):
+            outside = np.flatnonzero(margin < 0)
             if len(outside):
-                brackets.append((of, side, np.linspace(x[outside[0] - 1], x[outside[0]], _REFINEMENTS)))
+                brackets.append((which, side, np.linspace(x[outside[0] - 1], x[outside[0]], _REFINEMENTS)))
     if brackets:
-        inner = rooms(np.exp(np.concatenate([x for *_, x in brackets])))
-        for index, (of, side, x) in enumerate(brackets):
-            room = inner[of, index * _REFINEMENTS : (index + 1) * _REFINEMENTS]
-            found[of][side] = float(np.exp(_zero(x, room)))
+        inner = margins(np.exp(np.concatenate([x for *_, x in brackets])))
+        for index, (which, side, x) in enumerate(brackets):
+            margin = inner[which, index * _REFINEMENTS : (index + 1) * _REFINEMENTS]
+            found[which][side] = float(np.exp(_zero(x, margin)))
     return (found[0][0], found[0][1]), (found[1][0], found[1][1])
 
 
-def _zero(x: Array, room: Array) -> float:
-    """Where room first turns negative, by a straight line between the points around."""
-    outside = max(int(np.flatnonzero(room < 0)[0]) if np.any(room < 0) else len(x) - 1, 1)
-    inside = room[outside - 1]
-    if not np.isfinite(inside) or inside == room[outside]:
+def _zero(x: Array, margin: Array) -> float:
+    """Where the margin first turns negative, by linear interpolation."""
+    outside = max(int(np.flatnonzero(margin < 0)[0]) if np.any(margin < 0) else len(x) - 1, 1)
+    inside = margin[outside - 1]
+    if not np.isfinite(inside) or inside == margin[outside]:
         return float(x[outside])
-    share = np.clip(inside / (inside - room[outside]), 0.0, 1.0)
+    share = np.clip(inside / (inside - margin[outside]), 0.0, 1.0)
     return float(x[outside - 1] + share * (x[outside] - x[outside - 1]))
 
 

@@ -246,7 +246,7 @@ def _along(form: Fitted, ladders: Ladders, at: Array, level: float) -> list[Mult
 
 
 def _differences(free: Fitted, level: float) -> list[tuple[str, Multiplier]]:
-    """The treated recipe's exponents or floor over the control's: ratios, since their internal numbers are logarithms."""
+    """The treated recipe's exponents or floor over the control's: ratios, since their unconstrained parameters are logarithms."""
     problem = free.problem
     names = coefficient_names(problem.law, problem.design.level_names)
     wanted = [c.name for c in problem.law.free if c.group and c.name in {"E", "alpha", "beta"}]

@@ -1,4 +1,4 @@
-"""The verb: the size a reference ladder would need for a measured loss or score, and the density that makes.
+"""The size a reference ladder would need for a measured loss or score, and the density that makes.
 
 Source: the densing law, arXiv:2412.04315: the density of a model is the size that the reference needs for its score,
 over its own size. No irreducible loss is assumed here beyond that of the reference law.

@@ -29,7 +29,7 @@ _BOOK_DEGREES = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FromBook:
-    """The published constants of a law, for want of runs.
+    """The published constants of a law, where no runs were made.
 
     Attributes:
         linear: The law about those constants.

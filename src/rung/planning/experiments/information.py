@@ -1,7 +1,7 @@
 """What is known of a law before new runs: one protocol, and three sources.
 
 `FromFit` has the runs of a fit; `FromRuns` a table with any number of runs from two on, which a weak prior supports;
-`FromBook` the published constants of a law, for want of any runs.
+`FromBook` the published constants of a law, where no runs were made.
 
 Shapes: `M` candidates, `K` unconstrained parameters.
 """

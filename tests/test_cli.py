@@ -368,7 +368,10 @@ def test_an_interrupt_leaves_the_old_output_and_ends_within_a_second(runs_csv, t
     assert process.poll() is None, "the fit must still be running to be interrupted"
     began = time.monotonic()
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    try:
+        _, errors = process.communicate(timeout=30)
+    finally:
+        process.kill()
     assert time.monotonic() - began < 1.0
     assert process.returncode == 130
     assert errors == "interrupted: every file is as it was, or written whole\n"

@@ -167,7 +167,7 @@ def test_a_users_own_laws_join_the_book(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("[mine]\nformula = 'a * N'\nvariables = ['N']\ntitel = 'x'", "Did you mean 'title'"),
+        ("[mine]\nformula = 'a * N'\nvariables = ['N']\ntitel = 'x'", "Did you mean title"),
         ("[mine]\nformula = 'a * N'", "needs formula"),
         ("[mine", "cannot be read as a law book"),
         (

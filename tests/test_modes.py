@@ -134,12 +134,10 @@ class TestModes:
         assert predictive.variance()[1] < 4.0**2
 
     @pytest.mark.parametrize(("root", "target"), [("1e5", 819200.0), ("300", 250.0)])
-    def test_a_law_without_a_value_at_a_target_or_a_run_is_refused(self, whitening, target):
+    def test_a_law_without_a_value_at_a_target_or_a_run_is_refused(self, root, target):
         runs = rung.read_runs(pl.DataFrame({"tokens": [200.0, 400.0, 800.0], "loss": [4.0, 3.8, 3.6]}))
         targets = Targets(names=("loss",), columns={"D": np.array([target])})
-        known = information_from_runs(
-            runs, find_law(f"E + A * ({whitening} - tokens)^0.5", ["tokens", "loss"]), "loss", 0
-        )
+        known = information_from_runs(runs, find_law(f"E + A * ({root} - tokens)^0.5", ["tokens", "loss"]), "loss", 0)
         with pytest.raises(FitError, match="at every run and every target"):
             known.predictive({"D": np.array([210.0])}, targets)
 
@@ -162,7 +160,7 @@ class TestModes:
         ]
         assert widest[1] > 50 * widest[0]
 
-    @pytest.mark.parametrize(("copies", "away"), [(1, 0.0), (1, 12.0), (10, 12.0)])
+    @pytest.mark.parametrize(("copies", "distance"), [(1, 0.0), (1, 12.0), (10, 12.0)])
     def test_what_is_expected_at_the_target_counts_as_one_run(self, copies, distance):
         """However many the targets, and a factor of 3 wide at a run's place, with an exponent of a third beyond."""
         problem = problem_of(made(8, np.random.default_rng(4)))

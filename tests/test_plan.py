@@ -163,7 +163,7 @@ class TestAllocate:
             ({"loss": 0.5}, "lowest is .*irreducible"),
             ({"flops": 1e22, "cost": "6*N/D"}, "does not grow with D"),
             ({"flops": 1e22, "cost": "6*N"}, "does not depend on D"),
-            ({"flops": 1e22, "cost": "6*N*D*x"}, "has x, which the law has not"),
+            ({"flops": 1e22, "cost": "6*N*D*x"}, "has x, which the law does not have"),
             ({"flops": 1e22, "cost": "6"}, "does not grow with any variable"),
             ({"flops": 1e22, "loss": 2.0}, "either a budget"),
             ({}, "either a budget"),
@@ -172,7 +172,7 @@ class TestAllocate:
             ({"flops": 1e22, "sizes": [1e20]}, "none of the sizes"),
             ({"flops": 1e22, "tokens_per_param": 20.0, "max_params": 1e9}, "leaves nothing to choose"),
             ({"flops": 1e300}, "where the search ends"),
-            ({"loss": float("nan")}, "no finite number"),
+            ({"loss": float("nan")}, "not a finite number"),
             ({"loss": 2.0, "max_params": 1e8}, "under these limits"),
             ({"flops": 1e22, "U": 3.0}, "in neither the law"),
             ({"flops": 1e22, "N": 1e9, "D": 1e9}, "nothing to choose|does not grow"),
@@ -252,7 +252,7 @@ class TestCost:
             ("[mine]\npeak_flops = 1e14\n", "memory .* needed"),
             ("[mine]\npeak_flops = -1\nmemory = 1e9\n", "positive number"),
             ("[mine]\npeek = 1\n", "peek is not known"),
-            ("mine = 3\n", "is no table"),
+            ("mine = 3\n", "is not a table"),
             ("[mine", "not TOML"),
         ],
     )
@@ -350,7 +350,7 @@ class TestTune:
         runs = rung.read_runs(
             pl.DataFrame({"params": [1e9], "tokens": [1e10], "lr": [1e-3], "batch_tokens": [1e6], "loss": [2.5]})
         )
-        with pytest.raises(PlanError, match="no size and count of tokens"):
+        with pytest.raises(PlanError, match="no size and number of tokens"):
             tune(runs)
 
     def test_kaplan_has_no_law_of_batch(self):

@@ -9,10 +9,10 @@ from numbers import Real
 from rung.errors import RungError
 
 
-def did_you_mean(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
-    """The nearest known name as a question that follows a sentence; empty where none is near."""
-    near = get_close_matches(name, list(known), 1, cutoff)
-    return f" Did you mean {near[0]}?" if near else ""
+def did_you_mean(name: str, known: Iterable[str], *, cutoff: float = 0.6, most: int = 1) -> str:
+    """The nearest known names as a question that follows a sentence; empty where none is near."""
+    near = get_close_matches(name, list(known), most, cutoff)
+    return f" Did you mean {' or '.join(near)}?" if near else ""
 
 
 def counted(count: int, noun: str, plural: str | None = None) -> str:

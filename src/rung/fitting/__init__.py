@@ -11,7 +11,7 @@ from rung.fitting.fit import fit
 from rung.fitting.learning_curve import learning_curve
 from rung.fitting.ranking import Ranked, Selection
 from rung.fitting.refit import Fitted, LawBounds, fitted, law_bounds, reopen
-from rung.fitting.result import Fit
+from rung.fitting.result import Fit, level_combinations
 from rung.fitting.selection import select
 from rung.fitting.selection_file import read_fit_or_selection, read_selection
 
@@ -27,6 +27,7 @@ __all__ = [
     "fitted",
     "law_bounds",
     "learning_curve",
+    "level_combinations",
     "read_fit",
     "read_fit_or_selection",
     "read_selection",

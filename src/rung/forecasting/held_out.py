@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from rung.errors import ForecastError
-from rung.fitting import Fit, Selection
+from rung.fitting import Fit, Selection, level_combinations
 from rung.fitting.estimate import columns_used, measured_at
 from rung.forecasting.combined import combine, reopened_members
 from rung.forecasting.predictive import Prediction
@@ -173,11 +173,8 @@ def compare_held_out(fitted: Fit | Selection, held: Runs) -> HeldOut:
                 f"{str(texts[strange[0]])!r}. Leave rows of every {group} to fit on."
             )
     predict_at = _predictor(fitted)
-    names = np.array(["\0".join(str(texts[index]) for texts in groups.values()) for index in range(len(held))])
     points: dict[int, HeldOutPoint] = {}
-    for name in np.unique(names):
-        indices = np.flatnonzero(names == name)
-        levels = {group: str(texts[indices[0]]) for group, texts in groups.items()}
+    for levels, indices in level_combinations(groups, len(held)):
         here = {variable: values[indices] for variable, values in variables.items()}
         said = predict_at(Question(variables=completed(dict(here)), levels=levels))
         for at, index in enumerate(indices.tolist()):

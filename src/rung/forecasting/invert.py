@@ -73,7 +73,9 @@ def invert(
     value, grid = _solution(fit, question, variable, point, loss)
     solved = {name: np.atleast_1d(np.asarray(part)) for name, part in point(np.array([value])).items()}
     if not all(np.all(np.isfinite(part)) for part in solved.values()):
-        raise ForecastError(f"{fit.target} {loss:g} needs numbers beyond the range of floating point. Ask for a higher value.")
+        raise ForecastError(
+            f"{fit.target} {loss:g} needs numbers beyond the range of floating point. Ask for a higher value."
+        )
     law, run = _intervals(fit, question, point, loss, value, grid)
     factor, _ = extrapolation(fit, solved)
     asked: dict[str, float | str] = {**named(question.variables), **question.levels, fit.target: loss}

@@ -16,8 +16,9 @@ from rung.ladder.execution.options import Launch
 from rung.ladder.recipe import Recipe
 from rung.ladder.rung import BY_6ND, EXACT, Choice, Evaluate, Rung, make_corpus, make_family, named
 from rung.ladder.sizing import Common, RungSpec
-from rung.ladder.toml_schema import nearest, structured
+from rung.ladder.toml_schema import structured
 from rung.ladder.track import Track
+from rung.messages import did_you_mean
 
 _KEYS = ("family", "corpus", "recipe", "evaluate", "launch", "track", "rung", "output", "count", "flops")
 """Keys that a ladder file may have at its top level."""
@@ -100,7 +101,7 @@ def ladder_of(content: Mapping[str, Any], source: str, output: Path, base: Path 
     """
     for key in content:
         if key not in _KEYS:
-            raise LadderError(f"{source}: unknown key {key!r}; known are {', '.join(_KEYS)}.{nearest(key, _KEYS)}")
+            raise LadderError(f"{source}: unknown key {key!r}; known are {', '.join(_KEYS)}.{did_you_mean(key, _KEYS)}")
     entries = content.get("rung", [])
     if not isinstance(entries, list) or not entries:
         raise LadderError(f"{source}: no [[rung]]. Write one for each run, with params (or width, depth) and tokens.")

@@ -14,6 +14,7 @@ from rung.ladder.corpora.corpus import Corpus
 from rung.ladder.corpora.registry import CORPORA
 from rung.ladder.recipe import Recipe
 from rung.ladder.toml_schema import structured
+from rung.messages import did_you_mean
 from rung.units import flops_6nd
 
 EXACT, BY_6ND = "exact", "6ND"
@@ -183,7 +184,5 @@ def named(known: dict[str, Any], name: str, what: str) -> Any:
         LadderError: The name is not known; the message suggests the nearest one.
     """
     if name not in known:
-        from rung.ladder.toml_schema import nearest
-
-        raise LadderError(f"no {what} {name!r}; there is {', '.join(known)}.{nearest(name, known)}")
+        raise LadderError(f"no {what} {name!r}; there is {', '.join(known)}.{did_you_mean(name, known)}")
     return known[name]

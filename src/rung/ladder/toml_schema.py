@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
 from functools import cache
 from typing import Any, TypeVar
 
 from rung.errors import LadderError
+from rung.messages import did_you_mean
 
 Value = TypeVar("Value")
 """The dataclass that content is read into."""
@@ -34,12 +34,6 @@ def plain(value: Any) -> dict[str, Any]:
     """A frozen value as plain content that `structured` reads back."""
     content: dict[str, Any] = _converter().unstructure(value)
     return content
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """The known name nearest to an unknown one, as a question that follows a sentence; empty if none is near."""
-    near = difflib.get_close_matches(name, list(known), 1)
-    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 @cache
@@ -93,7 +87,7 @@ def _first_problem(error: BaseException, kind: type[Any]) -> str:
     if isinstance(error, cattrs.ForbiddenExtraKeysError):
         key = min(error.extra_fields)
         known = [one.name for one in fields(error.cl or kind)]
-        return f"unknown key {key!r}; known are {', '.join(known)}.{nearest(key, known)}"
+        return f"unknown key {key!r}; known are {', '.join(known)}.{did_you_mean(key, known)}"
     if isinstance(error, cattrs.BaseValidationError):
         # An unknown key comes first: a misspelt key explains the missing one.
         extra = [one for one in error.exceptions if isinstance(one, cattrs.ForbiddenExtraKeysError)]

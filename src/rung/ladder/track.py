@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rung.errors import LadderError
-from rung.ladder.toml_schema import nearest
+from rung.messages import did_you_mean
 
 TRACKERS = ("mlflow", "wandb", "tensorboard")
 """Trackers that a ladder file may name."""
@@ -28,5 +28,5 @@ class Track:
     def __post_init__(self) -> None:
         if self.to not in {"", *TRACKERS}:
             raise LadderError(
-                f"to = {self.to!r} is not known; it is one of {', '.join(TRACKERS)}.{nearest(self.to, TRACKERS)}"
+                f"to = {self.to!r} is not known; it is one of {', '.join(TRACKERS)}.{did_you_mean(self.to, TRACKERS)}"
             )

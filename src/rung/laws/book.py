@@ -7,7 +7,6 @@ are left out; the entry then has the form alone.
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections.abc import Collection, Mapping
@@ -19,6 +18,7 @@ from typing import Any
 
 from rung.errors import FormulaError
 from rung.laws.law import Law
+from rung.messages import did_you_mean
 
 _KEYS = frozenset(
     [
@@ -94,8 +94,7 @@ def find_law(text: str, columns: Collection[str] = (), own: str | Path | None = 
     book = law_book(own)
     if text in book:
         return book[text].law
-    near = difflib.get_close_matches(text, book, 3, 0.5)
-    hint = f" Did you mean {' or '.join(near)}?" if near else ""
+    hint = did_you_mean(text, book, cutoff=0.5, most=3)
     shown = text if len(text) <= 60 else text[:57] + "..."
     raise FormulaError(
         f"there is no law {shown!r} in the book.{hint} `rung laws` lists all laws; a formula is accepted too."
@@ -121,9 +120,7 @@ def _entry(name: str, keys: Any, where: str) -> Entry:
         raise FormulaError(f'{where}, [{name}]: a law needs formula = "..." and variables = [...].')
     unknown = sorted(set(keys) - _KEYS)
     if unknown:
-        near = difflib.get_close_matches(unknown[0], _KEYS, 1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise FormulaError(f"{where}, [{name}]: unknown key {unknown[0]!r}.{hint}")
+        raise FormulaError(f"{where}, [{name}]: unknown key {unknown[0]!r}.{did_you_mean(unknown[0], sorted(_KEYS))}")
     wrong = [key for key, value in keys.items() if not _well_typed(key, value)]
     if wrong:
         raise FormulaError(

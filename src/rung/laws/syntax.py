@@ -15,7 +15,6 @@ name can only be a column.
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from typing import NamedTuple
 
 from rung.errors import FormulaError
 from rung.laws.tree import FUNCTIONS, RESERVED, WORD, Binary, Call, Expression, Name, Negative, Number
+from rung.messages import did_you_mean
 
 MAX_LENGTH = 4000
 """Most characters of a formula."""
@@ -112,7 +112,8 @@ class _Parser:
 
     def error(self, column: int, problem: str) -> FormulaError:
         shown = self.text if len(self.text) <= 120 else self.text[:117] + "..."
-        return FormulaError(f'"{shown}", column {column + 1}: {problem}.')
+        end = "" if problem.endswith(("?", ".")) else "."
+        return FormulaError(f'"{shown}", column {column + 1}: {problem}{end}')
 
     @property
     def token(self) -> _Token:
@@ -208,9 +209,8 @@ class _Parser:
     def _name_or_call(self, token: _Token) -> Expression:
         if self.accept("("):
             if token.text not in FUNCTIONS:
-                near = difflib.get_close_matches(token.text, FUNCTIONS, 1)
-                hint = f"Did you mean {near[0]}" if near else f"The functions are {', '.join(FUNCTIONS)}"
-                raise self.error(token.column, f"unknown function {token.text!r}. {hint}")
+                hint = did_you_mean(token.text, FUNCTIONS) or f" The functions are {', '.join(FUNCTIONS)}."
+                raise self.error(token.column, f"unknown function {token.text!r}.{hint}")
             arguments = [self.sum()]
             while self.accept(","):
                 arguments.append(self.sum())

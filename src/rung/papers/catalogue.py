@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from importlib import import_module
 from importlib.resources import files
 
 from rung.errors import PapersError
+from rung.messages import did_you_mean
 from rung.papers.claims import Check, Reproduction
 from rung.papers.tables import Tables
 
@@ -109,8 +109,7 @@ def checked_paper(slug: str) -> Paper:
     """
     paper = catalogue().get(slug)
     if paper is None:
-        near = difflib.get_close_matches(slug, catalogue(), 1)
-        raise PapersError(f"no paper {slug!r}.{f' Did you mean {near[0]}?' if near else ''} rung reproduce lists them.")
+        raise PapersError(f"no paper {slug!r}.{did_you_mean(slug, catalogue())} rung reproduce lists them.")
     if paper.check is None:
         raise PapersError(
             f"{slug} is not checked yet. The checked papers are {', '.join(p.slug for p in catalogue().values() if p.check)}."

@@ -53,11 +53,11 @@ class Tables:
     """Where published tables are found.
 
     Attributes:
-        index: A folder, or an address that starts with http:// or https://; None where neither is given.
+        location: A folder, or an address that starts with http:// or https://; None where neither is given.
         cache: The folder in which fetched tables are kept.
     """
 
-    index: str | None
+    location: str | None
     cache: Path
 
     @staticmethod
@@ -73,20 +73,20 @@ class Tables:
             PapersError: The table is not there, cannot be fetched, or differs from the published one.
         """
         entry = published()[name]
-        if self.index is None:
+        if self.location is None:
             raise PapersError(
                 f"the check needs the published table {name} ({entry.source}, {entry.path}). Name the folder or the address that "
                 f"holds it: {FOLDER}=/path/to/tables."
             )
-        if not self.index.startswith(("http://", "https://")):
-            file = Path(self.index) / name
+        if not self.location.startswith(("http://", "https://")):
+            file = Path(self.location) / name
             if not file.is_file():
-                raise PapersError(f"the published table {name} is not in {self.index}, which {FOLDER} names.")
+                raise PapersError(f"the published table {name} is not in {self.location}, which {FOLDER} names.")
             return self._checked(file, file.read_bytes(), "Replace it with the published one")
         kept = self.cache / name
         if kept.is_file():
             return self._checked(kept, kept.read_bytes(), "Remove it; it will be fetched again")
-        address = f"{self.index.rstrip('/')}/{urllib.parse.quote(name)}"
+        address = f"{self.location.rstrip('/')}/{urllib.parse.quote(name)}"
         try:
             with urllib.request.urlopen(address, timeout=_TIMEOUT) as answer:  # noqa: S310  # http and https alone
                 content = answer.read()

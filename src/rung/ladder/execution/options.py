@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rung.errors import LadderError
+from rung.messages import did_you_mean
 
 LAUNCHERS: dict[str, str] = {
     "here": "rung.ladder.execution.in_process:Here",
@@ -45,10 +46,8 @@ class Launch:
 
     def __post_init__(self) -> None:
         if self.launcher not in LAUNCHERS:
-            from rung.ladder.toml_schema import nearest
-
             raise LadderError(
-                f"launcher = {self.launcher!r} is not known; it is one of {', '.join(LAUNCHERS)}.{nearest(self.launcher, LAUNCHERS)}"
+                f"launcher = {self.launcher!r} is not known; it is one of {', '.join(LAUNCHERS)}.{did_you_mean(self.launcher, LAUNCHERS)}"
             )
         if self.workers < 1 or self.log_steps < 1:
             raise LadderError("workers and log_steps must be at least 1.")

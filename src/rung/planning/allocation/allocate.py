@@ -1,4 +1,4 @@
-"""The verb: how large a model and how much data, for a budget or a wished loss."""
+"""Allocation: how large a model and how much data, for a budget or a target loss."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rung.fitting import Fit, as_fit
 from rung.fitting.uncertainty import interval_of
 from rung.forecasting import Interval, forecast
 from rung.laws import SYMBOLS, to_text
-from rung.messages import require_number
+from rung.messages import plural_of, require_number
 from rung.planning.allocation.closed_form import closed_form
 from rung.planning.allocation.optima import Optima
 from rung.planning.allocation.problem import AllocationProblem, Limits, allocation_problem
@@ -31,7 +31,7 @@ from rung.planning.cost.cost_formula import COST
 from rung.units import format_count
 
 TOLERANCE = 1e-3
-"""Share of the lowest loss within which a size counts as good as the best."""
+"""Share of the lowest loss within which a size counts as good as the best: the default width of the flat region."""
 
 
 def allocate(
@@ -48,28 +48,28 @@ def allocate(
     level: float | None = None,
     **given: float | str,
 ) -> Allocation:
-    """The variables that give the lowest loss for a budget, or the lowest cost for a wished loss.
+    """The values of the variables that give the lowest loss for a budget, or the lowest cost for a target loss.
 
     Args:
         fit: The fitted law, or its file; of a target that is better when lower.
         flops: The budget, in the unit of the cost formula.
-        loss: The wished loss, instead of a budget.
-        cost: What a run costs, in the law's variables and the given names, such as "6*N*D + 2*N*2e12".
-        tokens_per_param: D / N, where it is to be fixed.
-        unique_tokens: Tokens that there are; more are repeats, worth what the data-constrained law says. A law with U
-            of its own takes it as U.
+        loss: The target loss, instead of a budget.
+        cost: The formula of what a run costs, in the law's variables and the given names, such as "6*N*D + 2*N*2e12".
+        tokens_per_param: D / N, to fix it.
+        unique_tokens: Number of unique tokens; further tokens are repeats, valued by the data-constrained law. A law
+            with a variable U takes it as U.
         max_params: The largest size.
-        sizes: The sizes that can be built, where not all can.
+        sizes: The sizes that can be built; by default any size.
         tolerance: Share of the lowest loss that counts as good as the best.
-        level: Coverage of the intervals; that of the fit by default.
-        **given: Other variables of the law or the cost by name, and the level of each group.
+        level: Coverage of the intervals; by default that of the fit.
+        **given: Values of other variables of the law or the cost by name, and the level of each group.
 
     Raises:
-        PlanError: The budget, the wish, the cost or a limit cannot be served.
+        PlanError: The budget, the target loss, the cost or a limit is not valid or cannot be met.
     """
     fit = as_fit(fit, level)
     if (flops is None) == (loss is None):
-        raise PlanError("give either a budget (--flops 1e24) or a wished loss (--loss 2.0).")
+        raise PlanError("give either a budget (--flops 1e24) or a target loss (--loss 2.0).")
     for name, number in (
         ("the budget", flops),
         ("--tokens-per-param", tokens_per_param),
@@ -80,10 +80,11 @@ def allocate(
         if number is not None and not (np.isfinite(require_number(number, name, PlanError)) and number > 0):
             raise PlanError(f"{name} {number:g} must be a positive number.")
     if loss is not None and not np.isfinite(require_number(loss, "loss", PlanError)):
-        raise PlanError(f"a wished loss of {loss:g} is no finite number.")
+        raise PlanError(f"a target loss of {loss:g} is not a finite number.")
     if tokens_per_param is not None and (sizes or max_params is not None):
         raise PlanError(
-            "--tokens-per-param leaves nothing to choose: the budget alone decides the size, and no limit can. Leave one out."
+            "--tokens-per-param leaves nothing to choose: the budget alone then decides the size, so a limit on it is of no use. "
+            "Leave one out."
         )
     if not 0 < tolerance < 1:
         raise PlanError(f"--tolerance {tolerance:g} must lie between 0 and 1; 0.001 is a tenth of a percent.")
@@ -95,7 +96,7 @@ def allocate(
 
 
 def best_sizes(fit: Fit, flops: Array) -> Array:
-    """The best N at each compute (m,), by C = 6 N D, without intervals."""
+    """The best N at each compute [FLOP] (m,), with C = 6 N D; without intervals."""
     problem = allocation_problem(fit)
     budgets = np.log(np.asarray(flops, dtype=float))
     found = problem.frontier.best(np.tile(problem.theta, (len(budgets), 1)), budgets)
@@ -103,7 +104,7 @@ def best_sizes(fit: Fit, flops: Array) -> Array:
 
 
 def best_gradient(fit: Fit, flops: float, unconstrained_K: Array) -> tuple[float, Array]:
-    """Logarithm of the best N at a compute, by C = 6 N D, and its derivatives by the fit's internal numbers (K,)."""
+    """Logarithm of the best N at a compute, with C = 6 N D; and derivatives by the unconstrained parameters (K,)."""
     problem = allocation_problem(fit)
     budget = float(np.log(flops))
     near = problem.frontier.best(problem.theta[None, :], np.array([budget]))[0]
@@ -113,6 +114,7 @@ def best_gradient(fit: Fit, flops: float, unconstrained_K: Array) -> tuple[float
 
 
 def _solve(problem: AllocationProblem, flops: float | None, loss: float | None, tolerance: float) -> Allocation:
+    """The best allocation: in closed form where that exists and lies within the limits, by the solver otherwise."""
     frontier, theta = problem.frontier, problem.theta
     if flops is not None:
         require_covered(problem, flops)
@@ -121,7 +123,7 @@ def _solve(problem: AllocationProblem, flops: float | None, loss: float | None, 
     best = None if closed is None or budget is None else closed.best(budget)
     inside = best is not None and bool(np.all((frontier.limits[:, 0] <= best) & (best <= frontier.limits[:, 1])))
     if not inside:
-        # No closed form, or one that lies beyond a limit.
+        # There is no closed form, or it lies beyond a limit.
         if flops is None:
             budget = frontier.cheapest(theta, float(loss or 0))
         if budget is None:
@@ -138,7 +140,7 @@ def _solve(problem: AllocationProblem, flops: float | None, loss: float | None, 
 def _among(
     problem: AllocationProblem, sizes: Sequence[float], flops: float | None, loss: float | None, tolerance: float
 ) -> Allocation:
-    """The best of the sizes that can be built."""
+    """The best allocation among some sizes: each is solved for with N held."""
     if "N" not in problem.frontier.variables:
         raise PlanError("a list of sizes needs N among the variables that are chosen.")
     index = problem.frontier.variables.index("N")
@@ -162,9 +164,10 @@ def _among(
         )
     lowest, held, budget, best = min(tried, key=lambda one: one[0])
     found = _build(held, budget, best, loss, tolerance, closed=False)
-    # What is flat is which of the sizes lose no more than the tolerance; for a wish, which cost no more.
+    # The flat region holds the sizes whose loss, or whose cost for a target loss, exceeds the lowest by no more than
+    # the tolerance.
     near = lowest + (tolerance * abs(lowest) if flops is not None else np.log1p(tolerance))
-    alike = np.exp([point for measure, _, _, point in tried if measure <= near])
+    alike = np.exp([point for value, _, _, point in tried if value <= near])
     choices = {
         name: replace(choice, flat=(float(values.min()), float(values.max())))
         for (name, choice), values in zip(found.choices.items(), alike.T, strict=True)
@@ -176,29 +179,31 @@ def _among(
 def _build(
     problem: AllocationProblem, budget: float, best: Array, target: float | None, tolerance: float, *, closed: bool
 ) -> Allocation:
+    """The result at the best point: its flat region, intervals, forecast and findings."""
     fit, frontier = problem.fit, problem.frontier
     value = float(frontier.losses(problem.theta[None, :], best[None, :])[0][0])
     most = value + tolerance * abs(value)
     flat = (best, best) if frontier.tied else frontier.flat(problem.theta, budget, best, most)
     intervals = _intervals(problem, budget, best)
-    seen = (
+    # The forecast is made for the N and D that repeats are worth.
+    worth = (
         best
         if frontier.repeats is None
         else frontier.repeats.worth(problem.theta[None, :], best[None, :], frontier.variables)[0][0]
     )
-    point = {**problem.known, **{name: float(np.exp(x)) for name, x in zip(frontier.variables, seen, strict=True)}}
+    point = {**problem.known, **{name: float(np.exp(x)) for name, x in zip(frontier.variables, worth, strict=True)}}
     asked: dict[str, Any] = {**{name: point[name] for name in fit.law.variables}, **problem.levels}
-    said = forecast(fit, **asked)
+    predicted = forecast(fit, **asked)
     limited = tuple(
         SYMBOLS.get(name, name)
-        for name, x, ends in zip(frontier.variables, best, frontier.limits, strict=True)
-        if not frontier.tied and np.any(np.abs(x - ends) < 1e-9)
+        for name, x, bounds in zip(frontier.variables, best, frontier.limits, strict=True)
+        if not frontier.tied and np.any(np.abs(x - bounds) < 1e-9)
     )
     choices = {}
     for index, name in enumerate(frontier.variables):
-        ends = sorted(float(np.exp(end[index])) for end in flat)
+        bounds = sorted(float(np.exp(bound[index])) for bound in flat)
         choices[SYMBOLS.get(name, name)] = Choice(
-            value=float(np.exp(best[index])), interval=intervals[index], flat=(ends[0], ends[1])
+            value=float(np.exp(best[index])), interval=intervals[index], flat=(bounds[0], bounds[1])
         )
     given = {SYMBOLS.get(name, name): number for name, number in problem.known.items()}
     if problem.unique is not None:
@@ -210,19 +215,20 @@ def _build(
         budget=float(np.exp(budget)),
         target_loss=target,
         loss=value,
-        law_interval=said.law_interval,
-        run_interval=said.run_interval,
+        law_interval=predicted.law_interval,
+        run_interval=predicted.run_interval,
         tolerance=tolerance,
-        extrapolation_factor=said.extrapolation_factor,
+        extrapolation_factor=predicted.extrapolation_factor,
         closed=closed,
         limited=limited,
         target=fit.target,
         level=fit.level,
-        warnings=(*said.warnings, *_own_findings(problem, best, limited)),
+        warnings=(*predicted.warnings, *_own_findings(problem, best, limited)),
     )
 
 
 def _own_findings(problem: AllocationProblem, best: Array, limited: tuple[str, ...]) -> list[Finding]:
+    """Findings about repeated tokens and about variables at a limit."""
     found = []
     repeats = problem.frontier.repeats
     if repeats is not None:
@@ -238,29 +244,33 @@ def _own_findings(problem: AllocationProblem, best: Array, limited: tuple[str, .
             )
     if limited:
         found.append(
-            Finding("at_limit", f"{' and '.join(limited)} stands at a limit: without it the law would go further.")
+            Finding(
+                "at_limit",
+                f"{' and '.join(limited)} {plural_of(len(limited), 'lies', 'lie')} at a limit: without it, the best value would lie further out.",
+            )
         )
     return found
 
 
 def _intervals(problem: AllocationProblem, budget: float, best: Array) -> list[Interval]:
+    """Confidence interval of each best value: a profile interval, or quantiles over draws without a profiler."""
     frontier, fit = problem.frontier, problem.fit
     nothing: list[Interval] = [(None, None)] * len(best)
     at_limit = np.any(np.abs(best[:, None] - frontier.limits) < 1e-9)
     if frontier.tied or (at_limit and len(best) == 2):
-        # Nothing is left to the law: the budget and the limit decide.
+        # The budget and the limit decide alone, whatever the coefficients.
         return [(float(np.exp(x)), float(np.exp(x))) for x in best]
     if problem.profiler is None:
         return _from_draws(problem, budget, best) if len(fit.draws) else nothing
     quantities = Optima(frontier, budget, best, problem.indices, tuple(range(len(best))))
     with np.errstate(all="ignore"):
         found = interval_of(problem.profiler, quantities, fit.interval, fit.level)
-    ends = [(np.exp(low), np.exp(high)) for low, high in zip(found.low, found.high, strict=True)]
-    return [_interval(low, high) for low, high in ends]
+    bounds = [(np.exp(low), np.exp(high)) for low, high in zip(found.low, found.high, strict=True)]
+    return [_interval(low, high) for low, high in bounds]
 
 
 def _from_draws(problem: AllocationProblem, budget: float, best: Array) -> list[Interval]:
-    """Ends over the resampled fits."""
+    """Quantiles of the best values over the resampled fits."""
     level = problem.fit.level
     _, draws = problem.fit.vectors(problem.levels)
     theta = np.stack([c.to_unconstrained(draws[c.name]) for c in problem.fit.law.free], axis=1)
@@ -268,11 +278,12 @@ def _from_draws(problem: AllocationProblem, budget: float, best: Array) -> list[
     if not len(theta):
         return [(None, None)] * len(best)
     found = problem.frontier.best(theta, np.full(len(theta), budget), best)
-    ends = np.exp(np.nanquantile(found, [(1 - level) / 2, (1 + level) / 2], axis=0))
-    return [_interval(low, high) for low, high in ends.T]
+    bounds = np.exp(np.nanquantile(found, [(1 - level) / 2, (1 + level) / 2], axis=0))
+    return [_interval(low, high) for low, high in bounds.T]
 
 
 def _interval(low: float, high: float) -> Interval:
+    """An interval with None for a bound that is not finite, or not positive."""
     return (
         float(low) if np.isfinite(low) and low > 0 else None,
         float(high) if np.isfinite(high) else None,

@@ -1,7 +1,7 @@
-"""Hoffmann's three approaches to the best size, side by side, and how far a parabola misses on the table's own grid.
+"""Hoffmann's three approaches to the best size, side by side, and the bias of a parabola on the table's own grid.
 
-Source: Hoffmann et al. 2022, arXiv:2203.15556, section 3. A parabola through losses at equal compute has its bottom
-beside that of the law wherever the two exponents differ, or the sizes are not centred on the best one: see
+Source: Hoffmann et al. 2022, arXiv:2203.15556, section 3. The bottom of a parabola through losses at equal compute
+differs from that of the law wherever the two exponents differ, or the sizes are not centred on the best one: see
 arXiv:2603.22339.
 """
 
@@ -28,24 +28,27 @@ from rung.runs import Runs
 from rung.units import flops_6nd, format_count, format_interval, format_percent
 
 _LEAST_SIZES = 5
-"""Sizes at equal compute without which no parabola is laid through them."""
+"""Fewest distinct sizes at equal compute through which a parabola is fitted."""
 
 _LEAST_PROFILES = 3
+"""Fewest IsoFLOP profiles from which the first two approaches are computed."""
+
 _BINS_PER_DECADE = 4
+"""Bins of compute in a decade, where too few runs have equal compute."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """Runs of equal compute.
+    """An IsoFLOP profile: runs of equal compute and different sizes.
 
     Attributes:
-        flops: Their compute.
-        sizes: How many distinct sizes.
-        lowest: The size of the lowest loss.
-        centre: The bottom of the parabola in log N; None where it opens downwards.
-        inside: Whether that lies among the sizes.
-        bias: The centre over the law's own best size there, less one, on noise-free losses of the fitted law at the
-            same sizes; None where that parabola opens downwards.
+        flops: Their compute [FLOP].
+        sizes: Number of distinct sizes.
+        lowest: The size with the lowest loss.
+        centre: The size at the bottom of the parabola in log N; None where it opens downwards.
+        inside: Whether that size lies between the smallest and the largest.
+        bias: The bottom of the parabola through noise-free losses of the fitted law at the same sizes, over the law's
+            own best size, less one; None where that parabola opens downwards.
     """
 
     flops: float
@@ -58,15 +61,15 @@ class Profile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approach:
-    """One way to the best size.
+    """One estimate of the best size.
 
     Attributes:
-        name: What it does.
-        exponent: How the best size grows with compute.
-        interval: Its interval; (None, None) where it has none.
+        name: Its name.
+        exponent: The exponent a of compute in the best size, N = c C^a.
+        interval: Confidence interval of the exponent; (None, None) where there is none.
         params: The best size at the compute asked about.
         bias: What the approach gives for that size on noise-free losses of the fitted law at the table's own points,
-            over the law's own best, less one; None where it cannot be told.
+            over the law's own best size, less one; None where it cannot be computed.
     """
 
     name: str
@@ -78,13 +81,13 @@ class Approach:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Approaches(Result):
-    """The approaches on one table.
+    """The three approaches on one table.
 
     Attributes:
-        flops: The compute asked about.
-        approaches: Each.
-        profiles: The runs of equal compute that the first two rest on.
-        binned: Whether those are bins of a quarter of a decade, because few runs have equal compute.
+        flops: The compute asked about [FLOP].
+        approaches: The estimate by each approach.
+        profiles: The IsoFLOP profiles that the first two use.
+        binned: Whether the profiles are bins of a quarter of a decade, because few runs have equal compute.
         level: Coverage of the intervals.
         warnings: Findings that speak against the fit of the surface.
     """
@@ -102,7 +105,7 @@ class Approaches(Result):
         return f"N at {format_count(self.flops)} FLOPs: {sizes}"
 
     def describe(self) -> Summary:
-        """The approaches side by side, and the runs of equal compute that two of them rest on."""
+        """The approaches side by side, and the IsoFLOP profiles that two of them use."""
 
         def three(number: float) -> str:
             return f"{number:.3f}"
@@ -169,41 +172,42 @@ class Approaches(Result):
 
 
 def compare_approaches(runs: Runs, fit: Fit, flops: float) -> Approaches:
-    """Lowest losses, parabolas and the surface on one table.
+    """The best size and its exponent by lowest losses, by parabolas and by the fitted surface, on one table.
 
     Args:
-        runs: The rows that the fit was made on, with params and tokens.
-        fit: A law in N and D fitted to them.
-        flops: Compute at which the best size is told.
+        runs: The rows of the fit, with params and tokens.
+        fit: A law in N and D, fitted to them.
+        flops: Compute at which the best sizes are compared [FLOP].
 
     Raises:
-        PlanError: The table has too few sizes at equal compute.
+        PlanError: Too few computes have enough sizes.
     """
     params, tokens = runs.numbers("params"), runs.numbers("tokens")
     loss = runs.numbers(fit.target)
     compute = runs.numbers("flops") if runs.has("flops") else flops_6nd(params, tokens)
     levels, binned = _levels(compute, params)
+    # The surface's exponent d log N / d log C is a central difference over this factor of compute to either side.
     step = 1.001
     exact, below, above = best_sizes(fit, flops * np.array([1, 1 / step, step]))
-    clean = fit.law.value(fit.values, {"N": params, "D": compute / (6 * params)})
-    at = np.log(flops)
+    noise_free = fit.law.value(fit.values, {"N": params, "D": compute / (6 * params)})
+    log_flops = np.log(flops)
     middles = np.array([np.exp(np.mean(np.log(compute[rows]))) for rows in levels])
     found = [
-        _profile(np.log(params[rows]), loss[rows], clean[rows], float(middle), float(size))
+        _profile(np.log(params[rows]), loss[rows], noise_free[rows], float(middle), float(size))
         for rows, middle, size in zip(levels, middles, best_sizes(fit, middles), strict=True)
     ]
     measured = _lines(levels, compute, params, loss)
-    planted = _lines(levels, compute, params, np.asarray(clean))
+    expected = _lines(levels, compute, params, np.asarray(noise_free))
     names = ("lowest loss at each compute", "parabola at each compute")
     approaches = [
         Approach(
             name=name,
             exponent=line.slope,
             interval=line.interval(fit.level),
-            params=float(np.exp(line.at(at))),
-            bias=None if ideal is None else float(np.exp(ideal.at(at)) / exact - 1),
+            params=float(np.exp(line.at(log_flops))),
+            bias=None if ideal is None else float(np.exp(ideal.at(log_flops)) / exact - 1),
         )
-        for name, line, ideal in zip(names, measured, planted, strict=True)
+        for name, line, ideal in zip(names, measured, expected, strict=True)
         if line is not None
     ]
     derived = fit.derived.get("params_exponent")
@@ -227,10 +231,16 @@ def compare_approaches(runs: Runs, fit: Fit, flops: float) -> Approaches:
 
 
 def parabola_bias(alpha: float, beta: float, log_sizes: Array) -> float:
-    """The logarithm of a parabola's bottom over the best size, to leading order in the width of a centred grid.
+    """The bias of a parabola: log of its bottom over the best size, to leading order in the width of a centred grid.
 
-    Along equal compute the law is alpha- and beta-exponential in x = log N, so that its third derivative over its
-    second is beta - alpha at the best size, and a parabola by least squares puts the cube into its slope.
+    Along equal compute the law is a sum of exponentials in x = log N,
+
+        f(x) = E + a exp(-alpha x) + b exp(beta x),   f'''(0) / f''(0) = beta - alpha
+
+    with x = 0 at the best size, where f'(0) = 0. Least squares on a symmetric grid fits the cubic term f'''(0) x^3 / 6
+    by a line of slope f'''(0) / 6 sum(x^4) / sum(x^2), and the parabola's bottom is at minus that slope over f''(0):
+
+        bias = (alpha - beta) / 6 * sum(x^4) / sum(x^2).
 
     Args:
         alpha: Exponent of N.
@@ -242,16 +252,17 @@ def parabola_bias(alpha: float, beta: float, log_sizes: Array) -> float:
 
 
 def parabola_bottom(log_sizes: Array, loss: Array) -> float | None:
-    """Where a parabola through losses at equal compute is lowest; None where it opens downwards."""
+    """The log size at which a parabola through losses at equal compute is lowest; None where it opens downwards."""
     middle = np.mean(log_sizes)
-    bend, tilt, _ = np.polyfit(log_sizes - middle, loss, 2)
-    return float(middle - tilt / (2 * bend)) if bend > 0 else None
+    # a x^2 + b x + c is lowest at -b / (2 a).
+    a, b, _ = np.polyfit(log_sizes - middle, loss, 2)
+    return float(middle - b / (2 * a)) if a > 0 else None
 
 
 def _levels(compute: Array, params: Array) -> tuple[list[NDArray[np.intp]], bool]:
-    """Rows of equal compute, each with enough sizes; bins where too few are equal."""
-    ends = scale_levels(compute)
-    equal = np.searchsorted(ends, compute)
+    """Rows of equal compute, each with enough sizes, and whether they are bins, because too few are equal."""
+    largest = scale_levels(compute)
+    equal = np.searchsorted(largest, compute)
     bins = np.round(np.log10(compute) * _BINS_PER_DECADE).astype(int)
     for indices, binned in ((equal, False), (bins, True)):
         groups = [np.flatnonzero(indices == index) for index in np.unique(indices)]
@@ -264,8 +275,9 @@ def _levels(compute: Array, params: Array) -> tuple[list[NDArray[np.intp]], bool
     )
 
 
-def _profile(log_sizes: Array, loss: Array, clean: Array, flops: float, best: float) -> Profile:
-    centre, ideal = parabola_bottom(log_sizes, loss), parabola_bottom(log_sizes, clean)
+def _profile(log_sizes: Array, loss: Array, noise_free: Array, flops: float, best: float) -> Profile:
+    """One profile: its parabola, and the bias of the parabola through noise-free losses against the law's best size."""
+    centre, ideal = parabola_bottom(log_sizes, loss), parabola_bottom(log_sizes, noise_free)
     return Profile(
         flops=flops,
         sizes=len(np.unique(log_sizes)),
@@ -278,17 +290,25 @@ def _profile(log_sizes: Array, loss: Array, clean: Array, flops: float, best: fl
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """log N in log C by least squares."""
+    """The line log N = intercept + slope log C by least squares.
+
+    Attributes:
+        slope: Its slope, the exponent of compute.
+        intercept: Its value at log C = 0.
+        error: Standard error of the slope.
+        degrees: Degrees of freedom of the residual.
+    """
 
     slope: float
-    height: float
+    intercept: float
     error: float
     degrees: int
 
     def at(self, log_compute: float) -> float:
-        return self.height + self.slope * log_compute
+        return self.intercept + self.slope * log_compute
 
     def interval(self, level: float) -> Interval:
+        """Confidence interval of the slope by Student's t; (None, None) without degrees of freedom."""
         if self.degrees < 1:
             return (None, None)
         half = student_quantile((1 + level) / 2, self.degrees) * self.error
@@ -298,26 +318,30 @@ class _Line:
 def _lines(
     levels: Sequence[NDArray[np.intp]], compute: Array, params: Array, loss: Array
 ) -> tuple[_Line | None, _Line | None]:
-    """The first two approaches: lines through lowest losses, and through bottoms that lie among the sizes."""
+    """The first two approaches: lines through the lowest losses, and through the bottoms that lie among the sizes."""
     lowest, centres = [], []
     for rows in levels:
-        x, height = np.log(params[rows]), float(np.mean(np.log(compute[rows])))
+        x, log_compute = np.log(params[rows]), float(np.mean(np.log(compute[rows])))
         best = rows[int(np.argmin(loss[rows]))]
         lowest.append((float(np.log(compute[best])), float(np.log(params[best]))))
         bottom = parabola_bottom(x, loss[rows])
         if bottom is not None and x.min() < bottom < x.max():
-            centres.append((height, bottom))
+            centres.append((log_compute, bottom))
     return _line(lowest), _line(centres)
 
 
 def _line(points: Sequence[tuple[float, float]]) -> _Line | None:
+    """Least squares through points (log C, log N); None for fewer than two.
+
+    The squared standard error of the slope is sum(residual^2) / (n - 2) / sum((x - mean(x))^2).
+    """
     if len(points) < 2:
         return None
     x, y = np.array(points).T
-    slope, height = np.polyfit(x, y, 1)
+    slope, intercept = np.polyfit(x, y, 1)
     degrees = len(points) - 2
     error = 0.0
     if degrees:
-        residual = y - height - slope * x
+        residual = y - intercept - slope * x
         error = float(np.sqrt(residual @ residual / degrees / np.sum((x - x.mean()) ** 2)))
-    return _Line(float(slope), float(height), error, degrees)
+    return _Line(float(slope), float(intercept), error, degrees)

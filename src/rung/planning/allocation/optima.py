@@ -1,4 +1,4 @@
-"""The best variables for a budget as quantities of the coefficients, to be profiled."""
+"""The best variables for a budget as quantities of the coefficients, for profile intervals."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from rung.planning.allocation.frontier import LOG_STEP, Frontier
 
 @dataclass(frozen=True, slots=True)
 class Optima:
-    """The best variables for one budget as quantities of the coefficients, to be profiled.
+    """The best variables for one budget as quantities of the coefficients, for profile intervals.
 
     Attributes:
         frontier: The law and the cost.
         budget: Logarithm of the budget.
-        near: The best variables at the estimate (V,).
-        places: Which of a fit's internal numbers the law uses at the level asked about.
-        free: Which of the variables are reported.
+        near: Logarithms of the best variables at the estimate (V,).
+        indices: Indices, among the fit's unconstrained parameters, of those that the law uses at the given levels (K,).
+        free: Indices of the variables that are reported (Q,).
     """
 
     frontier: Frontier
@@ -29,19 +29,27 @@ class Optima:
     free: tuple[int, ...]
 
     def evaluate(self, points_LK: Array) -> tuple[Array, Array]:
-        """Logarithms of the variables (L, Q), and derivatives by the internal numbers (K, L, Q)."""
+        """Logarithms of the variables (L, Q), and their derivatives by the unconstrained parameters (K, L, Q)."""
         theta = points_LK[:, self.indices]
         lanes = len(theta)
         budget = np.full(lanes, self.budget)
         best = self.frontier.best(theta, budget, self.near)
         derivatives = np.zeros((points_LK.shape[1], lanes, len(self.free)))
         moved = self._implicit(theta, best, budget)
-        for at, index in enumerate(self.indices):
-            derivatives[index] = moved[at][:, self.free]
+        for position, index in enumerate(self.indices):
+            derivatives[index] = moved[position][:, self.free]
         return best[:, self.free], derivatives
 
     def _implicit(self, theta: Array, best: Array, budget: Array) -> Array:
-        """How the best point moves with each coefficient (K, L, V): its pulls stay zero, and its cost the same."""
+        """Derivatives of the best point by each coefficient, from the implicit function theorem (K, L, V).
+
+        As a coefficient moves, the gradient along equal cost stays zero, g(theta, x(theta)) = 0, and the cost stays the
+        same, sum_v c_v dx_v = 0 with c_v = dlogC/dx_v. Hence
+
+            dx_v/dtheta = -(H^-1 dg/dtheta)_v for v < V,   dx_V/dtheta = -sum_{v < V} (c_v / c_V) dx_v/dtheta,
+
+        with H the Hessian along equal cost. A variable at a limit does not move.
+        """
         frontier, (lanes, size) = self.frontier, theta.shape
         steps = np.concatenate([np.eye(size), -np.eye(size)]) * LOG_STEP
         wide = (theta[None, :, :] + steps[:, None, :]).reshape(-1, size)

@@ -1,4 +1,4 @@
-"""The allocation problem: a law to be minimised over its variables, their cost, and what limits them."""
+"""The allocation problem: a law to be minimised over its variables, their cost, and the limits on them."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from rung.planning.allocation.frontier import Frontier, log_limits
 from rung.planning.allocation.repeats import Repeats
 from rung.planning.cost.cost_formula import COST, read_cost
 
-_ROOM = 30.0
-"""How far below a largest size others are searched, in the logarithm: thirteen orders of magnitude."""
+_SEARCHED_BELOW = 30.0
+"""How far below the largest size the search reaches at least, in the logarithm: thirteen orders of magnitude."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllocationProblem:
-    """A law to be minimised, and what limits it.
+    """A law to be minimised at a cost, and its limits.
 
     Attributes:
         fit: The fit.
         frontier: The law over its variables, and their cost.
-        tree: The cost's formula.
-        theta: Unconstrained parameters of the law at the level asked about (K,).
+        tree: The formula of the cost.
+        theta: Unconstrained parameters of the law at the given levels (K,).
         indices: Their indices among the fit's unconstrained parameters; empty where the fit keeps no rows.
-        profiler: The fit's optimum; None where it keeps no rows.
-        known: Other variables, by symbol.
-        levels: The level of each group.
-        unique: Unique tokens, where they limit a law without U.
-        searched: Logarithms of the bounds between which each variable is searched (V, 2); nan where a user set them.
+        profiler: The fit's optimum, for profile intervals; None where the fit keeps no rows.
+        known: Given values of other variables, by symbol.
+        levels: The given level of each group.
+        unique: Unique tokens, where they limit a law without U of its own; None otherwise.
+        searched: Logarithms of the bounds of the search in each variable (V, 2); nan where a user set them.
     """
 
     fit: Fit
@@ -51,11 +51,11 @@ class AllocationProblem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What limits an allocation.
+    """Limits on an allocation; None where there is none.
 
     Attributes:
         tokens_per_param: D / N, where it is fixed.
-        unique_tokens: Unique tokens, where they limit D.
+        unique_tokens: Unique tokens; more of D are repeats.
         max_params: The largest N.
     """
 
@@ -70,16 +70,16 @@ def allocation_problem(
     given: Mapping[str, float | str] | None = None,
     limits: Limits = Limits(),  # frozen
 ) -> AllocationProblem:
-    """Check what is asked against the law, and put both together.
+    """The problem of an allocation, checked against the law.
 
     Args:
         fit: The fit.
-        cost: What a run costs.
+        cost: The formula of what a run costs.
         given: Other variables of the law or the cost by name, and the level of each group.
-        limits: What limits the allocation.
+        limits: Limits on the allocation.
 
     Raises:
-        PlanError: The cost, a name or a limit cannot be served.
+        PlanError: The cost, a name or a limit does not suit the law.
     """
     given = given or {}
     law, unique = fit.law, limits.unique_tokens
@@ -124,14 +124,14 @@ def allocation_problem(
 
 
 def _search_range(fit: Fit, variables: tuple[str, ...], max_params: float | None) -> tuple[Array, Array]:
-    """Logarithms of the bounds of each variable (V, 2), and those of them that no user has set; nan for the others."""
+    """Logarithms of the bounds of each variable (V, 2), and the same with nan for those that a user set (V, 2)."""
     bounds = log_limits(fit.ranges, variables)
     searched = bounds.copy()
     if max_params is not None:
         if "N" not in variables:
             raise PlanError("a largest size needs N among the variables that are chosen.")
         index = variables.index("N")
-        bounds[index] = min(bounds[index, 0], np.log(max_params) - _ROOM), np.log(max_params)
+        bounds[index] = min(bounds[index, 0], np.log(max_params) - _SEARCHED_BELOW), np.log(max_params)
         searched[index, 1] = np.nan
     return bounds, searched
 
@@ -144,28 +144,33 @@ def _require_open(
     ratio: float | None,
     unique: float | None,
 ) -> None:
-    """Refuse a choice of none or too many variables, of one that costs nothing, and limits on what is not open."""
+    """Check which variables are open, that is, to be chosen.
+
+    Raises:
+        PlanError: No variable or too many are open, one costs nothing or is not positive, or a limit is on one not open.
+    """
     law = fit.law
     idle = [name for name in chosen if name not in asked]
     if idle or not chosen:
         raise PlanError(
             f"the cost {to_text(tree)} does not depend on {' and '.join(idle)}, so more of it would be free. Give it "
-            f"({idle[0]}=VALUE), or a cost that it enters: --cost."
+            f"({idle[0]}=VALUE), or a cost that depends on it: --cost."
             if idle
             else f"every variable of {law.formula!r} is given: there is nothing to choose."
         )
     if len(chosen) > 3:
         raise PlanError(f"{len(chosen)} variables are open ({', '.join(chosen)}); give all but three.")
     if ratio is not None and set(chosen) != {"N", "D"}:
-        raise PlanError("--tokens-per-param ties D to N: both must be open, and nothing else.")
+        raise PlanError("--tokens-per-param ties D to N: leave both open, and no other variable.")
     if unique is not None and "D" not in chosen:
-        raise PlanError("--unique-tokens limits D, which is not open in this law.")
+        raise PlanError("--unique-tokens limits D, which is given, or is not in this law.")
     low = [name for name in chosen if fit.ranges[name][0] <= 0]
     if low:
         raise PlanError(f"{low[0]} is not positive in the runs, so it cannot be chosen. Give it: {low[0]}=VALUE.")
 
 
 def _cost_tree(text: str, law: Law, known: Mapping[str, float]) -> Expression:
+    """The formula of a cost in the law's variables and the given names."""
     tree = read_cost(text, [*law.variables, *known], "the law")
     if not any(node.name in law.variables for node in names(tree)):
         raise PlanError(f"the cost {text!r} does not grow with any variable of {law.formula!r}.")
@@ -173,25 +178,26 @@ def _cost_tree(text: str, law: Law, known: Mapping[str, float]) -> Expression:
 
 
 def _indices(fit: Fit, levels: Mapping[str, str]) -> tuple[int, ...]:
+    """Indices of the law's unconstrained parameters at some levels among those of the fit (K,)."""
     order = {name: index for index, name in enumerate(fit.coefficients)}
     return tuple(order[f"{c.name}[{levels[c.group]}]" if c.group else c.name] for c in fit.law.free)
 
 
 def _require_growing(problem: AllocationProblem) -> None:
-    """Refuse a cost that falls, or stands, as a variable grows."""
+    """Refuse a cost that falls, or stays the same everywhere, as a variable grows."""
     frontier = problem.frontier
-    corners = np.linspace(frontier.limits[:, 0], frontier.limits[:, 1], 9)
-    heights, slopes = frontier.costs(corners)
+    points = np.linspace(frontier.limits[:, 0], frontier.limits[:, 1], 9)
+    log_costs, slopes = frontier.costs(points)
     for index, name in enumerate(frontier.variables):
-        if np.any(np.isnan(heights)) or np.any(slopes[index] < 0) or not np.any(slopes[index] > 0):
+        if np.any(np.isnan(log_costs)) or np.any(slopes[index] < 0) or not np.any(slopes[index] > 0):
             raise PlanError(
-                f"the cost {to_text(problem.tree)} does not grow with {name} everywhere: a budget would buy it without end. "
+                f"the cost {to_text(problem.tree)} does not grow with {name} everywhere: a budget would not limit it. "
                 "Write a cost that rises in every variable."
             )
 
 
 def _repeats(problem: AllocationProblem, unique: float) -> Repeats:
-    """The worth of repeats, by the constants of the data-constrained law."""
+    """The worth of repeats, with the constants R_D* and R_N* of the data-constrained law in the law book."""
     book = law_book()["muennighoff-2023"].constants
     frontier = problem.frontier
     both = frontier.ratio is None and frontier.variables == ("N", "D")

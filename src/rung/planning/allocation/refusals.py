@@ -1,4 +1,4 @@
-"""Budgets and targets that no allocation serves, and why."""
+"""Errors for budgets and targets that no allocation can meet, with the reason."""
 
 from __future__ import annotations
 
@@ -12,18 +12,26 @@ from rung.units import format_count
 
 
 def require_inside_search(problem: AllocationProblem, best: Array) -> None:
-    """Refuse a best point at the end of what is looked over, which no user has set."""
-    for name, x, ends in zip(problem.frontier.variables, best, problem.searched, strict=True):
-        if np.any(np.abs(x - ends) < 1e-9):
+    """Refuse a best point at a bound of the search that no user has set.
+
+    Raises:
+        PlanError: A variable is at such a bound.
+    """
+    for name, x, bounds in zip(problem.frontier.variables, best, problem.searched, strict=True):
+        if np.any(np.abs(x - bounds) < 1e-9):
             raise PlanError(
                 f"the best {name} lies at {format_count(float(np.exp(x)))}, where the search ends, far beyond the runs "
                 f"({format_count(problem.fit.ranges[name][0])} to {format_count(problem.fit.ranges[name][1])}): the law or the cost cannot be "
-                "trusted there. Ask nearer, or set a limit."
+                "trusted there. Ask about a point nearer to the runs, or set a limit."
             )
 
 
 def require_covered(problem: AllocationProblem, flops: float) -> None:
-    """Refuse a budget that the law says nothing about."""
+    """Refuse a budget below the cost of the smallest run.
+
+    Raises:
+        PlanError: The budget is too small.
+    """
     smallest = np.log([problem.fit.ranges[name][0] for name in problem.frontier.variables])
     least = float(np.exp(problem.frontier.costs(smallest[None, :])[0][0]))
     if flops < least:
@@ -34,6 +42,7 @@ def require_covered(problem: AllocationProblem, flops: float) -> None:
 
 
 def unreachable_target(problem: AllocationProblem, target: float) -> str:
+    """The message for a target loss that the law does not reach at any cost within the limits."""
     theta, frontier = problem.theta[None, :], problem.frontier
     least, most = frontier.costs(frontier.limits.T)[0].tolist()
     costs = np.linspace(least, most, 49)
@@ -43,13 +52,14 @@ def unreachable_target(problem: AllocationProblem, target: float) -> str:
     free = frontier.repeats is None and not np.isnan(problem.searched).any()
     return (
         f"no cost reaches a {problem.fit.target} of {target:g}: the law's lowest is {lowest:.5g}"
-        f"{' (its irreducible loss)' if free else ' under these limits'}. Wish for a higher one{'' if free else ', or lift a limit'}."
+        f"{' (its irreducible loss)' if free else ' under these limits'}. Ask for a higher one{'' if free else ', or lift a limit'}."
     )
 
 
 def too_small_budget(problem: AllocationProblem, budget: float) -> str:
+    """The message for a budget that is too small for any run within the limits."""
     least = problem.frontier.costs(problem.frontier.limits[:, 0][None, :])[0][0]
     return (
-        f"a budget of {format_count(float(np.exp(budget)))} by {to_text(problem.tree)} buys nothing within the limits: the "
-        f"least that can be trained costs {format_count(float(np.exp(least)))}."
+        f"a budget of {format_count(float(np.exp(budget)))} by {to_text(problem.tree)} is too small for any run within the "
+        f"limits: the smallest costs {format_count(float(np.exp(least)))}. Give a larger budget, or lift a limit."
     )

@@ -13,11 +13,18 @@ from rung.arrays import Array
 class Repeats:
     """What tokens are worth that are seen more than once, and parameters beyond what the unique tokens can use.
 
+    With R_D = D / U - 1 repetitions of U unique tokens, R_N = N / U_N - 1 and U_N the compute-optimal size for U
+    tokens, a law takes D' and N' in place of D and N:
+
+        D' = U + U R_D* (1 - exp(-R_D / R_D*)),   N' = U_N + U_N R_N* (1 - exp(-R_N / R_N*)).
+
+    Below U, D counts in full, and so does N below U_N.
+
     Source: Muennighoff et al. 2023, arXiv:2305.16264, equations 5 and 6.
 
     Attributes:
         unique: Unique tokens U.
-        size: What is known of the compute-optimal size for U tokens; None where sizes count in full.
+        size: The compute-optimal size U_N for U tokens; None where every parameter counts in full.
         tokens_last: Repetitions R_D* after which a token has lost 1 - 1/e of its worth.
         params_last: The same for parameters, R_N*.
     """
@@ -28,7 +35,7 @@ class Repeats:
     params_last: float
 
     def worth(self, theta_LK: Array, logs_LV: Array, variables: tuple[str, ...]) -> tuple[Array, Array]:
-        """Logarithms of what N and D are worth (L, V), and their slopes (L, V)."""
+        """Logarithms of N' and D' (L, V), and their slopes by the logarithms of N and D (L, V)."""
         worth, slopes = logs_LV.copy(), np.ones_like(logs_LV)
         bases = {"D": np.full(len(logs_LV), np.log(self.unique))}
         if self.size is not None:
@@ -42,12 +49,12 @@ class Repeats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsableSize:
-    """The size that unique tokens can use, by the coefficients: exact at an estimate, and to first order around it.
+    """The size that unique tokens can use, as a function of the coefficients: exact at the estimate, linear around it.
 
     Attributes:
         log_size: Its logarithm at the estimate.
-        slopes: Its derivatives by the internal numbers (K,).
-        theta: The estimate (K,).
+        slopes: Derivatives of that by the unconstrained parameters (K,).
+        theta: Unconstrained parameters at the estimate (K,).
     """
 
     log_size: float
@@ -60,6 +67,13 @@ class UsableSize:
 
 
 def _saturated(logs: Array, base: Array, last: float) -> tuple[Array, Array]:
+    """Logarithm of the worth of x beyond a base u, and its slope by log x.
+
+    With R = x / u - 1 and R* = last,
+
+        log x' = log u + log(1 + R* (1 - exp(-R / R*))),
+        dlog x' / dlog x = (1 + R) exp(-R / R*) / (1 + R* (1 - exp(-R / R*))).
+    """
     with np.errstate(over="ignore"):
         beyond = np.maximum(np.exp(logs - base) - 1, 0.0)
     left = np.exp(-beyond / last)

@@ -1,4 +1,4 @@
-"""What to train for a budget, as a value."""
+"""The result of an allocation."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Choice:
 
     Attributes:
         value: The best value.
-        interval: Where the best value lies, from the law's uncertainty; (None, None) where nothing is known.
-        flat: The values between which the loss stays within the tolerance of the lowest, at equal cost.
+        interval: Confidence interval of the best value, from the uncertainty of the law; None for an unknown bound.
+        flat: The bounds of the flat region: at equal cost, the loss between them is within the tolerance of the lowest.
     """
 
     value: float
@@ -34,16 +34,16 @@ class Allocation(Result):
     """What to train for a budget, or for a target loss.
 
     Attributes:
-        choices: Each variable, by column.
+        choices: Each variable that was chosen, by column.
         given: Other variables and levels that were given.
-        cost: The cost formula.
-        budget: Its value [FLOP]: the budget, or the lowest cost of the target loss.
+        cost: The formula of the cost.
+        budget: The cost [FLOP]: the budget, or the lowest cost that reaches the target loss.
         target_loss: The target loss; None for a budget.
-        loss: The law there.
-        law_interval: Where the law lies there.
-        run_interval: Where a new run would come out.
-        tolerance: Share of the loss that the flat region allows.
-        extrapolation_factor: How far beyond the runs this is.
+        loss: What the law predicts for the best values.
+        law_interval: Confidence interval of the law there.
+        run_interval: Prediction interval of a new run there.
+        tolerance: Share of the lowest loss by which the loss may exceed it in the flat region.
+        extrapolation_factor: How far beyond the runs the best values lie.
         closed: Whether the solution has a closed form.
         limited: The columns whose best value lies at a limit.
         target: The column that the law predicts.
@@ -75,12 +75,12 @@ class Allocation(Result):
         return None
 
     def headline(self) -> str:
-        """The best of each variable and the loss there."""
+        """The best value of each variable, the cost and the loss."""
         chosen = ", ".join(f"{name} {format_count(choice.value)}" for name, choice in self.choices.items())
         return f"{chosen}; cost {format_count(self.budget)}, {self.target} {format_value(self.loss)}"
 
     def describe(self) -> Summary:
-        """What was wanted, the best of each variable with its interval and flat region, cost and loss."""
+        """The question, the best value of each variable with its interval and flat region, the cost and the loss."""
         percent = f"{100 * self.level:g} %"
         wanted = (
             f"{format_count(self.budget)} by {self.cost}"

@@ -1,4 +1,4 @@
-"""What a run costs, as a formula."""
+"""The cost of a run, as a formula."""
 
 from __future__ import annotations
 
@@ -10,32 +10,37 @@ from rung.errors import PlanError
 from rung.laws import SYMBOL_OF, Expression, evaluate, names, parse_formula, symbol_of, to_text, with_symbols
 
 COST = "6*N*D"
+"""The default cost: training compute by the 6ND rule [FLOP]."""
 
 
 def read_cost(text: str, known: Collection[str], whose: str) -> Expression:
-    """The tree of a cost; columns that have a symbol go by it.
+    """Parse the formula of a cost; names of columns become their symbols.
 
     Args:
         text: The formula.
-        known: Names that have a value or are chosen.
-        whose: Whose names those are, for the message.
+        known: Names that have a value or are to be chosen.
+        whose: What these names belong to, such as "the law", for the message.
 
     Raises:
         FormulaError: The text is not a formula.
-        PlanError: It has a name that nothing gives.
+        PlanError: It has a name that is not among the known ones.
     """
     tree = with_symbols(parse_formula(text), SYMBOL_OF)
     unknown = dict.fromkeys(node.name for node in names(tree) if node.name not in known)
     if unknown:
         raise PlanError(
-            f"the cost {text!r} has {', '.join(unknown)}, which {whose} has not ({', '.join(known) or 'none'}). Give a value: "
+            f"the cost {text!r} has {', '.join(unknown)}, which {whose} does not have ({', '.join(known) or 'none'}). Give a value: "
             f"{next(iter(unknown))}=NUMBER."
         )
     return tree
 
 
 def evaluate_cost(text: str, given: Mapping[str, float]) -> float:
-    """The cost of one run whose names are all given.
+    """The value of a cost for one run.
+
+    Args:
+        text: The formula.
+        given: The value of every name in it.
 
     Raises:
         FormulaError: The text is not a formula.

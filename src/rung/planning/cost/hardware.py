@@ -1,4 +1,4 @@
-"""Accelerators by name, and what a training costs on them: hours, money, energy and memory."""
+"""Accelerators by name, and the hours, money, energy and memory of a training on them."""
 
 from __future__ import annotations
 
@@ -17,26 +17,30 @@ from rung.results import Result, Summary
 from rung.units import format_bytes, format_count, format_energy, format_hours, format_value
 
 BYTES_PER_PARAM = 16.0
-"""Mixed precision with Adam: two bytes each for weight and gradient, four each for master weight and two moments."""
+"""Bytes of training state for one parameter, in mixed precision with Adam: two each for weight and gradient, four each
+for the master weight and the two moments."""
 
 UTILISATION = 0.4
-"""Share of the peak rate that training reaches, where the user states none."""
+"""Share of the peak rate that training is assumed to reach, where the user states none."""
 
 _SECONDS_PER_HOUR, _HOURS_PER_DAY = 3600.0, 24.0
+"""Units of time."""
+
 _JOULES_PER_KWH = 3.6e6
+"""Unit of energy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accelerator:
-    """One accelerator.
+    """The figures of one accelerator.
 
     Attributes:
         name: Its name in the table.
         peak_flops: Peak rate of dense matrix products in the precision of training [FLOP/s].
-        memory: Its memory [bytes].
-        power: Its board power [W]; None where it is not published.
+        memory: Memory [bytes].
+        power: Board power [W]; None where it is not published.
         price: Price of one for an hour, in the user's currency; None where none is stated.
-        source: Where the figures are from.
+        source: Where the figures are published.
     """
 
     name: str
@@ -48,22 +52,22 @@ class Accelerator:
 
 
 def hardware(path: str | Path | None = None) -> dict[str, Accelerator]:
-    """Accelerators by name: the published table, joined by a user's own.
+    """Accelerators by name: those of the published table and a user's own, which take precedence.
 
     Args:
-        path: A TOML file with a table per accelerator: peak_flops, memory and, where known, power, price, source.
+        path: A TOML file with a table for each accelerator: peak_flops, memory and, optionally, power, price, source.
 
     Raises:
-        PlanError: The file cannot be read, or an entry lacks a number.
+        PlanError: The file cannot be read, or an entry lacks a number or has a wrong one.
     """
     return {**_published(), **(_read(Path(path)) if path else {})}
 
 
 def accelerator_named(name: str, path: str | Path | None = None) -> Accelerator:
-    """One accelerator.
+    """The accelerator of a name, from the published table or a user's file.
 
     Raises:
-        PlanError: There is none of that name.
+        PlanError: No accelerator has that name.
     """
     known = hardware(path)
     if name not in known:
@@ -76,11 +80,13 @@ def accelerator_named(name: str, path: str | Path | None = None) -> Accelerator:
 
 @cache
 def _published() -> dict[str, Accelerator]:
+    """The accelerators of the table that the package contains."""
     text = files("rung.planning.cost").joinpath("hardware.toml").read_text(encoding="utf-8")
     return _parsed(tomllib.loads(text), "the table of hardware")
 
 
 def _read(path: Path) -> dict[str, Accelerator]:
+    """The accelerators of a user's file."""
     try:
         return _parsed(tomllib.loads(path.read_text(encoding="utf-8")), str(path))
     except OSError as error:
@@ -90,10 +96,11 @@ def _read(path: Path) -> dict[str, Accelerator]:
 
 
 def _parsed(content: Mapping[str, Any], where: str) -> dict[str, Accelerator]:
+    """The accelerators of a parsed table; `where` names it in messages."""
     found = {}
     for name, entry in content.items():
         if not isinstance(entry, dict):
-            raise PlanError(f"{where}: {name} is no table; write [{name}] with peak_flops and memory below.")
+            raise PlanError(f"{where}: {name} is not a table; write [{name}], with peak_flops and memory below it.")
         unknown = sorted(set(entry) - {"peak_flops", "memory", "power", "price", "source"})
         if unknown:
             raise PlanError(
@@ -109,6 +116,7 @@ def _parsed(content: Mapping[str, Any], where: str) -> dict[str, Accelerator]:
 
 
 def _number(value: Any, where: str) -> float | None:
+    """A positive number, or None where there is none."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) and value > 0):
@@ -118,14 +126,14 @@ def _number(value: Any, where: str) -> float | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:
-    """Accelerators, and what is assumed of them.
+    """A number of equal accelerators, and the assumptions about them.
 
     Attributes:
         accelerator: The accelerator.
-        count: How many.
+        count: Number of accelerators.
         utilisation: Share of their peak rate that the training reaches (model FLOPs utilisation).
-        price: Price of one for an hour; None where none is stated.
-        overhead: Power of the building over that of the accelerators (PUE).
+        price: Price of one for an hour; None for that of the accelerator.
+        overhead: Power of the building over that of the accelerators (power usage effectiveness, PUE).
     """
 
     accelerator: Accelerator
@@ -146,16 +154,21 @@ class Cluster:
 
     @property
     def flops_per_hour(self) -> float:
-        """What one accelerator computes in an hour."""
+        """Training compute of one accelerator in an hour [FLOP]: peak rate * utilisation * 3600 s."""
         return self.accelerator.peak_flops * self.utilisation * _SECONDS_PER_HOUR
 
     @property
     def hourly(self) -> float | None:
-        """The price of one accelerator for an hour."""
+        """The price of one accelerator for an hour; None where neither the cluster nor the accelerator states one."""
         return self.price if self.price is not None else self.accelerator.price
 
     def flops_of(self, *, hours: float | None = None, days: float | None = None, money: float | None = None) -> float:
-        """What a budget in accelerator-hours, days of all accelerators, or money buys.
+        """Training compute for a budget in accelerator-hours, days of all accelerators, or money [FLOP].
+
+        Args:
+            hours: Hours of one accelerator.
+            days: Days of all accelerators together.
+            money: An amount in the currency of the price.
 
         Raises:
             PlanError: There is no price for a budget of money.
@@ -174,17 +187,17 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Price(Result):
-    """What a training costs.
+    """What a training costs on a cluster.
 
     Attributes:
-        flops: What it computes.
-        cluster: On what, with what is assumed.
+        flops: Its compute [FLOP].
+        cluster: The accelerators, and the assumptions about them.
         accelerator_hours: Hours of one accelerator.
-        days: Days of all of them together.
-        money: Price in the currency of the hour; None without one.
-        energy_kwh: Energy [kWh]; None where the power is not known.
-        state_bytes: Memory of weights, gradients and optimizer state; None without a size.
-        least_accelerators: How many accelerators hold those, activations not counted.
+        days: Days of all accelerators together.
+        money: Its price, in the currency of the price for an hour; None without such a price.
+        energy_kwh: Energy [kWh]; None where the power of the accelerator is not published.
+        state_bytes: Memory of weights, gradients and optimizer state [bytes]; None without a size.
+        least_accelerators: Fewest accelerators whose memory holds those, activations not counted; None without a size.
     """
 
     flops: float
@@ -202,7 +215,7 @@ class Price(Result):
         return f"{format_hours(self.accelerator_hours)} accelerator-hours, {format_value(self.days, 3)} days{money}"
 
     def lines(self) -> list[str]:
-        """Machine, time, money, energy and memory, a line each."""
+        """Hardware, time, money, energy and memory, one line each."""
         cluster, machine = self.cluster, self.cluster.accelerator
         overhead = f", times {cluster.overhead:g}" if cluster.overhead != 1 else ""
         lines = [
@@ -221,7 +234,7 @@ class Price(Result):
         return lines
 
     def describe(self) -> Summary:
-        """What is computed, on what, and what it takes."""
+        """Compute, hardware, time, money, energy, memory and the source of the figures."""
         computes = f"computes   {format_count(self.flops)} FLOPs"
         return Summary(["\n".join([computes, *self.lines(), f"source     {self.cluster.accelerator.source}"])])
 
@@ -248,10 +261,13 @@ def cost(
 ) -> Price:
     """Hours, money, energy and memory of a training.
 
+        hours = flops / (peak rate * utilisation * 3600 s),   days = hours / count / 24,   money = hours * price,
+        energy = hours * power * PUE,   memory = params * bytes_per_param
+
     Args:
-        flops: What it computes [FLOP].
-        cluster: On what.
-        params: Its size, for the memory of its state.
+        flops: Its compute [FLOP].
+        cluster: The accelerators, and the assumptions about them.
+        params: Its size, for the memory of its training state.
         bytes_per_param: Bytes of weight, gradient and optimizer state for one parameter.
 
     Raises:

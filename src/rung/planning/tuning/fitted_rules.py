@@ -1,4 +1,7 @@
-"""Rules of learning rate and batch fitted to sweeps."""
+"""Rules for learning rate and batch, fitted to sweeps.
+
+Shapes: `n` runs of all grids together, `G` grids.
+"""
 
 from __future__ import annotations
 
@@ -15,22 +18,23 @@ PLATEAU = 0.0025
 
 Source: Li et al. 2025, arXiv:2503.04715."""
 
-
 BOWL = 0.005
-"""Share above a grid's lowest loss within which the surface is fitted: beyond, it is no bowl."""
-
+"""Share above a grid's lowest loss within which the surface is fitted; further up it is not quadratic."""
 
 _RESAMPLES = 1000
+"""Bootstrap resamples of the runs, over which the coefficients of the published procedure are averaged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PowerRule:
-    """log lr and log batch, each linear in log N and log D.
+    """Learning rate and batch as power laws of N and D.
+
+        log lr = rate_0 + rate_1 log N + rate_2 log D,   log batch = batch_0 + batch_1 log N + batch_2 log D
 
     Attributes:
-        rate: Intercept and slopes of the learning rate in N and D (3,).
-        batch: The same of the batch (3,).
-        name: How it was fitted.
+        rate: Intercept and slopes of log lr in log N and log D (3,).
+        batch: The same for the logarithm of the batch in tokens (3,).
+        name: How the rule was fitted: "procedure" or "surface".
     """
 
     rate: Array
@@ -39,22 +43,29 @@ class PowerRule:
 
     def propose(self, params: float, tokens: float) -> tuple[float, float]:
         """Peak learning rate and batch in tokens."""
-        at = np.array([1.0, np.log(params), np.log(tokens)])
-        return float(np.exp(at @ self.rate)), float(np.exp(at @ self.batch))
+        row = np.array([1.0, np.log(params), np.log(tokens)])
+        return float(np.exp(row @ self.rate)), float(np.exp(row @ self.batch))
 
 
 def fit_procedure(grids: Sequence[Grid], seed: int = 0) -> PowerRule:
-    """The published procedure: least squares through all runs within a quarter of a percent of their grid's lowest.
+    """The published procedure: least squares through all runs within PLATEAU of the lowest loss of their grid.
 
-    The learning rate goes with N and D, the batch with D alone; the prediction is the mean over resampled runs.
+    log lr is linear in log N and log D, log batch in log D alone. The coefficients are means over bootstrap resamples
+    of the runs.
+
+    Source: Li et al. 2025, arXiv:2503.04715.
+
+    Args:
+        grids: The sweeps.
+        seed: Seed of the resamples.
     """
-    where, rate, batch = [], [], []
+    design, rate, batch = [], [], []
     for grid in grids:
         kept = grid.loss / grid.lowest - 1 < PLATEAU
-        where += [(1.0, np.log(grid.params), np.log(grid.tokens))] * int(kept.sum())
+        design += [(1.0, np.log(grid.params), np.log(grid.tokens))] * int(kept.sum())
         rate += grid.log_rate[kept].tolist()
         batch += grid.log_batch[kept].tolist()
-    x, y, z = np.array(where), np.array(rate), np.array(batch)
+    x, y, z = np.array(design), np.array(rate), np.array(batch)
     rng = np.random.default_rng(seed)
     rates, batches = [], []
     for _ in range(_RESAMPLES):
@@ -66,32 +77,40 @@ def fit_procedure(grids: Sequence[Grid], seed: int = 0) -> PowerRule:
 
 
 def fit_surface(grids: Sequence[Grid]) -> PowerRule:
-    """The loss surface itself: bowls of one curvature whose bottoms go by power laws, and a lowest loss for each grid.
+    """The loss surface itself: a quadratic bowl around each grid's best point, which follows power laws of N and D.
 
-    Relative losses within BOWL of each grid's lowest are met by a quadratic in log lr and log batch; the bottom's
-    learning rate goes with N and D, its batch with D.
+    With u = log lr - log lr*(N, D) and v = log batch - log batch*(D) the distances from the best point, the loss of a
+    run in grid g over the lowest of that grid, less one, is
+
+        c_g + a u^2 + b v^2 + 2 rho sqrt(a b) u v,   a > 0, b > 0, |rho| < 1.
+
+    All grids share a, b, rho and the coefficients of lr* and batch*; c_g is the offset of each. The fit minimises a
+    soft L1 loss over the runs within BOWL of the lowest loss of their grid.
     """
     from scipy.optimize import least_squares
 
     start = fit_procedure(grids)
     parts = [(grid, grid.loss / grid.lowest - 1 < BOWL) for grid in grids]
-    at = np.concatenate(
+    # Columns 1, log N and log D, the last two centred.
+    design = np.concatenate(
         [np.tile([1.0, np.log(grid.params), np.log(grid.tokens)], (int(kept.sum()), 1)) for grid, kept in parts]
     )
-    middle = at.mean(axis=0) * np.array([0.0, 1.0, 1.0])
-    at = at - middle
+    middle = design.mean(axis=0) * np.array([0.0, 1.0, 1.0])
+    design = design - middle
     x, y = (np.concatenate([getattr(grid, name)[kept] for grid, kept in parts]) for name in ("log_rate", "log_batch"))
     rise = np.concatenate([grid.loss[kept] / grid.lowest - 1 for grid, kept in parts])
     member = np.concatenate([np.full(int(kept.sum()), index) for index, (_, kept) in enumerate(parts)])
 
+    # theta: three coefficients of lr*, two of batch*, log a, log b, atanh rho, and the offset of each grid.
     def residual(theta: Array) -> Array:
-        rate = at @ theta[:3]
-        batch = at[:, [0, 2]] @ theta[3:5]
+        rate = design @ theta[:3]
+        batch = design[:, [0, 2]] @ theta[3:5]
         a, b = np.exp(theta[5:7])
         u, v = x - rate, y - batch
         bowl = a * u**2 + b * v**2 + 2 * np.tanh(theta[7]) * np.sqrt(a * b) * u * v
         return np.asarray(bowl + theta[8 + member] - rise)
 
+    # Centring moves only the intercepts: those of the start are shifted here, those of the fit shifted back below.
     shift = np.array([1.0, 0.0, 0.0])
     first = np.concatenate(
         [
@@ -108,13 +127,14 @@ def fit_surface(grids: Sequence[Grid]) -> PowerRule:
 
 
 def _least_squares(x: Array, y: Array) -> Array:
+    """Coefficients of the least-squares fit of y by the columns of x."""
     return np.asarray(np.linalg.lstsq(x, y, rcond=None)[0])
 
 
 def held_out_regrets(grids: Sequence[Grid], fit: Callable[[Sequence[Grid]], PowerRule]) -> Array:
-    """The regret on each grid of the rule fitted to the others (G,)."""
+    """The regret, on each grid, of the rule fitted to all other grids (G,)."""
     found = []
     for index, grid in enumerate(grids):
-        rule = fit([other for at, other in enumerate(grids) if at != index])
+        rule = fit([other for position, other in enumerate(grids) if position != index])
         found.append(grid.regret(*rule.propose(grid.params, grid.tokens)))
     return np.array(found)

@@ -1,4 +1,4 @@
-"""Published laws of learning rate and batch."""
+"""Published rules for learning rate and batch."""
 
 from __future__ import annotations
 
@@ -10,24 +10,28 @@ import numpy as np
 from rung.laws import law_book
 
 DEEPSEEK = {"a": 0.3118, "alpha": 0.1250, "b": 0.2920, "beta": 0.3271}
-"""As secondary sources report arXiv:2401.02954, section 3.1; the digits could not be checked against the paper."""
+"""Constants of lr = a C^-alpha and batch = b C^beta, with C = 6 N D.
 
+Source: DeepSeek-AI 2024, arXiv:2401.02954, section 3.1, as secondary sources report it; the digits could not be checked
+against the paper."""
 
 KAPLAN_RATE = (3.239e-3, 1.395e-4)
-"""lr = 3.239e-3 - 1.395e-4 log N. Source: Kaplan et al. 2020, arXiv:2001.08361, appendix D.6."""
+"""Constants of lr = 3.239e-3 - 1.395e-4 log N.
+
+Source: Kaplan et al. 2020, arXiv:2001.08361, appendix D.6."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A law of learning rate and batch.
+    """A published rule for learning rate and batch.
 
     Attributes:
         name: Its name.
-        propose: Peak learning rate and batch in tokens for N and D.
-        convention: What N, D and the batch mean there.
-        params: The smallest and largest N that it was fitted on; None where that is not known.
+        propose: From N and D to the peak learning rate and the batch in tokens.
+        convention: What N, D and the batch mean in the rule.
+        params: The smallest and largest N that it was fitted on; None where the source does not state them.
         tokens: The same for D.
-        source: Where it is from.
+        source: The publication.
     """
 
     name: str
@@ -39,7 +43,7 @@ class Rule:
 
 
 def published_rules() -> dict[str, Rule]:
-    """The published laws of learning rate and batch, by name."""
+    """The published rules, by name."""
     rate, batch = (law_book()[f"step-law-{part}"] for part in ("lr", "batch"))
 
     def step_law(params: float, tokens: float) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Proposals of learning rate and batch, and scores of rules, as values."""
+"""The result of tuning: proposals of learning rate and batch, and scores of rules."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Proposal:
     """A learning rate and a batch for one run.
 
     Attributes:
-        rule: What proposes them.
+        rule: Name of the rule that proposes them.
         lr: Peak learning rate.
-        batch_tokens: Batch in tokens, as the rule gives it.
-        batch_rounded: The batch that hardware can do.
-        convention: What N, D and the batch mean there.
-        source: Where the rule is from.
+        batch_tokens: Batch as the rule gives it [tokens].
+        batch_rounded: The nearest batch that the hardware can run [tokens].
+        convention: What N, D and the batch mean in the rule.
+        source: The publication, or the user's sweeps.
     """
 
     rule: str
@@ -39,13 +39,13 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredRule:
-    """A rule over grids.
+    """The score of a rule over grids.
 
     Attributes:
         rule: Its name.
-        regrets: Its regret on each grid (G,); nan outside the grid.
-        held_out: Whether each grid was left out of the rule's own fit.
-        source: Where the rule is from.
+        regrets: Its regret on each grid (G,); nan where it proposes a point outside the grid.
+        held_out: Whether each grid was scored by a fit that left it out.
+        source: The publication, or the user's sweeps.
     """
 
     rule: str
@@ -55,29 +55,29 @@ class ScoredRule:
 
     @property
     def mean(self) -> float:
-        """Mean over the grids that the proposal lies on; nan where there is none."""
+        """Mean regret over the grids that contain the proposal; nan where none does."""
         return float(np.nanmean(self.regrets)) if np.any(np.isfinite(self.regrets)) else float("nan")
 
     @property
     def worst(self) -> float:
-        """The largest of them."""
+        """Largest regret over those grids."""
         return float(np.nanmax(self.regrets)) if np.any(np.isfinite(self.regrets)) else float("nan")
 
     @property
     def outside(self) -> int:
-        """Grids that the proposal lies outside of."""
+        """Number of grids that do not contain the proposal."""
         return int(np.sum(~np.isfinite(self.regrets)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Tuning(Result):
-    """Learning rate and batch.
+    """Learning rate and batch for a run, and the scores of the rules.
 
     Attributes:
-        proposals: One for each rule, for the run asked about; none where no run was asked about.
-        scores: Each rule over the user's grids, best first; none without grids.
-        own: The rule fitted to the user's grids that does best on those held out; None without enough grids.
-        grids: How many grids there are.
+        proposals: The proposal of each rule for the run asked about; empty where no run was asked about.
+        scores: The score of each rule over the user's grids, best first; empty without grids.
+        own: The rule fitted to the user's grids that has the lowest regret on held-out grids; None with too few grids.
+        grids: Number of grids.
         warnings: Findings that speak against the proposals.
     """
 

@@ -1,4 +1,4 @@
-"""Sweeps over learning rate and batch: grids, rules fitted to them, and what a rule loses on a grid.
+"""Sweeps over learning rate and batch: grids, and the regret of a rule on them.
 
 Shapes: `n` runs of one grid, `G` grids.
 """
@@ -16,6 +16,7 @@ from rung.errors import PlanError
 from rung.runs import Runs
 
 _LEAST_RUNS = 8
+"""Fewest runs of a grid; they must have three learning rates and three batches among them."""
 
 
 class Proposer(Protocol):
@@ -27,14 +28,14 @@ class Proposer(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grid:
-    """Runs of one size on one count of tokens, over learning rate and batch.
+    """Runs over learning rate and batch at one size and one number of tokens.
 
     Attributes:
-        params: N.
-        tokens: D.
-        log_rate: Logarithm of the peak learning rate (n,).
-        log_batch: Logarithm of the batch in tokens (n,).
-        loss: Loss (n,).
+        params: Parameters N.
+        tokens: Tokens D.
+        log_rate: Logarithm of the peak learning rate of each run (n,).
+        log_batch: Logarithm of the batch in tokens of each run (n,).
+        loss: Loss of each run (n,).
     """
 
     params: float
@@ -45,10 +46,14 @@ class Grid:
 
     @property
     def lowest(self) -> float:
+        """The lowest loss."""
         return float(np.min(self.loss))
 
     def regret(self, rate: float, batch: float) -> float:
-        """The loss at a point, interpolated over triangles of the grid, over its lowest, less one; nan outside the grid."""
+        """The loss at a point over the lowest of the grid, less one; nan outside the grid.
+
+        The loss is interpolated linearly over triangles of the runs, in log lr and log batch.
+        """
         from scipy.interpolate import LinearNDInterpolator
 
         if not (rate > 0 and batch > 0):
@@ -62,7 +67,7 @@ def read_sweeps(runs: Runs, target: str = "loss") -> list[Grid]:
 
     Raises:
         RunsError: A column is missing.
-        PlanError: No grid has enough runs over learning rate and batch.
+        PlanError: A value is not positive, or no grid has enough runs over learning rate and batch.
     """
     columns = {name: runs.numbers(name, "a sweep") for name in ("params", "tokens", "lr", "batch_tokens", target)}
     for name, values in columns.items():
@@ -87,7 +92,7 @@ def read_sweeps(runs: Runs, target: str = "loss") -> list[Grid]:
             )
     if not grids:
         raise PlanError(
-            f"{runs.source}: no size and count of tokens has {_LEAST_RUNS} runs over three learning rates and three batches. A sweep "
+            f"{runs.source}: no size and number of tokens has {_LEAST_RUNS} runs over three learning rates and three batches. A sweep "
             "varies lr and batch_tokens at the same params and tokens; map them: --map lr=COLUMN."
         )
     return grids

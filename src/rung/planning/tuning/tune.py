@@ -1,7 +1,8 @@
-"""The verb: learning rate and batch, by published laws and by a user's own sweeps.
+"""Tuning: learning rate and batch, by published rules and by a user's own sweeps.
 
-Coefficients of such laws are not identified, decisions are: laws far apart in their exponents propose points of the same
-plateau. So everything is scored by regret: the loss at the proposed point over the best of the grid, less one.
+Sweeps do not identify the coefficients of such rules, but they do identify good decisions: rules with very different
+exponents propose points on the same plateau. So rules are scored by regret: the loss at the proposed point over the
+best of the grid, less one.
 
 Shapes: `G` grids.
 """
@@ -15,6 +16,7 @@ import numpy as np
 
 from rung.errors import PlanError
 from rung.findings import Finding
+from rung.messages import counted
 from rung.planning.tuning.fitted_rules import PowerRule, fit_procedure, fit_surface, held_out_regrets
 from rung.planning.tuning.published_rules import Rule, published_rules
 from rung.planning.tuning.result import Proposal, ScoredRule, Tuning
@@ -22,8 +24,10 @@ from rung.planning.tuning.sweeps import Grid, read_sweeps, regrets
 from rung.runs import as_runs
 
 _LEAST_GRIDS = 3
+"""Fewest grids to which a rule is fitted."""
+
 _DENSE_ENOUGH = 0.5
-"""Share of active parameters from which the count of N for a mixture of experts is open."""
+"""Share of active parameters of a mixture of experts above which it is open whether N counts them alone."""
 
 
 def tune(
@@ -36,21 +40,21 @@ def tune(
     target: str = "loss",
     seed: int = 0,
 ) -> Tuning:
-    """Learning rate and batch for a run, and how well every rule does on a user's own sweeps.
+    """Propose learning rate and batch for a run, and score every rule on a user's own sweeps.
 
     Args:
-        sweeps: Runs over learning rate and batch, or anything that `read_runs` takes, with params, tokens, lr, batch_tokens and the target; None for the
-            published rules alone.
+        sweeps: Runs over learning rate and batch, or anything that `read_runs` takes, with params, tokens, lr,
+            batch_tokens and the target; None for the published rules alone.
         params: N of the run asked about, without embeddings; all of them for a mixture of experts.
         tokens: D of the run asked about.
-        params_active: Parameters that one token meets, for a mixture of experts.
-        batch_step: Tokens that the hardware takes at once, of which a batch is a multiple; a power of two of tokens by
-            default.
+        params_active: Parameters that are active for one token, for a mixture of experts.
+        batch_step: Tokens that the hardware processes at once; the batch is rounded to a multiple of it, by default to
+            a power of two.
         target: The column of losses.
         seed: Seed of the resamples.
 
     Raises:
-        PlanError: Nothing is asked, a number is not positive, or the sweeps hold no grid.
+        PlanError: Neither a run nor sweeps are given, a number is not positive, or the sweeps contain no grid.
     """
     if sweeps is None and (params is None or tokens is None):
         raise PlanError("state the run: N=1B D=20B; or give a table of sweeps over lr and batch_tokens.")
@@ -85,7 +89,11 @@ def _require_question(
     tokens: float | None,
     others: Mapping[str, float | None],
 ) -> None:
-    """Refuse a question about half a run, and numbers that cannot be."""
+    """Refuse N without D, D without N, and numbers that are not positive.
+
+    Raises:
+        PlanError: One of these is given.
+    """
     if (params is None) != (tokens is None):
         raise PlanError("a run has both N and D: N=1B D=20B.")
     for name, number in {"N": params, "D": tokens, **others}.items():
@@ -94,13 +102,14 @@ def _require_question(
 
 
 def _own_name(way: str) -> str:
+    """The name of a rule fitted to the user's sweeps."""
     return f"own, by {way}"
 
 
 def _scores(
     rules: Mapping[str, Rule | PowerRule], grids: Sequence[Grid], seed: int
 ) -> tuple[list[ScoredRule], PowerRule | None]:
-    """The regret of every rule on the grids, and the user's own rule that does best on grids held out."""
+    """The scores of every rule on the grids, and the user's own rule with the lowest regret on held-out grids."""
     scores = [
         ScoredRule(rule=rule.name, regrets=regrets(grids, rule), held_out=False, source=getattr(rule, "source", ""))
         for rule in rules.values()
@@ -123,7 +132,7 @@ def _scores(
 
 
 def round_batch(batch: float, step: float | None = None) -> float:
-    """The nearest batch that hardware can do: a multiple of its step, or a power of two."""
+    """The nearest batch that the hardware can run: a multiple of its step, or a power of two."""
     if not np.isfinite(batch):
         return float("nan")
     if step is None:
@@ -132,6 +141,7 @@ def round_batch(batch: float, step: float | None = None) -> float:
 
 
 def _proposal(name: str, rule: Rule | PowerRule, params: float, tokens: float, step: float | None) -> Proposal:
+    """The proposal of one rule for a run."""
     rate, batch = rule.propose(params, tokens)
     if isinstance(rule, Rule):
         convention, source = rule.convention, rule.source
@@ -150,14 +160,15 @@ def _proposal(name: str, rule: Rule | PowerRule, params: float, tokens: float, s
 def _findings(
     grids: Sequence[Grid], own: PowerRule | None, params: float | None, tokens: float | None, active: float | None
 ) -> list[Finding]:
+    """Findings about ranges that a rule was fitted on, active parameters, and too few grids."""
     found = []
     if params is not None and tokens is not None:
         ranges: list[tuple[str, tuple[float, float] | None, tuple[float, float] | None]] = [
             (rule.name, rule.params, rule.tokens) for rule in published_rules().values()
         ]
         if own is not None:
-            ends = [(min(values), max(values)) for values in ([g.params for g in grids], [g.tokens for g in grids])]
-            ranges.append(("your sweeps", ends[0], ends[1]))
+            bounds = [(min(values), max(values)) for values in ([g.params for g in grids], [g.tokens for g in grids])]
+            ranges.append(("your sweeps", bounds[0], bounds[1]))
         for name, sizes, counts in ranges:
             for what, value, span in (("N", params, sizes), ("D", tokens, counts)):
                 if span is not None and not span[0] <= value <= span[1]:
@@ -165,28 +176,30 @@ def _findings(
                     found.append(
                         Finding(
                             "outside_range",
-                            f"{name}: {what} lies {beyond:.3g}x outside what it was fitted on ({span[0]:.3g} to {span[1]:.3g}).",
+                            f"{name}: {what} lies {beyond:.3g}x outside the range that it was fitted on ({span[0]:.3g} to {span[1]:.3g}).",
                         )
                     )
     if active is not None and params is not None:
         share = active / params
         if share > 1:
             found.append(
-                Finding("active_params", "more parameters are active than there are: N is to count all of them.")
+                Finding(
+                    "active_params", "more parameters are active than there are in total: N must count all of them."
+                )
             )
         elif share > _DENSE_ENOUGH:
             found.append(
                 Finding(
                     "active_params",
-                    f"{100 * share:.0f} % of the parameters are active: on the published grids active parameters then did better as N "
-                    "than all of them, which hold for sparse models. Compare both.",
+                    f"{100 * share:.0f} % of the parameters are active: on the published grids, active parameters then did better as N "
+                    "than all parameters, which suit sparse models. Compare both.",
                 )
             )
     if 0 < len(grids) < _LEAST_GRIDS:
         found.append(
             Finding(
                 "few_grids",
-                f"{len(grids)} grid{'s are' if len(grids) > 1 else ' is'} too few to fit a rule of your own; {_LEAST_GRIDS} are needed.",
+                f"{counted(len(grids), 'grid is', 'grids are')} too few to fit a rule of your own; {_LEAST_GRIDS} are needed.",
             )
         )
     return found

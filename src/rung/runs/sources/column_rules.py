@@ -95,9 +95,8 @@ def flat(content: Mapping[str, Any], before: str = "") -> dict[str, Any]:
 def loss_name(run: TrackedRun, overrides: ColumnOverrides) -> str | None:
     if overrides.loss:
         return overrides.loss if overrides.loss in run.logged else None
-    available = {name: name for name in run.logged}
     for wanted in (*_HELD_OUT, *TRAINING):
-        if wanted in available:
+        if wanted in run.logged:
             return wanted
     losses = [name for name in sorted(run.logged) if plain(name).endswith("loss")]
     return losses[0] if len(losses) == 1 else None

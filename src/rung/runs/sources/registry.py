@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable
 
 from rung.errors import RunsError
+from rung.messages import did_you_mean
 from rung.runs.sources.logs import read_harness, read_metrics_csv, read_trainer
 from rung.runs.sources.tracked import assemble
 from rung.runs.sources.tracked_run import ColumnOverrides, Imported, TrackedRun
@@ -35,8 +35,7 @@ def import_runs(source: str, *, experiment: str = "", overrides: ColumnOverrides
     """
     kind, colon, address = source.partition(":")
     if not colon or kind not in SOURCES:
-        near = difflib.get_close_matches(kind, SOURCES, 1)
-        hint = f" Did you mean {near[0]}:?" if near else ""
+        hint = did_you_mean(kind, [f"{name}:" for name in SOURCES])
         raise RunsError(f"{source!r} is not a source; write KIND:PLACE, with a kind among {', '.join(SOURCES)}.{hint}")
     if experiment and kind != "mlflow":
         raise RunsError(f"--experiment is for mlflow; {kind}: has no experiments.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from rung.errors import RunsError
+from rung.messages import did_you_mean
 from rung.runs.sources.column_rules import TRAINING, ImportNotes, loss_name, other_metrics, settings_of, tokens_at
 from rung.runs.sources.tracked_run import ColumnOverrides, Imported, Logged, TrackedRun
 
@@ -49,15 +49,13 @@ def assemble(runs: Iterable[TrackedRun], where: str, overrides: ColumnOverrides 
         if column not in frame.columns:
             names = sorted({name for run in found for name in (*run.config, *run.logged)})
             if requested := getattr(overrides, column):
-                near = difflib.get_close_matches(requested, names, 1)
-                hint = f" Did you mean {near[0]!r}?" if near else ""
+                hint = did_you_mean(requested, names)
                 raise RunsError(
                     f"{where}: no run has a number {requested!r} for --{column}; the names are {', '.join(names[:20])}.{hint}"
                 )
             shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
-            notes.finding(
-                f"no_{column}", f"no run states its {column}; the names are {shown}. Name it: --{column} NAME."
-            )
+            code = {"params": "no_params", "tokens": "no_tokens"}[column]
+            notes.finding(code, f"no run states its {column}; the names are {shown}. Name it: --{column} NAME.")
     mapping = {column: "; ".join(rules) for column, rules in notes.rules.items() if column in frame.columns}
     return Imported(frame=frame, mapping=mapping, warnings=tuple(notes.warnings))
 

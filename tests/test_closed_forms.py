@@ -1,0 +1,164 @@
+"""Figures of the core beside their textbook values, on designs small enough to work out by hand."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+import rung
+from rung.fitting.backtest.stacking import paired, score_of, weighted_median
+from rung.fitting.estimate.setup import set_up
+from rung.fitting.estimate.specification import FitSpecification
+from rung.fitting.selection import aicc
+from rung.fitting.uncertainty.residual_noise import nearness, noise_quantiles, noise_spread
+
+DATA = Path(__file__).parent / "data" / "version-0.1"
+VALUES = np.array([3.0, 3.5, 3.2, 4.1, 3.9, 3.3])
+WEIGHTS = np.array([1.0, 2.0, 1.0, 0.5, 3.0, 1.5])
+
+
+def mean_table(**columns):
+    return pl.DataFrame({"one": np.ones(6), "loss": VALUES, "w": WEIGHTS, **columns})
+
+
+def line_problem(objective, weights=None):
+    """A line through six points, its best coefficients by least squares, and the residuals."""
+    x = np.arange(1.0, 7.0)
+    slope, intercept = np.polyfit(x, VALUES, 1)
+    runs = pl.DataFrame({"x": x, "loss": VALUES, "w": WEIGHTS})
+    problem = set_up(runs, FitSpecification(law="a + b * x", objective=objective, weights=weights)).problem
+    point = problem.design.unconstrained(problem.law, [intercept, slope])
+    return problem, point, VALUES - intercept - slope * x
+
+
+class TestSandwich:
+    """The law is one constant E: its estimate is the weighted mean, sum(w y) / W with W = sum(w)."""
+
+    MEAN = float(WEIGHTS @ VALUES / WEIGHTS.sum())
+
+    def test_of_independent_rows(self):
+        """Psi of Huber's loss is the residual inside the threshold, so S = n / (n - 1) sum (w r)^2 / W^2."""
+        found = rung.fit(
+            mean_table(), "E * one", objective="huber", delta=10.0, weights="w", interval="sandwich", draws=0
+        ).coefficients["E"]
+        meat = np.sum((WEIGHTS * (VALUES - self.MEAN)) ** 2) / WEIGHTS.sum() ** 2
+        assert found.value == pytest.approx(self.MEAN, rel=1e-9)
+        assert found.std_error == pytest.approx(np.sqrt(6 / 5 * meat), rel=1e-8)
+
+    def test_of_runs_with_several_rows(self):
+        """Scores are summed over a run, and the factor is G / (G - 1): of three runs, 3 / 2."""
+        found = rung.fit(
+            mean_table(run=["a", "a", "b", "b", "c", "c"], step=[1, 2] * 3),
+            "E * one",
+            objective="squares",
+            weights="w",
+            interval="sandwich",
+            draws=0,
+        ).coefficients["E"]
+        scores = (WEIGHTS * (VALUES - self.MEAN)).reshape(3, 2).sum(axis=1)
+        assert found.std_error == pytest.approx(np.sqrt(3 / 2 * np.sum(scores**2)) / WEIGHTS.sum(), rel=1e-8)
+
+    def test_of_squares_is_the_classical_error(self):
+        """s^2 / W with s^2 = sum(w r^2) / (n - 1)."""
+        found = rung.fit(
+            mean_table(), "E * one", objective="squares", weights="w", interval="sandwich", draws=0
+        ).coefficients["E"]
+        variance = WEIGHTS @ (VALUES - self.MEAN) ** 2 / 5 / WEIGHTS.sum()
+        assert found.std_error == pytest.approx(np.sqrt(variance), rel=1e-8)
+
+
+class TestNoise:
+    def test_the_largest_scale_weighs_e_squared_times_the_smallest(self):
+        weights = nearness(np.array([10.0, 100.0, 1000.0]))
+        assert weights[2] / weights[0] == pytest.approx(np.exp(2), rel=1e-12)
+        assert weights[1] / weights[0] == pytest.approx(np.e, rel=1e-12)
+        assert weights.mean() == pytest.approx(1.0, rel=1e-12)
+
+    def test_one_scale_weighs_every_row_the_same(self):
+        assert nearness(np.full(4, 7.0)).tolist() == [1.0] * 4
+
+    def test_two_coefficients_of_six_runs_widen_by_six_fourths(self):
+        """sqrt(sum(w r^2) / sum(w) * 6 / 4), to the last digits."""
+        problem, _, residuals = line_problem("squares", "w")
+        near = np.array([0.5, 0.5, 1.0, 1.0, 1.5, 1.5])
+        weights = WEIGHTS * near
+        wanted = np.sqrt(weights @ residuals**2 / weights.sum() * 6 / 4)
+        assert noise_spread(problem.design, residuals, near) == pytest.approx(wanted, rel=1e-12)
+
+    def test_quantiles_of_equal_weights_are_weibulls(self):
+        """The third of six residuals in order is the quantile 3 / 7; the ends hold the smallest and the largest."""
+        problem, _, residuals = line_problem("squares")
+        quantiles = noise_quantiles(problem.design, residuals, np.ones(6))
+        positions = np.arange(1, 7) / 7
+        points = (np.arange(999) + 0.5) / 999
+        wanted = np.interp(points, positions, np.sort(residuals)) * np.sqrt(6 / 4)
+        assert quantiles == pytest.approx(wanted, rel=1e-12)
+
+
+class TestStacking:
+    """A law's score weighs the error of a cut by the cube of the share of rows that it was fitted to."""
+
+    def test_a_score_of_two_cuts(self):
+        errors = {0: (0.5, 0.2), 1: (1.0, 0.1)}
+        assert score_of(errors, [0, 1]) == pytest.approx(np.sqrt((0.125 * 0.04 + 0.01) / 1.125), rel=1e-12)
+
+    def test_a_law_fitted_at_few_of_the_cuts_has_no_score(self):
+        errors = {0: (0.5, 0.2), 1: (0.6, 0.1), 2: (0.8, 0.1)}
+        assert score_of(errors, range(5)) > 0
+        assert np.isnan(score_of(errors, range(6)))
+        assert np.isnan(score_of({}, []))
+
+    def test_a_paired_difference_of_two_cuts(self):
+        """Weights 1/9 and 8/9; differences 0.1 and -0.1, so the mean is -7/90."""
+        one, other = {0: (0.5, 0.3), 1: (1.0, 0.1)}, {0: (0.5, 0.2), 1: (1.0, 0.2)}
+        mean = 0.1 / 9 - 0.8 / 9
+        error = np.sqrt(2 * ((0.1 - mean) ** 2 / 81 + (0.1 + mean) ** 2 * 64 / 81))
+        assert paired(one, other) == pytest.approx((mean, error), rel=1e-12)
+
+    def test_one_cut_in_common_tells_nothing(self):
+        assert paired({0: (0.5, 0.3)}, {0: (0.5, 0.1)}) == (0.0, np.inf)
+
+    def test_the_weighted_median(self):
+        assert weighted_median(np.array([3.0, 1.0, 2.0]), np.array([0.2, 0.3, 0.5])) == 2.0
+        assert weighted_median(np.array([3.0, 1.0]), np.array([0.5, 0.5])) == 1.0
+
+
+class TestAkaike:
+    """Two coefficients and the noise: k = 3, of n = 6 rows, so the correction is 2 * 3 * 4 / 2 = 12."""
+
+    def test_squares(self):
+        problem, point, residuals = line_problem("squares")
+        assert aicc(problem, point) == pytest.approx(6 * np.log(np.mean(residuals**2)) + 6 + 12, rel=1e-9)
+
+    def test_laplace_for_a_robust_objective(self):
+        problem, point, residuals = line_problem("absolute")
+        assert aicc(problem, point) == pytest.approx(12 * np.log(np.mean(np.abs(residuals))) + 6 + 12, rel=1e-9)
+
+
+class TestFilesOfVersion01:
+    """Written by version 0.1.0 on sixteen runs of a planted law; the forecasts are those that it printed."""
+
+    @pytest.fixture
+    def unpacked(self, tmp_path):
+        def unpack(name):
+            file = tmp_path / f"{name}.json"
+            file.write_bytes(gzip.decompress((DATA / f"{name}.json.gz").read_bytes()))
+            return file
+
+        return unpack
+
+    def test_a_fit(self, unpacked):
+        fit = rung.read_fit(unpacked("fit"))
+        assert fit.version == "0.1.0"
+        assert fit.backtest.along == "C"
+        forecast = rung.forecast(fit, N=5e9, D=1e11)
+        assert forecast.value == pytest.approx(2.2346200024445086, rel=1e-12)
+        assert forecast.law_interval == pytest.approx((2.1788948818199962, 2.290577559308327), rel=1e-9)
+        assert forecast.run_interval == pytest.approx((2.1614231329488685, 2.3093813805348065), rel=1e-6)
+
+    def test_a_selection(self, unpacked):
+        chosen = rung.read_selection(unpacked("selection"))
+        assert chosen.along == "C"
+        assert rung.forecast_selection(chosen, N=5e9, D=1e11).value == pytest.approx(2.255852780941942, rel=1e-9)

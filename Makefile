@@ -49,8 +49,8 @@ check: $(STAMP) ## The fast part of it: format, lint, types, tests without the s
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
-docs: $(STAMP) ## Run every command of README and docs and write what it prints beside it; write docs/warnings.md
-	$(BIN)/python tests/documents.py --write
+docs: $(STAMP) ## Run every command of README and docs and write what it prints beside it; PAGES="papers warnings" for some
+	$(BIN)/python tests/documents.py --write $(PAGES)
 
 bench: $(STAMP) ## Measure against peers, in one run on this machine
 	$(BIN)/python benchmarks/engine.py

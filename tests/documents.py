@@ -1,6 +1,7 @@
 """README and docs as programs: what stands in ```console blocks is run, what stands below it is what it printed.
 
-`python tests/documents.py --write` runs every block and writes the output into the document. A block whose
+`python tests/documents.py --write [NAME...]` runs every block and writes the output into the document: README, papers, ...;
+all of them by default. docs/warnings.md is made from the registry of findings. A block whose
 commands name a published table ($RUNG_DATA) is left alone where that folder is absent. In a document, every
 command runs in one folder of its own, in the order of the text, with the examples beside it.
 """
@@ -98,9 +99,11 @@ def warnings_page() -> str:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] != ["--write"]:
-        raise SystemExit("usage: python tests/documents.py --write")
+    names = {document.stem: document for document in DOCUMENTS}
+    if sys.argv[1:2] != ["--write"] or not set(sys.argv[2:]) <= set(names):
+        raise SystemExit(f"usage: python tests/documents.py --write [NAME...], a NAME being one of {', '.join(names)}")
     (ROOT / "docs" / "warnings.md").write_text(warnings_page())
-    for document in DOCUMENTS:
+    for name in sys.argv[2:] or names:
+        document = names[name]
         rewrite(document)
         print(document.relative_to(ROOT), file=sys.stderr)

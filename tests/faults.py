@@ -168,4 +168,6 @@ FAULTS = {
     "trade_off": Fault(sizes_alike),
     "on_bound": Fault(below_zero, grid),
     "influential_runs": Fault(corner),
+    "constant_column": Fault(lambda seed: grid(seed).with_columns(tokens=pl.lit(1e10))),
+    "constant_target": Fault(lambda seed: grid(seed).with_columns(loss=pl.lit(3.0))),
 }

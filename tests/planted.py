@@ -129,13 +129,18 @@ SPANS = {
 
 
 def coefficients(name):
-    entry = law_book()[name]
-    return COEFFICIENTS.get(name) or dict(entry.constants)
+    """Coefficients of a law: those of this file, or the constants of the book."""
+    law, constants = law_book()[name].law, COEFFICIENTS.get(name) or dict(law_book()[name].constants)
+    if missing := [each for each in law.coefficient_names if each not in constants]:
+        raise LookupError(f"law {name}: give {', '.join(missing)} in tests/planted.py, COEFFICIENTS")
+    return constants
 
 
 def variables(name, rows=160, seed=0):
     """Values of each variable of a law, log-uniform over a plausible span."""
     law = law_book()[name].law
+    if missing := [variable for variable in law.variables if variable not in SPANS]:
+        raise LookupError(f"law {name}: give a span of {', '.join(missing)} in tests/planted.py, SPANS")
     rng = np.random.default_rng(seed)
     found = {v: np.exp(rng.uniform(*np.log(SPANS[v]), rows)) for v in law.variables}
     if "U" in found:

@@ -52,11 +52,11 @@ class TestLaw:
         entry = law_book()[name]
         require(entry.source, f"law {name}: give its source in the book")
         require(entry.convention, f"law {name}: give its convention in the book")
-
-
-def test_the_readme_counts_the_laws():
-    count = len(law_book())
-    require(f"one of [{count} in its law book]" in README, f"README.md: the law book has {count} laws")
+        require(entry.title, f"law {name}: give its title in the book")
+        require(
+            entry.constants_source or not entry.constants,
+            f"law {name}: say where its constants come from, constants_source in the book",
+        )
 
 
 def codes_in_the_source():
@@ -97,14 +97,15 @@ def test_a_finding_says_what_and_what_to_do(code):
     require(kind.remedy.endswith("."), f"finding {code}: its remedy is a sentence")
 
 
-def test_every_diagnosis_of_residuals_has_a_planted_fault():
-    files = ("residuals.py",)
+def test_every_diagnosis_has_a_planted_fault():
+    files = ("residuals.py", "columns.py")
     written = {
         code
         for code, where in codes_in_the_source().items()
         if where.startswith("fitting/diagnose/") and any(f in where for f in files)
     }
-    missing = written - set(faults.FAULTS)
+    # What is wrong with a formula is wrong on every table, so it has no clean twin.
+    missing = written - set(faults.FAULTS) - {"target_in_formula"}
     require(not missing, f"plant these faults in tests/faults.py, FAULTS: {', '.join(sorted(missing))}")
 
 
@@ -134,8 +135,10 @@ def test_a_family_is_in_the_docs_and_has_data(name):
     entry = FAMILIES[name]
     data = entry.spec(**entry.options).data
     require(data in CORPUS_OF, f"family {name}: name a corpus of {data} in tests/test_ladder_families.py, CORPUS_OF")
-    module = SOURCE.joinpath(*entry.network.partition(":")[0].split(".")[1:]).with_suffix(".py")
-    require(module.exists(), f"family {name}: its network {entry.network} is not there")
+    path, _, network = entry.network.partition(":")
+    module = SOURCE.joinpath(*path.split(".")[1:]).with_suffix(".py")
+    require(module.exists(), f"family {name}: write its network, {module.relative_to(SOURCE)}")
+    require(f"class {network}(" in module.read_text(), f"family {name}: {module.relative_to(SOURCE)} has no {network}")
 
 
 @pytest.mark.parametrize("name", CORPORA)
@@ -146,11 +149,11 @@ def test_a_corpus_is_in_the_docs(name):
 @pytest.mark.parametrize("slug", [slug for slug, paper in catalogue().items() if paper.check])
 def test_a_checked_paper_is_complete(slug):
     paper = catalogue()[slug]
-    module = str(paper.check).partition(":")[0]
+    module = "rung.papers." + str(paper.check).partition(":")[0]
     file = SOURCE.joinpath(*module.split(".")[1:]).with_suffix(".py")
     require(file.exists(), f"paper {slug}: write {file.relative_to(SOURCE)}")
-    require(paper.source and paper.title, f"paper {slug}: give title and source in papers.toml")
-    require(slug in DOCS["papers"], f"paper {slug}: run make docs, which lists it in docs/papers.md")
+    require(f"`{slug}`" in DOCS["papers"], f"paper {slug}: add a row with `{slug}` to docs/papers.md, What was found")
+    require(f"\n{slug} " in DOCS["papers"], f"paper {slug}: run make docs, which lists it in docs/papers.md")
 
 
 def test_every_dependency_has_its_reason():

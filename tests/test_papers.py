@@ -12,6 +12,7 @@ from conftest import data_folder
 from rung.errors import PapersError
 from rung.papers import catalogue, reproduce
 from rung.papers import tables as tables_module
+from rung.papers.catalogue import _paper
 from rung.papers.tables import Tables
 
 
@@ -86,21 +87,25 @@ class TestTables:
             Tables("http://127.0.0.1:9", tmp_path).path("runs.csv")
 
 
-class TestCatalogue:
-    def test_all_papers_are_listed_once(self):
-        listed = [paper for paper in catalogue().values() if not paper.context]
-        assert len(listed) == 44
-        assert {paper.slug for paper in listed if paper.check} >= {
-            "hestness",
-            "hitchhiker",
-            "mystery",
-            "henighan",
-            "mass-radius",
-            "hstu",
-            "dpa3",
-        }
+UNCHECKED = [slug for slug, paper in catalogue().items() if not paper.check]
 
-    @pytest.mark.parametrize(("slug", "said"), [("hestnes", "Did you mean hestness"), ("obert", "not checked yet")])
+
+class TestCatalogue:
+    def test_the_list_comes_before_the_context(self):
+        context = [paper.context for paper in catalogue().values()]
+        assert context == sorted(context)
+
+    def test_an_entry_without_a_title_is_named(self):
+        with pytest.raises(PapersError, match=r"\[mine\]: give title, scale"):
+            _paper("mine", {"claim": "it grows"})
+
+    def test_an_unknown_key_is_named(self):
+        with pytest.raises(PapersError, match=r"unknown key 'arxive'\. Did you mean arxiv\?"):
+            _paper("mine", {"title": "t", "claim": "c", "scale": "form", "arxive": "1"})
+
+    @pytest.mark.parametrize(
+        ("slug", "said"), [("hestnes", "Did you mean hestness"), (UNCHECKED[0], "not checked yet")]
+    )
     def test_a_paper_that_cannot_be_checked(self, slug, said):
         with pytest.raises(PapersError, match=said):
             reproduce(slug)
@@ -114,8 +119,8 @@ class TestCatalogue:
 class TestCommand:
     def test_the_list(self, command):
         done = command("reproduce")
-        assert done.stdout.count("not yet") == 28
-        assert len(json.loads(command("reproduce", "--json").stdout)) == 53
+        assert done.stdout.count("  not yet  ") == len(UNCHECKED)
+        assert [one["slug"] for one in json.loads(command("reproduce", "--json").stdout)] == list(catalogue())
 
     def test_one_paper_is_kept(self, command, tmp_path):
         done = command("reproduce", "kaplan", "-o", "checked", "--json")
@@ -158,4 +163,7 @@ def test_claims_hold(slug, tmp_path):
     checked = [claim for claim in found.claims if claim.held is not None]
     if not checked:
         pytest.skip(found.claims[0].measured)
-    assert len([claim for claim in checked if not claim.held]) <= NOT_REPRODUCED.get(slug, 0), found.claims
+    failing = [claim.what for claim in checked if not claim.held]
+    assert len(failing) <= NOT_REPRODUCED.get(slug, 0), (
+        f"{slug}: {failing} do not hold. If that is the finding, say why in docs/papers.md and count it in NOT_REPRODUCED."
+    )

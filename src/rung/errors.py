@@ -10,15 +10,15 @@ from collections.abc import Callable
 _NAME_VALUE = r"([\w\[\],./-]+)=([^\s,;:.)]+(?:\.\w[^\s,;:.)]*)?)"
 
 
-def _mapping(argument: str) -> Callable[[re.Match[str]], str]:
-    return lambda match: f'{argument}={{"{match[1]}": "{match[2]}"}}'
+def _mapping(match: re.Match[str]) -> str:
+    return f'read_runs(..., {{"{match[1]}": "{match[2]}"}})'
 
 
 _IN_PYTHON: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
-        (rf"--map {_NAME_VALUE}", _mapping("mapping")),
-        (rf"--map '{_NAME_VALUE}'", _mapping("mapping")),
+        (rf"--map {_NAME_VALUE}", _mapping),
+        (rf"--map '{_NAME_VALUE}'", _mapping),
         (rf"--fix {_NAME_VALUE}", lambda match: f'fix={{"{match[1]}": {match[2]}}}'),
         (rf"--(borrow|prior) {_NAME_VALUE}", lambda match: f'{match[1]}={{"{match[2]}": "{match[3]}"}}'),
         (r"--where (\"[^\"]*\"|'[^']*')", r".where(\1)"),

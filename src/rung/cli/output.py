@@ -46,10 +46,12 @@ def require_kinds(paths: Sequence[str], kinds: Mapping[str, str]) -> dict[str, s
     Raises:
         ReportError: An ending is none of these, or a folder is not there.
     """
-    from rung.files import require_writable
+    from rung.files import STANDARD_INPUT, require_writable
 
     found = {}
     for path in paths:
+        if path in {"-", STANDARD_INPUT}:
+            raise ReportError("-o - names no file. Give one, or take --json, which prints to standard output.")
         kind = "." + path.rpartition(".")[2].lower()
         if kind not in kinds:
             options = listed([f"{ending} ({what})" for ending, what in kinds.items()])

@@ -8,7 +8,9 @@ import polars as pl
 import pytest
 
 import rung
-from rung.fitting.backtest.stacking import paired, score_of, weighted_median
+from rung.fitting.backtest.backtest import RollingBacktest
+from rung.fitting.backtest.folds import ScoredRows
+from rung.fitting.backtest.stacking import combined, cut_errors, paired, score_of, weighted_median
 from rung.fitting.estimate.setup import set_up
 from rung.fitting.estimate.specification import FitSpecification
 from rung.fitting.selection import aicc
@@ -162,3 +164,52 @@ class TestFilesOfVersion01:
         chosen = rung.read_selection(unpacked("selection"))
         assert chosen.along == "C"
         assert rung.forecast_selection(chosen, N=5e9, D=1e11).value == pytest.approx(2.255852780941942, rel=1e-9)
+
+
+def rolled(forecast, law_error, noise=(0.01, 0.01), measured=(1.0, 2.0), cut=(0, 0)):
+    """A backtest of two rows above its cuts; the scales of the four rows are 1, 2, 3 and 4."""
+    rows = np.array([2, 3])
+    column = {name: np.zeros(2) for name in ("distance", "gain", "last", "line")}
+    scored = ScoredRows(
+        cut=np.array(cut),
+        row=rows,
+        measured=np.array(measured),
+        forecast=np.array(forecast),
+        law_error=np.array(law_error),
+        noise=np.array(noise),
+        **column,
+    )
+    return RollingBacktest(along="N", scale=np.arange(1.0, 5.0), cuts=np.array([2.0, 3.0]), scored=scored)
+
+
+class TestCombinedBacktest:
+    """Two laws that no smaller cut has scored: each weighs 1/2, and the median is the lower forecast."""
+
+    def test_the_law_error_holds_how_far_the_laws_differ(self):
+        """At the first row the laws differ by 0.02, below the limit 3 * 0.01 + 0.01; at the second by 0.5, cut to 0.28."""
+        both = combined([rolled((1.0, 2.0), (0.01, 0.02)), rolled((1.02, 2.5), (0.03, 0.04))])
+        assert both.forecast.tolist() == [1.0, 2.0]
+        near = 0.5 * (0.01**2 + 0.02**2 + 0.03**2)
+        far = 0.5 * (0.02**2 + 0.28**2 + 0.04**2)
+        assert both.law_error == pytest.approx(np.sqrt([near, far]), rel=1e-12)
+
+    def test_a_law_without_an_error_counts_for_none_there(self):
+        both = combined([rolled((1.0, 2.0), (np.nan, 0.02)), rolled((1.0, 2.0), (0.03, 5.0))])
+        assert both.law_error == pytest.approx([np.sqrt(0.5) * 0.03, np.sqrt(0.5 * (0.02**2 + 1.0))], rel=1e-12)
+
+    def test_a_law_that_was_right_at_the_smaller_cut_decides_the_larger(self):
+        """Errors 0.1 and 0.01 at the first cut give weights 1 : 1000 at the second, so its median is the second law's."""
+        first = rolled((0.9, 3.0), (0.01, 0.01), cut=(0, 1))
+        second = rolled((1.01, 2.0), (0.01, 0.01), cut=(0, 1))
+        assert combined([first, second]).forecast[1] == 2.0
+
+    def test_without_scored_rows_there_is_none(self):
+        assert combined([RollingBacktest(along="N", scale=np.ones(2), cuts=np.array([]), scored=None)]) is None
+        assert combined([]) is None
+
+
+class TestErrorsOfCuts:
+    def test_the_share_fitted_and_the_mean_absolute_error_at_most_1(self):
+        found = cut_errors(rolled((0.9, 9.0), (0.01, 0.01), cut=(0, 1)))
+        assert found[0] == pytest.approx((0.5, 0.1))
+        assert found[1] == pytest.approx((0.75, 1.0))

@@ -151,7 +151,7 @@ class TestDoor:
             ),
             (lambda fit: rung.fit(table(), LAW, level="0.9"), "level is '0.9', a str"),
             (lambda fit: rung.forecast(fit, N="many", D=1e11), "N='many' is not a number"),
-            (lambda fit: rung.fit(table().drop("tokens"), LAW), r'Map it: mapping=\{"D": "COLUMN"\}'),
+            (lambda fit: rung.fit(table().drop("tokens"), LAW), r'Map it: read_runs\(\.\.\., \{"D": "COLUMN"\}\)'),
             (lambda fit: rung.fit(table().head(3), LAW), r'fix=\{"A": VALUE\}'),
         ],
     )
@@ -181,3 +181,34 @@ class TestDoor:
         rung.write_page(tmp_path / "page.html", fit)
         assert (tmp_path / "fit.png").stat().st_size > 5000
         assert "<svg" in (tmp_path / "page.html").read_text()
+
+
+class TestPlainValues:
+    """The keys of JSON are a promise: programs read them."""
+
+    def test_of_a_forecast(self, fit):
+        found = rung.forecast(fit, N=1e10, D=1e12).to_dict()
+        keys = "inputs value law_interval run_interval parts extrapolation_factor target level warnings"
+        assert " ".join(found) == keys
+        assert found["inputs"] == {"params": 1e10, "tokens": 1e12, "flops": 6e22}
+        assert sum(found["parts"].values()) == pytest.approx(1.0)
+
+    def test_of_an_inversion(self, fit):
+        found = rung.invert(fit, 1.2, N=1e10).to_dict()
+        assert found["solved_for"] == "tokens"
+        assert found["value"] == found["solution"]["tokens"]
+        assert found["solution"]["flops"] == pytest.approx(6e10 * found["value"])
+        assert found["inputs"] == {"params": 1e10, "loss": 1.2}
+
+    def test_of_a_backtest(self):
+        found = rung.backtest(table(), LAW).to_dict()
+        assert found["along"] == "C"
+        assert set(found["cuts"][0]) >= {"at", "rows", "scored", "factor", "bias", "error", "inside"}
+
+    def test_of_a_fit(self, fit):
+        found = fit.to_dict()
+        assert found["schema_version"] == 2
+        assert list(found["coefficients"]["A"]) == ["value", "low", "high", "std_error"]
+        assert found["coefficients"]["A"]["value"] == fit.values["A"]
+        assert found["target"] == "loss"
+        assert found["runs"] == found["rows"] == 40

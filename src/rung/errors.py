@@ -81,7 +81,7 @@ class PlanError(RungError):
 
 
 class WorthError(RungError):
-    """What a recipe is worth cannot be told: ladders too poor, or out of reach of one another."""
+    """What a recipe is worth cannot be estimated: too few runs in a ladder, or two ladders too far apart."""
 
 
 class LadderError(RungError):

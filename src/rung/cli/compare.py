@@ -42,7 +42,7 @@ def compare(
     treated
         A table of runs of the recipe that is measured.
     by
-        A column of one table that tells the two recipes apart.
+        A column of one table that distinguishes the two recipes.
     names
         What the recipes are called, A,B; with --by, the two values of the column, the control first.
     along
@@ -88,7 +88,7 @@ def _recipes(
             raise WorthError("--by takes both recipes from one table; leave the second out.")
         return _parted(read_selected(control, rows), by, pair)
     if treated is None:
-        raise WorthError("give two tables, or one with --by COLUMN that tells the recipes apart.")
+        raise WorthError("give two tables, or one with --by COLUMN, which distinguishes the recipes.")
     first, second = (read_selected(path, rows) for path in (control, treated))
     return first, second, (pair[0], pair[1]) if pair else _stems(control, treated)
 

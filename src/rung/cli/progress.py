@@ -69,13 +69,13 @@ class Bars:
         from rung.ladder.execution import run_statuses
 
         done = 0.0
-        for share, standing in zip(self.shares, run_statuses(self.folders), strict=True):
-            done += share * (1.0 if standing.status == "done" else standing.step / standing.steps)
-            if standing.status == "running":
-                if standing.run not in self.tasks:
-                    self.tasks[standing.run] = self.bars.add_task(standing.run, total=standing.steps, loss="")
-                told = "" if standing.loss is None else f"loss {standing.loss:.4f}"
-                self.bars.update(self.tasks[standing.run], completed=standing.step, loss=told)
-            elif standing.run in self.tasks:
-                self.bars.remove_task(self.tasks.pop(standing.run))
+        for share, status in zip(self.shares, run_statuses(self.folders), strict=True):
+            done += share * (1.0 if status.status == "done" else status.step / status.steps)
+            if status.status == "running":
+                if status.run not in self.tasks:
+                    self.tasks[status.run] = self.bars.add_task(status.run, total=status.steps, loss="")
+                text = "" if status.loss is None else f"loss {status.loss:.4f}"
+                self.bars.update(self.tasks[status.run], completed=status.step, loss=text)
+            elif status.run in self.tasks:
+                self.bars.remove_task(self.tasks.pop(status.run))
         self.bars.update(self.whole, completed=done)

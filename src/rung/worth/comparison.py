@@ -27,7 +27,7 @@ class Multiplier:
 
     Attributes:
         of: "size", "data" or "compute".
-        at: The scale at which it is told; None for a constant one.
+        at: The scale at which it holds; None for a constant one.
         value: The estimate; nan where the control reaches that loss at no scale.
         low: Lower end of its interval; None where it is open.
         high: Upper end.

@@ -155,7 +155,7 @@ class Profiler:
         for step in range(_FAR_STEPS):
             target = start + side * step * (1.0 if step < 8 else step / 8)
             point[index] = target
-            found = self.pulled(Combinations(unit), point[None, :], np.array([[target]]), np.array([[1e4 * scale]]))
+            found = self.penalised(Combinations(unit), point[None, :], np.array([[target]]), np.array([[1e4 * scale]]))
             point = found[0]
             reached = float(np.sqrt(max(2 * (self.objective(found)[0] - self.lowest), 0.0) / scale))
             if reached >= z:
@@ -194,16 +194,16 @@ class Profiler:
         prior = self.problem.prior
         return np.concatenate(found) + (prior.cost(points_LK) if prior else 0.0)
 
-    def pulled(self, quantities: Quantities, starts_JK: Array, aims_JQ: Array, pulls_JQ: Array) -> Array:
+    def penalised(self, quantities: Quantities, starts_JK: Array, targets_JQ: Array, penalties_JQ: Array) -> Array:
         """Minimise the objective plus penalties that draw quantities towards targets (J, K).
 
-        u_j = argmin_u  Q(u) + 1/2 sum_q pulls_jq (aims_jq - q(u))^2
+        u_j = argmin_u  Q(u) + 1/2 sum_q penalties_jq (targets_jq - q(u))^2
 
         Args:
             quantities: What is penalised.
             starts_JK: First points.
-            aims_JQ: Targets of the quantities.
-            pulls_JQ: Weights of the penalties; 0 for none.
+            targets_JQ: Targets of the quantities.
+            penalties_JQ: Weights of the penalties; 0 for none.
         """
         design = self.problem.design
         jobs = len(starts_JK)
@@ -212,8 +212,8 @@ class Profiler:
         target, weights = (
             np.concatenate([*(np.broadcast_to(part, (jobs, len(part))) for part in parts), last], axis=1)
             for parts, last in (
-                ([self.problem.target, *(one.mean for one in priors)], aims_JQ),
-                ([design.weights, *(one.weight for one in priors)], pulls_JQ),
+                ([self.problem.target, *(one.mean for one in priors)], targets_JQ),
+                ([design.weights, *(one.weight for one in priors)], penalties_JQ),
             )
         )
         rows = prior.space(self.space) if prior else self.space
@@ -310,7 +310,7 @@ class _BoundSearch:
         penalty_weights[indices] = _STIFFNESS / self.inverse_curvature[jobs]
         used = np.unique(self.quantity[jobs])
         part = _Subset(self.quantities, used)
-        return self.profiler.pulled(part, starts_JK, targets[:, used], penalty_weights[:, used])
+        return self.profiler.penalised(part, starts_JK, targets[:, used], penalty_weights[:, used])
 
     @property
     def step(self) -> Array:

@@ -10,6 +10,7 @@ import pytest
 import rung
 from rung.fitting.backtest.backtest import RollingBacktest
 from rung.fitting.backtest.folds import ScoredRows
+from rung.fitting.backtest.scale import scale_of
 from rung.fitting.backtest.stacking import combined, cut_errors, paired, score_of, weighted_median
 from rung.fitting.estimate.setup import set_up
 from rung.fitting.estimate.specification import FitSpecification
@@ -213,3 +214,36 @@ class TestErrorsOfCuts:
         found = cut_errors(rolled((0.9, 9.0), (0.01, 0.01), cut=(0, 1)))
         assert found[0] == pytest.approx((0.5, 0.1))
         assert found[1] == pytest.approx((0.75, 1.0))
+
+
+class TestScale:
+    def setup(self, law, **columns):
+        return set_up(pl.DataFrame({"loss": VALUES, **columns}), FitSpecification(law=law, objective="squares"))
+
+    def test_a_constant_variable_is_no_scale(self):
+        found = scale_of(self.setup("a + b / N + c * x", params=np.full(6, 1e8), x=np.arange(1.0, 7.0)), None)
+        assert found.name == "x"
+
+    def test_compute_comes_before_size(self):
+        params, tokens = np.geomspace(1e7, 1e9, 6), np.geomspace(1e9, 1e10, 6)
+        found = scale_of(self.setup("a + b / N + c / D", params=params, tokens=tokens), None)
+        assert found.name == "C"
+        assert found.values == pytest.approx(6 * params * tokens)
+
+    def test_a_variable_that_is_not_positive_is_no_scale(self):
+        assert scale_of(self.setup("a + b * x", x=np.arange(6.0) - 2), None) is None
+
+
+@pytest.mark.parametrize(("formula", "branch"), [("max(a - b * x, c)", np.maximum), ("min(a - b * x, c)", np.minimum)])
+def test_the_compiled_law_takes_the_larger_or_the_smaller_branch(formula, branch):
+    """Value and derivatives at x = 1, 3 with a = 1, b = 2, c = -2: the branches are (-1, -5) and (-2, -2)."""
+    x = np.array([1.0, 3.0, 1.0, 3.0, 1.0, 3.0])
+    law = f"{formula} with a in (-inf, inf), b in (-inf, inf), c in (-inf, inf)"
+    problem = set_up(pl.DataFrame({"x": x, "loss": VALUES}), FitSpecification(law=law, objective="squares")).problem
+    point = problem.design.unconstrained(problem.law, [1.0, 2.0, -2.0])
+    value, jacobian = problem.workspace(1).evaluate(point[None, :])
+    assert value[0] == pytest.approx(branch(1 - 2 * x, -2.0))
+    line = branch(1 - 2 * x, -2.0) == 1 - 2 * x
+    assert jacobian[0][0] == pytest.approx(np.where(line, 1.0, 0.0))
+    assert jacobian[1][0] == pytest.approx(np.where(line, -x, 0.0))
+    assert jacobian[2][0] == pytest.approx(np.where(line, 0.0, 1.0))

@@ -63,6 +63,12 @@ def main():
             [RUNG, "fit", runs],
             [python, "-c", "import numpy, polars"],
         )
+        for module in ("scipy.special", "scipy.optimize", "scipy.stats"):
+            pair(
+                f"`import numpy, polars, {module}` / `import numpy, polars`",
+                [python, "-c", f"import numpy, polars, {module}"],
+                [python, "-c", "import numpy, polars"],
+            )
         file = million_rows(folder)
         columns = ["run", "step", "params", "tokens", "loss", "lr"]
         # Only the reading is compared: the import is the same for both and comes first.

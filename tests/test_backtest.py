@@ -279,6 +279,6 @@ class TestBorrow:
             ({"alpha": "farseer"}, "none that"),
         ],
     )
-    def test_what_is_not_there(self, borrowed, said):
+    def test_an_unknown_law_or_coefficient_is_named(self, borrowed, said):
         with pytest.raises(FitError, match=said):
             rung.fit(isoflop(), borrow=borrowed)

@@ -34,7 +34,7 @@ def test_a_planted_fault_is_named_and_a_clean_table_is_not(code):
         ("mixed_conventions", r"smallest size and"),
     ],
 )
-def test_what_is_said(code, said):
+def test_a_finding_names_rows_and_figures_and_what_to_do(code, said):
     warnings = rung.fit(faults.FAULTS[code].table(1), faults.CHINCHILLA, draws=0).warnings
     text = next(finding.text for finding in warnings if finding.code == code)
 

@@ -497,7 +497,7 @@ class TestDoubt:
         (lambda r: r, {"fix": {"E": 1, "A": 1, "alpha": 1, "B": 1, "beta": 1}}, "leave one free"),
     ],
 )
-def test_what_cannot_be_fitted_is_said(change, arguments, message):
+def test_an_impossible_fit_says_why(change, arguments, message):
     with pytest.raises(RungError) as error:
         rung.fit(change(noisy(30)), **arguments)
     assert message in error.value.text

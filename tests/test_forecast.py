@@ -102,7 +102,7 @@ def test_an_end_that_some_draws_never_reach_is_open(fit):
         (lambda fit: rung.invert(fit, 2.3, tokens_per_param=1e300), "beyond the range"),
     ],
 )
-def test_what_cannot_be_asked_is_said(fit, ask, message):
+def test_an_impossible_question_says_why(fit, ask, message):
     with pytest.raises(RungError) as error:
         ask(fit)
     assert message in error.value.text

@@ -132,7 +132,7 @@ class TestRules:
             ),
         ],
     )
-    def test_what_cannot_be_read(self, runs, overrides, said):
+    def test_runs_without_a_loss_or_a_named_column_say_what_there_is(self, runs, overrides, said):
         with pytest.raises(RunsError, match=said):
             assemble(runs, "here", overrides)
 
@@ -360,7 +360,7 @@ class TestVerb:
             ("wandb:none.wandb", "cannot be read"),
         ],
     )
-    def test_what_is_not_there(self, command, tmp_path, source, said):
+    def test_a_source_that_is_not_there_is_named(self, command, tmp_path, source, said):
         done = command("import", source, "-o", "out.csv")
         assert done.returncode == 1
         assert said in done.stderr

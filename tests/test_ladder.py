@@ -143,7 +143,7 @@ class TestFile:
             ("[launch]", '[track]\nto = "mlfow"\n[launch]', "Did you mean mlflow"),
         ],
     )
-    def test_what_cannot_be_read_is_named(self, file, old, new, said):
+    def test_a_wrong_entry_of_a_ladder_file_is_named(self, file, old, new, said):
         file.write_text(changed(FILE, old, new))
         with pytest.raises(LadderError, match=said):
             read_ladder(file)
@@ -626,7 +626,7 @@ class TestVerb:
         ],
     )
     @pytest.mark.usefixtures("file")
-    def test_what_cannot_be_served(self, command, tmp_path, arguments, said, code):
+    def test_a_wrong_command_says_why_and_ends_with_its_code(self, command, tmp_path, arguments, said, code):
         done = command("ladder", *arguments)
         assert done.returncode == code
         assert said in done.stderr + done.stdout

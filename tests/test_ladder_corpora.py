@@ -148,7 +148,7 @@ class TestText:
             (lambda place: Text(path=str(place), one_in=1), "one_in = 1"),
         ],
     )
-    def test_what_cannot_be_read(self, folder, make, said):
+    def test_an_unreadable_corpus_says_why(self, folder, make, said):
         with pytest.raises(LadderError, match=said):
             make(folder).open(BYTES, None)
 

@@ -133,7 +133,7 @@ def test_functions_do_not_overflow():
         ("", "expected a name"),
     ],
 )
-def test_what_is_wrong_with_a_formula_is_said(text, message):
+def test_a_wrong_formula_is_shown_with_its_column(text, message):
     with pytest.raises(FormulaError) as error:
         Law.parse(text)
     assert message in error.value.text

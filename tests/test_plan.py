@@ -178,7 +178,7 @@ class TestAllocate:
             ({"flops": 1e22, "N": 1e9, "D": 1e9}, "nothing to choose|does not grow"),
         ],
     )
-    def test_what_cannot_be_served(self, surface, asked, said):
+    def test_an_impossible_allocation_says_why(self, surface, asked, said):
         with pytest.raises(PlanError, match=said):
             rung.allocate(surface, **asked)
 
@@ -342,7 +342,7 @@ class TestTune:
             ({"params": 1e9, "tokens": 1e9, "batch_step": 0.0}, "positive"),
         ],
     )
-    def test_what_cannot_be_served(self, asked, said):
+    def test_an_impossible_table_of_runs_says_why(self, asked, said):
         with pytest.raises(PlanError, match=said):
             tune(**asked)
 
@@ -434,7 +434,7 @@ class TestNext:
             ({"budget": 1e21, "decide": -1.0}, "positive compute"),
         ],
     )
-    def test_what_cannot_be_served(self, surface, asked, said):
+    def test_an_impossible_plan_says_why(self, surface, asked, said):
         with pytest.raises(PlanError, match=said):
             rung.next_runs(surface, **asked)
 

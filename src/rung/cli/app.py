@@ -60,8 +60,8 @@ COMMANDS: dict[str, Command] = {
         "rung.cli.next:next_",
         "Which runs to make next, and how much sharper they make what you want to know.",
         (
-            "rung next runs.csv --target N=70B,D=1.4T --budget 1e22",
-            "rung next fit.json --decide 1e24 --budget 1e22 -o plan.toml",
+            "rung next runs.csv --target N=70B,D=1.4T --flops 1e22",
+            "rung next fit.json --decide 1e24 --flops 1e22 -o plan.toml",
         ),
     ),
     "compare": Command(

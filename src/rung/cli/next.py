@@ -78,7 +78,7 @@ def next_(
     head = _head(plan.like, kinds)
     budget = flops_of(machines, other, budget=flops)
     if budget is None:
-        raise PlanError("give a budget: --budget 1e21, or --hours, --days, --money with --hardware.")
+        raise PlanError("give a budget: --flops 1e21, or --hours, --days, --money with --hardware.")
     if plan.pool and plan.box:
         raise PlanError("--pool and --box are two sets of runs; give one.")
     known = _known(runs, law, plan.law_options(), rows, level, fitted=bool(plan.decide))

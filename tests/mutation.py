@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import subprocess
 import sys
 import tomllib
 from collections import Counter
 from pathlib import Path
+
+from documents import data_folder
 
 ROOT = Path(__file__).parent.parent
 MUTMUT = Path(sys.executable).parent / "mutmut"
@@ -32,7 +35,9 @@ EQUIVALENT = {
 
 
 def mutmut(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([MUTMUT, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    # The copy of the tests lies deeper, so it is given the folder of published tables.
+    environment = os.environ | {"RUNG_DATA": str(data_folder())}
+    return subprocess.run([MUTMUT, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
 def made() -> list[str]:

@@ -173,6 +173,14 @@ def wandb_run(place, run_id=None):
     return wandb.init(project="p", name="mine", id=run_id, resume="allow", dir=str(place), config={"model": CONFIG})
 
 
+def finish(run):
+    """End a run; its file is whole when the service that writes it has ended."""
+    import wandb
+
+    run.finish()
+    wandb.teardown()
+
+
 class TestWandb:
     @pytest.fixture
     def offline(self, tmp_path, monkeypatch):
@@ -181,7 +189,7 @@ class TestWandb:
         run = wandb_run(tmp_path)
         for step, value in losses(2.0):
             run.log({"eval/loss": value}, step=step)
-        run.finish()
+        finish(run)
         return tmp_path
 
     @pytest.mark.slow
@@ -192,7 +200,7 @@ class TestWandb:
         assert row["loss"] == pytest.approx(2.005)
         again = wandb_run(offline, run_id=next(offline.rglob("run-*.wandb")).stem.removeprefix("run-"))
         again.log({"eval/loss": 1.5}, step=300)
-        again.finish()
+        finish(again)
         (row,) = import_runs(f"wandb:{offline}").frame.to_dicts()
         assert (row["step"], row["loss"]) == (300, 1.5)
         file = next(offline.rglob("run-*.wandb"))

@@ -12,9 +12,11 @@ from rung.fitting.backtest.backtest import RollingBacktest
 from rung.fitting.backtest.folds import ScoredRows
 from rung.fitting.backtest.scale import scale_of
 from rung.fitting.backtest.stacking import combined, cut_errors, paired, score_of, weighted_median
+from rung.fitting.estimate.multistart import search
 from rung.fitting.estimate.setup import set_up
 from rung.fitting.estimate.specification import FitSpecification
 from rung.fitting.selection import aicc
+from rung.fitting.uncertainty.derived import _summary
 from rung.fitting.uncertainty.residual_noise import nearness, noise_quantiles, noise_spread
 
 DATA = Path(__file__).parent / "data" / "version-0.1"
@@ -247,3 +249,19 @@ def test_the_compiled_law_takes_the_larger_or_the_smaller_branch(formula, branch
     assert jacobian[0][0] == pytest.approx(np.where(line, 1.0, 0.0))
     assert jacobian[1][0] == pytest.approx(np.where(line, -x, 0.0))
     assert jacobian[2][0] == pytest.approx(np.where(line, 0.0, 1.0))
+
+
+def test_a_summary_of_draws_is_their_quantiles_and_deviation():
+    found = _summary(5.0, np.arange(11.0), 0.8)
+    assert (found.value, found.low, found.high) == pytest.approx((5.0, 1.0, 9.0))
+    assert found.std_error == pytest.approx(np.sqrt(11.0))
+    assert _summary(5.0, np.array([]), 0.8).low is None
+
+
+@pytest.mark.parametrize("objective", ["squares", "log-squares", "huber", "log-huber", "log-student-t"])
+def test_the_solver_says_that_it_converged_on_a_line(objective):
+    rng = np.random.default_rng(0)
+    x = np.linspace(1, 10, 30)
+    table = pl.DataFrame({"x": x, "loss": 2 + 0.3 * x + 0.01 * rng.standard_normal(30)})
+    problem = set_up(table, FitSpecification(law="a + b * x", objective=objective)).problem
+    assert search(problem, np.random.default_rng(0)).converged

@@ -14,7 +14,7 @@ import pytest
 
 import rung
 import rung.cli
-from rung.cli.app import COMMANDS
+from rung.cli.commands import COMMANDS
 
 
 def assert_refused(done, message, *, status=1):
@@ -28,7 +28,7 @@ def assert_refused(done, message, *, status=1):
 def test_help_lists_every_command(command):
     done = command("--help")
     assert done.returncode == 0
-    assert not [name for name in COMMANDS if f"  {name}: " not in done.stdout]
+    assert not [name for name in COMMANDS if f"\n  {name} " not in done.stdout]
 
 
 @pytest.mark.parametrize("name", [name for name, one in COMMANDS.items() if not one.target.endswith(":app")])

@@ -10,7 +10,7 @@ import faults
 import planted
 import rung
 from documents import ROOT, warnings_page
-from rung.cli.app import COMMANDS
+from rung.cli.commands import COMMANDS
 from rung.findings import FINDINGS
 from rung.fitting.estimate.objective import OBJECTIVES
 from rung.ladder.architectures.registry import FAMILIES

@@ -8,7 +8,7 @@ import pytest
 
 import rung
 from documents import BLOCK, DOCUMENTS, ROOT, data_folder, folder_with_examples, run, steps
-from rung.cli.app import COMMANDS
+from rung.cli.commands import COMMANDS
 from rung.fitting.estimate.objective import OBJECTIVES
 from rung.laws import law_book
 

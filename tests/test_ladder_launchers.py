@@ -85,7 +85,9 @@ def kill_writer(folder):
         until = time.monotonic() + 60
         while not list(folder.path.glob("checkpoint-*.json")) and time.monotonic() < until:
             time.sleep(0.002)
-        os.kill(int((folder.path / "lock").read_text().split()[1]), signal.SIGKILL)
+        # On a busy machine the run may be over before this thread looks; the test then says that no worker was lost.
+        if (folder.path / "lock").exists():
+            os.kill(int((folder.path / "lock").read_text().split()[1]), signal.SIGKILL)
 
     thread = threading.Thread(target=wait, daemon=True)
     thread.start()
@@ -107,7 +109,7 @@ class Suite:
         assert [curve(folder) for folder in folders] == curves
 
     def test_a_lost_worker_loses_nothing(self, ladder, options):
-        ladder = replace(ladder, rungs=tuple(replace(rung, steps=600) for rung in ladder.rungs[:1]))
+        ladder = replace(ladder, rungs=tuple(replace(rung, steps=1500) for rung in ladder.rungs[:1]))
         reference = prepare(replace(ladder, output=ladder.output.parent / "long"))
         execute_all(reference, ladder.launch, ladder.track)
         folders = prepare(ladder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from typing import NoReturn
@@ -9,10 +10,16 @@ from typing import NoReturn
 from rung.errors import RungError
 from rung.files import STANDARD_INPUT
 
+_LONG = (["ladder"], ["reproduce"])
+"""Commands that train, and so may run for hours."""
+
 
 def main() -> NoReturn:
     """Run the command line and exit."""
     arguments = sys.argv[1:]
+    if arguments[:1] not in _LONG:
+        # Looking for cycles takes a twentieth of a short command's time, and it leaves few.
+        gc.disable()
     debug = "--debug" in arguments
     try:
         status = _run([text for text in arguments if text != "--debug"])
@@ -41,6 +48,11 @@ def main() -> NoReturn:
 
 def _run(arguments: list[str]) -> int:
     """Parse, run the command, and return its exit status."""
+    if arguments in ([], ["--help"], ["-h"]):
+        from rung.cli.commands import overview
+
+        print(overview())
+        return 0
     from rung.cli.app import app
 
     try:

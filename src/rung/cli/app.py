@@ -1,113 +1,18 @@
-"""The commands and their help; each command's function is imported when it is used."""
+"""The parser of the command line; each command's function is imported when it is used."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from cyclopts import App, Parameter
 
+from rung.cli.commands import COMMANDS, DESCRIPTION, EPILOGUE
 from rung.cli.settings import settings
 from rung.version import __version__
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """A command.
-
-    Attributes:
-        target: Its function, as "module:name".
-        help: Its line in the help.
-        examples: Two examples.
-    """
-
-    target: str
-    help: str
-    examples: tuple[str, str]
-
-
-COMMANDS: dict[str, Command] = {
-    "fit": Command(
-        "rung.cli.fit:fit",
-        "Fit a law to a table of runs: which law, how sure.",
-        ("rung fit runs.csv -o fit.json", 'rung fit runs.csv --law "E + A / N^alpha" --hold-out "params > 1e9"'),
-    ),
-    "backtest": Command(
-        "rung.cli.backtest:backtest",
-        "Fit on the smaller scales, score on the larger ones: how wrong a law would have been.",
-        ("rung backtest runs.csv", "rung backtest runs.csv --law kaplan-floor --along N"),
-    ),
-    "select": Command(
-        "rung.cli.select:select",
-        "Rank laws by how well each forecasts the larger scales from the smaller ones.",
-        ("rung select runs.csv -o laws.json", "rung select runs.csv --law chinchilla --law densing-loss"),
-    ),
-    "forecast": Command(
-        "rung.cli.forecast:forecast",
-        "Ask a fit about runs not made: the loss, or the size that a loss needs.",
-        ("rung forecast fit.json N=70B D=1.4T", "rung forecast fit.json --loss 2.0 --tokens-per-param 20"),
-    ),
-    "allocate": Command(
-        "rung.cli.allocate:allocate",
-        "How large a model and how much data, for a budget or a target loss.",
-        ("rung allocate fit.json --flops 1e24", 'rung allocate fit.json --loss 2.0 --cost "6*N*D + 2*N*2e12"'),
-    ),
-    "tune": Command(
-        "rung.cli.tune:tune",
-        "Learning rate and batch, scored by regret on your own sweeps.",
-        ("rung tune N=1B D=20B", "rung tune sweeps.csv N=1B D=20B"),
-    ),
-    "next": Command(
-        "rung.cli.next:next_",
-        "Which runs to make next, and how much sharper they make what you want to know.",
-        (
-            "rung next runs.csv --target N=70B,D=1.4T --flops 1e22",
-            "rung next fit.json --decide 1e24 --flops 1e22 -o plan.toml",
-        ),
-    ),
-    "compare": Command(
-        "rung.cli.compare:compare",
-        "What one recipe is worth against another, and whether the gain lasts with scale.",
-        ("rung compare dense.csv sparse.csv", "rung compare runs.csv --by optimizer --names adam,muon"),
-    ),
-    "density": Command(
-        "rung.cli.density:density",
-        "Effective size and capacity density against a reference ladder.",
-        ("rung density fit.json loss=2.1 N=7B D=1T", "rung density fit.json models.csv --trend"),
-    ),
-    "cost": Command(
-        "rung.cli.cost:cost",
-        "Hours, money, energy and memory of a training.",
-        ("rung cost N=7B D=2T --hardware h100-sxm --accelerators 64", "rung cost --hardware list"),
-    ),
-    "ladder": Command(
-        "rung.cli.ladder:app",
-        "Train the rungs of a ladder file: check it, run it, watch it, get its table.",
-        ("rung ladder check ladder.toml", "rung ladder run ladder.toml --workers 2 -o runs.csv"),
-    ),
-    "import": Command(
-        "rung.cli.import_:import_",
-        "A table of runs from where they are tracked: MLflow, W&B, TensorBoard, trainers' logs.",
-        ("rung import tensorboard:logs -o runs.csv", "rung import mlflow:http://127.0.0.1:5000 --experiment ladder"),
-    ),
-    "reproduce": Command(
-        "rung.cli.reproduce:reproduce",
-        "The papers: claims of each, checked here.",
-        ("rung reproduce", "rung reproduce hestness mystery -o results"),
-    ),
-    "laws": Command(
-        "rung.cli.laws:laws",
-        "The law book: published laws with source, convention and constants.",
-        ("rung laws chinchilla", 'rung laws "E + A / N^alpha"'),
-    ),
-}
-"""Each command, in the order of the help."""
 
 app = App(
     name="rung",
     version=__version__,
-    help="From a table of training runs to a scaling law, a forecast and its uncertainty.",
-    help_epilogue="Exit status: 0 done, 1 data or request cannot be served, 2 usage.\n"
-    "--debug shows tracebacks. --install-completion sets up your shell.",
+    help=DESCRIPTION,
+    help_epilogue=EPILOGUE,
     help_format="plaintext",
     suppress_keyboard_interrupt=False,
     help_formatter="plain",

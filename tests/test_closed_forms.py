@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 import rung
+from rung.errors import FitError, RunsError
 from rung.fitting.backtest.backtest import RollingBacktest
 from rung.fitting.backtest.folds import ScoredRows
 from rung.fitting.backtest.scale import scale_of
@@ -265,3 +266,28 @@ def test_the_solver_says_that_it_converged_on_a_line(objective):
     table = pl.DataFrame({"x": x, "loss": 2 + 0.3 * x + 0.01 * rng.standard_normal(30)})
     problem = set_up(table, FitSpecification(law="a + b * x", objective=objective)).problem
     assert search(problem, np.random.default_rng(0)).converged
+
+
+def test_the_unit_of_the_residual_is_1_on_a_logarithm_and_the_targets_deviation_otherwise():
+    assert line_problem("log-squares")[0].unit == 1.0
+    assert line_problem("squares")[0].unit == pytest.approx(np.std(VALUES))
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (1, "loss is inf. Remove"),
+        (2, "loss is inf, and 1 more row. Remove"),
+        (3, "loss is inf, and 2 more rows. Remove"),
+    ],
+)
+def test_an_error_counts_the_other_rows(rows, said):
+    table = mean_table().with_columns(pl.Series("loss", [np.inf] * rows + list(VALUES[rows:])))
+    with pytest.raises(FitError) as error:
+        set_up(table, FitSpecification(law="a + b * one", objective="squares"))
+    assert said in str(error.value)
+
+
+def test_a_missing_target_is_called_the_target():
+    with pytest.raises(RunsError, match="the target"):
+        set_up(mean_table().drop("loss"), FitSpecification(law="a + b * one", objective="squares"))

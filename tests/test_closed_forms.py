@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 import rung
-from rung.errors import FitError, RunsError
+from rung.errors import FitError, FormulaError, RunsError
 from rung.fitting.backtest.backtest import RollingBacktest
 from rung.fitting.backtest.folds import ScoredRows
 from rung.fitting.backtest.scale import scale_of
@@ -19,6 +19,8 @@ from rung.fitting.estimate.specification import FitSpecification
 from rung.fitting.selection import aicc
 from rung.fitting.uncertainty.derived import _summary
 from rung.fitting.uncertainty.residual_noise import nearness, noise_quantiles, noise_spread
+from rung.forecasting.predictive import _quantiles
+from rung.laws import Law
 
 DATA = Path(__file__).parent / "data" / "version-0.1"
 VALUES = np.array([3.0, 3.5, 3.2, 4.1, 3.9, 3.3])
@@ -291,3 +293,22 @@ def test_an_error_counts_the_other_rows(rows, said):
 def test_a_missing_target_is_called_the_target():
     with pytest.raises(RunsError, match="the target"):
         set_up(mean_table().drop("loss"), FitSpecification(law="a + b * one", objective="squares"))
+
+
+def test_the_backtest_takes_hubers_threshold():
+    x = np.geomspace(1e7, 1e9, 30)
+    noise = np.exp(0.02 * np.random.default_rng(0).standard_normal(30))
+    runs = pl.DataFrame({"params": x, "loss": 20 / x**0.12 * noise})
+    near, far = (rung.backtest(runs, "A / N^alpha", delta=delta).to_dict() for delta in (1e-3, 1.0))
+    assert near["cuts"] != far["cuts"]
+
+
+def test_bounds_between_a_finite_and_an_infinite_draw_are_draws():
+    assert _quantiles(np.array([0.0, 1.0, np.inf, np.inf]), 0.5) == (0.0, np.inf)
+    assert _quantiles(np.array([0.0, 1.0, 2.0, 3.0]), 0.5) == (0.75, 2.25)
+
+
+@pytest.mark.parametrize(("text", "found"), [("log(N 2", "'2'"), ("log(N", "the end")])
+def test_what_stands_instead_of_a_bracket_is_shown(text, found):
+    with pytest.raises(FormulaError, match=rf"expected '\)', found {found}"):
+        Law.parse(text)

@@ -7,6 +7,7 @@ import pytest
 import rung
 from rung.errors import RungError
 from rung.findings import Finding
+from rung.messages import first_line
 from rung.results import Summary, Table
 
 LAW = "A / N^alpha + B / D^beta"
@@ -212,3 +213,11 @@ class TestPlainValues:
         assert found["coefficients"]["A"]["value"] == fit.values["A"]
         assert found["target"] == "loss"
         assert found["runs"] == found["rows"] == 40
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [(OSError("gone.\nmore"), "gone"), (TimeoutError(), "TimeoutError"), (ValueError(" \n "), "ValueError")],
+)
+def test_an_error_without_a_text_is_named_by_its_type(error, line):
+    assert first_line(error) == line

@@ -15,6 +15,12 @@ def did_you_mean(name: str, known: Iterable[str], *, cutoff: float = 0.6, most: 
     return f" Did you mean {' or '.join(near)}?" if near else ""
 
 
+def first_line(error: BaseException) -> str:
+    """What an exception of another library says, in one line without its full stop; its type where it says nothing."""
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__
+
+
 def counted(count: int, noun: str, plural: str | None = None) -> str:
     """A count with its noun: "1 row", "3 rows"."""
     return f"{count:,} {plural_of(count, noun, plural)}"

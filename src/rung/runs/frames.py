@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from rung.errors import RunsError
+from rung.messages import first_line
 
 
 def frame_of(source: Any) -> tuple[pl.DataFrame, str]:
@@ -31,7 +32,7 @@ def _converted(make: Any, name: str) -> pl.DataFrame:
     try:
         return pl.DataFrame(make())
     except (pl.exceptions.PolarsError, OSError, ValueError) as error:
-        raise RunsError(f"{name} cannot be read: {str(error).strip().splitlines()[0]}.") from None
+        raise RunsError(f"{name} cannot be read: {first_line(error)}.") from None
 
 
 def _from_pandas(source: Any) -> pl.DataFrame:

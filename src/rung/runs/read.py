@@ -12,6 +12,7 @@ import polars as pl
 from rung.errors import RunsError
 from rung.files import STANDARD_INPUT
 from rung.laws import evaluate, names
+from rung.messages import first_line
 from rung.runs.columns import Source, find_sources
 from rung.runs.frames import frame_of
 from rung.runs.table import ROW, Runs
@@ -118,6 +119,4 @@ def _parquet(file: Path) -> pl.DataFrame:
     try:
         return pl.read_parquet(file)
     except pl.exceptions.PolarsError as error:
-        raise RunsError(
-            f"{file.name} cannot be read as Parquet: {str(error).strip().splitlines()[0]}. Is the file complete?"
-        ) from None
+        raise RunsError(f"{file.name} cannot be read as Parquet: {first_line(error)}. Is the file complete?") from None

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from rung.errors import RunsError
+from rung.messages import first_line
 from rung.runs.read import read_runs
 from rung.runs.table import ROW, WHERE, Runs
 
@@ -41,7 +42,7 @@ def read_several(sources: Sequence[Any], mapping: Mapping[str, str] | None = Non
     try:
         frame = pl.concat(frames, how="diagonal_relaxed")
     except pl.exceptions.PolarsError as error:
-        raise RunsError(f"{' and '.join(names)} cannot be read as one table: {str(error).splitlines()[0]}.") from None
+        raise RunsError(f"{' and '.join(names)} cannot be read as one table: {first_line(error)}.") from None
     read = {column: text for table in reversed(tables) for column, text in table.mapping.items()}
     differing = [
         column for column in read if len({table.mapping.get(column) for table in tables if column in table.mapping}) > 1

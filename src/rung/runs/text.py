@@ -9,6 +9,7 @@ import json
 import polars as pl
 
 from rung.errors import RunsError
+from rung.messages import first_line
 
 _NULLS = ["", "NA", "N/A", "n/a", "null", "None"]
 """Texts that mean a missing value."""
@@ -38,7 +39,7 @@ def read_csv(content: bytes, name: str) -> pl.DataFrame:
         return _unpadded(pl.read_csv(content, separator=separator, infer_schema_length=None, null_values=_NULLS))
     except pl.exceptions.PolarsError as error:
         raise RunsError(
-            f"{name} cannot be read as CSV: {_why_not_csv(content, separator) or _first_line(error)}"
+            f"{name} cannot be read as CSV: {_why_not_csv(content, separator) or first_line(error) + '.'}"
         ) from None
 
 
@@ -102,7 +103,3 @@ def _why_not_csv(content: bytes, separator: str) -> str | None:
                 "columns, and no line before the header."
             )
     return None
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0].rstrip(".") + "."

@@ -46,7 +46,7 @@ def balanced_starts(law: Law, design: Design, count: int, rng: np.random.Generat
     for name, column in design.columns.items():
         columns[name][middle] = _middle(column)
     target[middle] = np.mean(design.target)
-    draw = _Draw(law=law, values=columns, count=count, rng=rng, spread=design)
+    draw = _Draw(law=law, values=columns, count=count, rng=rng)
     draw.assign(law.tree, target)
     return _unconstrained_starts(law, design, draw.values)
 
@@ -73,7 +73,6 @@ def projected_starts(law: Law, design: Design, count: int, candidates: int, rng:
         values={name: np.full(candidates, _middle(column)) for name, column in design.columns.items()},
         count=candidates,
         rng=rng,
-        spread=design,
     )
     drawn.assign(law.tree, np.full(candidates, np.mean(design.target)))
     nonlinear = {c.name: drawn.values[c.name][:, None] for c in law.free}
@@ -178,7 +177,6 @@ class _Draw:
     values: dict[str, Array]
     count: int
     rng: np.random.Generator
-    spread: Design
     free: dict[str, Coefficient] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -133,7 +133,7 @@ class Profiler:
         low, high = np.full(values.shape[1], np.nan), np.full(values.shape[1], np.nan)
         determined = np.flatnonzero(np.isfinite(std_errors))
         for block in _blocks(determined, _BLOCK // 2):
-            part = _BoundSearch(self, quantities, values[0], derivatives[:, 0], std_errors, block, z)
+            part = _BoundSearch(self, quantities, values[0], derivatives[:, 0], block, z)
             low[block], high[block] = part.bounds()
         return values[0], low, high
 
@@ -240,7 +240,6 @@ class _BoundSearch:
         quantities: Quantities,
         values: Array,
         derivatives_KQ: Array,
-        std_errors: Array,
         block: NDArray[np.intp],
         z: float,
     ) -> None:
@@ -250,7 +249,6 @@ class _BoundSearch:
         self.quantity = np.concatenate([block, block])
         self.side = np.repeat([-1.0, 1.0], len(block))
         self.estimate = values[self.quantity]
-        self.std_errors = std_errors[self.quantity]
         chosen = derivatives_KQ[:, self.quantity]
         self.noise = np.array([profiler.curvature.scale_of(column) for column in derivatives_KQ[:, block].T] * 2)
         inverse = profiler.curvature.inverse_KK

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.errors import LadderError
+from rung.messages import first_line
 
 Document = tuple[str, bytes]
 """A name, which decides whether the document is held out, and its text in UTF-8."""
@@ -34,7 +35,7 @@ def read_tokenizer(tokenizer: str) -> tuple[Any, int]:
     try:
         loaded = Tokenizer.from_file(tokenizer) if Path(tokenizer).exists() else Tokenizer.from_pretrained(tokenizer)
     except Exception as error:  # noqa: BLE001  # the library raises plain Exceptions; only their text says more
-        raise LadderError(f"tokenizer {tokenizer!r} cannot be loaded: {str(error).strip().splitlines()[0]}") from None
+        raise LadderError(f"tokenizer {tokenizer!r} cannot be loaded: {first_line(error)}") from None
     ids = [loaded.token_to_id(name) for name in END_TOKENS]
     end = next((found for found in ids if found is not None), None)
     tail = [] if end is None else [end]
@@ -84,7 +85,7 @@ def read_parquet(name: str, file: Path, field: str) -> Iterator[Document]:
         found = ", ".join(pl.read_parquet_schema(file))
         raise LadderError(f"{file}: no column {field!r}; it has {found}. Name it: field = ...") from None
     except pl.exceptions.PolarsError as error:
-        raise LadderError(f"{file} cannot be read as Parquet: {str(error).strip().splitlines()[0]}") from None
+        raise LadderError(f"{file} cannot be read as Parquet: {first_line(error)}") from None
     for row, text in enumerate(column):
         yield f"{name}:{row}", text.encode()
 

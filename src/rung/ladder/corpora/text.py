@@ -19,6 +19,7 @@ from rung.files import write_all
 from rung.ladder.architectures.size import Family
 from rung.ladder.corpora.corpus import HeldOut, Items, places, require_vocab
 from rung.ladder.corpora.documents import Document, npy_bytes, read_jsonl, read_parquet, read_tokenizer
+from rung.messages import first_line
 
 _MOST_IN = 128
 """Largest `one_in`: one byte of a hash selects the held-out documents, and does not resolve smaller shares."""
@@ -201,9 +202,7 @@ class Hub:
         try:
             rows = load_dataset(self.path, self.config or None, split=self.split, revision=self.revision or None)
         except (OSError, ValueError) as error:
-            raise LadderError(
-                f"data set {self.path!r} cannot be loaded: {str(error).strip().splitlines()[0]}"
-            ) from None
+            raise LadderError(f"data set {self.path!r} cannot be loaded: {first_line(error)}") from None
         if self.field not in rows.column_names:
             raise LadderError(
                 f"data set {self.path!r} has no column {self.field!r}; it has {', '.join(rows.column_names)}."

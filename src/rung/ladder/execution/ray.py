@@ -11,6 +11,7 @@ from typing import Any
 from rung.errors import LadderError
 from rung.ladder.execution.launcher import Job, execute, not_installed, on_cluster
 from rung.ladder.training.run_folder import RunFolder
+from rung.messages import first_line
 
 
 class Ray:
@@ -32,13 +33,13 @@ class Ray:
             try:
                 ray.init(address=address, log_to_driver=False)
             except (ConnectionError, ValueError, RuntimeError) as error:
-                text = str(error).strip().splitlines()[0]
+                text = first_line(error)
                 raise LadderError(f'launcher = "ray": no cluster at address = {address!r}: {text}') from None
         # Ray itself does not retry: the caller of `launch` gets a lost run back and counts the retries.
         try:
             self.task = ray.remote(max_retries=0, **options)(_work)
         except (ValueError, TypeError) as error:
-            text = str(error).strip().splitlines()[0]
+            text = first_line(error)
             raise LadderError(
                 f'launcher = "ray": {text}. [launch.options] are address and options of a Ray task.'
             ) from None

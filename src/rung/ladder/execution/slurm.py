@@ -14,6 +14,7 @@ from typing import Any
 from rung.errors import LadderError
 from rung.ladder.execution.launcher import Job, execute, not_installed, on_cluster
 from rung.ladder.training.run_folder import RunFolder
+from rung.messages import first_line
 
 _POLL_S = 2.0
 """Time between two looks at the queue, unless `poll_s` in [launch.options] says otherwise [s]."""
@@ -57,7 +58,7 @@ class Slurm:
                 slurm_array_parallelism=job.launch.workers, **{"cpus_per_task": self.job.launch.threads, **options}
             )
         except (NameError, ValueError, TypeError, RuntimeError) as error:
-            text = str(error).strip().splitlines()[0]
+            text = first_line(error)
             raise LadderError(
                 f'launcher = "slurm": {text}. Is sbatch on this machine, and are [launch.options] submitit\'s parameters?'
             ) from None
@@ -66,7 +67,7 @@ class Slurm:
         try:
             jobs: list[Any] = self.executor.map_array(Task(self.job), [folder.path.resolve() for folder in folders])
         except (RuntimeError, OSError) as error:
-            text = str(error).strip().splitlines()[0]
+            text = first_line(error)
             raise LadderError(f'launcher = "slurm": the jobs were not accepted: {text}') from None
         return jobs
 

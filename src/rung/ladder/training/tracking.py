@@ -11,6 +11,7 @@ from rung.errors import LadderError
 from rung.files import write_text
 from rung.ladder.track import Track
 from rung.ladder.training.run_folder import RunFolder
+from rung.messages import first_line
 
 
 class Tracker(Protocol):
@@ -43,7 +44,7 @@ def make_tracker(track: Track, folder: RunFolder, say: Callable[[str], None]) ->
     except ModuleNotFoundError as error:
         raise LadderError(f'[track] to = "{name}" needs {error.name}: pip install "rung[{name}]".') from None
     except Exception as error:  # noqa: BLE001  # trackers raise any exception, and a user needs one sentence of it
-        text = (str(error).strip() or type(error).__name__).splitlines()[0]
+        text = first_line(error)
         raise LadderError(
             f"[track] to = {name!r} at {address or 'its default address'} does not answer: {text}"
         ) from None
@@ -61,8 +62,8 @@ class Tolerant:
             return
         try:
             call(self.tracker)
-        except Exception as error:  # noqa: BLE001  # the same
-            text = (str(error).strip() or type(error).__name__).splitlines()[0]
+        except Exception as error:  # noqa: BLE001  # trackers raise any exception, and none may end the training
+            text = first_line(error)
             self.say(f"{self.name} no longer answers ({text}); the run continues, and its folder records everything.")
             self.tracker = None
 

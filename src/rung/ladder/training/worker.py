@@ -24,6 +24,7 @@ from rung.ladder.training.checkpoint import Checkpoint
 from rung.ladder.training.run_folder import DONE, FAILED, RUNNING, STOPPED, RunFolder
 from rung.ladder.training.tracking import Tracker
 from rung.ladder.training.trainer import Trainer, best_device
+from rung.messages import first_line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +78,7 @@ def work_on(folder: RunFolder, work: Work) -> str:
             status = _train(folder, work, trainer, where, tracker)
         except (TrainingFailed, torch.OutOfMemoryError, MemoryError, RuntimeError, ValueError) as error:
             status = FAILED
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            reason = first_line(error)
             memory = isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
             if memory:
                 reason = f"out of memory: {reason}. Set micro_batch in [recipe], or take a smaller size."

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from rung.errors import RunsError
-from rung.messages import did_you_mean
+from rung.messages import did_you_mean, first_line
 from rung.runs.sources.column_rules import TRAINING, ImportNotes, loss_name, other_metrics, settings_of, tokens_at
 from rung.runs.sources.tracked_run import ColumnOverrides, Imported, Logged, TrackedRun
 
@@ -69,7 +69,7 @@ def csv_frame(file: Path) -> pl.DataFrame:
     try:
         return pl.read_csv(file, infer_schema_length=None)
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise RunsError(f"{file} cannot be read as CSV: {str(error).strip().splitlines()[0]}.") from None
+        raise RunsError(f"{file} cannot be read as CSV: {first_line(error)}.") from None
 
 
 def _rows(run: TrackedRun, overrides: ColumnOverrides, notes: ImportNotes, where: str) -> list[dict[str, Any]]:

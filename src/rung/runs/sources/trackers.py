@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rung.errors import RunsError
+from rung.messages import first_line
 from rung.runs.sources.column_rules import flat
 from rung.runs.sources.tracked import csv_frame
 from rung.runs.sources.tracked_run import TrackedRun
@@ -50,7 +51,7 @@ def read_mlflow(address: str, experiment: str = "") -> Iterator[TrackedRun]:
                 return
             page = client.search_runs(chosen, page_token=page.token)
     except MlflowException as error:
-        text = str(error).strip().splitlines()[0]
+        text = first_line(error)
         raise RunsError(f"mlflow:{address} cannot be read: {text}") from None
 
 

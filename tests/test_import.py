@@ -19,9 +19,9 @@ from rung.ladder.execution.orchestrate import execute_all, prepare
 from rung.ladder.track import Track
 from rung.ladder.training.tracking import make_tracker
 from rung.runs.sources import ColumnOverrides
+from rung.runs.sources.assemble import assemble as rows_of
 from rung.runs.sources.registry import import_runs
-from rung.runs.sources.tracked import assemble
-from rung.runs.sources.tracked_run import TrackedRun
+from rung.runs.sources.tracked_run import Found, Metric, TrackedRun
 from test_ladder import FILE, changed
 
 CONFIG = {"n_params": 12_000, "learning_rate": 0.01, "global_batch_size": 8, "seq_len": 64}
@@ -32,7 +32,12 @@ def losses(scale):
 
 
 def tracked(name="a", config=None, **logged):
-    return TrackedRun(name=name, config=CONFIG if config is None else config, logged=logged)
+    metrics = {metric: Metric.of(pairs) for metric, pairs in logged.items()}
+    return TrackedRun(name=name, config=CONFIG if config is None else config, logged=metrics)
+
+
+def assemble(runs, where, overrides=None):
+    return rows_of(Found(runs=runs), where, overrides or ColumnOverrides())
 
 
 @contextmanager
@@ -236,7 +241,7 @@ class TestTrainers:
 
     def test_a_csv_that_is_none(self, tmp_path):
         (tmp_path / "empty.csv").write_text("")
-        with pytest.raises(RunsError, match=r"empty\.csv cannot be read as CSV"):
+        with pytest.raises(RunsError, match=r"empty\.csv is empty"):
             import_runs(f"csv:{tmp_path}")
 
     def test_a_csv_with_the_names_of_olmo_and_levanter(self, tmp_path):
@@ -361,10 +366,10 @@ class TestVerb:
             ("runs.csv", "is not a source; write KIND:PLACE"),
             ("tensorbord:x", "Did you mean tensorboard:?"),
             ("tensorboard:none", "there is no such folder"),
-            ("trainer:none", "no trainer_state.json below it"),
-            ("lm-eval:none", "no results"),
-            ("wandb:none", "no run-"),
-            ("csv:none", "there is no CSV file"),
+            ("trainer:none", "there is no such file or folder"),
+            ("lm-eval:none", "there is no such file or folder"),
+            ("wandb:none", "there is no such file or folder"),
+            ("csv:none", "there is no such file or folder"),
             ("wandb:none.wandb", "cannot be read"),
         ],
     )

@@ -1,5 +1,6 @@
 """The table of runs: reading, naming, converting, selecting, and what is refused."""
 
+import gzip
 import math
 
 import numpy as np
@@ -197,8 +198,14 @@ def test_nonfinite_rows_go_only_when_asked():
     assert kept.notes == ("3 of 5 rows without a finite number left out by --drop-nonfinite",)
 
 
-def test_duplicates_go_only_when_asked():
+def test_exact_repeats_are_left_out_and_said():
     runs = read_runs(pl.concat([FRAME, FRAME.head(1)]))
+    assert len(runs) == 5
+    assert runs.notes == ("1 row left out that repeats another in every column",)
+
+
+def test_rows_of_one_step_that_differ_go_only_when_asked():
+    runs = read_runs(pl.concat([FRAME, FRAME.head(1).with_columns(loss=pl.lit(9.0))]))
     with pytest.raises(RunsError, match=r"row 6 \('a'\) repeats row 1 \(run and step the same"):
         require_usable(runs, ["params"])
     assert len(runs.drop_duplicates()) == 5
@@ -239,11 +246,14 @@ HOSTILE = {
     "empty.parquet": (b"", "is not Parquet"),
     "text.parquet": (b"params,loss\n1e7,3\n", "If it is text, name it .csv"),
     "twice.csv": (b"params,loss,loss\n1e7,3,3\n", "two columns 'loss'"),
-    "titled.csv": (b"# my sweep\nparams,loss\n1e7,3\n", "line 2 has 2 fields, and the header (line 1) 1"),
     "empty.jsonl": (b"", "is empty"),
     "array.jsonl": (b"{}\n[1, 2]\n", "line 2 is not a JSON object"),
     "broken.jsonl": (b'{"params": 1e7, "loss"', "broken.jsonl, line 1 is not JSON"),
-    "table.xlsx": (b"PK", "files of type '.xlsx' are not read"),
+    "table.xlsx": (b"PK", "cannot be read as a spreadsheet"),
+    "table.h5": (b"\x89HDF", "files of type '.h5' are not read"),
+    "cut.csv.gz": (gzip.compress(b"params,loss\n1e7,3\n1e8,2.5\n")[:20], "cannot be read whole"),
+    "zipped.csv": (b"PK\x03\x04rest", "is a ZIP archive or a spreadsheet"),
+    "wide.csv": (b"params,1e18,3e18\n1e7,3,2.9\n2e7,3.1,2.8\n", "--wide C"),
 }
 
 

@@ -74,6 +74,9 @@ FINDINGS: dict[str, FindingKind] = {
     "implausible_flops": FindingKind(
         "severe", "The column flops is far from 6 N D.", "Check the units of flops, params and tokens."
     ),
+    "better_column": FindingKind(
+        "note", "A held-out loss stands beside the column loss.", "Map the one that is meant: --map loss=COLUMN."
+    ),
     "mixed_conventions": FindingKind(
         "warning",
         "flops and params follow different counting conventions: their ratio to 6 N D drifts with size.",
@@ -92,9 +95,44 @@ FINDINGS: dict[str, FindingKind] = {
     # Runs imported from a tracker.
     "no_loss": FindingKind("warning", "A run has no loss that can be used, and is left out.", "Name it: --loss NAME."),
     "no_params": FindingKind("warning", "No run states its number of parameters.", "Name the key: --params NAME."),
-    "no_tokens": FindingKind("warning", "No run states its number of tokens.", "Name the key: --tokens NAME."),
+    "no_tokens": FindingKind(
+        "warning",
+        "A run does not say how many tokens it was trained on; what was planned is not what was trained.",
+        "Name the key: --tokens NAME; or give the batch: --batch-tokens NUMBER.",
+    ),
+    "guessed_params": FindingKind(
+        "warning",
+        "N is a guess: by the shape of the model, or an entry that may mean another.",
+        "Name it: --params NAME.",
+    ),
+    "several_params": FindingKind("warning", "Several entries state different N.", "Name the one: --params NAME."),
+    "guessed_tokens": FindingKind(
+        "warning",
+        "D rests on a guess about the batch or the steps.",
+        "Name it: --tokens NAME, or --batch-tokens NUMBER.",
+    ),
+    "counter_reset": FindingKind("note", "A counter of tokens begins again; D is the sum.", "Compare D with the plan."),
+    "guessed_loss": FindingKind("warning", "The loss has an unusual name.", "Name it: --loss NAME."),
+    "several_losses": FindingKind("note", "Several held-out losses could be meant.", "Name the one: --loss NAME."),
+    "mixed_losses": FindingKind(
+        "severe",
+        "The column loss mixes training and held-out losses, or units.",
+        "Name one that all runs have: --loss NAME.",
+    ),
+    "other_steps": FindingKind("note", "Several metrics count steps differently.", "Name the one: --step NAME."),
+    "same_name": FindingKind("note", "Runs that share a name are told apart.", "Give each run a name of its own."),
     "restart": FindingKind(
-        "note", "A run goes back to an earlier step; the later values are kept.", "Look at the run's restarts."
+        "note",
+        "A run goes back to an earlier step; the branch that was given up is left out.",
+        "Look at the run's restarts.",
+    ),
+    "diverged": FindingKind(
+        "warning",
+        "A run ended in values that are not finite, or far above its best.",
+        "Look at the run; fits leave it out.",
+    ),
+    "damaged": FindingKind(
+        "severe", "A part of the record is damaged or cut.", "Fetch a whole copy, and import again."
     ),
     "not_finite": FindingKind(
         "warning", "Values that are not finite are left out.", "Look at the run: it may diverge."

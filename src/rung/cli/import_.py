@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -13,19 +14,34 @@ if TYPE_CHECKING:
     from rung.runs.sources import Imported
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Names:
+    """What the store calls what Rung needs, where the rules do not find it."""
+
+    loss: str = ""
+    """The metric that is the loss; by default the last value of a held-out one, or the mean of a training loss over the last 5 % of the steps."""
+    params: str = ""
+    """The configuration key that is N."""
+    tokens: str = ""
+    """The metric, or the configuration key, that is D."""
+    step: str = ""
+    """The metric that counts the trainer's steps."""
+    batch_tokens: str = ""
+    """The tokens of one step: a number, or the configuration key."""
+
+
 def import_(
     source: Annotated[str, Parameter(name="KIND:ADDRESS")],
     /,
     *,
     experiment: str = "",
-    loss: str = "",
-    params: str = "",
-    tokens: str = "",
+    names: Names = Names(),  # frozen
     checkpoints: Annotated[bool, Parameter(negative="")] = False,
     output: Output = (),
     json: Json = False,
 ) -> None:
-    """Read runs from where they are tracked: mlflow:ADDRESS, wandb:FOLDER, tensorboard:FOLDER, trainer:FOLDER, lm-eval:FOLDER, csv:FILE.
+    """Read runs from where they are kept: mlflow:ADDRESS, wandb:FOLDER, wandb:ENTITY/PROJECT, tensorboard:FOLDER, trainer:FOLDER, lm-eval:FOLDER, csv:FILE, jsonl:FILE, log:FILE.
 
     Parameters
     ----------
@@ -33,12 +49,6 @@ def import_(
         Kind and address.
     experiment
         The experiment, of an MLflow server.
-    loss
-        The metric that is the loss; by default the last value of a held-out one, or the mean of a training loss over the last 5 % of the steps.
-    params
-        The configuration key that is N.
-    tokens
-        The metric, or the configuration key, that is D.
     checkpoints
         A row for each value of the loss, instead of one for each run.
     """
@@ -46,28 +56,52 @@ def import_(
     from rung.runs.sources import ColumnOverrides, import_runs
 
     kinds = require_kinds(output, KINDS)
-    overrides = ColumnOverrides(loss=loss, params=params, tokens=tokens, checkpoints=checkpoints)
+    overrides = ColumnOverrides(
+        loss=names.loss,
+        params=names.params,
+        tokens=names.tokens,
+        step=names.step,
+        batch_tokens=names.batch_tokens,
+        checkpoints=checkpoints,
+    )
     found = import_runs(source, experiment=experiment, overrides=overrides)
     for path in kinds:
         write_frame(found.frame, path)
-    print(found.frame.write_json() if json else _describe(found))
+    print(found.frame.write_json() if json else _describe(found, written=bool(kinds)))
     warn(found.warnings)
 
 
-def _describe(found: Imported) -> str:
+_SHOWN = 60
+"""Rows that are printed; more are only counted."""
+
+
+def _describe(found: Imported, *, written: bool) -> str:
     """The table, and where each column comes from."""
+    from rung.messages import counted
     from rung.results import Table
     from rung.units import format_count, format_value
 
     def cell(name: str, value: Any) -> str:
-        if name in {"run", "step"} or value is None:
-            return str(value)
+        if name in {"run", "step", "status", "revision"} or value is None:
+            return "-" if value is None else str(value)
         return format_count(value) if name in {"params", "tokens"} else format_value(value)
 
-    columns = [name for name in ("run", "params", "tokens", "step", "loss") if name in found.frame.columns]
-    rows = [
-        [cell(name, value) for name, value in row.items()] for row in found.frame.select(columns).iter_rows(named=True)
+    frame = found.frame
+    columns = [
+        name for name in ("run", "revision", "params", "tokens", "step", "loss", "status") if name in frame.columns
     ]
-    wide = max(len(name) for name in found.mapping)
+    if "loss" not in columns:
+        columns += [name for name in frame.columns if name not in columns and not name.endswith("_stderr")][:4]
+    rows = [
+        [cell(name, value) for name, value in row.items()]
+        for row in frame.select(columns).head(_SHOWN).iter_rows(named=True)
+    ]
+    more = frame.height - len(rows)
+    rest = (
+        f"\n... and {counted(more, 'more row', 'more rows')}{'' if written else '; -o runs.csv keeps them'}"
+        if more
+        else ""
+    )
+    wide = max((len(name) for name in found.mapping), default=0)
     rules = "\n".join(f"{column:{wide}}  {rule}" for column, rule in found.mapping.items())
-    return f"{Table(columns, rows).text()}\n\n{rules}"
+    return f"{Table(columns, rows).text()}{rest}\n\n{rules}"

@@ -36,6 +36,10 @@ class TableOptions:
     """Leave out rows up to this many training tokens, such as 10e9: the start of each run; auto lets backtests decide."""
     drop_nonfinite: Annotated[bool, Parameter(negative="")] = False
     """Leave out rows in which a number that the law uses is missing or not finite."""
+    unfinished: Annotated[bool, Parameter(negative="")] = False
+    """Also use runs whose column status says that they did not finish: running, failed, killed, diverged."""
+    wide: str = ""
+    """The table has a column for each value of C (or D, N), which stands in its header, and the losses as cells."""
 
 
 @Parameter(name="*", group=LAW)
@@ -68,7 +72,10 @@ def read_selected(paths: str | Sequence[str], rows: TableOptions) -> Runs:
     if not given:
         raise RungError("give a table of runs: a CSV, TSV, Parquet or JSONL file, or - for CSV on standard input.")
     mapping = pairs(rows.map, "--map")
-    runs = read_runs(given[0], mapping) if len(given) == 1 else read_several(given, mapping)
+    if len(given) == 1:
+        runs = read_runs(given[0], mapping, wide=rows.wide, unfinished=rows.unfinished)
+    else:
+        runs = read_several(given, mapping, wide=rows.wide, unfinished=rows.unfinished)
     if rows.where is not None:
         runs = runs.where(rows.where)
     if rows.drop_duplicates:

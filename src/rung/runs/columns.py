@@ -14,15 +14,14 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "run": ("run_name", "run_id", "hyper_id"),
     "family": (),
     "params": (
-        *("n", "n_params", "num_params", "num_parameters", "parameters", "parameter_count", "params_total"),
-        *("model_params", "total_params", "n_parameters", "model_size_params"),
+        *("n_params", "num_params", "num_parameters", "parameters", "parameter_count", "params_total"),
+        *("model_params", "total_params", "n_parameters", "model_size_params", "model_size", "n"),
     ),
     "tokens": (
-        *("d", "num_tokens", "n_tokens", "train_tokens", "training_tokens", "tokens_seen", "total_tokens"),
-        *("num_token", "dataset_tokens", "training_dataset_size"),
+        *("num_tokens", "n_tokens", "train_tokens", "training_tokens", "tokens_seen", "total_tokens"),
+        *("num_token", "dataset_tokens", "training_dataset_size", "d"),
     ),
     "flops": (
-        "c",
         "flop",
         "compute",
         "training_flop",
@@ -30,6 +29,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "total_flops",
         "train_flops",
         "flops_budget",
+        "c",
     ),
     "loss": (
         "val_loss",
@@ -41,7 +41,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "ce_loss",
         "cross_entropy",
     ),
-    "step": ("steps", "s", "current_steps", "global_step"),
+    "step": ("steps", "current_steps", "global_step", "s"),
     "batch_tokens": ("tokens_per_batch", "batch_size_tokens"),
     "lr": ("learning_rate", "peak_lr", "max_lr"),
     "unique_tokens": ("u",),
@@ -70,30 +70,48 @@ _CONVERSIONS: dict[str, tuple[tuple[str, str], ...]] = {
         ("ppl", "log({})"),
         ("val_perplexity", "log({})"),
         ("val_ppl", "log({})"),
+        ("eval_perplexity", "log({})"),
+        ("eval_ppl", "log({})"),
         ("bpb", "{} * log(2)"),
         ("bits_per_byte", "{} * log(2)"),
+        ("bits_per_token", "{} * log(2)"),
+        ("loss_bits", "{} * log(2)"),
     ),
-    "params": (
-        ("log10_params", "10^{}"),
-        ("log10_n", "10^{}"),
-        ("params_billion", "{} * 1e9"),
-        ("params_b", "{} * 1e9"),
-        ("model_size_b", "{} * 1e9"),
-        ("params_million", "{} * 1e6"),
-        ("params_m", "{} * 1e6"),
-        ("model_size_m", "{} * 1e6"),
+    "params": (("log10_params", "10^{}"), ("log10_n", "10^{}")),
+    "tokens": (("log10_tokens", "10^{}"), ("log10_d", "10^{}")),
+    "flops": (
+        ("log10_flops", "10^{}"),
+        ("log10_c", "10^{}"),
+        ("pf_days", "{} * 8.64e19"),
+        ("petaflop_days", "{} * 8.64e19"),
     ),
-    "tokens": (
-        ("log10_tokens", "10^{}"),
-        ("log10_d", "10^{}"),
-        ("tokens_billion", "{} * 1e9"),
-        ("tokens_b", "{} * 1e9"),
-        ("tokens_trillion", "{} * 1e12"),
-        ("tokens_t", "{} * 1e12"),
-    ),
-    "flops": (("log10_flops", "10^{}"), ("log10_c", "10^{}")),
 }
 """Conversions that a column's name states; each one used is printed."""
+
+_UNITS = {
+    **dict.fromkeys(("k", "thousand", "thousands"), "1e3"),
+    **dict.fromkeys(("m", "mn", "mio", "million", "millions", "mt"), "1e6"),
+    **dict.fromkeys(("b", "bn", "billion", "billions", "g", "bt"), "1e9"),
+    **dict.fromkeys(("t", "tn", "trillion", "trillions", "tt"), "1e12"),
+    "1e3": "1e3",
+    "1e6": "1e6",
+    "1e9": "1e9",
+    "1e12": "1e12",
+    "1e15": "1e15",
+    "1e18": "1e18",
+    "1e20": "1e20",
+    "1e21": "1e21",
+    "zflop": "1e21",
+    "zflops": "1e21",
+    "eflop": "1e18",
+    "eflops": "1e18",
+    "pflop": "1e15",
+    "pflops": "1e15",
+}
+"""The factor of a unit that stands in a column's name, as in Tokens (B) or params_m."""
+
+_IN_BRACKETS = re.compile(r"(.*?)[\s_]*[\(\[]\s*(?:in |x ?|\* ?)?([^\)\]]+?)\s*[\)\]]\s*")
+_AT_THE_END = re.compile(r"(.*)[\s_]+(?:in[\s_]+)?([a-z0-9]+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +138,24 @@ def plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", name.strip().lower()).strip("_")
 
 
+def columns_meant(name: str) -> list[str]:
+    """The canonical columns that a name may stand for, with or without a unit in it."""
+    base = unit_in(name)
+    return [
+        column for column, aliases in ALIASES.items() if {plain(name), base[0] if base else ""} & {column, *aliases}
+    ]
+
+
+def unit_in(name: str) -> tuple[str, str] | None:
+    """The name without the unit in it, and the unit's factor; None where it states none."""
+    lowered = name.strip().lower()
+    for pattern in (_IN_BRACKETS, _AT_THE_END):
+        match = pattern.fullmatch(lowered)
+        if match and plain(match[1]) and (factor := _UNITS.get(match[2].strip().replace("10^", "1e"))):
+            return plain(match[1]), factor
+    return None
+
+
 def find_sources(found: Sequence[str], declared: Mapping[str, str], where: str) -> list[Source]:
     """Where each canonical column comes from in a file.
 
@@ -140,24 +176,38 @@ def find_sources(found: Sequence[str], declared: Mapping[str, str], where: str) 
     by_plain: dict[str, str] = {}
     for name in found:
         by_plain.setdefault(plain(name), name)
+    by_unit: dict[str, tuple[str, str]] = {}
+    for name in found:
+        if (stated := unit_in(name)) is not None:
+            by_unit.setdefault(stated[0], (name, stated[1]))
     for column, aliases in ALIASES.items():
         if column in sources:
             continue
-        match = column if column in found else next((by_plain[a] for a in (column, *aliases) if a in by_plain), None)
-        if match is not None:
-            sources[column] = Source(column=column, text=match, formula=None, parts=(match,), declared=False)
-            continue
-        for alias, conversion in _CONVERSIONS.get(column, ()):
-            if alias in by_plain:
-                sources[column] = Source(
-                    column=column,
-                    text=conversion.format(name_text(by_plain[alias])),
-                    formula=parse_formula(conversion.format("x")),
-                    parts=(by_plain[alias],),
-                    declared=False,
-                )
-                break
+        if column in found:
+            sources[column] = Source(column=column, text=column, formula=None, parts=(column,), declared=False)
+        elif (source := _recognised(column, (column, *aliases), by_plain, by_unit)) is not None:
+            sources[column] = source
     return list(sources.values())
+
+
+def _recognised(
+    column: str, names: Sequence[str], by_plain: Mapping[str, str], by_unit: Mapping[str, tuple[str, str]]
+) -> Source | None:
+    """A canonical column by its usual names, then with a unit or conversion in the name, and by one letter at last."""
+    words, letters = [name for name in names if len(name) > 1], [name for name in names if len(name) == 1]
+    if (match := next((by_plain[name] for name in words if name in by_plain), None)) is not None:
+        return Source(column=column, text=match, formula=None, parts=(match,), declared=False)
+    conversions = list(_CONVERSIONS.get(column, ()))
+    if column in COUNTS:
+        conversions += [
+            (plain(by_unit[name][0]), f"{{}} * {by_unit[name][1]}") for name in (*words, *letters) if name in by_unit
+        ]
+    for alias, conversion in conversions:
+        if alias in by_plain:
+            text, formula = conversion.format(name_text(by_plain[alias])), parse_formula(conversion.format("x"))
+            return Source(column=column, text=text, formula=formula, parts=(by_plain[alias],), declared=False)
+    match = next((by_plain[name] for name in letters if name in by_plain), None)
+    return None if match is None else Source(column=column, text=match, formula=None, parts=(match,), declared=False)
 
 
 def _declared(column: str, text: str, found: Sequence[str], where: str) -> Source:

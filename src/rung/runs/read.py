@@ -15,8 +15,10 @@ from rung.laws import evaluate, names
 from rung.messages import first_line
 from rung.runs.columns import Source, find_sources
 from rung.runs.frames import frame_of
+from rung.runs.spreadsheet import read_spreadsheet
 from rung.runs.table import ROW, Runs
-from rung.runs.text import read_csv, read_jsonl
+from rung.runs.text import TextTable, read_csv, read_jsonl
+from rung.runs.wide import from_wide, require_long
 
 _FORMATS = {
     ".csv": "CSV",
@@ -26,23 +28,36 @@ _FORMATS = {
     ".pq": "Parquet",
     ".jsonl": "JSONL",
     ".ndjson": "JSONL",
+    ".md": "CSV",
+    ".xlsx": "spreadsheet",
+    ".xls": "spreadsheet",
+    ".ods": "spreadsheet",
 }
 """The format of a file by the ending of its name."""
 
 
-def read_runs(source: Any, mapping: Mapping[str, str] | None = None) -> Runs:
+def read_runs(
+    source: Any, mapping: Mapping[str, str] | None = None, *, wide: str = "", unfinished: bool = False
+) -> Runs:
     """Read a table of runs.
 
+    Rows that repeat another row in every column are left out, and so are runs whose column status says that they did not
+    finish; the notes of the table say how many.
+
     Args:
-        source: A path to CSV, TSV, Parquet or JSONL; "-" for CSV on standard input; or a pandas, Polars
-            or Arrow frame.
+        source: A path to CSV, TSV, Markdown, Parquet, JSONL (all but Parquet also as .gz) or a spreadsheet; "-" for CSV
+            on standard input; or a pandas, Polars or Arrow frame.
         mapping: The user's own names: from a symbol or a canonical column to a column, to several columns
             joined by commas, or to a formula of columns ("D": "10^log10_tokens").
+        wide: The column whose values stand in the header, one column for each, such as "C" for a table with a row for
+            each size and a column for each budget; the cells are the loss.
+        unfinished: Whether to keep runs that did not finish.
 
     Raises:
         RunsError: The file cannot be read, or a mapped column does not exist.
     """
-    frame, name = _frame(source)
+    read, name = _frame(source)
+    frame, notes = read.frame, list(read.notes)
     if frame.height == 0 or frame.width == 0:
         raise RunsError(f"{name} holds no rows. Give a table with one row per run.")
     if ROW in frame.columns:
@@ -51,10 +66,16 @@ def read_runs(source: Any, mapping: Mapping[str, str] | None = None) -> Runs:
         raise RunsError(
             f"--map {ROW}: the column {ROW!r} is Rung's own, for row numbers in messages. Map another column."
         )
+    if wide:
+        frame, note = from_wide(frame, wide, name)
+        notes.append(note)
     sources = find_sources(frame.columns, mapping or {}, name)
+    if not wide and not {"loss", *(mapping or {})} & {found.column for found in sources}:
+        require_long(frame, name)
     runs = Runs(frame=frame.with_row_index(ROW, offset=1), source=name, mapping={s.column: s.text for s in sources})
     added = [_column(runs, found) for found in sources if found.text != found.column]
-    return Runs(frame=runs.frame.with_columns(added), source=name, mapping=runs.mapping)
+    runs = Runs(frame=runs.frame.with_columns(added), source=name, mapping=runs.mapping, notes=tuple(notes))
+    return runs.without_repeats() if unfinished else runs.without_repeats().finished()
 
 
 def as_runs(source: Any) -> Runs:
@@ -79,11 +100,14 @@ def _column(runs: Runs, source: Source) -> pl.Series:
     return runs.frame[source.parts[0]].alias(source.column)
 
 
-def _frame(source: Any) -> tuple[pl.DataFrame, str]:
-    return _file(str(source)) if isinstance(source, str | Path) else frame_of(source)
+def _frame(source: Any) -> tuple[TextTable, str]:
+    if isinstance(source, str | Path):
+        return _file(str(source))
+    frame, name = frame_of(source)
+    return TextTable(frame), name
 
 
-def _file(path: str) -> tuple[pl.DataFrame, str]:
+def _file(path: str) -> tuple[TextTable, str]:
     if path in {"-", STANDARD_INPUT}:
         return read_csv(sys.stdin.buffer.read(), "standard input"), "standard input"
     file = Path(path)
@@ -95,14 +119,15 @@ def _file(path: str) -> tuple[pl.DataFrame, str]:
             f" For the runs of a ladder: rung ladder table {path} -o runs.csv." if any(file.glob("*/rung.json")) else ""
         )
         raise RunsError(f"{path} is a folder. Give a CSV, Parquet or JSONL file.{ladder}")
-    kind = _FORMATS.get(file.suffix.lower())
+    ending = Path(file.stem).suffix if file.suffix.lower() == ".gz" else file.suffix
+    kind = _FORMATS.get(ending.lower())
     if kind is None:
-        raise RunsError(
-            f"{path}: files of type {file.suffix or 'none'!r} are not read. Give {', '.join(sorted(_FORMATS))}."
-        )
+        raise RunsError(f"{path}: files of type {ending or 'none'!r} are not read. Give {', '.join(sorted(_FORMATS))}.")
     try:
         if kind == "Parquet":
-            return _parquet(file), name
+            return TextTable(_parquet(file)), name
+        if kind == "spreadsheet":
+            return read_spreadsheet(file), name
         content = file.read_bytes()
     except OSError as error:
         raise RunsError(f"{path} cannot be read: {error.strerror or error}.") from None

@@ -17,7 +17,9 @@ TABLE = "table"
 """Column that names the table of each row, for conditions and groups."""
 
 
-def read_several(sources: Sequence[Any], mapping: Mapping[str, str] | None = None) -> Runs:
+def read_several(
+    sources: Sequence[Any], mapping: Mapping[str, str] | None = None, *, wide: str = "", unfinished: bool = False
+) -> Runs:
     """Several tables as one, with a column `table` that names the file of each row; see `read_runs`.
 
     Where a table lacks a column, its rows have missing values in it.
@@ -25,7 +27,7 @@ def read_several(sources: Sequence[Any], mapping: Mapping[str, str] | None = Non
     Raises:
         RunsError: A file cannot be read, is given twice, or columns of the same name hold numbers in one table and text in another.
     """
-    tables = [read_runs(source, mapping) for source in sources]
+    tables = [read_runs(source, mapping, wide=wide, unfinished=unfinished) for source in sources]
     names = [table.source for table in tables]
     twice = next((name for index, name in enumerate(names) if name in names[:index]), None)
     if twice is not None:

@@ -13,9 +13,12 @@ from numpy.typing import NDArray
 
 from rung.errors import RunsError
 from rung.laws import SYMBOLS
-from rung.messages import plural_of
-from rung.runs.columns import no_column
+from rung.messages import counted, plural_of
+from rung.runs.columns import no_column, plain
 from rung.runs.conditions import parse_condition, unreadable
+from rung.runs.status import without_unfinished
+from rung.runs.written_numbers import decimal_comma
+from rung.units import is_missing, read_number
 
 if TYPE_CHECKING:
     from rung.arrays import Array
@@ -93,18 +96,34 @@ class Runs:
         return self.frame[column]
 
     def _parsed(self, series: pl.Series) -> pl.Series:
-        """Text as numbers, or an error that names the first row that is not a number."""
-        text = series.cast(pl.String).str.strip_chars()
-        numbers = text.cast(pl.Float64, strict=False)
-        bad = (numbers.is_null() & text.is_not_null()).arg_true()
+        """Text as numbers, or an error that names the first row that is not a number and what to do about it."""
+        texts = series.cast(pl.String)
+        comma = decimal_comma(series.name, texts.drop_nulls().unique().to_list(), ",")
+        numbers = {
+            text: None if is_missing(text) else read_number(text, decimal_comma=bool(comma))
+            for text in texts.drop_nulls().unique()
+        }
+        bad = pl.Series(
+            [text is not None and numbers[text] is None and not is_missing(text) for text in texts]
+        ).arg_true()
+        unclear = pl.Series([text is not None and "," in text for text in texts]).arg_true() if comma is None else bad
+        if comma is None and len(unclear):
+            first = int(unclear[0])
+            text = str(texts[first])
+            raise RunsError(
+                f"{self.row_name(first)}: {series.name} is {text!r}, which may mean {text.replace(',', '.')} or {text.replace(',', '')}. "
+                "Write one of them without a comma."
+            )
         if len(bad):
             first = int(bad[0])
+            text = str(texts[first])
+            column = series.name if plain(series.name) == series.name else f'"{series.name}"'
+            quoted = text.replace("'", "''")[:40]
             raise RunsError(
-                f"{self.row_name(first)}: {series.name} is {series[first]!r}, not a number "
-                f"({len(bad)} such {plural_of(len(bad), 'row')}). Write numbers plainly, as 1e8 or 0.5, or leave such rows out "
-                "with --where."
+                f"{self.row_name(first)}: {series.name} is {text[:60]!r}, not a number ({len(bad)} such {plural_of(len(bad), 'row')}). "
+                f"Write it as 1e8, 100M or 0.5, or leave such rows out: --where \"{column} <> '{quoted}'\"."
             )
-        return numbers
+        return pl.Series(series.name, [None if text is None else numbers[text] for text in texts], dtype=pl.Float64)
 
     def shown(self, column: str, index: int) -> str:
         """A value of a column as messages show it: "missing", or the value."""
@@ -243,6 +262,40 @@ class Runs:
             kept,
             f"{len(self) - kept.height} of {len(self)} rows without a finite number left out by --drop-nonfinite",
         )
+
+    def without_repeats(self) -> Runs:
+        """The rows without those that repeat an earlier one in every column."""
+        columns = [
+            name for name in self.columns if self.frame[name].dtype.is_numeric() or self.frame[name].dtype == pl.String
+        ]
+        if not columns or any(
+            self.frame[name].n_unique() == len(self) for name in columns if name in {"loss", "step", "tokens"}
+        ):
+            return self
+        kept = (
+            self.frame.filter(pl.struct(self.columns).is_first_distinct())
+            if columns == self.columns
+            else self.frame.unique(columns, keep="first", maintain_order=True)
+        )
+        if kept.height == len(self):
+            return self
+        left = len(self) - kept.height
+        return self._selected(
+            kept, f"{counted(left, 'row')} left out that {plural_of(left, 'repeats', 'repeat')} another in every column"
+        )
+
+    def finished(self) -> Runs:
+        """The rows without those of runs that did not come to their end, by a column status.
+
+        Raises:
+            RunsError: No row is left.
+        """
+        kept, note = without_unfinished(self.frame)
+        if kept.height == len(self):
+            return self
+        if kept.height == 0:
+            raise RunsError(f"{self.source}: no run of it finished: {note.partition(': ')[2]}.")
+        return self._selected(kept, note)
 
     def drop_weightless(self, weights: str) -> Runs:
         """The rows whose weight is not zero; the others affect nothing."""

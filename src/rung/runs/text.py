@@ -5,66 +5,119 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import dataclass
 
 import polars as pl
 
 from rung.errors import RunsError
 from rung.messages import first_line
+from rung.runs.decoding import decoded, decompressed, from_markdown, header_of
+from rung.runs.written_numbers import with_numbers
 
-_NULLS = ["", "NA", "N/A", "n/a", "null", "None"]
+_DEPTH = 6
+"""Levels of nesting whose fields become columns."""
+
+_NULLS = ["", "NA", "N/A", "n/a", "na", "null", "NULL", "None", "none", "-", "--", "#N/A", "<NA>", "nil"]
 """Texts that mean a missing value."""
 
-_SEPARATORS = ",;\t"
-"""Candidates; the one that occurs most often in the header separates the columns."""
+
+@dataclass(frozen=True, slots=True)
+class TextTable:
+    """A table read from text.
+
+    Attributes:
+        frame: Its columns.
+        notes: What was understood, as sentences.
+    """
+
+    frame: pl.DataFrame
+    notes: tuple[str, ...] = ()
 
 
-def read_csv(content: bytes, name: str) -> pl.DataFrame:
-    """A table from the bytes of a file with columns separated by commas, semicolons or tabs.
+def read_csv(content: bytes, name: str) -> TextTable:
+    """A table from the bytes of a file with columns separated by commas, semicolons or tabs, or of a table in Markdown.
 
     Raises:
         RunsError: The bytes are not such a table; the message names the line.
     """
+    content = decoded(decompressed(content, name), name)
     # Empty lines at the end are not rows.
-    content = content.rstrip(b"\r\n")
+    content = content.rstrip(b"\r\n \t")
     _require_content(content, name)
-    if b"\0" in content[:65536]:
-        raise RunsError(f"{name} is not text (byte 0 found). Give CSV, or name the file .parquet if it is Parquet.")
-    first = content.lstrip().split(b"\n", 1)[0]
-    separator = max(_SEPARATORS, key=lambda sign: first.count(sign.encode()))
-    header = next(csv.reader([first.decode("utf-8-sig", errors="replace").rstrip("\r")], delimiter=separator))
+    notes = []
+    if (table := from_markdown(content)) is not None:
+        content, separator = table, ","
+        notes.append("read as a table of Markdown")
+    else:
+        content, separator, above = header_of(content)
+        notes += [above] if above else []
+    first = content.split(b"\n", 1)[0]
+    header = next(csv.reader([first.decode("utf-8", errors="replace").rstrip("\r")], delimiter=separator))
     twice = [column for index, column in enumerate(header) if column and column in header[:index]]
     if twice:
         raise RunsError(f"{name} has two columns {twice[0]!r}. Rename one.")
     try:
-        return _unpadded(pl.read_csv(content, separator=separator, infer_schema_length=None, null_values=_NULLS))
+        frame = pl.read_csv(content, separator=separator, infer_schema_length=None, null_values=_NULLS)
     except pl.exceptions.PolarsError as error:
         raise RunsError(
             f"{name} cannot be read as CSV: {_why_not_csv(content, separator) or first_line(error) + '.'}"
         ) from None
+    named = {
+        column: column.strip()
+        for column in frame.columns
+        if column != column.strip() and column.strip() not in frame.columns
+    }
+    frame, understood = with_numbers(frame.rename(named), separator)
+    return TextTable(frame, (*notes, *understood))
 
 
-def _unpadded(frame: pl.DataFrame) -> pl.DataFrame:
-    """The table with columns converted to numbers where only blanks around the numbers made them text."""
-    found = []
-    for series in frame.select(pl.col(pl.String)):
-        numbers = series.str.strip_chars().cast(pl.Float64, strict=False)
-        if numbers.null_count() == series.null_count() < frame.height:
-            found.append(numbers)
-    return frame.with_columns(found)
-
-
-def read_jsonl(content: bytes, name: str) -> pl.DataFrame:
+def read_jsonl(content: bytes, name: str) -> TextTable:
     """A table from the bytes of a file with one JSON object per line.
 
     Raises:
         RunsError: A line is not a JSON object; the message names the line.
     """
+    content = decoded(decompressed(content, name), name)
     _require_content(content, name)
     try:
-        return pl.read_ndjson(io.BytesIO(content), infer_schema_length=None)
-    except pl.exceptions.PolarsError:
+        frame = pl.read_ndjson(io.BytesIO(content), infer_schema_length=None)
+    except (pl.exceptions.PolarsError, OverflowError):
         # Python writes NaN and Infinity, which other readers reject because they are not in the JSON standard.
-        return pl.DataFrame(_objects(content, name), infer_schema_length=None, strict=False)
+        frame = _of_objects(_objects(content, name))
+    frame, notes = with_numbers(_with_leaves(frame))
+    return TextTable(frame, tuple(notes))
+
+
+def _of_objects(rows: list[dict[str, object]]) -> pl.DataFrame:
+    """Objects as a table; a field that holds different types in different rows is text, and one of lists and objects too."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    columns = []
+    for name in names:
+        values = [row.get(name) for row in rows]
+        kinds = {type(value) for value in values if value is not None}
+        try:
+            if kinds <= {int, float}:
+                values = [None if value is None else float(value) for value in values]  # type: ignore[arg-type]
+            elif len(kinds) > 1 and not kinds <= {dict}:
+                values = [value if value is None or isinstance(value, str) else json.dumps(value) for value in values]
+            columns.append(pl.Series(name, values, strict=False))
+        except (pl.exceptions.PolarsError, TypeError, OverflowError):
+            columns.append(pl.Series(name, [None if value is None else json.dumps(value) for value in values]))
+    return pl.DataFrame(columns)
+
+
+def _with_leaves(frame: pl.DataFrame, depth: int = 0) -> pl.DataFrame:
+    """A table with the fields of its nested columns beside them, under dotted names."""
+    leaves = []
+    for series in frame.select(pl.col(pl.Struct)) if frame.width else []:
+        for part in series.struct.unnest():
+            name = f"{series.name}.{part.name}"
+            if name not in frame.columns:
+                leaves.append(part.alias(name))
+    if not leaves:
+        return frame
+    inner = _with_leaves(pl.DataFrame(leaves), depth + 1) if depth < _DEPTH else pl.DataFrame(leaves)
+    return frame.with_columns(inner.get_columns())
 
 
 def _objects(content: bytes, name: str) -> list[dict[str, object]]:
@@ -74,6 +127,8 @@ def _objects(content: bytes, name: str) -> list[dict[str, object]]:
             continue
         try:
             value = json.loads(line)
+        except RecursionError:
+            raise RunsError(f"{name}, line {number} is nested too deeply.") from None
         except ValueError as error:
             raise RunsError(f"{name}, line {number} is not JSON: {error}. Is the file complete?") from None
         if not isinstance(value, dict):

@@ -142,7 +142,7 @@ def make_design(
     if design.rows < design.size:
         raise FitError(
             f"{design.size} coefficients cannot be fitted to {design.rows} {plural_of(design.rows, 'run', 'rows')} "
-            f"({runs.source}). Add runs, or fix some: --fix {law.free[0].name}=VALUE."
+            f"({'; '.join([runs.source, *runs.notes])}). Add runs, or fix some: --fix {law.free[0].name}=VALUE."
         )
     return design
 

@@ -1,0 +1,153 @@
+"""From the bytes of a file to the lines of a table: compression, encodings, line ends, tables of Markdown, lines above the header."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import re
+import zlib
+from collections import Counter
+
+from rung.errors import RunsError
+from rung.messages import counted
+
+SEPARATORS = ",;\t"
+"""Candidates; the one that occurs most often in the header separates the columns."""
+
+_LOOKED_AT = 60
+"""Lines from the start of a file in which the header is looked for."""
+
+_RULE = re.compile(r"\s*\|?\s*:?-{2,}:?\s*(\|\s*:?-{2,}:?\s*)*\|?\s*")
+"""The line below the header of a table of Markdown."""
+
+
+def decompressed(content: bytes, name: str) -> bytes:
+    """The content of a file that may be compressed with gzip.
+
+    Raises:
+        RunsError: It is compressed and damaged, or compressed in another way.
+    """
+    if content[:2] == b"\x1f\x8b":
+        try:
+            return gzip.decompress(content)
+        except (OSError, EOFError, zlib.error) as error:
+            raise RunsError(f"{name} is compressed and cannot be read whole: {error}.") from None
+    kinds = {
+        b"PK\x03\x04": "a ZIP archive or a spreadsheet",
+        b"\x28\xb5\x2f\xfd": "compressed with zstd",
+        b"BZh": "compressed with bzip2",
+    }
+    for signature, kind in kinds.items():
+        if content.startswith(signature):
+            raise RunsError(f"{name} is {kind}. Unpack it first; a spreadsheet is read under its own ending .xlsx.")
+    return content
+
+
+def decoded(content: bytes, name: str) -> bytes:
+    """Text as UTF-8 with line ends of Unix.
+
+    Raises:
+        RunsError: The bytes are not text.
+    """
+    if content[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+        content = _from_utf16(content, "utf-16", name)
+    elif (
+        content[:4].count(b"\0") >= 1 and len(content) > 3 and (content[1:4:2] == b"\0\0" or content[0:4:2] == b"\0\0")
+    ):
+        content = _from_utf16(content, "utf-16-le" if content[1] == 0 else "utf-16-be", name)
+    if b"\0" in content[:65536]:
+        raise RunsError(f"{name} is not text (byte 0 found). Give CSV, or name the file .parquet if it is Parquet.")
+    content = content.removeprefix(b"\xef\xbb\xbf")
+    if b"\r" in content and b"\n" not in content:
+        # Line ends of old Macs.
+        content = content.replace(b"\r", b"\n")
+    return content
+
+
+def _from_utf16(content: bytes, encoding: str, name: str) -> bytes:
+    try:
+        return content.decode(encoding).encode()
+    except UnicodeDecodeError as error:
+        raise RunsError(
+            f"{name} looks like UTF-16 and cannot be read as such: {error.reason} at byte {error.start}."
+        ) from None
+
+
+def from_markdown(content: bytes) -> bytes | None:
+    """A table of Markdown as CSV; None where the text holds none."""
+    lines = [line.strip() for line in content[:65536].decode("utf-8", errors="replace").splitlines()]
+    start = next(
+        (
+            at
+            for at in range(len(lines) - 1)
+            if "|" in lines[at] and "|" in lines[at + 1] and _RULE.fullmatch(lines[at + 1])
+        ),
+        None,
+    )
+    if start is None:
+        return None
+    whole = [line.strip() for line in content.decode("utf-8", errors="replace").splitlines()]
+    rows = []
+    for line in [whole[start], *whole[start + 2 :]]:
+        if "|" not in line:
+            break
+        rows.append([re.sub(r"^[*_`]+|[*_`]+$", "", cell.strip()) for cell in line.strip("|").split("|")])
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(rows)
+    return out.getvalue().encode()
+
+
+def header_of(content: bytes) -> tuple[bytes, str, str]:
+    """The table without lines above its header, its separator, and a sentence about the lines left out.
+
+    Lines above the header have fewer fields than the rows, or only one that is filled.
+    """
+    start = content[:262144].decode("utf-8", errors="replace")
+    lines = start.split("\n")[:_LOOKED_AT]
+    separator, width = _shape(lines)
+    above = 0
+    for line in lines[:-1]:
+        fields = _fields(line, separator)
+        filled = sum(bool(field.strip()) for field in fields)
+        comment = line.lstrip().startswith("#") and not line.lstrip().startswith("#row")
+        if width > 1 and line.strip() and not comment and len(fields) >= width and filled > 1:
+            break
+        if width <= 1 and line.strip() and not comment:
+            break
+        above += 1
+    else:
+        above = 0
+    if not above:
+        return content, separator, ""
+    text_lines = [line for line in lines[:above] if line.strip()]
+    left = b"\n".join(content.split(b"\n")[above:])
+    note = (
+        f"{counted(len(text_lines), 'line')} above the header left out ({text_lines[0].strip()[:60]!r})"
+        if text_lines
+        else ""
+    )
+    return left, separator, note
+
+
+def _shape(lines: list[str]) -> tuple[str, int]:
+    """The separator, and the usual number of fields of a line."""
+    best = (",", 1)
+    agreeing = 0
+    for separator in SEPARATORS:
+        counts = Counter(
+            len(_fields(line, separator)) for line in lines if line.strip() and not line.lstrip().startswith("#")
+        )
+        wide = {width: count for width, count in counts.items() if width > 1}
+        if wide:
+            width, count = max(wide.items(), key=lambda item: (item[1], item[0]))
+            if (count, width) > (agreeing, best[1]):
+                best, agreeing = (separator, width), count
+    return best
+
+
+def _fields(line: str, separator: str) -> list[str]:
+    try:
+        return next(csv.reader([line.rstrip("\r")], delimiter=separator), [])
+    except csv.Error:
+        return [line]

@@ -1,0 +1,331 @@
+"""From tracked runs, each with a configuration and logged values, to rows of the table of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from rung.errors import RunsError
+from rung.messages import did_you_mean, listed
+from rung.runs.columns import ALIASES, plain
+from rung.runs.sources.configuration import exactly, first
+from rung.runs.sources.curve import Curve, curve_of
+from rung.runs.sources.history import counted, live
+from rung.runs.sources.loss import UNITS, LossChoice, choose_loss, is_ambiguous, is_held_out
+from rung.runs.sources.notes import ImportNotes
+from rung.runs.sources.size import DEPTH, WIDTH, size_of
+from rung.runs.sources.tokens import COUNTED, batch_of, tokens_at
+from rung.runs.sources.tracked_run import ColumnOverrides, Found, Imported, TrackedRun
+
+if TYPE_CHECKING:
+    from rung.arrays import Array
+
+SMOOTHED = 0.05
+"""Share of a run's steps, at its end, over which a training loss is averaged."""
+
+_SETTINGS = {"lr": ("lr", "learning_rate", "peak_lr", "max_lr"), "seed": ("seed", "random_seed")}
+"""Further columns, and the settings that give them."""
+
+_SHOWN = 20
+"""Names that a message lists at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Context:
+    """What the rows of every run need: where they come from, what the user gave, and the notes."""
+
+    where: str
+    overrides: ColumnOverrides
+    notes: ImportNotes
+
+
+def assemble(found: Found, where: str, overrides: ColumnOverrides = ColumnOverrides()) -> Imported:  # noqa: B008  # frozen
+    """The table of tracked runs.
+
+    Args:
+        found: The tracked runs, and what could not be read.
+        where: The name of their source in messages.
+        overrides: Names that the user gives in place of the rules.
+
+    Raises:
+        RunsError: There is no run, no run has a loss, or several losses could be meant.
+    """
+    if not found.runs:
+        raise RunsError(" ".join([f"{where} has no runs.", *(finding.text for finding in found.findings[:3])]))
+    notes = ImportNotes(warnings=list(found.findings))
+    runs = _told_apart(list(found.runs), notes)
+    context = _Context(where=where, overrides=overrides, notes=notes)
+    choices: dict[str, LossChoice] = {}
+    rows = []
+    for run in runs:
+        notes.warnings += run.notes
+        rows += _rows(run, context, choices)
+    if not rows:
+        raise _no_loss(runs, where, overrides)
+    _compare_losses(choices, notes)
+    frame = pl.DataFrame(rows, infer_schema_length=None)
+    frame = frame.select([name for name in frame.columns if frame[name].null_count() < frame.height])
+    for column in ("params", "tokens"):
+        if column not in frame.columns:
+            _ask_for(column, runs, context)
+    mapping = notes.mapping(frame.columns)
+    return Imported(frame=frame, mapping=mapping, sources=notes.sources, warnings=notes.findings())
+
+
+def _told_apart(runs: list[TrackedRun], notes: ImportNotes) -> list[TrackedRun]:
+    """The runs, those that share a name and have no step of their own told apart by their identity."""
+    shared: dict[tuple[str, Any], list[int]] = {}
+    for index, run in enumerate(runs):
+        shared.setdefault((run.name, run.labels.get("step")), []).append(index)
+    found = list(runs)
+    for (name, _), indices in shared.items():
+        if len(indices) > 1:
+            for number, index in enumerate(indices, 1):
+                found[index] = replace(runs[index], name=f"{name} ({runs[index].identity or number})")
+            notes.finding(
+                "same_name",
+                f"{len(indices)} runs are named {name!r}; they are told apart as {listed([repr(found[i].name) for i in indices], 4)}.",
+            )
+    return found
+
+
+def _rows(run: TrackedRun, context: _Context, choices: dict[str, LossChoice]) -> list[dict[str, Any]]:
+    overrides, notes = context.overrides, context.notes
+    run, counter, found = counted(run, overrides.step)
+    notes.warnings += found
+    if overrides.step and not counter:
+        notes.finding(
+            "other_steps",
+            f"run {run.name!r} has no metric {overrides.step!r} that counts steps; its own steps are kept.",
+        )
+    run, restarts = live(run)
+    if restarts:
+        first_restart = restarts[0]
+        often = f" ({len(restarts)} times)" if len(restarts) > 1 else ""
+        notes.finding(
+            "restart",
+            f"run {run.name!r} goes back from step {first_restart.before:g} to {first_restart.after:g}, as after a restart{often}; the "
+            f"{first_restart.dead} values of the branch that was given up are left out.",
+        )
+    choice = choose_loss(run.logged, overrides.loss)
+    if run.scores:
+        choice = replace(choice, held_out=True) if choice and overrides.loss else None
+    if choice is None:
+        if run.scores and not overrides.loss:
+            return [{"run": run.name, **run.labels, **_settings(run, context), **_other_metrics(run, "", notes)}]
+        notes.finding(
+            "no_loss",
+            f"run {run.name!r} of {context.where} has no {overrides.loss or 'loss that is recognised'}, and is left out.",
+        )
+        return []
+    if is_ambiguous(choice):
+        raise RunsError(
+            f"{context.where}: run {run.name!r} has several held-out losses, {listed(sorted([choice.name, *choice.passed_over]), 8)}. "
+            "Name the one that is meant: --loss NAME."
+        )
+    curve = curve_of(run, choice)
+    if not len(curve.steps):
+        notes.finding(
+            "no_loss",
+            f"run {run.name!r} of {context.where}: no value of {choice.name} is a finite number, and the run is left out.",
+        )
+        return []
+    choices[run.name] = choice
+    _note_curve(run, curve, notes)
+    if counter:
+        notes.rule(run.name, "step", counter)
+    return _filled(run, choice, curve, context)
+
+
+def _filled(run: TrackedRun, choice: LossChoice, curve: Curve, context: _Context) -> list[dict[str, Any]]:
+    """The rows of a run with a loss."""
+    overrides, notes = context.overrides, context.notes
+    steps, values, rule = _taken(curve, choice, checkpoints=overrides.checkpoints)
+    notes.rule(run.name, "loss", rule)
+    settings = _settings(run, context)
+    batch = batch_of(run, overrides)
+    tokens = tokens_at(run, steps, batch, overrides)
+    if batch.tokens is not None:
+        settings["batch_tokens"] = batch.tokens
+        notes.rule(run.name, "batch_tokens", batch.rule)
+    if tokens.values is not None:
+        notes.rule(run.name, "tokens", tokens.rule)
+        if tokens.guess:
+            notes.of_runs(
+                "guessed_tokens",
+                f"{{runs}}: {tokens.guess}. For another D: --tokens NAME, or --batch-tokens NUMBER.",
+                run.name,
+            )
+        if tokens.resets:
+            notes.finding(
+                "counter_reset",
+                f"run {run.name!r}: the counter of tokens begins again {tokens.resets} times; D is their sum.",
+            )
+    elif not (overrides.tokens or run.scores):
+        notes.of_runs(
+            "no_tokens", f"{{runs}}: no D, since {tokens.rule}. Give --tokens NAME, or --batch-tokens NUMBER.", run.name
+        )
+    status = "diverged" if curve.diverged else run.status
+    labels = {**run.labels, **({"status": status} if status else {})}
+    others = {} if overrides.checkpoints else _other_metrics(run, choice.name, notes)
+    return [
+        {
+            "run": run.name,
+            **labels,
+            **settings,
+            **({} if tokens.values is None else {"tokens": float(tokens.values[index])}),
+            "step": int(step) if abs(step) < 1e15 else None,
+            "loss": float(value),
+            **others,
+        }
+        for index, (step, value) in enumerate(zip(steps, values, strict=True))
+    ]
+
+
+def _taken(curve: Curve, choice: LossChoice, *, checkpoints: bool) -> tuple[Array, Array, str]:
+    """The steps and losses that become rows, and the rule."""
+    name = choice.converted or choice.name
+    unit = f", in {UNITS[choice.unit]}" if choice.converted else ""
+    steps, values = curve.steps, curve.values
+    if checkpoints:
+        return steps, values, f"{name}, every value{unit}"
+    if choice.held_out:
+        return steps[-1:], values[-1:], f"{name}, last value{unit}"
+    mean = values[steps >= steps[-1] - SMOOTHED * (steps[-1] - steps[0])].mean()
+    return steps[-1:], np.array([mean]), f"{name}, mean over the last {100 * SMOOTHED:g} % of the steps{unit}"
+
+
+def _settings(run: TrackedRun, context: _Context) -> dict[str, Any]:
+    """Columns that the configuration gives."""
+    overrides, notes = context.overrides, context.notes
+    found: dict[str, Any] = {}
+
+    def fill(column: str, value: float, rule: str) -> None:
+        found[column] = value
+        notes.rule(run.name, column, rule)
+
+    if overrides.params:
+        entry = exactly(run.config, overrides.params)
+        if entry and entry.value > 0:
+            fill("params", entry.value, f"configuration {entry.name}")
+    else:
+        size = size_of(run.config)
+        for column, value in size.columns.items():
+            fill(column, value, size.rules[column])
+        if size.guess:
+            notes.of_runs("guessed_params", f"{{runs}}: {size.guess}. For another N: --params NAME.", run.name)
+        if size.others:
+            also = listed([entry.name for entry in size.others], 4)
+            notes.of_runs(
+                "several_params",
+                f"{{runs}}: N is {size.rules['params']}; {also} {'says' if len(size.others) == 1 else 'say'} another. For it: --params NAME.",
+                run.name,
+            )
+    for column, names in (
+        *((column, (column, *ALIASES[column])) for column in ("params_non_embedding", "params_active")),
+        *(("width", WIDTH), ("depth", DEPTH), *_SETTINGS.items()),
+    ):
+        if column not in found and (entry := first(run.config, names, signed=column == "seed")):
+            fill(column, entry.value, f"configuration {entry.name}")
+    return found
+
+
+def _other_metrics(run: TrackedRun, loss: str, notes: ImportNotes) -> dict[str, float]:
+    """Last values of the other held-out metrics, as further columns; of a run of scores, every score."""
+    found: dict[str, float] = {}
+    for name, metric in sorted(run.logged.items()):
+        column = plain(name)
+        held_out = run.scores or is_held_out(name) or column.startswith(("acc", "loss_"))
+        if name == loss or name in COUNTED or not held_out:
+            continue
+        values = metric.values[np.isfinite(metric.values)]
+        if len(values):
+            notes.rule(run.name, column, f"{name}, last value")
+            found[column] = float(values[-1])
+    return found
+
+
+def _note_curve(run: TrackedRun, curve: Curve, notes: ImportNotes) -> None:
+    """Findings on the values of a loss."""
+    if curve.diverged:
+        notes.finding(
+            "diverged",
+            f"run {run.name!r} diverged: {curve.diverged}. Its status says so, and fits leave it out unless they are asked not to.",
+        )
+    elif curve.not_finite:
+        notes.finding(
+            "not_finite",
+            f"run {run.name!r}: {curve.name} is not a finite number at {curve.not_finite} of {curve.not_finite + len(curve.steps)} steps, "
+            f"first at step {curve.first_not_finite:g}; they are left out.",
+        )
+    if curve.gap:
+        notes.finding(
+            "gap", f"run {run.name!r}: no value of {curve.name} between steps {curve.gap[0]:g} and {curve.gap[1]:g}."
+        )
+
+
+def _compare_losses(choices: Mapping[str, LossChoice], notes: ImportNotes) -> None:
+    """Findings on which losses stand in one column, and what else could have been taken."""
+    for run, choice in choices.items():
+        if choice.passed_over and not is_ambiguous(choice):
+            notes.of_runs(
+                "several_losses",
+                f"{{runs}}: the loss is {choice.name}; {listed(choice.passed_over, 6)} could be meant too. For another: --loss NAME.",
+                run,
+            )
+        elif not choice.usual:
+            notes.of_runs(
+                "guessed_loss",
+                f"{{runs}}: the loss is {choice.name}, the only metric that looks like one. For another: --loss NAME.",
+                run,
+            )
+    kinds: dict[str, list[str]] = {}
+    for run, choice in choices.items():
+        kind = f"{'held-out' if choice.held_out else 'training'} loss in {UNITS[choice.unit]}"
+        kinds.setdefault(kind, []).append(run)
+    if len(kinds) > 1:
+        parts = listed(
+            [
+                f"{kind} ({len(runs)}: {', '.join(repr(run) for run in runs[:3])}{', ...' if len(runs) > 3 else ''})"
+                for kind, runs in kinds.items()
+            ]
+        )
+        notes.finding("mixed_losses", f"the column loss mixes {parts}. Name a metric that all runs have: --loss NAME.")
+
+
+def _no_loss(runs: list[TrackedRun], where: str, overrides: ColumnOverrides) -> RunsError:
+    names = sorted({name for run in runs for name in run.logged})
+    wanted = overrides.loss or "a loss that is recognised"
+    hint = did_you_mean(overrides.loss, names) if overrides.loss else ""
+    lost = "".join(f" {finding.text}" for run in runs[:3] for finding in run.notes[:1])
+    return RunsError(
+        f"{where}: none of {len(runs)} runs has {wanted}; the logged metrics are {_some(names)}. Name it: --loss NAME.{hint}{lost}"
+    )
+
+
+def _ask_for(column: str, runs: list[TrackedRun], context: _Context) -> None:
+    """Say that no run has a column; of one that the user named, that it is not there.
+
+    Raises:
+        RunsError: The user named an entry that no run has.
+    """
+    names = sorted({name for run in runs for name in (*run.config, *run.logged)})
+    if requested := getattr(context.overrides, column):
+        hint = did_you_mean(requested, names)
+        raise RunsError(
+            f"{context.where}: no run has a number {requested!r} for --{column}; the names are {_some(names)}.{hint}"
+        )
+    if column == "params":
+        context.notes.finding(
+            "no_params", f"no run states its params; the names are {_some(names)}. Name it: --params NAME."
+        )
+
+
+def _some(names: list[str]) -> str:
+    """Names in a message, each cut where it is long."""
+    shown = [name if len(name) <= 60 else f"{name[:57]}..." for name in names[:_SHOWN]]
+    return ", ".join(shown) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "") or "none"

@@ -1,0 +1,124 @@
+"""Entries of a configuration: found by their whole name, read as people write numbers."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rung.runs.columns import plain
+from rung.units import read_number
+
+_CONTAINERS = frozenset(
+    {
+        *(
+            "model",
+            "config",
+            "cfg",
+            "model_config",
+            "model_args",
+            "args",
+            "hparams",
+            "hyperparameters",
+            "params",
+            "arch",
+        ),
+        *("trainer", "training", "train", "training_args", "data", "dataset", "optimizer", "optim", "run", "init_args"),
+        *("model_cfg", "transformer", "network", "experiment", "settings", "architecture", "text_config", "summary"),
+        *(
+            "trainer_config",
+            "train_config",
+            "hf_config",
+            "lm_config",
+            "data_loader",
+            "dataloader",
+            "value",
+            "job_config",
+        ),
+    }
+)
+"""Sections of a configuration that describe the run itself, so that an entry in them means what its name says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry of a configuration.
+
+    Attributes:
+        name: Its whole name.
+        value: Its number.
+        certain: Whether its whole name says what it is; otherwise it stands in a section of another name.
+    """
+
+    name: str
+    value: float
+    certain: bool
+
+
+def flat(content: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """A nested configuration as one mapping with dotted names."""
+    found: dict[str, Any] = {}
+    for key, value in content.items():
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{before}{key}.")
+        else:
+            found[f"{before}{key}"] = value
+    return found
+
+
+def entries(config: Mapping[str, Any], names: Sequence[str], *, signed: bool = False) -> list[Entry]:
+    """The entries that have one of these names and are a positive number (of any sign if `signed`), the best first.
+
+    A name matches whole, or as the last part of a name whose other parts are sections of the run's own. As the last part
+    of any other name it matches only if it has more than one word, and is then uncertain: the size of a teacher is no
+    size of the run.
+    """
+    found = []
+    for wanted in names:
+        exact, nested, uncertain = [], [], []
+        for name, value in config.items():
+            number = as_number(value)
+            if number is None or not (signed or number > 0):
+                continue
+            *sections, last = re.split(r"[./]", name)
+            if plain(name) == plain(wanted) and len(plain(wanted)) > 1:
+                exact.append(Entry(name, number, True))
+            elif plain(last) != plain(wanted) or len(plain(wanted)) == 1:
+                continue
+            elif all(plain(section) in _CONTAINERS for section in sections):
+                nested.append(Entry(name, number, True))
+            elif "_" in plain(wanted):
+                uncertain.append(Entry(name, number, False))
+        found += [*exact, *nested, *uncertain]
+    return sorted(found, key=lambda entry: not entry.certain)
+
+
+def first(config: Mapping[str, Any], names: Sequence[str], *, signed: bool = False) -> Entry | None:
+    """The best entry of these names; None where there is none."""
+    found = entries(config, names, signed=signed)
+    return found[0] if found else None
+
+
+def exactly(config: Mapping[str, Any], name: str) -> Entry | None:
+    """The entry of just this name, as a user gives it."""
+    matching = next((key for key in config if key == name), None) or next(
+        (key for key in config if plain(key) == plain(name)), None
+    )
+    number = as_number(config[matching]) if matching is not None else None
+    return Entry(matching, number, True) if matching is not None and number is not None else None
+
+
+def as_number(value: Any) -> float | None:
+    """A value as a finite number, whether a number or a text such as 130M; None otherwise."""
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, str):
+        number = read_number(value) if len(value) < 60 else None
+        return number if number is not None and math.isfinite(number) else None
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None

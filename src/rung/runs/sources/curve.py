@@ -1,0 +1,112 @@
+"""The loss of one run along its steps: which values count, and whether the run came to an end that can be used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rung.runs.sources.history import ordered
+from rung.runs.sources.loss import LossChoice, choose_loss, unit_of
+from rung.runs.sources.tracked_run import TrackedRun
+
+if TYPE_CHECKING:
+    from rung.arrays import Array
+
+_GAP = 10.0
+"""A pause in the log that is this many times the median pause is named."""
+
+_WORSE, _WORSE_BY = 0.5, 0.5
+"""A loss that ends above its best by more than this share of what it had gained, and by so many nats, diverged."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """The loss of a run in nats, in order of step.
+
+    Attributes:
+        name: The metric.
+        steps: Steps with a finite value (n,).
+        values: Their losses (n,).
+        diverged: Why the run counts as diverged; empty where it does not.
+        not_finite: How many values are not finite.
+        first_not_finite: The step of the first of them.
+        gap: The steps around a long pause in the log; None without one.
+    """
+
+    name: str
+    steps: Array
+    values: Array
+    diverged: str
+    not_finite: int
+    first_not_finite: float
+    gap: tuple[float, float] | None
+
+
+def curve_of(run: TrackedRun, choice: LossChoice) -> Curve:
+    """The loss of a run."""
+    steps, logged = ordered(run.logged[choice.name])
+    values = choice.nats(logged)
+    finite = np.isfinite(values) & np.isfinite(steps)
+    diverged = _ended_not_finite(choice.name, steps, finite) or _training_ended_not_finite(run, choice)
+    kept_steps, kept = steps[finite], values[finite]
+    if not diverged and len(kept) > 2:
+        diverged = _ended_worse(choice.name, kept_steps, kept)
+    pauses = np.diff(kept_steps)
+    gap = None
+    if len(pauses) > 3 and pauses.max() > _GAP * np.median(pauses):
+        longest = int(pauses.argmax())
+        gap = (float(kept_steps[longest]), float(kept_steps[longest + 1]))
+    missing = int((~finite).sum())
+    return Curve(
+        name=choice.name,
+        steps=kept_steps,
+        values=kept,
+        diverged=diverged,
+        not_finite=missing,
+        first_not_finite=float(steps[~finite][0]) if missing else 0.0,
+        gap=gap,
+    )
+
+
+def _ended_not_finite(name: str, steps: Array, finite: NDArray[np.bool_]) -> str:
+    """Whether the values end in ones that are not finite.
+
+    Tools also write nan at steps where nothing was measured. Such fillers stand between values; a run of them at the end
+    counts only if it is longer than any before it.
+    """
+    if not len(finite) or finite[-1]:
+        return ""
+    at = np.flatnonzero(finite)
+    if not len(at):
+        return f"{name} is never finite"
+    trailing = len(finite) - 1 - at[-1]
+    between = int(np.max(np.diff(at), initial=1)) - 1
+    leading = int(at[0])
+    if trailing <= max(between, leading if between else 0):
+        return ""
+    return f"{name} is not finite from step {steps[at[-1] + 1]:g} on"
+
+
+def _training_ended_not_finite(run: TrackedRun, choice: LossChoice) -> str:
+    """Whether the training loss ends in values that are not finite, although the held-out loss was logged before."""
+    if not choice.held_out:
+        return ""
+    training = choose_loss([name for name in run.logged if name != choice.name and unit_of(name) == "nats"])
+    names = [] if training is None else [training.name]
+    for name in names:
+        steps, values = ordered(run.logged[name])
+        if why := _ended_not_finite(name, steps, np.isfinite(values)):
+            return "" if "never" in why else why
+    return ""
+
+
+def _ended_worse(name: str, steps: Array, values: Array) -> str:
+    """Whether a run ended far above its best loss."""
+    best = int(values.argmin())
+    gained, lost = values[0] - values[best], values[-1] - values[best]
+    if lost > _WORSE_BY and lost > _WORSE * max(gained, 0.0):
+        return f"{name} ends at {values[-1]:.4g} (step {steps[-1]:g}), after {values[best]:.4g} at step {steps[best]:g}"
+    return ""

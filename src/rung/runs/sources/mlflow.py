@@ -1,0 +1,124 @@
+"""Runs from MLflow: a server, a database, or a folder of its older file store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlparse
+
+from rung.errors import RunsError
+from rung.messages import first_line
+from rung.runs.sources.mlflow_folder import finite_or_infinite, is_store, read_folder
+from rung.runs.sources.needs import needs, no_experiment
+from rung.runs.sources.tracked_run import Found, Metric, TrackedRun
+from rung.runs.status import status_of
+
+_SQLITE = b"SQLite format 3\0"
+
+
+def read_mlflow(address: str, experiment: str = "") -> Found:
+    """The runs of an experiment; of all experiments where none is named.
+
+    Raises:
+        RunsError: mlflow is not installed, the place is not there or does not answer, or there is no such experiment.
+    """
+    address = _checked(address)
+    if (folder := _folder(address)) is not None:
+        return read_folder(folder, experiment)
+    import logging
+
+    # A store that it opens is announced on standard error.
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    logging.getLogger("alembic").setLevel(logging.ERROR)
+    # By default the client retries for minutes, while a person waits.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "15")
+    try:
+        from mlflow.tracking import MlflowClient
+    except ModuleNotFoundError:
+        raise needs("mlflow", "mlflow") from None
+    try:
+        client = MlflowClient(tracking_uri=address or None)
+        experiments = {one.name: one.experiment_id for one in client.search_experiments()}
+        wanted = [experiments[experiment]] if experiment in experiments else list(experiments.values())
+        runs = list(_runs(client, wanted)) if experiment in {"", *experiments} else []
+    except Exception as error:  # noqa: BLE001  # MLflow, databases and drivers raise their own, and a user needs one sentence
+        raise RunsError(f"mlflow:{address} cannot be read: {first_line(error)[:300]}.") from None
+    if experiment and experiment not in experiments:
+        raise no_experiment(address, experiment, list(experiments))
+    return Found(runs=runs)
+
+
+def _checked(address: str) -> str:
+    """The address, with a path to a database as SQLite's; nothing is created at an address that is mistyped.
+
+    Raises:
+        RunsError: There is no such file, or it is no database.
+    """
+    plain = Path(address)
+    if plain.is_file() and plain.open("rb").read(16) == _SQLITE:
+        address = f"sqlite:///{plain.resolve()}"
+    if address.startswith("sqlite:"):
+        place = unquote(urlparse(address).path)[1:]
+        file = Path(place)
+        if not file.is_file():
+            raise RunsError(
+                f"mlflow:{address}: there is no file {place}. Give the path of the database: sqlite:///runs.db, or sqlite:////absolute/runs.db."
+            )
+        if file.stat().st_size and file.open("rb").read(16) != _SQLITE:
+            raise RunsError(f"mlflow:{address}: {place} is no SQLite database.")
+    elif address and "://" not in address and not plain.exists():
+        raise RunsError(
+            f"mlflow:{address}: there is no such file or folder. Give http://SERVER, sqlite:///FILE, or a folder mlruns."
+        )
+    return address
+
+
+def _folder(address: str) -> Path | None:
+    """The folder of a file store that an address means; None where it means something else.
+
+    Raises:
+        RunsError: The folder is not there, or is none of MLflow's.
+    """
+    if address.startswith("file:"):
+        folder = Path(unquote(urlparse(address).path) or address.removeprefix("file:"))
+    elif address and "://" not in address:
+        folder = Path(address)
+    else:
+        return None
+    if not folder.is_dir():
+        raise RunsError(f"mlflow:{address}: there is no folder {folder}.")
+    if is_store(folder):
+        return folder
+    if is_store(folder / "mlruns"):
+        return folder / "mlruns"
+    raise RunsError(
+        f"mlflow:{address}: {folder} holds no runs of MLflow (a folder for each experiment, with meta.yaml)."
+    )
+
+
+def _runs(client: Any, experiments: list[str]) -> Iterator[TrackedRun]:
+    page = client.search_runs(experiments, max_results=1000)
+    while True:
+        for run in page:
+            logged = {name: _metric(client.get_metric_history(run.info.run_id, name)) for name in run.data.metrics}
+            yield TrackedRun(
+                name=run.info.run_name or run.info.run_id,
+                identity=run.info.run_id[:8],
+                config=dict(run.data.params),
+                logged=logged,
+                status=status_of(run.info.status),
+            )
+        if not page.token:
+            return
+        page = client.search_runs(experiments, max_results=1000, page_token=page.token)
+
+
+def _metric(history: list[Any]) -> Metric:
+    """The values of a metric in the order of their clock."""
+    points = sorted(
+        (one.timestamp, index, float(one.step), finite_or_infinite(one.value)) for index, one in enumerate(history)
+    )
+    return Metric.of(((step, value) for *_, step, value in points), (float(at) for at, *_ in points))

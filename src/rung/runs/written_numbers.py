@@ -1,0 +1,111 @@
+"""Columns of text that hold numbers as people write them: 50M, 50,000,000, 3,7, 82.4 %."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from rung.messages import listed
+from rung.runs.columns import COUNTS, columns_meant, plain
+from rung.units import is_missing, read_number, uses_decimal_comma
+
+_NAMES = frozenset(
+    {
+        *(
+            "run",
+            "run_name",
+            "run_id",
+            "name",
+            "id",
+            "model",
+            "model_name",
+            "family",
+            "group",
+            "corpus",
+            "dataset",
+            "data",
+        ),
+        *(
+            "experiment",
+            "tag",
+            "tags",
+            "recipe",
+            "method",
+            "optimizer",
+            "status",
+            "state",
+            "revision",
+            "label",
+            "date",
+            "version",
+        ),
+        *("table", "hyper_id", "size_name", "model_size_name", "variant", "arch", "architecture", "kind", "type"),
+    }
+)
+"""Columns that name things, whose texts stay texts although they may look like numbers."""
+
+_SAMPLE = 200
+"""Texts of a column that are looked at before all are read."""
+
+
+def with_numbers(frame: pl.DataFrame, separator: str = ",") -> tuple[pl.DataFrame, list[str]]:
+    """A table with columns of text as numbers where every text of the column is one, and a sentence for each unusual way.
+
+    A column stays text where one of its texts is no number, or where its commas may separate thousands or decimals; whoever
+    needs its numbers then says so.
+    """
+    found, notes = [], []
+    for series in frame.select(pl.col(pl.String)):
+        if plain(series.name) in _NAMES:
+            continue
+        numbers = series.str.strip_chars().cast(pl.Float64, strict=False)
+        if numbers.null_count() == series.null_count():
+            if series.null_count() < frame.height:
+                # Only blanks around the numbers made them text.
+                found.append(numbers)
+            continue
+        read, example = _read(series, separator)
+        if read is not None:
+            found.append(read)
+            notes.append(f"{series.name} is written as {example}")
+    return frame.with_columns(found), [f"{listed(notes, 6)}, read as numbers"] if notes else []
+
+
+def _read(series: pl.Series, separator: str) -> tuple[pl.Series | None, str]:
+    """The numbers of a column of text, and one text that is written in an unusual way; None where a text is no number."""
+    sample = series.drop_nulls().head(_SAMPLE).to_list()
+    if not any(read_number(text) is not None for text in sample):
+        return None, ""
+    texts = series.drop_nulls().unique(maintain_order=True).to_list()
+    comma = decimal_comma(series.name, texts, separator)
+    if comma is None:
+        return None, ""
+    numbers: dict[str, float | None] = {}
+    example = ""
+    for text in texts:
+        number = None if is_missing(text) else read_number(text, decimal_comma=comma)
+        if number is None and not is_missing(text):
+            return None, ""
+        if not example and number is not None and not _is_plain(text):
+            example = text.strip()
+        numbers[text] = number
+    if all(number is None for number in numbers.values()):
+        return None, ""
+    values = [None if text is None else numbers[text] for text in series.to_list()]
+    return pl.Series(series.name, values, dtype=pl.Float64), example or "missing texts"
+
+
+def decimal_comma(name: str, texts: list[str], separator: str) -> bool | None:
+    """Whether the commas of a column are decimal; None where that cannot be told."""
+    comma = uses_decimal_comma(texts)
+    if comma is None:
+        counts = bool(set(columns_meant(name)) & set(COUNTS))
+        return False if counts else True if separator == ";" else None
+    return comma
+
+
+def _is_plain(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

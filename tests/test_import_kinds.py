@@ -1,0 +1,503 @@
+"""Inputs of each kind that people have, with the answer that is right: counters, batches, restarts, names, damage."""
+
+import json
+import math
+
+import numpy as np
+import polars as pl
+import pytest
+
+import rung
+from rung.errors import RunsError
+from rung.runs.sources import ColumnOverrides, import_runs
+from rung.runs.sources.assemble import assemble
+from rung.runs.sources.tracked_run import Found, Metric, TrackedRun
+
+SIZED = {"n_params": 1_000_000, "global_batch_size": 8, "seq_len": 64}
+"""A configuration that says N, and 512 tokens a step."""
+
+
+def curve(steps, floor=2.0):
+    return [(float(step), floor + 100 / max(step, 1)) for step in steps]
+
+
+def run(name="a", config=SIZED, **other):
+    metrics = other.pop("metrics")
+    logged = {key: value if isinstance(value, Metric) else Metric.of(value) for key, value in metrics.items()}
+    return TrackedRun(name=name, config=config, logged=logged, **other)
+
+
+def rows(*runs, **overrides):
+    return assemble(Found(runs=list(runs)), "here", ColumnOverrides(**overrides))
+
+
+def codes(found):
+    return {finding.code for finding in found.warnings}
+
+
+def only(found):
+    (row,) = found.frame.to_dicts()
+    return row
+
+
+class TestSteps:
+    """A store's own row counter is not the trainer's step."""
+
+    @pytest.mark.parametrize("name", ["global_step", "train/iter", "trainer/global_step", "num_updates", "Iteration"])
+    def test_the_trainers_counter_comes_before_the_number_of_the_row(self, name):
+        counter = [(row, 50.0 * row) for row in range(1, 11)]
+        losses = [(row, 2 + 100 / (50 * row)) for row in range(1, 11)]
+        found = rows(run(metrics={name: counter, "val_loss": losses}, row_steps=True))
+        assert (only(found)["step"], only(found)["tokens"]) == (500, 500 * 512)
+        assert found.sources["a"]["step"] == name
+
+    def test_a_declared_counter_comes_before_a_usual_one(self):
+        metrics = {
+            "step": [(row, float(row)) for row in range(10)],
+            "samples_k": [(row, 7.0 * row) for row in range(10)],
+            "val_loss": [(row, 3.0 - row / 10) for row in range(10)],
+        }
+        found = rows(run(metrics=metrics, row_steps=True, step_metrics={"val_*": "samples_k"}))
+        assert only(found)["step"] == 63
+        assert "other_steps" in codes(found)
+
+    def test_a_value_without_a_counter_in_its_row_takes_the_last_one(self):
+        losses = Metric.of([(7, 2.5)], clock=[6.5])
+        counter = Metric.of([(row, 100.0 * row) for row in range(7)])
+        assert only(rows(run(metrics={"global_step": counter, "val_loss": losses}, row_steps=True)))["step"] == 600
+
+    def test_without_a_counter_the_rows_are_said_to_be_a_guess(self):
+        found = rows(run(metrics={"val_loss": curve(range(1, 11))}, row_steps=True))
+        assert "guessed_tokens" in codes(found)
+        assert "--step NAME" in " ".join(finding.text for finding in found.warnings)
+
+    def test_a_user_names_the_counter(self):
+        metrics = {"ticks": [(row, 3.0 * row) for row in range(1, 9)], "val_loss": curve(range(1, 9))}
+        assert only(rows(run(metrics=metrics), step="ticks"))["step"] == 24
+        assert "other_steps" in codes(rows(run(metrics=metrics), step="tocks"))
+
+
+class TestBatch:
+    """One device's batch is not the batch, and what is planned is not what was trained."""
+
+    @pytest.mark.parametrize(
+        ("config", "tokens"),
+        [
+            ({"micro_batch_size": 4, "grad_accum_steps": 8, "world_size": 16, "seq_length": 32}, 4 * 8 * 16 * 32),
+            ({"per_device_train_batch_size": 2, "gradient_accumulation_steps": 3, "n_gpus": 5, "block_size": 8}, 240),
+            ({"batch_size": 6, "accumulate_grad_batches": 2, "context_length": 10}, 120),
+            ({"train": {"global_batch_size": 6}, "data.seq_len": 10}, 60),
+            ({"tokens_per_iter": "1.5K", "batch_size": 4, "seq_len": 10}, 1500),
+            ({"total_batch_size": 524_288, "device_batch_size": 32, "max_seq_len": 2048}, 524_288),
+            ({"total_batch_size": 256, "seq_len": 1024}, 256 * 1024),
+        ],
+    )
+    def test_the_tokens_of_a_step(self, config, tokens):
+        from rung.runs.sources.configuration import flat
+
+        found = rows(run(config=flat(config), metrics={"eval_loss": curve([10, 20])}))
+        assert only(found)["tokens"] == 20 * tokens
+
+    @pytest.mark.parametrize(
+        "config",
+        [
+            {"micro_batch_size": 4, "seq_len": 32},
+            {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 2, "max_seq_length": 32},
+            {"batch_size": 4, "seq_len": 32, "rampup_batch_size": "32 32 1000"},
+            {"total_tokens": 1e10},
+            {"max_tokens": "10B", "batch_size": 8},
+        ],
+    )
+    def test_what_does_not_say_it_gives_no_tokens_and_the_option(self, config):
+        found = rows(run(config=config, metrics={"eval_loss": curve([10, 20])}))
+        assert "tokens" not in found.frame.columns
+        assert "--batch-tokens NUMBER" in next(one.text for one in found.warnings if one.code == "no_tokens")
+
+    def test_the_user_gives_the_batch_or_the_plan(self):
+        only_run = run(config={"total_tokens": 1e10}, metrics={"eval_loss": curve([10, 20])})
+        assert only(rows(only_run, batch_tokens="0.5M"))["tokens"] == 20 * 0.5e6
+        assert only(rows(only_run, tokens="total_tokens"))["tokens"] == 1e10
+
+    def test_a_batch_that_grows_is_summed(self):
+        batch = [(step, 32.0 if step <= 100 else 64.0) for step in range(10, 210, 10)]
+        found = rows(run(config={"seq_len": 10}, metrics={"global_batch_size": batch, "eval_loss": curve([100, 200])}))
+        assert only(found)["tokens"] == 10 * (100 * 32 + 100 * 64)
+
+    def test_samples_that_were_counted(self):
+        found = rows(
+            run(config={"seq_length": 10}, metrics={"consumed_samples": [(5, 50), (10, 100)], "val_loss": curve([10])})
+        )
+        assert only(found)["tokens"] == 1000
+
+    def test_a_counter_that_begins_again(self):
+        counter = [(1, 100), (2, 200), (3, 300), (4, 100), (5, 200), (6, 100)]
+        found = rows(run(metrics={"tokens_seen": counter, "val_loss": curve([1, 6])}))
+        assert only(found)["tokens"] == 600
+        assert "counter_reset" in codes(found)
+
+    def test_the_tokens_of_each_batch_are_no_count(self):
+        each = [(step, 500.0 + 30 * (step % 3)) for step in range(1, 21)]
+        assert only(rows(run(metrics={"num_tokens": each, "val_loss": curve([10, 20])})))["tokens"] == 20 * 512
+
+
+class TestSize:
+    @pytest.mark.parametrize(
+        ("config", "params"),
+        [
+            ({"sampling.n": 4, "sampling.params": 7, "n_parameters": "1.3B"}, 1.3e9),
+            ({"n": 12, "hparams.model_params": 5e6}, 5e6),
+            ({"teacher.num_parameters": 7e9, "model.num_parameters": 1e8}, 1e8),
+            ({"num_params": "124,439,808"}, 124_439_808),
+        ],
+    )
+    def test_the_entry_that_states_it(self, config, params):
+        assert only(rows(run(config=config, metrics={"val_loss": curve([10])})))["params"] == params
+
+    @pytest.mark.parametrize("config", [{"n": 4}, {"sampling.n": 4}, {"optim.N": 3}, {"params": "see readme"}])
+    def test_a_letter_alone_or_a_text_is_no_size(self, config):
+        found = rows(run(config=config, metrics={"val_loss": curve([10])}))
+        assert "params" not in found.frame.columns
+        assert "no_params" in codes(found)
+
+    def test_several_sizes_are_named(self):
+        found = rows(run(config={"n_params": 10, "total_params": 20}, metrics={"val_loss": curve([10])}))
+        assert "several_params" in codes(found)
+
+    def test_the_size_of_another_model_is_a_guess(self):
+        found = rows(run(config={"draft.num_parameters": 3e6}, metrics={"val_loss": curve([10])}))
+        assert "guessed_params" in codes(found)
+
+    def test_experts_count_in_all_and_by_token(self):
+        shape = {"hidden_size": 8, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 32}
+        experts = {"n_routed_experts": 6, "num_experts_per_tok": 2, "moe_intermediate_size": 4, "n_shared_experts": 1}
+        row = only(
+            rows(run(config={**shape, **experts, "first_k_dense_replace": 1}, metrics={"val_loss": curve([10])}))
+        )
+        attention, one, router = 4 * 64, 3 * 8 * 4, 8 * 6
+        dense = 3 * 8 * 32
+        assert row["params"] == 3 * attention + dense + 2 * (7 * one + router)
+        assert row["params_active"] == 3 * attention + dense + 2 * (3 * one + router)
+
+    def test_a_gated_layer_with_fewer_key_heads(self):
+        shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
+        row = only(
+            rows(run(config={**shape, "intermediate_size": 40, "hidden_act": "silu"}, metrics={"loss": curve([10])}))
+        )
+        assert row["params"] == 2 * (2 * 16 * 4 * (4 + 2) + 3 * 16 * 40)
+
+
+class TestLoss:
+    @pytest.mark.parametrize(
+        ("logged", "taken"),
+        [
+            (("loss", "Validation/Loss"), "Validation/Loss"),
+            (("train_loss", "eval/ppl"), "eval/ppl"),
+            (("train/loss", "eval/c4/loss", "eval/c4/bpb"), "eval/c4/loss"),
+            (("eval/a/loss", "eval/b/loss", "eval/mean_loss"), "eval/mean_loss"),
+            (("val_loss_step", "val_loss_epoch"), "val_loss_epoch"),
+            (("train/aux_loss", "train/z_loss", "train/ce_loss"), "train/ce_loss"),
+            (("lm loss", "lm loss validation"), "lm loss validation"),
+            (("best_val_loss", "heldout_nll"), "heldout_nll"),
+        ],
+    )
+    def test_the_metric_that_is_taken(self, logged, taken):
+        found = rows(run(metrics={name: [(10, 3.0 + at), (20, 2.5 + at)] for at, name in enumerate(logged)}))
+        assert taken in found.sources["a"]["loss"]
+
+    @pytest.mark.parametrize(
+        ("name", "value", "nats"),
+        [("eval/ppl", 20.0, math.log(20)), ("val_bpb", 1.0, math.log(2)), ("eval/log_ppl", 3.0, 3.0)],
+    )
+    def test_perplexity_and_bits_become_nats(self, name, value, nats):
+        assert only(rows(run(metrics={name: [(10, value)]})))["loss"] == pytest.approx(nats)
+
+    def test_several_held_out_losses_are_a_question(self):
+        with pytest.raises(RunsError, match=r"several held-out losses, eval_c4_loss and eval_wiki_loss.*loss=NAME"):
+            rows(run(metrics={"eval_c4_loss": curve([10]), "eval_wiki_loss": curve([10])}))
+
+    def test_training_and_held_out_losses_in_one_column_are_named(self):
+        found = rows(run(metrics={"eval_loss": curve([10])}), run("b", metrics={"train_loss": curve([10])}))
+        assert "mixed_losses" in codes(found)
+
+    def test_a_name_that_is_no_usual_one_is_a_guess(self):
+        assert "guessed_loss" in codes(rows(run(metrics={"my_nll": curve([10])})))
+
+
+class TestEnds:
+    """A run that ended in nonsense is no short good run."""
+
+    @pytest.mark.parametrize("bad", [math.nan, math.inf])
+    def test_values_that_are_not_finite_at_the_end(self, bad):
+        found = rows(run(metrics={"val_loss": [*curve([100, 200, 300]), (400, bad), (500, bad)]}))
+        assert (only(found)["status"], only(found)["step"]) == ("diverged", 300)
+        assert "diverged" in codes(found)
+
+    def test_the_training_loss_tells_it_too(self):
+        training = [(step, 3.0 if step < 250 else math.nan) for step in range(10, 500, 10)]
+        assert only(rows(run(metrics={"val_loss": curve([100, 200]), "train/loss": training})))["status"] == "diverged"
+
+    def test_an_end_far_above_the_best(self):
+        assert only(rows(run(metrics={"val_loss": [*curve([100, 200, 300]), (400, 9.0)]})))["status"] == "diverged"
+        assert "status" not in only(rows(run(metrics={"val_loss": [*curve([100, 200, 300]), (400, 2.4)]})))
+
+    def test_fillers_between_values_are_no_divergence(self):
+        values = [(step, 2 + 100 / step if step % 300 == 0 else math.nan) for step in range(100, 1100, 100)]
+        row = only(rows(run(metrics={"val_loss": values})))
+        assert "status" not in row
+        assert row["step"] == 900
+
+
+class TestRestarts:
+    def test_a_branch_that_was_given_up_is_dead_in_every_metric(self):
+        # The first life evaluates at 1000; the second, from 600 on, ends before its own evaluation.
+        training = Metric.of([*curve(range(100, 1100, 100)), *curve(range(600, 900, 100), floor=1.5)], clock=range(13))
+        held_out = Metric.of([(500, 3.0), (1000, 8.0)], clock=[4.5, 9.5])
+        assert only(rows(run(metrics={"val_loss": held_out, "train/loss": training})))["loss"] == 3.0
+
+    def test_two_restarts(self):
+        logged = [(1, 5.0), (2, 4.0), (3, 9.0), (2, 3.9), (3, 3.5), (4, 8.0), (3, 3.4)]
+        found = rows(run(metrics={"val_loss": logged}), checkpoints=True)
+        assert found.frame["loss"].to_list() == [5.0, 3.9, 3.4]
+        assert "2 times" in next(one.text for one in found.warnings if one.code == "restart")
+
+    def test_a_restart_that_repeats_what_was_logged_at_its_step(self):
+        training = Metric.of([(100, 3.0), (200, 2.9), (100, 3.0), (200, 2.8)], clock=[0, 1, 3, 5])
+        held_out = Metric.of([(100, 3.1), (200, 3.2), (100, 3.1), (200, 2.7)], clock=[0.5, 1.5, 2.5, 5.5])
+        found = rows(run(metrics={"val_loss": held_out, "train/loss": training}), checkpoints=True)
+        assert found.frame["loss"].to_list() == [3.1, 2.7]
+
+
+class TestNames:
+    def test_runs_of_one_name(self):
+        found = rows(
+            run(metrics={"loss": curve([10])}, identity="x1"), run(metrics={"loss": curve([20])}, identity="x2")
+        )
+        assert found.frame["run"].to_list() == ["a (x1)", "a (x2)"]
+        assert "same_name" in codes(found)
+
+    @pytest.mark.parametrize("places", [("s/a/metrics.csv", "s/b/metrics.csv"), ("x/log/r1.csv", "y/log/r1.csv")])
+    def test_files_of_one_name(self, tmp_path, places):
+        for place in places:
+            (tmp_path / place).parent.mkdir(parents=True)
+            (tmp_path / place).write_text("step,val_loss\n1,3\n2,2\n")
+        assert import_runs(f"csv:{tmp_path}").frame["run"].n_unique() == 2
+
+    @pytest.mark.parametrize("column", ["RUN_ID", "experiment", "Trial", "model"])
+    def test_a_column_that_names_the_run(self, tmp_path, column):
+        (tmp_path / "all.csv").write_text(f"{column},iter,val_loss\na,1,3\na,2,2.5\nb,1,3\nb,2,2.2\n")
+        assert import_runs(f"csv:{tmp_path}").frame["run"].to_list() == ["a", "b"]
+
+
+class TestFiles:
+    @pytest.mark.parametrize("filler", ["NaN", "NA", "None", "null", "-", "Infinity", "", "N/A"])
+    def test_a_filler_does_not_drop_a_column(self, tmp_path, filler):
+        lines = [
+            f"{step},{2 + step / 1000},{2 + 100 / step if step % 200 == 0 else filler}"
+            for step in range(100, 1100, 100)
+        ]
+        (tmp_path / "m.csv").write_text("step,train/loss,eval/loss\n" + "\n".join(lines))
+        assert only(import_runs(f"csv:{tmp_path}"))["loss"] == pytest.approx(2.1)
+
+    @pytest.mark.parametrize(
+        ("name", "content"), [("bad.csv", ""), ("bad.csv", "a,b\n1,2\n"), ("bad.csv", "\x00\x01\x02")]
+    )
+    def test_one_bad_file_is_named_and_left_out(self, tmp_path, name, content):
+        (tmp_path / "good.csv").write_text("step,val_loss\n1,3\n2,2\n")
+        (tmp_path / name).write_text(content)
+        found = import_runs(f"csv:{tmp_path}")
+        assert len(found.frame) == 1
+        assert name in next(one.text for one in found.warnings if one.code == "damaged")
+
+    def test_json_lines_with_nested_entries(self, tmp_path):
+        lines = [
+            {"step": step, "train": {"loss": 3.0}, "eval": {"loss": 2 + 10 / step}, "tokens": step * 100}
+            for step in (10, 20)
+        ]
+        (tmp_path / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)))
+        row = only(import_runs(f"jsonl:{tmp_path}"))
+        assert (row["loss"], row["tokens"]) == (2.5, 2000)
+
+    @pytest.mark.parametrize(
+        "state",
+        [{"global_step": "x"}, {"log_history": [None, 5, {"eval_loss": 3.0, "step": 20}]}, {"global_step": 1e400}],
+    )
+    def test_a_trainer_state_of_any_shape(self, tmp_path, state):
+        whole = {"global_step": 20, "log_history": [{"eval_loss": 3.0, "step": 20}], **state}
+        (tmp_path / "trainer_state.json").write_text(json.dumps(whole))
+        assert only(import_runs(f"trainer:{tmp_path}"))["loss"] == 3.0
+
+    @pytest.mark.parametrize("log", [None, 5, [None], [{"eval_loss": "x", "step": 1}]])
+    def test_a_trainer_state_without_a_log(self, tmp_path, log):
+        (tmp_path / "trainer_state.json").write_text(json.dumps({"global_step": 20, "log_history": log}))
+        with pytest.raises(RunsError, match="none of 1 runs has a loss"):
+            import_runs(f"trainer:{tmp_path}")
+
+    def test_a_run_that_stopped_before_its_end(self, tmp_path):
+        state = {"global_step": 20, "max_steps": 100, "log_history": [{"eval_loss": 3.0, "step": 20}]}
+        (tmp_path / "trainer_state.json").write_text(json.dumps(state))
+        assert only(import_runs(f"trainer:{tmp_path}"))["status"] == "unfinished"
+
+
+LOGS = {
+    "nanogpt": (
+        "tokens per iteration will be: 491,520\nnumber of parameters: 124.34M\nstep 0: train loss 10.9, val loss 10.8\n"
+        "iter 0: loss 10.9, time 40ms, mfu 0.1%\nstep 250: train loss 4.0, val loss 4.1\niter 250: loss 4.05, time 40ms, mfu 1%\n",
+        (124.34e6, 250 * 491_520, 250, 4.1),
+    ),
+    "modded": (
+        "import torch\nprint(f'step:{step}/{n} val_loss:{v:.4f}')\nstep:0/1750 val_loss:10.8258 train_time:0ms step_avg:nanms\n"
+        "step:1750/1750 val_loss:3.2781 train_time:150000ms step_avg:86ms\n",
+        (None, None, 1750, 3.2781),
+    ),
+    "megatron": (
+        "  seq_length ...................................... 2048\n > number of parameters on (tensor, pipeline) model parallel rank (0, 0): 354871296\n"
+        " [2026-01-02 10:00:00] iteration      100/    1000 | consumed samples:        25600 | elapsed time per iteration (ms): 812.1 | "
+        "learning rate: 1.0E-04 | global batch size:   256 | lm loss: 6.5E+00 | loss scale: 1.0 | grad norm: 1.2 | number of nan iterations:   0 |\n"
+        " validation loss at iteration 100 | lm loss value: 6.4E+00 | lm loss PPL: 6.0E+02 | \n",
+        (354871296, 25600 * 2048, 100, 6.4),
+    ),
+    "torchtitan": (
+        "[rank0]:[titan] 2026-01-02 - root - INFO - Model llama3 8B size: 8,030,261,248 total parameters\n"
+        "[rank0]:[titan] - root - INFO - Training starts at step 1, with local batch size 1, global batch size 8, sequence length 2048, total steps 20 (warmup 2)\n"
+        "[rank0]:[titan] - INFO - \x1b[31mstep: 10 \x1b[32m loss:  7.5 \x1b[33m memory: 2.4GiB  tps: 3,502  mfu: 0.2%\x1b[0m\n"
+        "[rank0]:[titan] - INFO - step: 20  loss:  6.5  grad_norm:  3.6  memory: 2.4GiB  tps: 3,502\n",
+        (8030261248, 20 * 8 * 2048, 20, 6.5),
+    ),
+    "llm.c": (
+        "| max_sequence_length T | 1024                                               |\n| num_parameters        | 124475904     |\n"
+        "| total batch size      | 524288       |\nval loss 11.0\nstep    1/18865 | loss 11.01 (+nanz)| norm 15.3 (+nanz)| lr 8.57e-07 | 1166 ms | 449 tok/s\n"
+        "step 18865/18865 | loss 3.29 (+0.1z)| norm 0.2 | lr 0 | 1166 ms | 449 tok/s\nval loss 3.30\n",
+        (124475904, 18865 * 524288, 18865, 3.30),
+    ),
+}
+
+
+class TestTextLogs:
+    @pytest.mark.parametrize("trainer", LOGS)
+    def test_what_a_trainer_prints(self, tmp_path, trainer):
+        text, (params, tokens, step, loss) = LOGS[trainer]
+        (tmp_path / "train.log").write_text(text)
+        row = only(import_runs(f"log:{tmp_path}"))
+        assert (row.get("params"), row.get("tokens"), row["step"], row["loss"]) == (
+            params,
+            tokens,
+            step,
+            pytest.approx(loss),
+        )
+
+    def test_a_line_that_cannot_be_read_is_named_by_its_number(self, tmp_path):
+        (tmp_path / "t.log").write_text("step:0/9 val_loss:4.0 x\nstep:5/9 val_loss:3.5 x\nstep:9/9 val_loss:garb\n")
+        found = import_runs(f"log:{tmp_path / 't.log'}")
+        assert only(found)["status"] == "unfinished"
+        assert "line 3" in found.warnings[0].text
+
+    def test_a_log_that_ends_in_nan(self, tmp_path):
+        lines = [f"step:{step}/300 val_loss:{'nan' if step > 200 else 3.0} t:1ms" for step in range(0, 301, 50)]
+        (tmp_path / "t.log").write_text("\n".join(lines))
+        assert only(import_runs(f"log:{tmp_path}"))["status"] == "diverged"
+
+    def test_a_text_of_no_trainer(self, tmp_path):
+        (tmp_path / "t.log").write_text("hello\n")
+        with pytest.raises(RunsError, match="no line of it is one of nanoGPT, modded-nanogpt"):
+            import_runs(f"log:{tmp_path}")
+
+
+class TestHarness:
+    def test_results_of_an_older_version_are_named_by_size_and_step(self, tmp_path):
+        place = tmp_path / "evals" / "five-shot"
+        place.mkdir(parents=True)
+        for step, accuracy in ((1000, 0.2), (143000, 0.4)):
+            content = {
+                "results": {"lambada_openai": {"acc": accuracy, "acc_stderr": 0.01, "ppl": 9.0}},
+                "config": {"model": "x"},
+            }
+            (place / f"160m-deduped_step{step}.json").write_text(json.dumps(content))
+        found = import_runs(f"lm-eval:{tmp_path}")
+        table = {row["step"]: row for row in found.frame.to_dicts()}
+        assert table[143000]["acc_lambada_openai_5shot"] == 0.4
+        assert table[1000]["run"] == "160m-deduped"
+        assert table[1000]["params"] == 160e6
+        assert "guessed_params" in codes(found)
+
+    @pytest.mark.parametrize("scores", [{"acc,none": "NaN"}, {"acc,none": ""}, None, {}])
+    def test_scores_that_are_no_numbers(self, tmp_path, scores):
+        (tmp_path / "results_1.json").write_text(
+            json.dumps({"results": {"t": scores}, "config": None, "model_name": "m"})
+        )
+        (tmp_path / "results_2.json").write_text(json.dumps({"results": {"u": {"acc,none": 0.5}}, "model_name": "m"}))
+        assert only(import_runs(f"lm-eval:{tmp_path}"))["acc_u"] == 0.5
+
+    def test_shots_of_a_task_stand_in_its_column(self, tmp_path):
+        for shots, score in ((0, 0.1), (5, 0.3)):
+            content = {"results": {"t": {"acc,none": score}}, "n-shot": {"t": shots}, "model_name": "m"}
+            (tmp_path / f"results_{shots}.json").write_text(json.dumps(content))
+        row = only(import_runs(f"lm-eval:{tmp_path}"))
+        assert (row["acc_t"], row["acc_t_5shot"]) == (0.1, 0.3)
+
+
+class TestWandbExports:
+    @pytest.mark.parametrize("axis", ["trainer/global_step", "Step", "iter"])
+    def test_a_chart_with_any_axis(self, tmp_path, axis):
+        pl.DataFrame(
+            {axis: [10, 20], "a - val_loss": [3.0, 2.0], "a - _step": [1, 2], "b - val_loss": [3.5, 2.5]}
+        ).write_csv(tmp_path / "x.csv")
+        found = import_runs(f"wandb:{tmp_path / 'x.csv'}")
+        assert found.frame.select("run", "step", "loss").rows() == [("a", 20, 2.0), ("b", 20, 2.5)]
+
+    def test_the_table_of_runs(self, tmp_path):
+        (tmp_path / "runs.csv").write_text(
+            "Name,State,ID,n_params,eval/loss,train/global_step,_step\nbig,finished,q1,1e8,2.5,1000,30\nbad,crashed,q2,1e8,4.5,100,3\n"
+        )
+        found = import_runs(f"wandb:{tmp_path / 'runs.csv'}")
+        assert found.frame.select("run", "status", "step", "loss").rows() == [
+            ("big", "finished", 1000, 2.5),
+            ("bad", "failed", 100, 4.5),
+        ]
+
+
+class TestMlflowFolder:
+    def test_the_older_store_of_files(self, tmp_path):
+        place = tmp_path / "mlruns" / "123" / "abcdef0123456789"
+        (place / "params").mkdir(parents=True)
+        (place / "metrics" / "eval").mkdir(parents=True)
+        (tmp_path / "mlruns" / "123" / "meta.yaml").write_text(
+            "artifact_location: x\nexperiment_id: '123'\nname: sweep\n"
+        )
+        (place / "meta.yaml").write_text(
+            "run_name: small\nrun_id: abcdef0123456789\nstatus: 3\nlifecycle_stage: active\n"
+        )
+        for name, value in SIZED.items():
+            (place / "params" / name).write_text(str(value))
+        (place / "metrics" / "eval" / "loss").write_text("1700 3.0 10\n1800 2.5 20\n1750 9.0 15\n")
+        row = only(import_runs(f"mlflow:{tmp_path}", experiment="sweep"))
+        assert (row["run"], row["status"], row["loss"], row["tokens"]) == ("small", "finished", 2.5, 20 * 512)
+        with pytest.raises(RunsError, match=r"no experiment 'swep'.*Did you mean sweep"):
+            import_runs(f"mlflow:{tmp_path}", experiment="swep")
+
+    @pytest.mark.parametrize(
+        "address", ["sqlite:///none.db", "none.db", "file:/none/mlruns", "sqlite:////nowhere/x.db"]
+    )
+    def test_a_mistyped_address_makes_nothing(self, tmp_path, monkeypatch, address):
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(RunsError, match="there is no"):
+            import_runs(f"mlflow:{address}")
+        assert not list(tmp_path.iterdir())
+
+
+def test_a_run_that_is_running_keeps_its_status_and_is_left_out_of_a_fit():
+
+    sizes = np.geomspace(1e6, 1e8, 6)
+    runs = [
+        run(
+            f"r{i}",
+            {**SIZED, "n_params": float(size)},
+            metrics={"val_loss": [(100, 2 + 30 / size**0.2)]},
+            status="running" if i == 5 else "finished",
+        )
+        for i, size in enumerate(sizes)
+    ]
+    frame = rows(*runs).frame
+    read = rung.read_runs(frame)
+    assert len(read) == 5
+    assert "'r5' (running)" in read.notes[0]
+    assert len(rung.read_runs(frame, unfinished=True)) == 6

@@ -23,10 +23,10 @@ from rung.ladder.architectures.size import Size
 from rung.ladder.architectures.two_tower.spec import TwoTower
 from rung.ladder.execution.launcher import Job
 from rung.ladder.execution.local import _work
-from rung.ladder.execution.orchestrate import execute_all, folders_of, prepare
+from rung.ladder.execution.orchestrate import execute_all, folders_of, prepare, run_statuses
 from rung.ladder.recipe import Recipe
-from rung.ladder.training.checkpoint import code_version
 from rung.ladder.training.run_folder import RunFolder
+from rung.ladder.training.sealed import opened, sealed
 from rung.ladder.training.trainer import Trainer, cached_gradients, train
 from rung.ladder.training.worker import Work, work_on
 
@@ -335,11 +335,35 @@ class TestRun:
     def test_other_code_does_not_continue_a_run_without_the_option(self, ladder):
         folder = prepare(ladder)[0]
         path = folder.path / "rung.json"
-        path.write_text(path.read_text().replace(code_version()["ladder"], "0" * 16))
+        content = opened(path, "")
+        path.write_text(sealed({**content, "code": {**content["code"], "ladder": "0" * 16}}))
         with pytest.raises(LadderError, match="started by other code"):
             execute_all([folder], ladder.launch, ladder.track)
         (stood,) = execute_all([folder], ladder.launch, ladder.track, any_code=True)
         assert stood.status == "done"
+
+    def test_a_batch_that_no_memory_holds_is_refused_with_its_activations(self, ladder):
+        from rung.ladder.training import activation_bytes, require_possible
+
+        require_possible(ladder.rungs, ladder.launch)
+        huge = replace(ladder.rungs[0], batch=10**12)
+        with pytest.raises(LadderError, match=r"activations of one pass.*micro_batch"):
+            require_possible([huge], ladder.launch)
+        small = replace(huge, recipe=replace(huge.recipe, micro_batch=8))
+        assert activation_bytes(small) == 68 * 8 * 16 * huge.size.width * huge.size.depth
+        require_possible([small], ladder.launch)
+
+    @pytest.mark.parametrize(
+        ("old", "new", "said"),
+        [
+            ("depth = 1", 'depth = 1\nname = "' + "n" * 300 + '"', "a name of 300"),
+            ("[family]", 'output = "a\\u0000b"\n[family]', "NUL"),
+        ],
+    )
+    def test_names_that_no_folder_can_have(self, file, old, new, said):
+        file.write_text(changed(changed(FILE, "width = [8, 16]", "width = 8"), old, new))
+        with pytest.raises(LadderError, match=said):
+            read_ladder(file)
 
     def test_a_folder_that_a_kill_left_empty_is_no_hindrance(self, ladder):
         (ladder.output / ladder.rungs[0].name).mkdir(parents=True)
@@ -481,12 +505,86 @@ class TestInterruption:
             prepare(ladder_of(content, "here", tmp_path / "runs", tmp_path))
         assert len(list((tmp_path / "runs").glob("*/rung.json"))) == 1
 
-    def test_a_line_of_metrics_that_nobody_wrote_is_named(self, ladder):
+    @pytest.mark.parametrize("damage", [b"garbage\n", None])
+    def test_metrics_that_are_not_what_a_finished_run_wrote_are_named_and_block_no_other(self, ladder, damage):
         folders, _ = carried_out(ladder)
-        with folders[0].metrics_path.open("a") as metrics:
-            metrics.write("garbage\n")
-        with pytest.raises(LadderError, match=r"metrics\.jsonl, line \d+: not JSON"):
-            table(folders)
+        metrics = folders[0].metrics_path
+        content = metrics.read_bytes()
+        metrics.write_bytes(damage + content if damage else content.replace(b'"step": 1', b'"step": 7', 1))
+        said = []
+        found = table(folders, said.append)
+        assert set(found["run"]) == {folder.path.name for folder in folders[1:]}
+        assert "damaged" in said[0]
+        with pytest.raises(LadderError, match=r"metrics\.jsonl.*damaged"):
+            table(folders[:1])
+
+    @pytest.mark.parametrize("change", ["cut", "removed", "flipped", "garbage"])
+    def test_damaged_metrics_of_a_stopped_run_are_trained_again_to_the_same_numbers(self, ladder, whole, change):
+        folder = prepare(ladder)[1]
+        left = iter([False] * 25)
+        assert work_on(folder, Work(launch=ladder.launch, stop=lambda: next(left, True))) == "stopped"
+        content = folder.metrics_path.read_bytes()
+        changed_to = {
+            "cut": content[:50],
+            "flipped": content.replace(b"train_loss", b"train_lost", 1),
+            "garbage": b"x" + content,
+        }
+        if change == "removed":
+            folder.metrics_path.unlink()
+        else:
+            folder.metrics_path.write_bytes(changed_to[change])
+        said = []
+        assert work_on(folder, Work(launch=ladder.launch, say=said.append)) == "done"
+        assert "metrics.jsonl" in said[0]
+        assert curve(folder) == whole
+
+    @pytest.mark.parametrize(
+        "damage", ["", "{", "[]", "5", '{"status": "done"', '{"status": "donee"}', '{"status": 5}']
+    )
+    def test_a_damaged_state_is_named_and_recovered_from_the_other_files(self, ladder, damage):
+        folders, _ = carried_out(ladder)
+        (folders[0].path / "state.json").write_text(damage)
+        (standing, *others) = run_statuses(folders)
+        assert (standing.status, "damaged" in standing.reason) == ("damaged", True)
+        assert {one.status for one in others} == {"done"}
+        again = execute_all(folders, ladder.launch, ladder.track)
+        assert {one.status for one in again} == {"done"}
+        assert len(table(folders)) == len(table(folders[:1])) + len(table(folders[1:]))
+
+    @pytest.mark.parametrize("damage", ["", "[]", None])
+    def test_a_damaged_rung_file_blocks_no_other_run(self, ladder, damage):
+        folders = prepare(ladder)
+        path = folders[0].path / "rung.json"
+        path.write_text(path.read_text().replace('"steps": ', '"steps": 1') if damage is None else damage)
+        said = []
+        statuses = execute_all(folders, ladder.launch, ladder.track, say=said.append)
+        assert [one.status for one in statuses] == ["damaged", *["done"] * (len(folders) - 1)]
+        assert "rung.json is damaged" in said[0]
+
+    def test_a_changed_seal_of_a_checkpoint_is_noticed(self, ladder, whole):
+        folder = prepare(ladder)[1]
+        left = iter([False] * 25)
+        work_on(folder, Work(launch=ladder.launch, stop=lambda: next(left, True)))
+        manifest = max(folder.path.glob("checkpoint-*.json"))
+        content = json.loads(manifest.read_text())
+        manifest.write_text(json.dumps({**content, "step": content["step"] - 3}))
+        said = []
+        assert work_on(folder, Work(launch=ladder.launch, say=said.append)) == "done"
+        assert "damaged or incomplete" in said[0]
+        assert curve(folder) == whole
+
+    def test_metrics_that_are_a_link_are_not_written_through(self, ladder, tmp_path):
+        folder = prepare(ladder)[0]
+        (tmp_path / "precious").write_text("mine")
+        folder.metrics_path.symlink_to(tmp_path / "precious")
+        with pytest.raises(LadderError, match="is a link"):
+            work_on(folder, Work(launch=ladder.launch))
+        assert (tmp_path / "precious").read_text() == "mine"
+
+    def test_a_long_last_line_is_found(self, ladder):
+        folder = prepare(ladder)[0]
+        folder.metrics_path.write_text('{"step": 1}\n' + json.dumps({"step": 2, "x": "y" * 9000}) + "\n")
+        assert folder.last_metrics()["step"] == 2
 
     def test_a_disk_that_is_full_leaves_a_run_that_goes_on(self, ladder, whole):
         folder = prepare(ladder)[1]

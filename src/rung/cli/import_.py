@@ -71,6 +71,9 @@ def import_(
     warn(found.warnings)
 
 
+_FIRST: tuple[str, ...] = ("run", "revision", "params", "tokens", "step", "loss", "status")
+"""Columns that are printed."""
+
 _SHOWN = 60
 """Rows that are printed; more are only counted."""
 
@@ -87,9 +90,7 @@ def _describe(found: Imported, *, written: bool) -> str:
         return format_count(value) if name in {"params", "tokens"} else format_value(value)
 
     frame = found.frame
-    columns = [
-        name for name in ("run", "revision", "params", "tokens", "step", "loss", "status") if name in frame.columns
-    ]
+    columns = [name for name in _FIRST if name in frame.columns]
     if "loss" not in columns:
         columns += [name for name in frame.columns if name not in columns and not name.endswith("_stderr")][:4]
     rows = [

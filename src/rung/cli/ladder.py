@@ -49,9 +49,10 @@ def check(
         Instead of timing: a machine by name.
     """
     from rung.ladder import read_ladder
-    from rung.ladder.training import state_bytes
+    from rung.ladder.training import activation_bytes, require_possible, state_bytes
 
     read = read_ladder(ladder)
+    require_possible(read.rungs, read.launch)
     cluster = cluster_of(machines)
     taken: list[float | None]
     with _kept(read) as keep:
@@ -71,6 +72,7 @@ def check(
             "batch_tokens": rung.batch * rung.made_family.item_tokens,
             "lr": rung.recipe.lr,
             "state_bytes": state_bytes(rung),
+            "activation_bytes": activation_bytes(rung),
             "time_s": seconds,
         }
         for rung, seconds in zip(read.rungs, taken, strict=True)
@@ -97,6 +99,7 @@ def _checked(rows: list[dict[str, Any]], convention: str, workers: int) -> str:
             format_count(row["batch_tokens"]),
             format_value(row["lr"], 3),
             format_count(row["state_bytes"]),
+            format_count(row["activation_bytes"]),
             duration(row["time_s"]),
         ]
         for row in rows
@@ -111,6 +114,7 @@ def _checked(rows: list[dict[str, Any]], convention: str, workers: int) -> str:
         "batch",
         "lr",
         "state, bytes",
+        "activations",
         "time",
     ]
     times = [row["time_s"] for row in rows]
@@ -197,7 +201,7 @@ def table(
 
     kinds = require_kinds(output, KINDS)
     folders = folders_of(folder)
-    frame = table_of(folders)
+    frame = table_of(folders, lambda text: say(f"warning: {text}"))
     if last:
         frame = frame.unique("run", keep="last", maintain_order=True)
     for path in kinds:

@@ -110,14 +110,14 @@ def _execute(
         )
         raise
     print_statuses(statuses, json=options.json)
-    for path in options.output if any(folder.metrics() for folder in folders) else ():
+    for path in options.output if any(folder.last_metrics() for folder in folders) else ():
         write_frame(table_of(folders), path)
     left = [one for one in statuses if one.status != "done"]
     if left:
         first = left[0]
         curable = any(one.status == "failed" or one.reason is None for one in left)
         raise LadderError(
-            f"{len(left)} of {len(statuses)} runs are not done; {first.run} {first.status}"
+            f"{len(left)} of {len(statuses)} runs are not done; {first.run} {'is ' if first.status == 'damaged' else ''}{first.status}"
             + (f": {first.reason}" if first.reason else ".")
             + (f" rung ladder resume {folders[0].path.parent} resumes them." if curable else "")
         )

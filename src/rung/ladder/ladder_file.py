@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,9 @@ from rung.messages import did_you_mean
 
 _KEYS = ("family", "corpus", "recipe", "evaluate", "launch", "track", "rung", "output", "count", "flops")
 """Keys that a ladder file may have at its top level."""
+_LONGEST_NAME = 200
+"""Bytes of a run's name; file systems allow 255, and temporary files add to it."""
+
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 """Names of runs: they name folders too, so they have no separators and do not start with a dot."""
 
@@ -115,11 +119,18 @@ def ladder_of(content: Mapping[str, Any], source: str, output: Path, base: Path 
             text = error.text
             raise LadderError(text if text.startswith(where) else f"{where}: {text}") from None
     names = [rung.name for rung in rungs]
-    repeated = [name for index, name in enumerate(names) if name in names[:index]]
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    long = next((name for name in names if len(name.encode()) > _LONGEST_NAME), None)
+    if long is not None:
+        raise LadderError(
+            f"{source}: the run {long[:40]}... has a name of {len(long)} letters, and a folder's name may have {_LONGEST_NAME}."
+        )
     if repeated:
         raise LadderError(f"{source}: two runs would be named {repeated[0]!r}. Give them different seeds or names.")
     if not isinstance(content.get("output", ""), str):
         raise LadderError(f"{source}: output is {content['output']!r}, not the name of a folder.")
+    if "\0" in content.get("output", ""):
+        raise LadderError(f"{source}: output is {content['output']!r}, and a folder's name holds no NUL.")
     output = output.parent / content["output"] if content.get("output") else output
     return Ladder(
         source=source,

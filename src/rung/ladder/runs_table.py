@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import polars as pl
@@ -60,13 +60,27 @@ def _settings(rung: Rung) -> dict[str, Any]:
     }
 
 
-def table(folders: Sequence[RunFolder]) -> pl.DataFrame:
+def table(folders: Sequence[RunFolder], say: Callable[[str], None] = lambda _: None) -> pl.DataFrame:
     """The evaluations of runs as one table, canonical columns first.
 
+    Args:
+        folders: The runs; a damaged one is left out.
+        say: Shows a sentence about a run that is left out.
+
     Raises:
-        LadderError: No run has been evaluated yet.
+        LadderError: No run has been evaluated yet, or all are damaged.
     """
-    found = [row for folder in folders for row in rows(folder)]
+    found: list[dict[str, Any]] = []
+    broken: list[LadderError] = []
+    for folder in folders:
+        try:
+            found += rows(folder)
+        except LadderError as error:
+            broken.append(error)
+    if broken and not found:
+        raise broken[0]
+    for problem in broken:
+        say(f"{problem.text} The run is left out of the table.")
     if not found:
         raise LadderError(
             "none of the runs has been evaluated yet, so there is no table. rung ladder status shows how far they are."

@@ -21,6 +21,9 @@ from rung.ladder.corpora.corpus import HeldOut, Items, places, require_vocab
 from rung.ladder.corpora.documents import Document, npy_bytes, read_jsonl, read_parquet, read_tokenizer
 from rung.messages import first_line
 
+_HASHED = 1 << 22
+"""Tokens that are hashed at once, which bounds the memory of a check [count]."""
+
 _MOST_IN = 128
 """Largest `one_in`: one byte of a hash selects the held-out documents, and does not resolve smaller shares."""
 
@@ -250,7 +253,8 @@ def windows(
     name = hashlib.sha256(repr((identity, stamps)).encode()).hexdigest()[:16]
     # The digest of the tokens is written last.
     *paths, digest = (keep / f"{name}{part}" for part in ("-train.npy", "-held.npy", ".sha256"))
-    if not all(path.exists() for path in (*paths, digest)):
+    if not all(path.exists() for path in (*paths, digest)) or _kept_digest(paths) != digest.read_text(errors="replace"):
+        # Never made, or damaged since: made again from the documents.
         fresh = _tokenized(documents(), encode, vocab, one_in, context, what)
         keep.mkdir(parents=True, exist_ok=True)
         contents: dict[str | Path, bytes] = {
@@ -259,6 +263,25 @@ def windows(
         write_all({**contents, digest: fresh.identity.encode()})
     train, held = (np.load(path, mmap_mode="r") for path in paths)
     return Windows(train, held, context, digest.read_text())
+
+
+def _kept_digest(paths: Sequence[Path]) -> str | None:
+    """The digest of kept tokens, computed from the files; None if they cannot be read."""
+    try:
+        train, held = (np.load(path, mmap_mode="r") for path in paths)
+    except (OSError, ValueError, EOFError):
+        return None
+    return _digest(train, held)
+
+
+def _digest(train: NDArray[Any], held: NDArray[Any]) -> str:
+    """A digest of tokens, read in parts."""
+    sha = hashlib.sha256()
+    for number, tokens in enumerate((train, held)):
+        sha.update(b"\0" if number else b"")
+        for first in range(0, len(tokens), _HASHED):
+            sha.update(np.ascontiguousarray(tokens[first : first + _HASHED]).tobytes())
+    return sha.hexdigest()[:16]
 
 
 def _stamps(path: Path) -> list[tuple[str, int, int]]:
@@ -272,8 +295,7 @@ def _tokenized(documents: Iterator[Document], encode: Any, vocab: int, one_in: i
         train, held = _tokens(documents, encode, vocab, one_in)
     except OSError as error:
         raise LadderError(f"{what} cannot be read: {error.filename or ''} {error.strerror or error}.") from None
-    sha = hashlib.sha256(train.tobytes() + b"\0" + held.tobytes()).hexdigest()[:16]
-    found = Windows(train, held, context, sha)
+    found = Windows(train, held, context, _digest(train, held))
     _require_windows(found, what)
     return found
 

@@ -6,8 +6,11 @@ done.
 
 from __future__ import annotations
 
+import os
+import select
 import signal
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -98,9 +101,16 @@ class Stop:
 
 @contextmanager
 def interrupts() -> Iterator[Stop]:
-    """Turn the first SIGINT or SIGTERM into a request to stop after the current step."""
+    """Turn the first SIGINT or SIGTERM into a request to stop after the current step.
+
+    A step that goes on for longer than GRACE_S after it, or a second signal, ends the process: the run resumes from its
+    last checkpoint. A thread watches for that, since Python handles a signal only between two calls into torch.
+    """
     stop = Stop()
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    threading.Thread(target=_watch, args=(reading,), daemon=True).start()
 
     def ask(number: int, frame: FrameType | None) -> None:
         del frame
@@ -109,11 +119,32 @@ def interrupts() -> Iterator[Stop]:
 
     for number in before:
         signal.signal(number, ask)
+    old = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     try:
         yield stop
     finally:
+        signal.set_wakeup_fd(old)
         for number, handler in before.items():
             signal.signal(number, handler or signal.SIG_DFL)
+        # The end of the pipe ends the watch.
+        os.close(writing)
+
+
+GRACE_S = 10.0
+"""Time that a step is given to end after a signal [s]."""
+
+
+def _watch(reading: int) -> None:
+    """End the process if it does not end within the time of grace after a signal."""
+    with os.fdopen(reading, "rb", buffering=0) as pipe:
+        while number := pipe.read(1):
+            if number[0] not in {signal.SIGINT, signal.SIGTERM}:
+                continue
+            readable, _, _ = select.select([pipe], [], [], GRACE_S)
+            if not readable:
+                text = f"warning: the step did not end within {GRACE_S:g} s of the signal, so the process ends; the run resumes from its last checkpoint.\n"
+                os.write(2, text.encode())
+                os._exit(128 + number[0])
 
 
 def on_cluster(job: Job) -> Job:

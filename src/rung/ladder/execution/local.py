@@ -12,9 +12,13 @@ from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from rung.errors import ReportError
+from rung.errors import LadderError, ReportError
 from rung.ladder.execution.launcher import Job, execute, interrupts
 from rung.ladder.training.run_folder import RunFolder
+from rung.messages import first_line
+
+_STARTS = 4
+"""Attempts to start a worker."""
 
 _LOOK_S = 0.5
 """Time between two looks at whether the launcher is still alive [s]."""
@@ -28,6 +32,22 @@ class Local:
         self.context = multiprocessing.get_context("forkserver")
         self.context.set_forkserver_preload(["rung.ladder.training.worker"])
 
+    def _started(self, folder: RunFolder, slot: int) -> BaseProcess:
+        """A worker of a run; the process that forks workers may have been killed, and is then started again."""
+        for left in range(_STARTS - 1, -1, -1):
+            process: BaseProcess = self.context.Process(target=_work, args=(folder.path, self.job, slot))
+            try:
+                process.start()
+            except (EOFError, ConnectionError, BrokenPipeError, OSError) as error:
+                if not left:
+                    raise LadderError(
+                        f"no worker can be started for {folder.path.name}: {first_line(error)}."
+                    ) from None
+                time.sleep(_LOOK_S)
+            else:
+                return process
+        raise AssertionError("a start either succeeds or raises")
+
     def launch(self, queue: deque[RunFolder]) -> Iterator[RunFolder]:
         running: dict[BaseProcess, tuple[int, RunFolder]] = {}
         slots = list(range(self.job.launch.workers))
@@ -35,8 +55,7 @@ class Local:
             while queue or running:
                 while queue and slots:
                     folder, slot = queue.popleft(), slots.pop(0)
-                    process: BaseProcess = self.context.Process(target=_work, args=(folder.path, self.job, slot))
-                    process.start()
+                    process = self._started(folder, slot)
                     running[process] = (slot, folder)
                 ended = wait([process.sentinel for process in running])
                 for process in [process for process in running if process.sentinel in ended]:

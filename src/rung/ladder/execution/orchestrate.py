@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +15,8 @@ from rung.ladder.execution.options import Launch
 from rung.ladder.ladder_file import Ladder
 from rung.ladder.toml_schema import plain, structured
 from rung.ladder.track import Track
-from rung.ladder.training.run_folder import DONE, FAILED, RunFolder, run_folders
+from rung.ladder.training.run_folder import DAMAGED, DONE, FAILED, RunFolder, run_folders
+from rung.ladder.training.sealed import opened, sealed
 
 CORPORA_FOLDER = ".corpora"
 """Folder of the prepared corpora, in the output folder of a ladder."""
@@ -30,7 +30,7 @@ class RunStatus:
 
     Attributes:
         run: Name of the run.
-        status: planned, running, stopped, done or failed.
+        status: planned, running, stopped, done, failed or damaged.
         reason: Why the run failed, or could not be started by the last call; None otherwise.
         step: Steps that are logged or in a checkpoint [count].
         steps: Steps in all [count].
@@ -61,7 +61,8 @@ def prepare(ladder: Ladder) -> list[RunFolder]:
     first = ladder.rungs[0]
     corpus = first.made_corpus.open(first.made_family, ladder.output / CORPORA_FOLDER).identity
     for folder in (RunFolder(file.parent) for file in sorted(ladder.output.glob("*/rung.json"))):
-        if folder.rung().corpus == first.corpus and folder.state().get("corpus", corpus) != corpus:
+        before = _corpus_of(folder)
+        if before is not None and before[0] == first.corpus and before[1] not in {None, corpus}:
             raise LadderError(
                 f"{ladder.source}: the text of the corpus is not what it was when {folder.path} was trained, and one table would "
                 'mix the two. Restore the text, or name another folder: output = "...".'
@@ -72,8 +73,16 @@ def prepare(ladder: Ladder) -> list[RunFolder]:
             if folder.path.exists() is exists:
                 folder.prepare(rung)
     record = {"launch": plain(ladder.launch), "track": plain(ladder.track)}
-    write_text(ladder.output / LAUNCH_RECORD, json.dumps(record, indent=1) + "\n")
+    write_text(ladder.output / LAUNCH_RECORD, sealed(record, indent=1))
     return folders
+
+
+def _corpus_of(folder: RunFolder) -> tuple[Any, str | None] | None:
+    """The corpus of a run, and the identity that it had when the run started; None where the files are damaged."""
+    try:
+        return folder.rung().corpus, folder.state().get("corpus")
+    except LadderError:
+        return None
 
 
 def launch_record(folders: Sequence[RunFolder]) -> tuple[Launch, Track]:
@@ -84,15 +93,17 @@ def launch_record(folders: Sequence[RunFolder]) -> tuple[Launch, Track]:
     """
     path = folders[0].path.parent / LAUNCH_RECORD
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = opened(path, "Remove it: the runs are then executed as rung ladder run with the ladder file says.")
         return (
             structured(content["launch"], Launch, str(path)),
             structured(content["track"], Track, str(path)),
         )
     except FileNotFoundError:
         return Launch(), Track()
-    except (OSError, ValueError, KeyError) as error:
-        raise LadderError(f"{path} cannot be read: {error}.") from None
+    except KeyError as error:
+        raise LadderError(
+            f"{path} is damaged: {error.args[0]} is missing. Remove it, and run the ladder file again."
+        ) from None
 
 
 def execute_all(
@@ -122,7 +133,8 @@ def execute_all(
     """
     startup_errors: dict[str, str] = {}
     ended = {DONE} if failed_too else {DONE, FAILED}
-    waiting = deque(folder for folder in folders if folder.status not in ended)
+    readable = [folder for folder in folders if _unreadable(folder, say) is None]
+    waiting = deque(folder for folder in readable if folder.status not in ended)
     if not any_code:
         for folder in waiting:
             folder.require_code()
@@ -147,11 +159,27 @@ def execute_all(
     return [replace(one, reason=startup_errors.get(one.run, one.reason)) for one in run_statuses(folders)]
 
 
+def _unreadable(folder: RunFolder, say: Callable[[str], None] = lambda _: None) -> str | None:
+    """Why a folder does not say what its run is; None if it does."""
+    try:
+        folder.rung()
+    except LadderError as error:
+        say(f"{error.text} The other runs go on.")
+        return error.text
+    return None
+
+
 def run_statuses(folders: Sequence[RunFolder]) -> Iterator[RunStatus]:
     """The status of each run, and how far it is."""
     for folder in folders:
-        rung, last = folder.rung(), folder.last_metrics() or {}
-        state = folder.state()
+        try:
+            rung, last = folder.rung(), folder.last_metrics() or {}
+            state = folder.state()
+        except LadderError as error:
+            yield RunStatus(
+                run=folder.path.name, status=DAMAGED, reason=error.text, step=0, steps=0, loss=None, time_s=0.0
+            )
+            continue
         evaluation = last.get("evaluation", {})
         yield RunStatus(
             run=rung.name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections import deque
 from collections.abc import Iterator
@@ -12,6 +13,9 @@ from rung.errors import LadderError
 from rung.ladder.execution.launcher import Job, execute, not_installed, on_cluster
 from rung.ladder.training.run_folder import RunFolder
 from rung.messages import first_line
+
+ANSWER_S = 15.0
+"""Time that a cluster is given to answer [s]."""
 
 
 class Ray:
@@ -30,6 +34,7 @@ class Ray:
         options: dict[str, Any] = {"num_cpus": self.job.launch.threads, **job.launch.options}
         address = options.pop("address", None)
         if not ray.is_initialized():
+            _require_answer(address)
             try:
                 ray.init(address=address, log_to_driver=False)
             except (ConnectionError, ValueError, RuntimeError) as error:
@@ -63,6 +68,24 @@ class Ray:
             for task in running:
                 self.ray.cancel(task, force=False)
             raise
+
+
+def _require_answer(address: Any) -> None:
+    """Check that something answers at an address HOST:PORT, before the client waits for minutes.
+
+    Raises:
+        LadderError: Nothing answers within ANSWER_S seconds.
+    """
+    text = str(address or "").removeprefix("ray://")
+    host, _, port = text.rpartition(":")
+    if not (host and port.isdigit()):
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=ANSWER_S).close()
+    except OSError as error:
+        raise LadderError(
+            f'launcher = "ray": nothing answers at address = {address!r} ({error.strerror or error}).'
+        ) from None
 
 
 def _work(path: Path, job: Job) -> None:

@@ -8,6 +8,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from rung.ladder.training.sealed import digest_of_start
 from rung.version import __version__
 
 
@@ -34,6 +35,7 @@ class Checkpoint:
         file: File of the tensors.
         digest: SHA-256 of that file.
         metrics_bytes: Size of the part of metrics.jsonl that belongs to those steps [bytes].
+        metrics_digest: SHA-256 of that part; empty in a checkpoint of version 0.1.
         pending: Sum and number of the training losses that are not logged yet.
         time_s: Training time up to this step [s].
     """
@@ -44,6 +46,7 @@ class Checkpoint:
     metrics_bytes: int
     pending: tuple[float, int]
     time_s: float
+    metrics_digest: str = ""
 
     @property
     def whole(self) -> bool:
@@ -52,3 +55,8 @@ class Checkpoint:
             return False
         with self.file.open("rb") as opened:
             return hashlib.file_digest(opened, "sha256").hexdigest() == self.digest
+
+    def fits(self, metrics: Path) -> bool:
+        """Whether the metrics file holds the part that belongs to the steps of the checkpoint."""
+        digest = digest_of_start(metrics, self.metrics_bytes)
+        return digest is not None and self.metrics_digest in {"", digest}

@@ -26,17 +26,20 @@ from rung.errors import LadderError
 from rung.files import write_text
 from rung.ladder.rung import Rung
 from rung.ladder.training.checkpoint import Checkpoint, code_version
+from rung.ladder.training.metrics_file import read_last, read_lines
+from rung.ladder.training.sealed import digest_of_start, opened, sealed
 
 SCHEMA = 1
 """Version of the layout of rung.json."""
 PLANNED, RUNNING, STOPPED, DONE, FAILED = "planned", "running", "stopped", "done", "failed"
 """Statuses of a run."""
+DAMAGED = "damaged"
+"""Status of a run whose files say nothing that can be relied on."""
+_STATUSES = {PLANNED, RUNNING, STOPPED, DONE, FAILED}
 _KEPT = 2
 """Checkpoints that are kept: the latest, and the one before it for when the latest is damaged."""
 _PATIENCE_S = 5.0
 """Time to wait for a writer that is about to finish [s]."""
-_TAIL_BYTES = 4096
-"""Part of the metrics that is read to find the last line; a line has about a dozen numbers [bytes]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +86,13 @@ class RunFolder:
         except OSError as error:
             raise LadderError(f"{self.path} cannot be made: {error.strerror}.") from None
         content = {"schema_version": SCHEMA, "code": code_version(), **rung.to_dict()}
-        write_text(self._rung_path, json.dumps(content, indent=1) + "\n")
+        write_text(self._rung_path, sealed(content, indent=1))
 
     def _content(self) -> dict[str, Any]:
         try:
-            content: dict[str, Any] = json.loads(self._rung_path.read_text(encoding="utf-8"))
+            content = opened(self._rung_path, "Move the folder away, and the run starts anew.")
         except FileNotFoundError:
             raise LadderError(f"{self.path} is not the folder of a run: it has no rung.json.") from None
-        except (OSError, ValueError) as error:
-            raise LadderError(f"{self._rung_path} cannot be read: {error}.") from None
         if content.get("schema_version") != SCHEMA:
             raise LadderError(
                 f"{self._rung_path} has schema {content.get('schema_version')!r}; this version of Rung reads {SCHEMA}. Use the version that wrote it."
@@ -123,18 +124,41 @@ class RunFolder:
 
     def state(self) -> dict[str, Any]:
         """What the writer recorded last: status, reason, device, threads and corpus."""
+        remedy = f"rung ladder resume {self.path} recovers the run from its checkpoints."
         try:
-            content: dict[str, Any] = json.loads(self._state_path.read_text(encoding="utf-8"))
+            content = opened(self._state_path, remedy)
         except FileNotFoundError:
             return {"status": PLANNED}
-        except (OSError, ValueError) as error:
-            raise LadderError(f"{self._state_path} cannot be read: {error}.") from None
+        if content.get("status") not in _STATUSES:
+            raise LadderError(f"{self._state_path} is damaged: its status is {content.get('status')!r}. {remedy}")
         return content
+
+    def recover_state(self) -> str | None:
+        """Replace a damaged state by what the other files show, and return what was wrong with it; None if it is whole."""
+        try:
+            self.state()
+        except LadderError as error:
+            last = self.last_metrics() or {}
+            finished = self.model_path.exists() and last.get("phase") == "final"
+            if finished:
+                self.say(DONE, **self.metrics_seal())
+            else:
+                self._state_path.unlink(missing_ok=True)
+            return error.text.partition(" rung ladder resume")[0]
+        return None
+
+    def metrics_seal(self) -> dict[str, Any]:
+        """Size and digest of the metrics, which the state of a finished run holds."""
+        size = self.metrics_path.stat().st_size if self.metrics_path.exists() else 0
+        return {"metrics_bytes": size, "metrics_digest": digest_of_start(self.metrics_path, size)}
 
     @property
     def status(self) -> str:
-        """planned, running, stopped, done or failed."""
-        recorded = str(self.state()["status"])
+        """planned, running, stopped, done, failed, or damaged where that cannot be read."""
+        try:
+            recorded = str(self.state()["status"])
+        except LadderError:
+            return DAMAGED
         if recorded in {DONE, FAILED}:
             return recorded
         if self._locked():
@@ -143,7 +167,7 @@ class RunFolder:
 
     def say(self, status: str, **more: Any) -> None:
         """Record the status, with further values such as the reason."""
-        write_text(self._state_path, json.dumps({"status": status, **more}) + "\n")
+        write_text(self._state_path, sealed({"status": status, **more}))
 
     def record_startup_error(self, reason: str) -> None:
         """Record for the launcher why a worker could not start the run."""
@@ -155,6 +179,8 @@ class RunFolder:
             reason = str(json.loads(self._startup_error_path.read_text(encoding="utf-8"))["reason"])
         except FileNotFoundError:
             return None
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            reason = f"{self._startup_error_path.name} is damaged, so the reason is lost"
         self._startup_error_path.unlink(missing_ok=True)
         return reason
 
@@ -194,32 +220,33 @@ class RunFolder:
             return not _try_lock(lock.fileno(), fcntl.LOCK_SH)
 
     def metrics(self) -> list[dict[str, Any]]:
-        """Every line of the metrics, without a last line that an interruption cut off."""
-        try:
-            lines = self.metrics_path.read_bytes().split(b"\n")
-        except FileNotFoundError:
-            return []
-        found = []
-        for number, line in enumerate(lines[:-1], 1):
-            try:
-                found.append(json.loads(line))
-            except ValueError:
-                raise LadderError(
-                    f"{self.metrics_path}, line {number}: not JSON. Something else changed it: remove the line, or the folder to train the run again."
-                ) from None
-        return found
+        """Every line of the metrics, without a last line that an interruption cut off.
+
+        Raises:
+            LadderError: The file is damaged.
+        """
+        state = self.state()
+        done = state["status"] == DONE
+        size = int(state["metrics_bytes"]) if done and state.get("metrics_digest") else None
+        lines, bad = read_lines(self.metrics_path, size)
+        changed = size is not None and digest_of_start(self.metrics_path, size) != state["metrics_digest"]
+        if bad is not None or changed:
+            where = (
+                f"{self.metrics_path}, line {bad}: not a line of metrics"
+                if bad
+                else f"{self.metrics_path}: not what the run wrote"
+            )
+            remedy = (
+                "Restore the file, or move the folder away to train the run again."
+                if done
+                else f"rung ladder resume {self.path} goes on from the last checkpoint that is whole."
+            )
+            raise LadderError(f"{where}, so the file is damaged. {remedy}")
+        return lines
 
     def last_metrics(self) -> dict[str, Any] | None:
-        """The last complete line of the metrics, read from the end of the file; None before the first."""
-        try:
-            with self.metrics_path.open("rb") as opened:
-                opened.seek(0, os.SEEK_END)
-                opened.seek(max(0, opened.tell() - _TAIL_BYTES))
-                lines = opened.read().split(b"\n")
-        except FileNotFoundError:
-            return None
-        complete = [line for line in lines[:-1] if line.startswith(b"{") and line.endswith(b"}")]
-        return json.loads(complete[-1]) if complete else None
+        """The last complete line of the metrics; None before the first."""
+        return read_last(self.metrics_path)
 
     def checkpoint_path(self, step: int) -> Path:
         """The file for the tensors of a step."""
@@ -227,8 +254,9 @@ class RunFolder:
 
     def write_manifest(self, checkpoint: Checkpoint) -> None:
         """Write the manifest that completes a checkpoint, and remove checkpoints that are no longer needed."""
-        content = {name: getattr(checkpoint, name) for name in ("step", "digest", "metrics_bytes", "pending", "time_s")}
-        write_text(checkpoint.file.with_suffix(".json"), json.dumps(content) + "\n")
+        names = ("step", "digest", "metrics_bytes", "metrics_digest", "pending", "time_s")
+        content = {name: getattr(checkpoint, name) for name in names}
+        write_text(checkpoint.file.with_suffix(".json"), sealed(content))
         for old in sorted(self.path.glob("checkpoint-*.json"))[:-_KEPT]:
             self._remove(old)
 
@@ -244,7 +272,7 @@ class RunFolder:
         """Checkpoints that have a manifest, the latest first; step -1 marks one whose manifest cannot be read."""
         for manifest in sorted(self.path.glob("checkpoint-*.json"), reverse=True):
             try:
-                content = json.loads(manifest.read_text(encoding="utf-8"))
+                content = opened(manifest, "")
                 found = Checkpoint(
                     step=int(content["step"]),
                     file=manifest.with_suffix(".safetensors"),
@@ -252,8 +280,9 @@ class RunFolder:
                     metrics_bytes=int(content["metrics_bytes"]),
                     pending=(float(content["pending"][0]), int(content["pending"][1])),
                     time_s=float(content["time_s"]),
+                    metrics_digest=str(content.get("metrics_digest", "")),
                 )
-            except (OSError, ValueError, KeyError, TypeError, IndexError):
+            except (LadderError, OSError, ValueError, KeyError, TypeError, IndexError):
                 # Without a readable manifest the checkpoint cannot be verified: it is reported as damaged.
                 found = Checkpoint(
                     step=-1,

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from rung.errors import LadderError
 from rung.ladder.execution.options import Launch
 from rung.ladder.rung import Rung
+from rung.units import format_bytes
 
 _MOST_FLOPS = 3e11
 """Steps with more FLOPs than this are not timed, so that an estimate stays quick [FLOP]."""
@@ -18,10 +20,46 @@ _TIMED = 3
 """Steps that are timed of each run, after an untimed first one [count]."""
 
 
+_SURELY_MORE = 4.0
+"""How many times the memory an estimate must be before a run is refused: estimates are off by a factor."""
+
+_MOST_MEMORY = 1e14
+"""Memory that no node of a cluster has [bytes]."""
+
+
 def state_bytes(rung: Rung) -> float:
     """Memory of weights, gradients, optimizer moments and average weights in fp32, without activations [bytes]."""
     copies = 2 + (2 if rung.recipe.optimizer == "adamw" else 1) + (1 if rung.recipe.ema else 0)
     return 4.0 * copies * rung.counts.total
+
+
+def activation_bytes(rung: Rung) -> float:
+    """Estimated memory of what one pass keeps for its backward pass [bytes].
+
+    68 s b h L bytes for s b items of one pass, width h and L layers, in fp32 without attention scores.
+    Source: Korthikanti et al. 2022, arXiv:2205.05198, equation 1 (34 s b h bytes a layer, in 16 bits).
+    """
+    items = min(rung.recipe.micro_batch or rung.batch, rung.batch) * rung.made_family.item_tokens
+    per_value = 34.0 if rung.recipe.precision == "bf16" else 68.0
+    return per_value * items * rung.size.width * rung.size.depth
+
+
+def require_possible(rungs: Sequence[Rung], launch: Launch) -> None:
+    """Refuse runs that no memory could hold: on this machine where it trains them itself, otherwise anywhere.
+
+    Raises:
+        LadderError: A run needs several times the memory that there is, by the estimate.
+    """
+    here = launch.launcher in {"here", "local"} and not launch.device.startswith("cuda")
+    memory = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")) if here else _MOST_MEMORY
+    for rung in rungs:
+        needed = state_bytes(rung) + activation_bytes(rung)
+        if needed > _SURELY_MORE * memory:
+            where = f"this machine has {format_bytes(memory)}" if here else f"no machine has {format_bytes(memory)}"
+            raise LadderError(
+                f"{rung.name} needs about {format_bytes(needed)} ({format_bytes(activation_bytes(rung))} of it activations of one pass), and {where}. "
+                "Set micro_batch in [recipe], or take a smaller batch or size."
+            )
 
 
 def step_flops(rung: Rung) -> float:

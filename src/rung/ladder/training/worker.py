@@ -22,6 +22,7 @@ from rung.ladder.execution.options import Launch
 from rung.ladder.rung import Rung
 from rung.ladder.training.checkpoint import Checkpoint
 from rung.ladder.training.run_folder import DONE, FAILED, RUNNING, STOPPED, RunFolder
+from rung.ladder.training.sealed import digest_of_start
 from rung.ladder.training.tracking import Tracker
 from rung.ladder.training.trainer import Trainer, best_device
 from rung.messages import first_line
@@ -65,6 +66,8 @@ def work_on(folder: RunFolder, work: Work) -> str:
         OSError: The same.
     """
     with folder.writing():
+        if (wrong := folder.recover_state()) is not None:
+            work.say(f"{wrong.rstrip('.')}; the run goes on from what its other files show.")
         if folder.state()["status"] == DONE:
             folder.clear_checkpoints()
             return DONE
@@ -119,9 +122,7 @@ def _train(folder: RunFolder, work: Work, trainer: Trainer, where: dict[str, Any
     total, count = torch.tensor(resumed.pending[0], device=device), resumed.pending[1]
     clock = time.perf_counter() - resumed.time_s
     last_checkpoint = time.perf_counter()
-    with folder.metrics_path.open("ab") as metrics:
-        metrics.truncate(resumed.metrics_bytes)
-        metrics.seek(0, os.SEEK_END)
+    with _metrics_from(folder, resumed.metrics_bytes) as metrics:
 
         def checkpoint() -> None:
             _checkpoint(folder, trainer, metrics, (float(total), count), time.perf_counter() - clock)
@@ -161,9 +162,25 @@ def _train(folder: RunFolder, work: Work, trainer: Trainer, where: dict[str, Any
                 folder.say(STOPPED, reason="asked to stop", **where)
                 return STOPPED
     _save({name: value.contiguous() for name, value in _finished(trainer).items()}, folder.model_path)
-    folder.say(DONE, **where)
+    folder.say(DONE, **where, **folder.metrics_seal())
     folder.clear_checkpoints()
     return DONE
+
+
+def _metrics_from(folder: RunFolder, size: int) -> BinaryIO:
+    """The metrics, opened after the part that belongs to the steps done; the rest is cut off.
+
+    Raises:
+        LadderError: The file is a link, through which another file would be overwritten.
+    """
+    if folder.metrics_path.is_symlink():
+        raise LadderError(
+            f"{folder.metrics_path} is a link to another file, which would be overwritten. Remove the link."
+        )
+    metrics = folder.metrics_path.open("ab")
+    metrics.truncate(size)
+    metrics.seek(0, os.SEEK_END)
+    return metrics
 
 
 def _phase(rung: Rung, step: int) -> str:
@@ -194,10 +211,16 @@ def _append(metrics: BinaryIO, line: Mapping[str, Any]) -> None:
 def _restore(folder: RunFolder, trainer: Trainer, say: Callable[[str], None]) -> Checkpoint:
     """Bring a trainer to the latest undamaged checkpoint, and return it; step 0 if there is none."""
     for found in folder.checkpoints():
-        if (state := _loaded(found)) is not None:
+        state = _loaded(found)
+        if state is not None and found.fits(folder.metrics_path):
             trainer.restore(state, found.step)
             return found
-        say(f"{found.file} is damaged or incomplete; the checkpoint before it is used.")
+        what = (
+            found.file
+            if state is None
+            else f"{folder.metrics_path} is shorter than, or other than, {found.file.name} says: it"
+        )
+        say(f"{what} is damaged or incomplete; the checkpoint before it is used.")
         folder.discard(found)
     return Checkpoint(step=0, file=folder.checkpoint_path(0), digest="", metrics_bytes=0, pending=(0.0, 0), time_s=0.0)
 
@@ -226,6 +249,7 @@ def _checkpoint(
             file=file,
             digest=digest,
             metrics_bytes=metrics.tell(),
+            metrics_digest=digest_of_start(folder.metrics_path, metrics.tell()) or "",
             pending=pending,
             time_s=time_s,
         )

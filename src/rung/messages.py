@@ -21,6 +21,27 @@ def first_line(error: BaseException) -> str:
     return lines[0].rstrip(".") if lines else type(error).__name__
 
 
+def printable(text: str) -> str:
+    """Text for a terminal: control characters, which could move the cursor or change colours, are escaped."""
+    return "".join(
+        character if character in "\n\t" or character.isprintable() else _escaped(character) for character in text
+    )
+
+
+def _escaped(character: str) -> str:
+    # Spaces of other widths and letters that the terminal may not know are harmless.
+    return repr(character)[1:-1] if ord(character) < 0xA0 or character in _TURNING else character
+
+
+_TURNING = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029"
+"""Characters that turn or break a line."""
+
+
+def shortened(text: str, most: int = 1500) -> str:
+    """Text of at most about `most` characters: its start and its end."""
+    return text if len(text) <= most else f"{text[: most * 2 // 3]} [...] {text[-most // 3 :]}"
+
+
 def counted(count: int, noun: str, plural: str | None = None) -> str:
     """A count with its noun: "1 row", "3 rows"."""
     return f"{count:,} {plural_of(count, noun, plural)}"

@@ -27,7 +27,9 @@ def main() -> NoReturn:
     except RungError as error:
         if debug:
             raise
-        print(f"{type(error).__name__}: {error.text}", file=sys.stderr)
+        from rung.messages import printable, shortened
+
+        print(shortened(printable(f"{type(error).__name__}: {error.text}")), file=sys.stderr)
         status = 1
     except KeyboardInterrupt:
         print("interrupted: every file is as it was, or written whole", file=sys.stderr)
@@ -43,6 +45,18 @@ def main() -> NoReturn:
         print(f"ReportError: {what}: {error.strerror or error}.", file=sys.stderr)
         _silence()
         status = 1
+    except Exception as error:  # whatever it is, a user needs a sentence and not a traceback
+        if debug:
+            raise
+        from rung.messages import first_line, printable, shortened
+
+        what = shortened(printable(f"{type(error).__name__}: {first_line(error)}"), 300)
+        print(
+            f"InternalError: {what}. This is a fault of Rung itself; --debug shows where. No file was written.",
+            file=sys.stderr,
+        )
+        _silence()
+        status = 1
     sys.exit(status)
 
 
@@ -55,6 +69,10 @@ def _run(arguments: list[str]) -> int:
         return 0
     from rung.cli.app import app
 
+    if "--help" not in arguments and "-h" not in arguments:
+        from rung.cli.printable import Printable
+
+        sys.stdout = Printable(sys.stdout)
     try:
         # A lone hyphen is a file, not an option, to people and to the reader, but not to the parser.
         app([STANDARD_INPUT if text == "-" else text for text in arguments])

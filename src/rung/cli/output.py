@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json as json_module
+import math
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rung.errors import ReportError
-from rung.messages import listed
+from rung.messages import listed, printable, shortened
 
 if TYPE_CHECKING:
     from rung.findings import Finding
@@ -21,7 +22,7 @@ Writer = Callable[[], bytes]
 def say(*lines: str) -> None:
     """Print lines for people on standard error."""
     for line in lines:
-        print(line, file=sys.stderr)
+        print(shortened(printable(line)), file=sys.stderr)
 
 
 def warn(findings: Iterable[Finding]) -> None:
@@ -32,8 +33,20 @@ def warn(findings: Iterable[Finding]) -> None:
 
 
 def as_json(content: Any) -> str:
-    """Plain values as one line of JSON; numbers that are not finite are refused."""
-    return json_module.dumps(content, allow_nan=False)
+    """Plain values as one line of JSON; numbers that are not finite are null."""
+    try:
+        return json_module.dumps(content, allow_nan=False)
+    except ValueError:
+        return json_module.dumps(_finite(content), allow_nan=False)
+
+
+def _finite(content: Any) -> Any:
+    """The same content without numbers that are not finite."""
+    if isinstance(content, Mapping):
+        return {name: _finite(value) for name, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def require_kinds(paths: Sequence[str], kinds: Mapping[str, str]) -> dict[str, str]:

@@ -84,6 +84,10 @@ def read_content(path: str | Path, command: str) -> dict[str, Any]:
         raise FitError(f"{path}: there is no such file. Make one: rung {command} RUNS -o {name}.") from None
     except IsADirectoryError:
         raise FitError(f"{path} is a folder. Name the file that rung {command} RUNS -o fit.json wrote.") from None
+    except RecursionError:
+        raise FitError(
+            f"{path} is not a fit in JSON: it is nested too deeply. Make one: rung {command} RUNS -o fit.json."
+        ) from None
     except (OSError, ValueError) as error:
         raise FitError(f"{path} is not a fit in JSON: {error}. Make one: rung {command} RUNS -o fit.json.") from None
     if not isinstance(content, dict) or content.get("schema_version") != SCHEMA:

@@ -34,6 +34,7 @@ from rung.fitting.uncertainty.coefficients import IntervalPlan, estimate
 from rung.fitting.uncertainty.curvature import Curvature, curvature_at
 from rung.fitting.uncertainty.profile import MOST_ROWS
 from rung.fitting.uncertainty.residual_noise import nearness, noise_quantiles
+from rung.messages import plural_of
 from rung.runs import plausibility
 from rung.units import flops_6nd
 from rung.version import __version__
@@ -73,6 +74,7 @@ def fit_setup(setup: Setup, options: FitOptions) -> tuple[Fit, RollingBacktest]:
     rng = np.random.default_rng(setup.seed)
     with np.errstate(all="ignore"):
         optimum = search(problem, rng, options.start, options.effort)
+        _require_in_range(problem, optimum)
         curvature = curvature_at(problem, optimum)
         noisy = curvature.degrees > 0 and not is_exact(problem, optimum)
         resampled = _draws(problem, optimum, curvature, options.draws if noisy else None, rng)
@@ -120,6 +122,22 @@ def fit_setup(setup: Setup, options: FitOptions) -> tuple[Fit, RollingBacktest]:
         version=__version__,
     )
     return found, rolled
+
+
+def _require_in_range(problem: Problem, optimum: Optimum) -> None:
+    """Refuse an optimum whose predictions are too large for a number, though their logarithms are not.
+
+    Raises:
+        FitError: A row has no finite prediction.
+    """
+    predictions = problem.objective.untransform(problem.target - optimum.residuals)
+    bad = np.flatnonzero(~np.isfinite(predictions))
+    if len(bad):
+        design = problem.design
+        raise FitError(
+            f"{design.source}, row {design.row[bad[0]]}: {problem.law.formula!r} is too large for a number there, at its best coefficients "
+            f"({len(bad)} such {plural_of(len(bad), 'row')}). Check its powers and the units of the columns."
+        )
 
 
 def _interval_plan(

@@ -167,7 +167,9 @@ def _ranked(trials: Sequence[_Trial], failed: Mapping[str, str]) -> Selection:
     cuts = sorted(set().union(*errors))
     scores = np.array([score_of(found, cuts) for found in errors])
     criteria = np.array([one.aicc for one in trials])
-    criteria = criteria - criteria.min()
+    finite = criteria[np.isfinite(criteria)]
+    # With too few rows for the criterion of any law, the law with the fewest coefficients comes first.
+    criteria = criteria - finite.min() if len(finite) else np.array([float(len(fit.coefficients)) for fit in fits])
     ranked_by = np.where(np.isfinite(scores), scores, np.inf) if cuts else criteria
     # Without a backtest the weights are Akaike's.
     weights = ranked_by**-SHARPNESS if cuts else np.exp(-0.5 * criteria)
@@ -176,7 +178,7 @@ def _ranked(trials: Sequence[_Trial], failed: Mapping[str, str]) -> Selection:
     tied = [
         index == best or bool(np.isfinite(ranked_by[index]) and mean <= _TIE * error)
         if cuts
-        else bool(criteria[index] < _AICC_TIE)
+        else index == best or bool(criteria[index] < _AICC_TIE)
         for index, (mean, error) in enumerate(gaps)
     ]
     among = [index for index in range(len(fits)) if tied[index]]

@@ -87,6 +87,8 @@ class Runs:
                 f"{self.row_name(int(empty[0]))}: {column} is missing ({len(empty)} such {plural_of(len(empty), 'row')}). "
                 f'Fill it in, or leave such rows out: --where "{column} is not null".'
             )
+        if series.dtype.is_nested() or series.dtype == pl.Binary:
+            raise RunsError(f"{self.source}: {column} holds {series.dtype}, not names. Map another column to it.")
         return series.cast(pl.String).to_numpy().astype(str)
 
     def _series(self, column: str, what: str | None) -> pl.Series:

@@ -22,7 +22,7 @@ def read_lines(path: Path, size: int | None = None) -> tuple[list[dict[str, Any]
         content = path.read_bytes()[:size]
     except FileNotFoundError:
         return [], None
-    found = []
+    found: list[dict[str, Any]] = []
     for number, line in enumerate(content.split(b"\n")[:-1], 1):
         if (values := _values(line)) is None:
             return found, number

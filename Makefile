@@ -9,9 +9,10 @@ STAMP := $(VENV)/.installed
 RUNS := examples/python-stdlib/runs.csv
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 MUTATED ?= 300
+INPUTS ?= 10000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs bench bench-long mutation clean
+.PHONY: help demo test check docs bench bench-long mutation fuzz clean
 
 help: ## Print the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -70,6 +71,9 @@ bench-long: $(STAMP) ## Measure coverage, warnings, published studies and real p
 
 mutation: $(STAMP) ## Break the core on purpose, MUTATED times at random, and count what the fast tests notice
 	$(BIN)/python tests/mutation.py --sample $(MUTATED)
+
+fuzz: $(STAMP) ## Try INPUTS odd and damaged inputs of all kinds
+	$(BIN)/python tests/fuzz.py --inputs $(INPUTS)
 
 clean: ## Remove what the targets made
 	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -122,8 +122,10 @@ def test_a_command_is_in_the_docs(name):
 @pytest.mark.parametrize("name", SOURCES)
 def test_a_source_is_in_the_docs_and_has_a_test(name):
     require(f"{name}:" in DOCS["runs"], f"source {name}: describe it in docs/runs.md")
-    tests = (ROOT / "tests" / "test_import.py").read_text()
-    require(SOURCES[name].__name__ in tests or f"{name}:" in tests, f"source {name}: test it in tests/test_import.py")
+    tests = "".join((ROOT / "tests" / file).read_text() for file in ("test_import.py", "test_import_kinds.py"))
+    require(
+        SOURCES[name].__name__ in tests or f"{name}:" in tests, f"source {name}: test it in tests/test_import_kinds.py"
+    )
 
 
 @pytest.mark.parametrize("name", FAMILIES)

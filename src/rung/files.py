@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from rung.errors import ReportError
 
@@ -78,6 +81,11 @@ def require_writable(path: str | Path) -> None:
         raise ReportError(f"{path} cannot be written: it is a folder. Name a file.")
     if not os.access(folder, os.W_OK):
         raise ReportError(f"{path} cannot be written: the folder {str(folder)!r} is read-only. Choose another path.")
+
+
+def digest_of(content: Mapping[str, Any]) -> str:
+    """A digest of plain values, the same after they went through JSON."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def read_text(path: str | Path) -> str:

@@ -82,8 +82,9 @@ def density(
         show(found, json=json)
         return
     runs = read_selected(tables, rows)
+    days = _days(runs, date) if trend else None
     models = _each(fit, scores, at, runs)
-    followed = _trend(models, _days(runs, date), fit.level) if trend else None
+    followed = None if days is None else _trend(models, days, fit.level)
     _print(models, fit, followed, kinds, json=json)
 
 
@@ -162,6 +163,9 @@ def _each(fit: Fit, scores: Fit | None, at: float | None, runs: Runs) -> dict[st
         }
         known |= {name: str(column[row]) for name, column in groups.items()}
         key = str(name) if str(name) not in found else f"{name} ({row + 1})"
+        if "params" not in known or measured not in known:
+            found[key] = f"its {'params are' if 'params' not in known else f'{measured} is'} missing."
+            continue
         try:
             found[key] = density_of(fit, score_fit=scores, reference_tokens=at, **known)
         except RungError as error:

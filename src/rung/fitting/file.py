@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rung.arrays import Array
 from rung.errors import FitError, RungError
-from rung.files import STANDARD_INPUT, read_text
+from rung.files import STANDARD_INPUT, digest_of, read_text
 from rung.findings import Finding
 from rung.fitting.backtest.backtest import Backtest, CutScore
 from rung.fitting.backtest.discrepancy import GRID, Discrepancy
@@ -56,6 +56,10 @@ def as_fit(source: Any, level: float | None = None) -> Fit:
     if isinstance(source, str | Path):
         return read_fit(source, level)
     raise FitError(f"a fit is needed, and this is a {type(source).__name__}. Make one: rung fit RUNS -o fit.json.")
+
+
+_BESIDE = ("digest", "held_out")
+"""Entries of a fit's file that its digest does not cover: itself, and what the command adds."""
 
 
 def at_level(fit: Fit, level: float | None) -> Fit:
@@ -114,7 +118,13 @@ def checked(path: str | Path, command: str, read: Callable[[Mapping[str, Any]], 
 
 
 def fit_from_dict(content: Mapping[str, Any]) -> Fit:
-    """The fit that `Fit.to_dict` wrote, every part of it checked."""
+    """The fit that `Fit.to_dict` wrote, every part of it checked, and the whole by its digest.
+
+    Files of version 0.1 have no digest.
+    """
+    written = {name: value for name, value in content.items() if name not in _BESIDE}
+    if "digest" in content and content["digest"] != digest_of(written):
+        raise ValueError("its numbers are not those that were written, by their digest")
     law = Law.parse(
         read_string(content["law"]["text"]),
         variables=[read_string(name) for name in content["law"]["variables"]],

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rung.arrays import Array, Indices
 from rung.errors import FitError
-from rung.files import write_text
+from rung.files import digest_of, write_text
 from rung.findings import Finding
 from rung.fitting.backtest.backtest import Backtest
 from rung.fitting.backtest.discrepancy import Discrepancy
@@ -208,7 +208,11 @@ class Fit(Result):
         return json.dumps(self.to_dict(), allow_nan=False) + "\n"
 
     def to_dict(self) -> dict[str, Any]:
-        """The fit as plain values; numbers that are not finite are null."""
+        """The fit as plain values with a digest of them; numbers that are not finite are null."""
+        content = self._content()
+        return {**content, "digest": digest_of(content)}
+
+    def _content(self) -> dict[str, Any]:
         return {
             "schema_version": SCHEMA,
             "law": {

@@ -59,10 +59,8 @@ def decoded(content: bytes, name: str) -> bytes:
     if b"\0" in content[:65536]:
         raise RunsError(f"{name} is not text (byte 0 found). Give CSV, or name the file .parquet if it is Parquet.")
     content = content.removeprefix(b"\xef\xbb\xbf")
-    if b"\r" in content and b"\n" not in content:
-        # Line ends of old Macs.
-        content = content.replace(b"\r", b"\n")
-    return content
+    # Line ends of old Macs, all of them or some.
+    return re.sub(rb"\r(?!\n)", b"\n", content) if b"\r" in content else content
 
 
 def _from_utf16(content: bytes, encoding: str, name: str) -> bytes:
@@ -108,7 +106,7 @@ def header_of(content: bytes) -> tuple[bytes, str, str]:
     separator, width = _shape(lines)
     above = 0
     for line in lines[:-1]:
-        fields = _fields(line, separator)
+        fields = fields_of(line, separator)
         filled = sum(bool(field.strip()) for field in fields)
         comment = line.lstrip().startswith("#") and not line.lstrip().startswith("#row")
         if width > 1 and line.strip() and not comment and len(fields) >= width and filled > 1:
@@ -136,7 +134,7 @@ def _shape(lines: list[str]) -> tuple[str, int]:
     agreeing = 0
     for separator in SEPARATORS:
         counts = Counter(
-            len(_fields(line, separator)) for line in lines if line.strip() and not line.lstrip().startswith("#")
+            len(fields_of(line, separator)) for line in lines if line.strip() and not line.lstrip().startswith("#")
         )
         wide = {width: count for width, count in counts.items() if width > 1}
         if wide:
@@ -146,7 +144,8 @@ def _shape(lines: list[str]) -> tuple[str, int]:
     return best
 
 
-def _fields(line: str, separator: str) -> list[str]:
+def fields_of(line: str, separator: str) -> list[str]:
+    """The fields of one line; the whole line where its quotes do not end."""
     try:
         return next(csv.reader([line.rstrip("\r")], delimiter=separator), [])
     except csv.Error:

@@ -6,12 +6,13 @@ import csv
 import io
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
 from rung.errors import RunsError
 from rung.messages import first_line
-from rung.runs.decoding import decoded, decompressed, from_markdown, header_of
+from rung.runs.decoding import decoded, decompressed, fields_of, from_markdown, header_of
 from rung.runs.written_numbers import with_numbers
 
 _DEPTH = 6
@@ -52,7 +53,7 @@ def read_csv(content: bytes, name: str) -> TextTable:
         content, separator, above = header_of(content)
         notes += [above] if above else []
     first = content.split(b"\n", 1)[0]
-    header = next(csv.reader([first.decode("utf-8", errors="replace").rstrip("\r")], delimiter=separator))
+    header = fields_of(first.decode("utf-8", errors="replace"), separator)
     twice = [column for index, column in enumerate(header) if column and column in header[:index]]
     if twice:
         raise RunsError(f"{name} has two columns {twice[0]!r}. Rename one.")
@@ -150,6 +151,14 @@ def _why_not_csv(content: bytes, separator: str) -> str | None:
         line = content.count(b"\n", 0, error.start) + 1
         return f"line {line} holds bytes that are not UTF-8. Save the file as UTF-8."
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    try:
+        return _wrong_row(rows)
+    except csv.Error as error:
+        return f"line {rows.line_num}: {error}."
+
+
+def _wrong_row(rows: Any) -> str | None:
+    """The first row with more fields than the header, as a sentence; None without one."""
     header = next(rows)
     for row in rows:
         if len(row) > len(header):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rung.errors import LadderError
+from rung.files import digest_of
 
 _SEAL = "seal"
 """The entry that holds the digest of all others."""
@@ -16,7 +17,7 @@ _SEAL = "seal"
 
 def sealed(content: Mapping[str, Any], *, indent: int | None = None) -> str:
     """Content as JSON with its digest."""
-    return json.dumps({**content, _SEAL: _digest(content)}, indent=indent) + "\n"
+    return json.dumps({**content, _SEAL: digest_of(content)}, indent=indent) + "\n"
 
 
 def opened(path: Path, remedy: str) -> dict[str, Any]:
@@ -41,15 +42,11 @@ def opened(path: Path, remedy: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise LadderError(f"{path} is damaged: it holds a {type(content).__name__}, not an object. {remedy}")
     found = content.pop(_SEAL, None)
-    if found is not None and found != _digest(content):
+    if found is not None and found != digest_of(content):
         raise LadderError(
             f"{path} is damaged, or something else changed it: its content does not match its digest. {remedy}"
         )
     return content
-
-
-def _digest(content: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def digest_of_start(path: Path, size: int) -> str | None:

@@ -76,6 +76,7 @@ def read_selected(paths: str | Sequence[str], rows: TableOptions) -> Runs:
         runs = read_runs(given[0], mapping, wide=rows.wide, unfinished=rows.unfinished)
     else:
         runs = read_several(given, mapping, wide=rows.wide, unfinished=rows.unfinished)
+    runs = runs.without_repeats()
     if rows.where is not None:
         runs = runs.where(rows.where)
     if rows.drop_duplicates:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 
+from rung.arrays import Array
 from rung.errors import RunsError
 from rung.findings import Finding
 from rung.laws import name_text
@@ -28,6 +31,9 @@ conventions count as mixed."""
 
 _DECAYED = 2.0
 """Largest over smallest learning rate along a run, above which its schedule counts as decayed."""
+
+_LOOKED_AT = 20_000
+"""Rows at which a check looks that needs no more of them: with a million rows, all checks take as long as reading."""
 
 _SHARE_OF_SCHEDULE = ("fraction_of_schedule", "schedule_fraction")
 """Columns that hold how much of its schedule a run has completed, as a fraction."""
@@ -181,9 +187,8 @@ def _counts(runs: Runs) -> list[tuple[str, str]]:
     found = []
     for column, name, usual in (("tokens", "D", "1e9"), ("params", "N", "1e6")):
         if runs.has(column):
-            values = runs.numbers(column)
-            values = values[np.isfinite(values) & (values > 0)]
-            if len(values) and np.max(values) < 1e4 and not _single_counts(runs):
+            largest = _largest(runs.numbers(column))
+            if 0 < largest < 1e4 and not _single_counts(runs):
                 source = runs.mapping.get(column, column)
                 words = plain(source).split("_")
                 named = next((size for word, size in _UNIT_WORDS.items() if word in words), None)
@@ -192,18 +197,41 @@ def _counts(runs: Runs) -> list[tuple[str, str]]:
                 found.append(
                     (
                         "implausible_units",
-                        f"{runs.source}: the largest {column} is {np.max(values):g}; is {source} in millions or billions? "
+                        f"{runs.source}: the largest {column} is {largest:g}; is {source} in millions or billions? "
                         f"Rung counts single {'tokens' if column == 'tokens' else 'parameters'}: --map '{name}={written}*{unit}'{other}.",
                     )
                 )
     return found or _tokens_for_params(runs)
 
 
+def _largest(values: Array) -> float:
+    """The largest finite value; 0 where there is none above it."""
+    with np.errstate(all="ignore"):
+        largest = float(np.fmax.reduce(values, initial=0.0))
+    if np.isfinite(largest):
+        return largest
+    finite = values[np.isfinite(values)]
+    return float(finite.max(initial=0.0))
+
+
+def _some(runs: Runs, columns: list[str]) -> Runs:
+    """Columns of a table, or of a large one evenly spaced rows of them: enough for a median."""
+    return replace(runs, frame=runs.frame.select(ROW, *columns).gather_every(max(1, len(runs) // _LOOKED_AT)))
+
+
+def _ends(frame: pl.DataFrame) -> pl.DataFrame:
+    """A table, or of a large one its start and its end: enough to see how its runs are scheduled."""
+    if frame.height <= _LOOKED_AT:
+        return frame
+    return pl.concat([frame.head(_LOOKED_AT // 2), frame.tail(_LOOKED_AT // 2)])
+
+
 def _tokens_for_params(runs: Runs) -> list[tuple[str, str]]:
     if not (runs.has("tokens") and runs.has("params")):
         return []
     with np.errstate(all="ignore"):
-        ratio = runs.numbers("tokens") / runs.numbers("params")
+        some = _some(runs, ["params", "tokens"])
+        ratio = some.numbers("tokens") / some.numbers("params")
     ratio = ratio[np.isfinite(ratio) & (ratio > 0)]
     middle = float(np.median(ratio)) if len(ratio) else 1.0
     if _FEWEST < middle < _MOST:
@@ -263,7 +291,7 @@ def _conventions(runs: Runs) -> list[tuple[str, str]]:
 def _decayed(runs: Runs) -> list[tuple[str, str]]:
     """A finding where rows lie in the middle of a decayed schedule: they are not finished runs of that length."""
     if runs.has("run") and runs.has("lr"):
-        rates = runs.frame.select(pl.col("lr").cast(pl.Float64, strict=False), "run").drop_nulls()
+        rates = _ends(runs.frame).select(pl.col("lr").cast(pl.Float64, strict=False), "run").drop_nulls()
         decayed = rates.group_by("run").agg(pl.col("lr").max() / pl.col("lr").min() > _DECAYED, pl.len().alias("rows"))
         if decayed.filter(pl.col("lr") & (pl.col("rows") > 1)).height > 0:
             return [("mid_run_rows", _MID_RUN.format(source=runs.source, why="lr falls along its runs"))]

@@ -41,8 +41,7 @@ def read_runs(
 ) -> Runs:
     """Read a table of runs.
 
-    Rows that repeat another row in every column are left out, and so are runs whose column status says that they did not
-    finish; the notes of the table say how many.
+    Runs whose column status says that they did not finish are left out; the notes of the table say how many.
 
     Args:
         source: A path to CSV, TSV, Markdown, Parquet, JSONL (all but Parquet also as .gz) or a spreadsheet; "-" for CSV
@@ -75,7 +74,7 @@ def read_runs(
     runs = Runs(frame=frame.with_row_index(ROW, offset=1), source=name, mapping={s.column: s.text for s in sources})
     added = [_column(runs, found) for found in sources if found.text != found.column]
     runs = Runs(frame=runs.frame.with_columns(added), source=name, mapping=runs.mapping, notes=tuple(notes))
-    return runs.without_repeats() if unfinished else runs.without_repeats().finished()
+    return runs if unfinished else runs.finished()
 
 
 def as_runs(source: Any) -> Runs:

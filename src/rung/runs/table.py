@@ -72,7 +72,8 @@ class Runs:
             series = self._parsed(series)
         elif not (series.dtype.is_numeric() or series.dtype in {pl.Boolean, pl.Null}):
             raise RunsError(f"{self.source}: {column} holds {series.dtype}, not numbers. Map another column to it.")
-        return series.cast(pl.Float64).fill_null(np.nan).to_numpy()
+        numbers = series.cast(pl.Float64)
+        return (numbers.fill_null(np.nan) if numbers.null_count() else numbers).to_numpy()
 
     def texts(self, column: str) -> NDArray[np.str_]:
         """A column as text (n,), for grouping.

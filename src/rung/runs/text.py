@@ -15,6 +15,12 @@ from rung.messages import first_line
 from rung.runs.decoding import decoded, decompressed, fields_of, from_markdown, header_of
 from rung.runs.written_numbers import with_numbers
 
+_LONG = 1 << 20
+"""Bytes in which the header is looked for."""
+
+_INFERRED = 10_000
+"""Rows by which the types of columns are told; to look at all of a million takes ten times as long as to read them."""
+
 _DEPTH = 6
 """Levels of nesting whose fields become columns."""
 
@@ -43,7 +49,7 @@ def read_csv(content: bytes, name: str) -> TextTable:
     """
     content = decoded(decompressed(content, name), name)
     # Empty lines at the end are not rows.
-    content = content.rstrip(b"\r\n \t")
+    content = content.rstrip(b"\r\n \t") if not content[-2:].strip() else content
     _require_content(content, name)
     notes = []
     if (table := from_markdown(content)) is not None:
@@ -52,17 +58,12 @@ def read_csv(content: bytes, name: str) -> TextTable:
     else:
         content, separator, above = header_of(content)
         notes += [above] if above else []
-    first = content.split(b"\n", 1)[0]
+    first = content.partition(b"\n")[0] if len(content) < _LONG else content[:_LONG].partition(b"\n")[0]
     header = fields_of(first.decode("utf-8", errors="replace"), separator)
     twice = [column for index, column in enumerate(header) if column and column in header[:index]]
     if twice:
         raise RunsError(f"{name} has two columns {twice[0]!r}. Rename one.")
-    try:
-        frame = pl.read_csv(content, separator=separator, infer_schema_length=None, null_values=_NULLS)
-    except pl.exceptions.PolarsError as error:
-        raise RunsError(
-            f"{name} cannot be read as CSV: {_why_not_csv(content, separator) or first_line(error) + '.'}"
-        ) from None
+    frame = _parsed(content, separator, name)
     named = {
         column: column.strip()
         for column in frame.columns
@@ -70,6 +71,26 @@ def read_csv(content: bytes, name: str) -> TextTable:
     }
     frame, understood = with_numbers(frame.rename(named), separator)
     return TextTable(frame, (*notes, *understood))
+
+
+def _parsed(content: bytes, separator: str, name: str) -> pl.DataFrame:
+    """The columns of a CSV text, by the types of its first rows, or where later rows differ, by all of them.
+
+    Raises:
+        RunsError: The text is no table; the message names the line.
+    """
+    try:
+        frame = pl.read_csv(content, separator=separator, infer_schema_length=_INFERRED)
+    except pl.exceptions.PolarsError:
+        try:
+            frame = pl.read_csv(content, separator=separator, infer_schema_length=None, null_values=_NULLS)
+        except pl.exceptions.PolarsError as error:
+            raise RunsError(
+                f"{name} cannot be read as CSV: {_why_not_csv(content, separator) or first_line(error) + '.'}"
+            ) from None
+    return frame.with_columns(
+        pl.when(pl.col(pl.String).str.strip_chars().is_in(_NULLS)).then(None).otherwise(pl.col(pl.String)).name.keep()
+    )
 
 
 def read_jsonl(content: bytes, name: str) -> TextTable:
@@ -139,7 +160,7 @@ def _objects(content: bytes, name: str) -> list[dict[str, object]]:
 
 
 def _require_content(content: bytes, name: str) -> None:
-    if not content.strip():
+    if not content[:65536].strip() and not content.strip():
         raise RunsError(f"{name} is empty. Give a table with one row per run.")
 
 

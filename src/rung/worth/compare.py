@@ -76,7 +76,7 @@ def compare(
     require_level(level, WorthError)
     if names[0] == names[1]:
         raise WorthError(f"both recipes are called {names[0]!r}. Name them apart.")
-    ladders = read_ladders(as_runs(control), as_runs(treated), names, along, target)
+    ladders = read_ladders(as_runs(control).without_repeats(), as_runs(treated).without_repeats(), names, along, target)
     pairs = matched(*(one.select(ladders.axes).to_numpy() for one in (ladders.control, ladders.treated)))
     fits = _fits(ladders, pairs, objective, seed, floor=floor)
     return _comparison(ladders, names, pairs, fits, target, level)

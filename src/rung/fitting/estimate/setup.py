@@ -45,7 +45,7 @@ def set_up(runs: Any, specification: FitSpecification) -> Setup:
         FormulaError: The formula cannot be read.
         FitError: The law cannot be fitted to this table.
     """
-    table = as_runs(runs)
+    table = as_runs(runs).without_repeats()
     if specification.weights:
         table = table.drop_weightless(specification.weights)
     chosen = specification.resolved(table.columns)

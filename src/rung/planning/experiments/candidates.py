@@ -104,5 +104,6 @@ def affordable_points(
 
 def _with_compute(columns: dict[str, Array]) -> dict[str, Array]:
     if {"N", "D"} <= set(columns) and "C" not in columns:
-        return {**columns, "C": flops_6nd(columns["N"], columns["D"])}
+        with np.errstate(over="ignore"):
+            return {**columns, "C": flops_6nd(columns["N"], columns["D"])}
     return columns

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,11 +29,6 @@ def read_mlflow(address: str, experiment: str = "") -> Found:
     address = _checked(address)
     if (folder := _folder(address)) is not None:
         return read_folder(folder, experiment)
-    import logging
-
-    # A store that it opens is announced on standard error.
-    logging.getLogger("mlflow").setLevel(logging.ERROR)
-    logging.getLogger("alembic").setLevel(logging.ERROR)
     # By default the client retries for minutes, while a person waits.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "15")
@@ -39,11 +36,16 @@ def read_mlflow(address: str, experiment: str = "") -> Found:
         from mlflow.tracking import MlflowClient
     except ModuleNotFoundError:
         raise needs("mlflow", "mlflow") from None
+    # A store that it opens is announced on standard error, and its database layer warns of its own future.
+    for logger in ("mlflow", "alembic"):
+        logging.getLogger(logger).setLevel(logging.ERROR)
     try:
-        client = MlflowClient(tracking_uri=address or None)
-        experiments = {one.name: one.experiment_id for one in client.search_experiments()}
-        wanted = [experiments[experiment]] if experiment in experiments else list(experiments.values())
-        runs = list(_runs(client, wanted)) if experiment in {"", *experiments} else []
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            client = MlflowClient(tracking_uri=address or None)
+            experiments = {one.name: one.experiment_id for one in client.search_experiments()}
+            wanted = [experiments[experiment]] if experiment in experiments else list(experiments.values())
+            runs = list(_runs(client, wanted)) if experiment in {"", *experiments} else []
     except Exception as error:  # noqa: BLE001  # MLflow, databases and drivers raise their own, and a user needs one sentence
         raise RunsError(f"mlflow:{address} cannot be read: {first_line(error)[:300]}.") from None
     if experiment and experiment not in experiments:
@@ -58,7 +60,7 @@ def _checked(address: str) -> str:
         RunsError: There is no such file, or it is no database.
     """
     plain = Path(address)
-    if plain.is_file() and plain.open("rb").read(16) == _SQLITE:
+    if plain.is_file() and _is_database(plain):
         address = f"sqlite:///{plain.resolve()}"
     if address.startswith("sqlite:"):
         place = unquote(urlparse(address).path)[1:]
@@ -67,13 +69,18 @@ def _checked(address: str) -> str:
             raise RunsError(
                 f"mlflow:{address}: there is no file {place}. Give the path of the database: sqlite:///runs.db, or sqlite:////absolute/runs.db."
             )
-        if file.stat().st_size and file.open("rb").read(16) != _SQLITE:
+        if file.stat().st_size and not _is_database(file):
             raise RunsError(f"mlflow:{address}: {place} is no SQLite database.")
     elif address and "://" not in address and not plain.exists():
         raise RunsError(
             f"mlflow:{address}: there is no such file or folder. Give http://SERVER, sqlite:///FILE, or a folder mlruns."
         )
     return address
+
+
+def _is_database(file: Path) -> bool:
+    with file.open("rb") as opened:
+        return opened.read(16) == _SQLITE
 
 
 def _folder(address: str) -> Path | None:

@@ -240,7 +240,6 @@ def test_what_is_wrong_with_a_fit_is_said_in_one_message(command, runs_csv, tmp_
         (lambda f: f.with_columns(n_params=pl.lit(0)), "params is 0, and a count must be positive"),
         (lambda f: f.head(1), "5 coefficients cannot be fitted to 1 run"),
         (lambda f: f.head(4), "5 coefficients cannot be fitted to 4 rows"),
-        (lambda f: pl.concat([f, f]), "--drop-duplicates"),
         (lambda f: f.head(0), "holds no rows"),
     ],
 )

@@ -284,7 +284,9 @@ def test_the_unit_of_the_residual_is_1_on_a_logarithm_and_the_targets_deviation_
     ],
 )
 def test_an_error_counts_the_other_rows(rows, said):
-    table = mean_table().with_columns(pl.Series("loss", [np.inf] * rows + list(VALUES[rows:])))
+    table = mean_table().with_columns(
+        pl.Series("loss", [np.inf] * rows + list(VALUES[rows:])), pl.Series("number", range(len(VALUES)))
+    )
     with pytest.raises(FitError) as error:
         set_up(table, FitSpecification(law="a + b * one", objective="squares"))
     assert said in str(error.value)

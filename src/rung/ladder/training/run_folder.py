@@ -231,7 +231,6 @@ class RunFolder:
         lines, bad = read_lines(self.metrics_path, size)
         changed = size is not None and digest_of_start(self.metrics_path, size) != state["metrics_digest"]
         if not done:
-            # A running run writes its next checkpoint between two looks, so the latest that is whole is compared.
             latest = next((found for found in self.checkpoints() if found.step >= 0), None)
             changed = latest is not None and not latest.fits(self.metrics_path)
         if bad is not None or changed:

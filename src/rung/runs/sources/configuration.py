@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from rung.runs.columns import plain
@@ -75,24 +76,35 @@ def entries(config: Mapping[str, Any], names: Sequence[str], *, signed: bool = F
     of any other name it matches only if it has more than one word, and is then uncertain: the size of a teacher is no
     size of the run.
     """
+    parsed = [(name, _parts(name)) for name in config]
     found = []
-    for wanted in names:
+    for wanted in map(_plain, names):
         exact, nested, uncertain = [], [], []
-        for name, value in config.items():
-            number = as_number(value)
-            if number is None or not (signed or number > 0):
+        for name, (whole, last, own) in parsed:
+            if wanted not in {last, whole}:
                 continue
-            *sections, last = re.split(r"[./]", name)
-            if plain(name) == plain(wanted) and len(plain(wanted)) > 1:
+            number = as_number(config[name])
+            if number is None or not (signed or number > 0) or len(wanted) == 1:
+                continue
+            if whole == wanted:
                 exact.append(Entry(name, number, True))
-            elif plain(last) != plain(wanted) or len(plain(wanted)) == 1:
-                continue
-            elif all(plain(section) in _CONTAINERS for section in sections):
+            elif own:
                 nested.append(Entry(name, number, True))
-            elif "_" in plain(wanted):
+            elif "_" in wanted:
                 uncertain.append(Entry(name, number, False))
         found += [*exact, *nested, *uncertain]
     return sorted(found, key=lambda entry: not entry.certain)
+
+
+_plain = lru_cache(maxsize=4096)(plain)
+"""Many runs share the names of their settings."""
+
+
+@lru_cache(maxsize=4096)
+def _parts(name: str) -> tuple[str, str, bool]:
+    """A setting's whole name and last part in plain form, and whether its sections are the run's own."""
+    *sections, last = re.split(r"[./]", name)
+    return plain(name), plain(last), all(plain(section) in _CONTAINERS for section in sections)
 
 
 def first(config: Mapping[str, Any], names: Sequence[str], *, signed: bool = False) -> Entry | None:

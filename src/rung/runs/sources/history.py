@@ -87,6 +87,11 @@ def _is_counter(metric: Metric) -> bool:
     return whole and float(values.max()) > 0
 
 
+def counts_steps(name: str) -> bool:
+    """Whether a metric has one of the usual names of a counter."""
+    return _rank(name) is not None
+
+
 def _rank(name: str) -> int | None:
     lowered = name.lower().replace(" ", "_")
     if lowered in COUNTERS:

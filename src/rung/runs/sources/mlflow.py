@@ -5,23 +5,28 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
 from rung.errors import RunsError
 from rung.messages import first_line
-from rung.runs.sources.mlflow_folder import finite_or_infinite, is_store, read_folder
+from rung.runs.sources.mlflow_folder import is_store, read_folder
+from rung.runs.sources.mlflow_history import histories, latest
 from rung.runs.sources.needs import needs, no_experiment
-from rung.runs.sources.tracked_run import Found, Metric, TrackedRun
+from rung.runs.sources.tokens import is_along
+from rung.runs.sources.tracked_run import Found, TrackedRun
 from rung.runs.status import status_of
 
 _SQLITE = b"SQLite format 3\0"
 
 
-def read_mlflow(address: str, experiment: str = "") -> Found:
+def read_mlflow(address: str, experiment: str = "", wanted: Collection[str] = ()) -> Found:
     """The runs of an experiment; of all experiments where none is named.
+
+    Metrics that may be the loss, the step, the tokens or the batch are read with their history, and so are those that are
+    wanted; of the others the last value is read.
 
     Raises:
         RunsError: mlflow is not installed, the place is not there or does not answer, or there is no such experiment.
@@ -44,8 +49,8 @@ def read_mlflow(address: str, experiment: str = "") -> Found:
             warnings.simplefilter("ignore")
             client = MlflowClient(tracking_uri=address or None)
             experiments = {one.name: one.experiment_id for one in client.search_experiments()}
-            wanted = [experiments[experiment]] if experiment in experiments else list(experiments.values())
-            runs = list(_runs(client, wanted)) if experiment in {"", *experiments} else []
+            chosen = [experiments[experiment]] if experiment in experiments else list(experiments.values())
+            runs = list(_runs(client, chosen, wanted)) if experiment in {"", *experiments} else []
     except Exception as error:  # noqa: BLE001  # MLflow, databases and drivers raise their own, and a user needs one sentence
         raise RunsError(f"mlflow:{address} cannot be read: {first_line(error)[:300]}.") from None
     if experiment and experiment not in experiments:
@@ -106,26 +111,21 @@ def _folder(address: str) -> Path | None:
     )
 
 
-def _runs(client: Any, experiments: list[str]) -> Iterator[TrackedRun]:
-    page = client.search_runs(experiments, max_results=1000)
+def _runs(client: Any, experiments: list[str], wanted: Collection[str]) -> Iterator[TrackedRun]:
+    token = None
     while True:
+        page = client.search_runs(experiments, max_results=1000, page_token=token)
+        names = {name for run in page for name in run.data.metrics}
+        along = {name for name in names if name in wanted or is_along(name)}
+        history = histories(client, page, sorted(along))
         for run in page:
-            logged = {name: _metric(client.get_metric_history(run.info.run_id, name)) for name in run.data.metrics}
+            run_id = run.info.run_id
             yield TrackedRun(
-                name=run.info.run_name or run.info.run_id,
-                identity=run.info.run_id[:8],
+                name=run.info.run_name or run_id,
+                identity=run_id[:8],
                 config=dict(run.data.params),
-                logged=logged,
+                logged={name: history.get((run_id, name)) or latest(run, name) for name in run.data.metrics},
                 status=status_of(run.info.status),
             )
-        if not page.token:
+        if not (token := page.token):
             return
-        page = client.search_runs(experiments, max_results=1000, page_token=page.token)
-
-
-def _metric(history: list[Any]) -> Metric:
-    """The values of a metric in the order of their clock."""
-    points = sorted(
-        (one.timestamp, index, float(one.step), finite_or_infinite(one.value)) for index, one in enumerate(history)
-    )
-    return Metric.of(((step, value) for *_, step, value in points), (float(at) for at, *_ in points))

@@ -48,5 +48,6 @@ def import_runs(source: str, *, experiment: str = "", overrides: ColumnOverrides
         raise RunsError(f"--experiment is for mlflow; {kind}: has no experiments.")
     if not address and kind != "mlflow":
         raise RunsError(f"{source!r} names no place. Write {kind}:FOLDER or {kind}:FILE.")
-    found = read_mlflow(address, experiment) if kind == "mlflow" else SOURCES[kind](address)
+    wanted = {overrides.loss, overrides.tokens, overrides.step}
+    found = read_mlflow(address, experiment, wanted) if kind == "mlflow" else SOURCES[kind](address)
     return assemble(found, source, overrides)

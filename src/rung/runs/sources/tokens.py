@@ -10,7 +10,8 @@ import numpy as np
 
 from rung.runs.columns import ALIASES, plain
 from rung.runs.sources.configuration import Entry, as_number, entries, exactly, first
-from rung.runs.sources.history import ordered, without_resets
+from rung.runs.sources.history import counts_steps, ordered, without_resets
+from rung.runs.sources.loss import unit_of
 from rung.runs.sources.tracked_run import ColumnOverrides, Metric, TrackedRun
 
 if TYPE_CHECKING:
@@ -123,6 +124,13 @@ class Tokens:
     rule: str
     guess: str = ""
     resets: int = 0
+
+
+def is_along(name: str) -> bool:
+    """Whether a metric's history may be needed: it may be the loss, count steps, tokens or sequences, or be the batch."""
+    if unit_of(name) is not None or counts_steps(name):
+        return True
+    return plain(name) in {plain(one) for one in (*COUNTED, *_SAMPLES, *_LOGGED_BATCH)}
 
 
 def batch_of(run: TrackedRun, overrides: ColumnOverrides) -> Batch:

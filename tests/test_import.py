@@ -23,6 +23,7 @@ from rung.runs.sources.assemble import assemble as rows_of
 from rung.runs.sources.registry import import_runs
 from rung.runs.sources.tracked_run import Found, Metric, TrackedRun
 from test_ladder import FILE, changed
+from wandb_server import wandb_server
 
 CONFIG = {"n_params": 12_000, "learning_rate": 0.01, "global_batch_size": 8, "seq_len": 64}
 
@@ -219,6 +220,71 @@ class TestWandb:
         assert import_runs(f"wandb:{tmp_path / 'export.csv'}").frame["run"].to_list() == ["a", "b"]
 
 
+@pytest.mark.slow
+class TestWandbOnline:
+    """W&B's own client, against a server on loopback that answers as theirs does."""
+
+    RUNS = (
+        {
+            "id": "q1",
+            "name": "small",
+            "state": "finished",
+            "config": {"model": CONFIG},
+            "history": [
+                {
+                    "_step": row,
+                    "_timestamp": 1e9 + row,
+                    "train/global_step": 100 * (row + 1),
+                    "eval/loss": 2 + 1 / (row + 1),
+                }
+                for row in range(5)
+            ],
+        },
+        {
+            "id": "q2",
+            "name": "other",
+            "state": "running",
+            "config": {},
+            "history": [{"_step": 7, "loss": 3.5}, {"_step": 8, "loss": "Infinity"}],
+        },
+    )
+
+    @pytest.fixture
+    def _server(self, monkeypatch):
+        pytest.importorskip("wandb")
+        with wandb_server("mine", self.RUNS) as address:
+            monkeypatch.setenv("WANDB_BASE_URL", address)
+            monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
+            yield
+
+    @pytest.mark.usefixtures("_server")
+    def test_a_project(self, command):
+        done = command("import", "wandb:team/mine", "-o", "runs.csv", "--json")
+        assert done.returncode == 0, done.stderr
+        rows = {row["run"]: row for row in json.loads(done.stdout)}
+        assert (rows["small"]["step"], rows["small"]["loss"], rows["small"]["params"]) == (500, 2.2, 12_000)
+        assert (rows["small"]["status"], rows["small"]["tokens"]) == ("finished", 500 * 8 * 64)
+        assert rows["other"]["status"] == "diverged"
+
+    @pytest.mark.usefixtures("_server")
+    def test_a_project_that_is_not_there(self, command, tmp_path):
+        done = command("import", "wandb:team/mnie", "-o", "runs.csv")
+        assert done.returncode == 1
+        assert "the project cannot be read" in done.stderr
+        assert not list(tmp_path.iterdir())
+
+    def test_a_server_that_does_not_answer(self, command):
+        begun = time.monotonic()
+        done = command(
+            "import",
+            "wandb:team/mine",
+            env={**os.environ, "WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": "a" * 40},
+        )
+        assert time.monotonic() - begun < 25
+        assert done.returncode == 1
+        assert len(done.stderr.splitlines()) == 1
+
+
 class TestTrainers:
     def test_the_last_state_of_hugging_faces_trainer(self, tmp_path):
         from transformers import GPT2Config, TrainerState
@@ -270,7 +336,7 @@ class TestTrainers:
         (row,) = import_runs(
             f"lm-eval:{tmp_path}", overrides=ColumnOverrides(loss="perplexity_lambada")
         ).frame.to_dicts()
-        assert row["loss"] == 12.5
+        assert row["loss"] == pytest.approx(math.log(12.5))
         assert row["params"] == 12_000
         assert row["acc_lambada"] == 0.4
         (row,) = import_runs(f"lm-eval:{tmp_path}").frame.to_dicts()

@@ -19,6 +19,9 @@ from rung.runs.sources.tokens import is_along
 from rung.runs.sources.tracked_run import Found, TrackedRun
 from rung.runs.status import status_of
 
+_FIRST_ANSWER_S, _LATER_ANSWERS_S = 8, 120
+"""Time that a server has for its first answer, which is asked for twice, and for each later one [s]."""
+
 _SQLITE = b"SQLite format 3\0"
 
 
@@ -34,9 +37,10 @@ def read_mlflow(address: str, experiment: str = "", wanted: Collection[str] = ()
     address = _checked(address)
     if (folder := _folder(address)) is not None:
         return read_folder(folder, experiment)
-    # By default the client retries for minutes, while a person waits.
+    # By default the client retries for minutes, while a person waits; a server that answers at all may take its time.
+    given = os.environ.get("MLFLOW_HTTP_REQUEST_TIMEOUT")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "15")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(_FIRST_ANSWER_S))
     try:
         from mlflow.tracking import MlflowClient
     except ModuleNotFoundError:
@@ -48,7 +52,9 @@ def read_mlflow(address: str, experiment: str = "", wanted: Collection[str] = ()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             client = MlflowClient(tracking_uri=address or None)
-            experiments = {one.name: one.experiment_id for one in client.search_experiments()}
+            found = client.search_experiments()
+            os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = given or str(_LATER_ANSWERS_S)
+            experiments = {one.name: one.experiment_id for one in found}
             chosen = [experiments[experiment]] if experiment in experiments else list(experiments.values())
             runs = list(_runs(client, chosen, wanted)) if experiment in {"", *experiments} else []
     except Exception as error:  # noqa: BLE001  # MLflow, databases and drivers raise their own, and a user needs one sentence

@@ -141,8 +141,8 @@ class Session:
         return prepare(self.ladder)
 
     def damage(self, folder: RunFolder) -> None:
-        """In one of five cases, damage a file."""
-        if self.rng.randrange(DAMAGED_IN) == 0:
+        """In one of five cases, damage a file of a run that is not done; what a finished run lost cannot be trained again."""
+        if self.rng.randrange(DAMAGED_IN) == 0 and folder.status != "done":
             self.tally[f"damaged {hurt(folder, self.rng) or 'nothing'}"] += 1
 
     def judge(self, folder: RunFolder) -> None:

@@ -75,7 +75,15 @@ def _run(arguments: list[str]) -> int:
         sys.stdout = Printable(sys.stdout)
     try:
         # A lone hyphen is a file, not an option, to people and to the reader, but not to the parser.
-        app([STANDARD_INPUT if text == "-" else text for text in arguments])
+        words = [STANDARD_INPUT if text == "-" else text for text in arguments]
+        if sys.stderr.isatty():
+            from rung.cli.waiting import Waiting
+            from rung.progress import listening
+
+            with listening(Waiting()):
+                app(words)
+        else:
+            app(words)
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else 0
     return 0

@@ -11,6 +11,7 @@ from rung.cli.options import QUESTION, Inputs, Json, LevelOfFit, Output
 from rung.cli.output import as_json, require_kinds, say, show, write_result
 from rung.cli.table_options import TableOptions, pairs, read_selected, tables_and_inputs
 from rung.errors import RungError, WorthError
+from rung.progress import reported
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -157,7 +158,7 @@ def _each(fit: Fit, scores: Fit | None, at: float | None, runs: Runs) -> dict[st
     label = next((name for name in ("model", "run") if runs.has(name)), None)
     names = runs.texts(label) if label else runs.row_numbers().astype(str)
     found: dict[str, Density | str] = {}
-    for row, name in enumerate(names):
+    for row, name in enumerate(reported(names.tolist(), "models")):
         known: dict[str, Any] = {
             name: float(column[row]) for name, column in values.items() if np.isfinite(column[row])
         }

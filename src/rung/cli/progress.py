@@ -43,9 +43,9 @@ class Bars:
     """A bar for all runs by their FLOPs, and one for each that is at work."""
 
     def __init__(self, folders: Sequence[RunFolder], console: Console) -> None:
-        flops = [folder.rung().flops_exact for folder in folders]
+        flops = [_flops(folder) for folder in folders]
         self.folders = folders
-        self.shares = [one / sum(flops) for one in flops]
+        self.shares = [one / (sum(flops) or 1.0) for one in flops]
         self.bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -70,7 +70,7 @@ class Bars:
 
         done = 0.0
         for share, status in zip(self.shares, run_statuses(self.folders), strict=True):
-            done += share * (1.0 if status.status == "done" else status.step / status.steps)
+            done += share * (1.0 if status.status == "done" else status.step / max(status.steps, 1))
             if status.status == "running":
                 if status.run not in self.tasks:
                     self.tasks[status.run] = self.bars.add_task(status.run, total=status.steps, loss="")
@@ -79,3 +79,13 @@ class Bars:
             elif status.run in self.tasks:
                 self.bars.remove_task(self.tasks.pop(status.run))
         self.bars.update(self.whole, completed=done)
+
+
+def _flops(folder: RunFolder) -> float:
+    """The FLOPs of a run; 0 of one whose files are damaged."""
+    from rung.errors import LadderError
+
+    try:
+        return folder.rung().flops_exact
+    except LadderError:
+        return 0.0

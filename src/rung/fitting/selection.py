@@ -24,6 +24,7 @@ from rung.fitting.report import FitOptions, fit_setup
 from rung.fitting.result import Fit
 from rung.fitting.uncertainty.intervals import method_for
 from rung.laws import SYMBOLS, Law, find_law, law_book
+from rung.progress import reported
 from rung.runs import Runs, as_runs
 
 CANDIDATES: dict[tuple[str, ...], tuple[str, ...]] = {
@@ -142,7 +143,7 @@ def _fit_all(
         widest = scale_of(max(setups, key=lambda setup: len(setup.problem.law.variables)), None)
         options = replace(options, along=widest.name if widest else None)
     trials: list[_Trial] = []
-    for setup in setups:
+    for setup in reported(setups, "laws"):
         try:
             trials.append(_trial(setup, options))
         except RungError as error:

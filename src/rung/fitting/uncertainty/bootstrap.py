@@ -19,6 +19,7 @@ from rung.arrays import Array
 from rung.fitting.estimate.initial_points import balanced_starts
 from rung.fitting.estimate.multistart import Optimum
 from rung.fitting.estimate.problem import Problem
+from rung.progress import reported
 
 _BLOCK_ELEMENTS = 4_000_000
 """Most weights (draws times rows) that are held at once, to bound memory."""
@@ -48,7 +49,7 @@ def bootstrap(problem: Problem, optimum: Optimum, draws: int, rng: np.random.Gen
     strata = design.strata
     found = []
     unsettled = 0
-    for first in range(0, draws, block):
+    for first in reported(range(0, draws, block), "resamples"):
         count = min(block, draws - first)
         weights = run_counts(strata, count, rng)[:, design.run] * design.weights
         warm = np.tile(optimum.unconstrained, (count, 1))

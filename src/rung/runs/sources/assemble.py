@@ -11,6 +11,7 @@ import polars as pl
 
 from rung.errors import RunsError
 from rung.messages import did_you_mean, listed
+from rung.progress import reported
 from rung.runs.columns import ALIASES, plain
 from rung.runs.sources.configuration import exactly, first
 from rung.runs.sources.curve import Curve, curve_of
@@ -61,7 +62,7 @@ def assemble(found: Found, where: str, overrides: ColumnOverrides = ColumnOverri
     context = _Context(where=where, overrides=overrides, notes=notes)
     choices: dict[str, LossChoice] = {}
     rows = []
-    for run in runs:
+    for run in reported(runs, "runs"):
         notes.warnings += run.notes
         rows += _rows(run, context, choices)
     if not rows:

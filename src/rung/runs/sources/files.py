@@ -10,6 +10,7 @@ from typing import Any
 
 from rung.errors import RunsError
 from rung.findings import Finding
+from rung.progress import reported
 from rung.runs.sources.tracked_run import Found, TrackedRun
 
 _MEANINGLESS = frozenset(
@@ -58,7 +59,7 @@ def read_each(files: Iterable[Path], read: Callable[[Path], Iterable[TrackedRun]
     runs: list[TrackedRun] = []
     broken: list[RunsError] = []
     whole = 0
-    for file in files:
+    for file in reported(list(files), "files"):
         try:
             runs += read(file)
             whole += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from rung.progress import reported
 from rung.runs.sources.mlflow_folder import finite_or_infinite
 from rung.runs.sources.tracked_run import Metric
 
@@ -20,7 +21,7 @@ Point = tuple[float, float, float]
 def histories(client: Any, runs: Sequence[Any], names: Iterable[str]) -> dict[tuple[str, str], Metric]:
     """The history of each metric of each run, by run id and name."""
     found: dict[tuple[str, str], list[Point]] = {}
-    for name in names:
+    for name in reported(list(names), "metrics"):
         ids = [run.info.run_id for run in runs if name in run.data.metrics]
         for first in range(0, len(ids), _RUNS):
             part = ids[first : first + _RUNS]

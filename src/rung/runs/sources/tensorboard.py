@@ -12,6 +12,7 @@ from typing import Any
 from rung.errors import RunsError
 from rung.findings import Finding
 from rung.messages import counted
+from rung.progress import reported
 from rung.runs.sources.configuration import flat
 from rung.runs.sources.needs import needs
 from rung.runs.sources.tracked_run import Found, Metric, TrackedRun
@@ -56,7 +57,7 @@ def read_tensorboard(address: str) -> Found:
     if not folders:
         why = "no event files below it" if root.is_dir() else "there is no such folder"
         raise RunsError(f"tensorboard:{address}: {why}.")
-    read = {folder: _read(files) for folder, files in folders.items()}
+    read = {folder: _read(folders[folder]) for folder in reported(folders, "folders")}
     runs: dict[Path, _Folder] = {}
     for folder, found in read.items():
         owner, prefix = _owner(folder, found, root, read)

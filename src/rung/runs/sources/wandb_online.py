@@ -7,6 +7,7 @@ from typing import Any
 
 from rung.errors import RunsError
 from rung.messages import first_line
+from rung.progress import reported
 from rung.runs.sources.configuration import flat
 from rung.runs.sources.needs import needs
 from rung.runs.sources.tracked_run import Found, Metric, TrackedRun
@@ -30,7 +31,8 @@ def read_online(address: str) -> Found:
     os.environ.setdefault("WANDB_SILENT", "true")
     try:
         api = wandb.Api(timeout=_TIMEOUT)
-        runs = [_run(run) for run in api.runs(address, per_page=100, lazy=False)]
+        known = list(api.runs(address, per_page=100, lazy=False))
+        runs = [_run(run) for run in reported(known, "runs")]
     except Exception as error:  # noqa: BLE001  # the client raises exceptions of many packages, and a user needs one sentence
         raise RunsError(
             f"wandb:{address}: the project cannot be read: {first_line(error)[:300]}. A folder of that name does not exist here either; "

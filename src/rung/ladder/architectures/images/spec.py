@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rung.errors import LadderError
 from rung.ladder.architectures.size import Counts, Size, along, filled, require_positive
-from rung.messages import did_you_mean
+from rung.messages import did_you_mean, first_line
 
 if TYPE_CHECKING:
     from torch import nn
@@ -80,6 +80,11 @@ class ImageModel:
             if error.name == "timm":
                 raise LadderError('the family timm needs timm: pip install "rung[timm]".') from None
             raise LadderError(f"model = {self.model!r}: timm.models has no module {module!r}.") from None
+        except RuntimeError as error:
+            raise LadderError(
+                f"timm does not load here: {first_line(error)}. A torchvision that was built for another torch is the usual reason: "
+                "pip uninstall torchvision, or install the build for this torch."
+            ) from None
         except AttributeError:
             raise LadderError(f"model = {self.model!r}: timm.models.{module} has no class {name!r}.") from None
         depth = tuple(size.depth * part for part in self.depth_pattern) if self.depth_pattern else size.depth

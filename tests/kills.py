@@ -42,6 +42,8 @@ def curve(folder: RunFolder) -> list[tuple]:
 def hurt(folder: RunFolder, rng: random.Random) -> str:
     """Damage one file of a run folder, and name it."""
     files = [file for file in folder.path.iterdir() if file.is_file() and file.name not in {"rung.json", "lock"}]
+    if not files:
+        return ""
     manifests = [file for file in files if file.name.startswith("checkpoint-") and file.suffix == ".json"]
     chosen = rng.choice([folder.metrics_path, rng.choice(manifests or files), rng.choice(files)])
     if not chosen.exists():

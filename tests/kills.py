@@ -20,7 +20,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from fuzz import LADDER, damaged
+from fuzz import damaged
+from planted import LADDER
 from rung.ladder import read_ladder
 from rung.ladder.execution.orchestrate import prepare
 from rung.ladder.training.run_folder import RunFolder

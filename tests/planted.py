@@ -197,3 +197,33 @@ def new_run_coverage(runs, rows, repeats, between=0.02, within=0.005):
         low, high = ends / np.hypot(between, within)
         covered += normal.cdf(high) - normal.cdf(low)
     return covered / repeats
+
+
+LADDER = """
+[family]
+name = "gpt"
+head_width = 8
+context = 16
+vocab = 16
+
+[corpus]
+name = "markov"
+
+[recipe]
+batch_tokens = 64
+ema = 0.9
+
+[evaluate]
+items = 32
+
+[launch]
+checkpoint_s = 0
+log_steps = 5
+threads = 1
+
+[[rung]]
+width = [8, 16]
+depth = 1
+steps = 40
+"""
+"""A ladder file of two runs that train in a moment."""

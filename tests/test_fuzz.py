@@ -35,6 +35,13 @@ def test_a_law_that_overflows_is_refused(tmp_path):
         rung.fit(tmp_path / "s.csv", "A / N^alpha + N^1000")
 
 
+def test_sizes_that_span_more_than_a_number_holds(tmp_path):
+    (tmp_path / "s.csv").write_text(
+        "params,tokens,loss\n1e-300,1e8,3\n1e300,1e9,2.5\n1e7,1e8,2.9\n1e8,1e9,2.2\n1e9,1e10,2\n"
+    )
+    assert rung.select(tmp_path / "s.csv", ["A / N^alpha", "E + A / N^alpha"]).laws
+
+
 @pytest.mark.parametrize("change", [('"value": ', '"value": 1'), ('"rows": ', '"rows": 1'), ('"seed": 0', '"seed": 7')])
 def test_a_changed_fit_is_refused(tmp_path, runs_csv, change):
     fit = rung.fit(runs_csv, draws=0)

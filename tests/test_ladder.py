@@ -15,6 +15,7 @@ import pytest
 import torch
 
 import rung as package
+from planted import LADDER as FILE
 from rung.errors import LadderError
 from rung.ladder import Rung, ladder_of, read_ladder, table
 from rung.ladder.architectures.network import PairNet
@@ -29,34 +30,6 @@ from rung.ladder.training.run_folder import RunFolder
 from rung.ladder.training.sealed import opened, sealed
 from rung.ladder.training.trainer import Trainer, cached_gradients, train
 from rung.ladder.training.worker import Work, work_on
-
-FILE = """
-[family]
-name = "gpt"
-head_width = 8
-context = 16
-vocab = 16
-
-[corpus]
-name = "markov"
-
-[recipe]
-batch_tokens = 64
-ema = 0.9
-
-[evaluate]
-items = 32
-
-[launch]
-checkpoint_s = 0
-log_steps = 5
-threads = 1
-
-[[rung]]
-width = [8, 16]
-depth = 1
-steps = 40
-"""
 
 
 @pytest.fixture

@@ -65,4 +65,7 @@ def _column(setup: Setup, along: str) -> Array:
 def _range_ratio(design: Design, name: str) -> float:
     """Largest over smallest value of a positive variable; 1 for any other."""
     column = design.columns[name]
-    return float(column.max() / column.min()) if np.all(column > 0) else 1.0
+    if not np.all(column > 0):
+        return 1.0
+    with np.errstate(over="ignore"):
+        return float(column.max() / column.min())

@@ -150,3 +150,14 @@ def test_scores_in_percent_are_recognised():
     shares = rung.read_runs(pl.DataFrame({"loss": [3.0, 2.0], "acc": [20.0, 40.0]}), {"acc": "acc/100"})
     assert shares.numbers("acc").tolist() == [0.2, 0.4]
     assert not rung.runs.plausibility(shares, "acc")
+
+
+@pytest.mark.parametrize("verb", ["select", "compare", "next"])
+def test_a_seed_below_zero_is_refused_by_every_verb(verb, runs_csv):
+    calls = {
+        "select": lambda: rung.select(runs_csv, ["A / N^alpha"], seed=-1),
+        "compare": lambda: rung.compare(runs_csv, rung.read_runs(runs_csv).where("n_params > 5e7"), seed=-1),
+        "next": lambda: rung.next_runs(runs_csv, budget=1e20, decide=1e21, seed=-1),
+    }
+    with pytest.raises(RungError):
+        calls[verb]()

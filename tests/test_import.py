@@ -173,6 +173,50 @@ class TestTensorboard:
         assert found.frame["step"].to_list() == list(range(1, 9))
         assert found.frame["loss"][4] == pytest.approx(4.05)
 
+    @pytest.mark.parametrize("parts", [("train", "validation"), ("training", "eval")])
+    def test_folders_of_parts_are_one_run(self, tmp_path, parts):
+        from torch.utils.tensorboard import SummaryWriter
+
+        for part, scale in zip(parts, (1.0, 2.0), strict=True):
+            with SummaryWriter(str(tmp_path / "run" / part)) as writer:
+                for step, value in losses(scale):
+                    writer.add_scalar("epoch_loss", value, step)
+        (row,) = import_runs(f"tensorboard:{tmp_path}").frame.to_dicts()
+        assert (row["run"], row["loss"]) == ("run", pytest.approx(2.005))
+
+    def test_scalars_of_one_chart_are_one_run(self, tmp_path):
+        from torch.utils.tensorboard import SummaryWriter
+
+        with SummaryWriter(str(tmp_path / "run")) as writer:
+            for step, value in losses(2.0):
+                writer.add_scalars("loss", {"train": value - 1, "val": value}, step)
+                writer.add_scalar("lr", 0.1, step)
+        (row,) = import_runs(f"tensorboard:{tmp_path}").frame.to_dicts()
+        assert (row["run"], row["loss"]) == ("run", pytest.approx(2.005))
+
+    def test_settings_are_those_of_the_run_above(self, tmp_path):
+        from torch.utils.tensorboard import SummaryWriter
+
+        with SummaryWriter(str(tmp_path / "run")) as writer:
+            for step, value in losses(2.0):
+                writer.add_scalar("val_loss", value, step)
+            writer.add_hparams({"n_params": 5e6, "global_batch_size": 4, "seq_len": 16}, {"hparam/val_loss": 2.0})
+        (row,) = import_runs(f"tensorboard:{tmp_path}").frame.to_dicts()
+        assert (row["params"], row["tokens"]) == (5e6, 200 * 64)
+
+    @pytest.mark.parametrize("cut", [10, 200])
+    def test_a_cut_file_says_what_was_lost(self, tmp_path, cut):
+        from torch.utils.tensorboard import SummaryWriter
+
+        with SummaryWriter(str(tmp_path)) as writer:
+            for step, value in losses(2.0):
+                writer.add_scalar("val_loss", value, step)
+        (file,) = tmp_path.glob("*tfevents*")
+        file.write_bytes(file.read_bytes()[:-cut])
+        found = import_runs(f"tensorboard:{tmp_path}")
+        assert found.frame["status"].to_list() == ["damaged"]
+        assert "bytes cannot be read; its last step is" in found.warnings[0].text
+
 
 def wandb_run(place, run_id=None):
     wandb = pytest.importorskip("wandb")

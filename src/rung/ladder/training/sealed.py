@@ -11,13 +11,14 @@ from typing import Any
 from rung.errors import LadderError
 from rung.files import digest_of
 
-_SEAL = "seal"
-"""The entry that holds the digest of all others."""
+_SEALED, _SEAL = "sealed", "seal"
+"""The first entry, which says that there is a digest, and the last, which holds that of all others: damage that removes one of them
+leaves the other."""
 
 
 def sealed(content: Mapping[str, Any], *, indent: int | None = None) -> str:
     """Content as JSON with its digest."""
-    return json.dumps({**content, _SEAL: digest_of(content)}, indent=indent) + "\n"
+    return json.dumps({_SEALED: True, **content, _SEAL: digest_of(content)}, indent=indent) + "\n"
 
 
 def opened(path: Path, remedy: str) -> dict[str, Any]:
@@ -41,8 +42,8 @@ def opened(path: Path, remedy: str) -> dict[str, Any]:
         raise LadderError(f"{path} is damaged: it is not whole JSON. {remedy}") from None
     if not isinstance(content, dict):
         raise LadderError(f"{path} is damaged: it holds a {type(content).__name__}, not an object. {remedy}")
-    found = content.pop(_SEAL, None)
-    if found is not None and found != digest_of(content):
+    says, found = content.pop(_SEALED, None), content.pop(_SEAL, None)
+    if (says, found) != (None, None) and (says is not True or found != digest_of(content)):
         raise LadderError(
             f"{path} is damaged, or something else changed it: its content does not match its digest. {remedy}"
         )

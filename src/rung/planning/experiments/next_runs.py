@@ -85,6 +85,8 @@ def next_runs(
     """
     _require_valid(budget, targets, decide, most, noise)
     require_level(level, PlanError)
+    if seed < 0:
+        raise PlanError(f"seed is {seed}, and must be 0 or more.")
     state = information_from(_source(known), law=law, target=target, box=box, level=level, seed=seed)
     variables, ranges = state.law.variables, state.ranges
     points = pool_points(state.law, as_runs(pool)) if pool is not None else box_points(variables, ranges, box)

@@ -546,6 +546,18 @@ class TestInterruption:
         assert "damaged or incomplete" in said[0]
         assert curve(folder) == whole
 
+    @pytest.mark.parametrize("lost", ["sealed", "seal"])
+    def test_a_seal_that_was_cut_out_is_noticed(self, tmp_path, lost):
+        path = tmp_path / "state.json"
+        path.write_text(sealed({"status": "done"}))
+        content = json.loads(path.read_text())
+        assert opened(path, "") == {"status": "done"}
+        path.write_text(json.dumps({key: value for key, value in content.items() if key != lost}))
+        with pytest.raises(LadderError, match="is damaged"):
+            opened(path, "")
+        path.write_text(json.dumps({"status": "done"}))
+        assert opened(path, "") == {"status": "done"}
+
     def test_metrics_that_are_a_link_are_not_written_through(self, ladder, tmp_path):
         folder = prepare(ladder)[0]
         (tmp_path / "precious").write_text("mine")

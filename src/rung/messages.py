@@ -69,6 +69,16 @@ def require_level(level: float, error: type[RungError]) -> None:
         raise error(f"level is {level:g}, and must lie between 0 and 1, such as 0.9.")
 
 
+def require_seed(seed: int, error: type[RungError]) -> None:
+    """Refuse a seed below zero.
+
+    Raises:
+        RungError: The seed is negative; of the class given.
+    """
+    if seed < 0:
+        raise error(f"seed is {seed}, and must be 0 or more.")
+
+
 def require_number(value: object, name: str, error: type[RungError]) -> float:
     """A number as a float.
 

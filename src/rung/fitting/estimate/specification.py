@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from rung.errors import FitError
 from rung.laws import Law, find_law, law_book, target_of
-from rung.messages import require_level
+from rung.messages import require_level, require_seed
 
 DEFAULT_OBJECTIVE = "log-huber"
 """The objective of a law for which neither the user nor the law book names one."""
@@ -39,8 +39,7 @@ class FitSpecification:
 
     def __post_init__(self) -> None:
         require_level(self.level, FitError)
-        if self.seed < 0:
-            raise FitError(f"seed is {self.seed}, and must be 0 or more.")
+        require_seed(self.seed, FitError)
         if not isinstance(self.law, str | Law):
             raise FitError(
                 f"the law is a {type(self.law).__name__}. Give a formula, the name of a law of the book, or a rung.Law."

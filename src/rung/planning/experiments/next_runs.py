@@ -28,7 +28,7 @@ from rung.findings import Finding
 from rung.fitting import Fit
 from rung.fitting.uncertainty import student_quantile
 from rung.laws import SYMBOLS, Law, to_text
-from rung.messages import require_level, require_number
+from rung.messages import require_level, require_number, require_seed
 from rung.planning.cost.cost_formula import COST
 from rung.planning.experiments.candidates import affordable_points, box_points, pool_points
 from rung.planning.experiments.greedy_design import GreedyDesign, greedy_design
@@ -84,9 +84,7 @@ def next_runs(
         PlanError: No run is affordable, nothing is to be sharpened, or a number is not positive.
     """
     _require_valid(budget, targets, decide, most, noise)
-    require_level(level, PlanError)
-    if seed < 0:
-        raise PlanError(f"seed is {seed}, and must be 0 or more.")
+    _require_options(level, seed)
     state = information_from(_source(known), law=law, target=target, box=box, level=level, seed=seed)
     variables, ranges = state.law.variables, state.ranges
     points = pool_points(state.law, as_runs(pool)) if pool is not None else box_points(variables, ranges, box)
@@ -130,6 +128,11 @@ def _planned(
         )
         for at, variance in zip(design.selected, design.variance[1:], strict=True)
     )
+
+
+def _require_options(level: float, seed: int) -> None:
+    require_level(level, PlanError)
+    require_seed(seed, PlanError)
 
 
 def _require_valid(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -101,12 +102,14 @@ class LossChoice:
         return values / BITS_PER_NAT if self.unit.startswith("bits") else values
 
 
-def words_of(name: str) -> list[str]:
+@lru_cache(maxsize=4096)
+def words_of(name: str) -> tuple[str, ...]:
     """The words of a name in lower case: of "train/CrossEntropyLoss", train, cross, entropy and loss."""
     parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
-    return re.findall(r"[a-z]+|\d+", parted.lower())
+    return tuple(re.findall(r"[a-z]+|\d+", parted.lower()))
 
 
+@lru_cache(maxsize=4096)
 def unit_of(name: str) -> str | None:
     """The unit that a metric's name states, as a key of UNITS; None where it names no loss."""
     words = words_of(name)

@@ -77,6 +77,9 @@ def main():
         # Only the reading is compared: the import is the same for both and comes first.
         reading = Path(__file__).with_name("reading.py")
         subprocess.run([python, reading, file, *columns], check=True)
+        text = file.with_suffix(".csv")
+        pl.read_parquet(file).write_csv(text)
+        subprocess.run([python, reading, text, *columns], check=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Importing from stores, compared with the stores' own clients: values and time. `python benchmarks/stores.py [mlflow|tensorboard|wandb]`.
+"""Importing from stores, compared with the stores' own clients: values and time. `python benchmarks/stores.py [mlflow|tensorboard|wandb|tables]`.
 
 200 generated runs a store: every imported number is compared with what the store's own client gives. Then the time of an
 import of 1,100 MLflow runs over HTTP beside `search_runs`, and of long event files beside TensorBoard's accumulator.
@@ -15,7 +15,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from rung.runs.sources import import_runs
+from rung.runs.sources import ColumnOverrides, import_runs
 from test_import import mlflow_server
 
 RUNS = 200
@@ -167,7 +167,30 @@ def wandb_store(folder):
     compare("W&B offline, its own summary", import_runs(f"wandb:{folder}"), expected)
 
 
-STORES = {"mlflow": mlflow_store, "tensorboard": tensorboard_store, "wandb": wandb_store}
+def tables(folder):
+    """Long tables of checkpoints, whose only peer is the reading of their text."""
+    import json
+
+    import polars as pl
+
+    steps = np.arange(1, 300_001)
+    frame = pl.DataFrame(
+        {"step": steps, "val_loss": 2 + 1 / steps, "tokens": steps * 1000, "n_params": np.full(len(steps), 1e6)}
+    )
+    frame.write_csv(folder / "long.csv")
+    (folder / "long.jsonl").write_text("".join(json.dumps(row) + "\n" for row in frame.to_dicts()))
+    for kind, read in (("csv", pl.read_csv), ("jsonl", pl.read_ndjson)):
+        begun = time.perf_counter()
+        read(folder / f"long.{kind}")
+        middle = time.perf_counter()
+        found = import_runs(f"{kind}:{folder / f'long.{kind}'}", overrides=ColumnOverrides(checkpoints=True))
+        assert found.frame["loss"].to_list() == frame["val_loss"].to_list()
+        print(
+            f"| 300,000 rows of {kind}, every checkpoint | {time.perf_counter() - middle:.2f} s | Polars alone {middle - begun:.2f} s |"
+        )
+
+
+STORES = {"mlflow": mlflow_store, "tensorboard": tensorboard_store, "wandb": wandb_store, "tables": tables}
 
 
 def main():

@@ -2,6 +2,7 @@
 
 import gzip
 
+import polars as pl
 import pytest
 
 import rung
@@ -143,8 +144,6 @@ def test_the_remedy_of_a_text_works_for_its_column(tmp_path):
 
 
 def test_scores_in_percent_are_recognised():
-    import polars as pl
-
     runs = rung.read_runs(pl.DataFrame({"loss": [3.0, 2.0, 1.5], "acc": [20.0, 40.0, 60.0]}))
     assert "looks like percent" in rung.runs.plausibility(runs, "acc")[0].text
     shares = rung.read_runs(pl.DataFrame({"loss": [3.0, 2.0], "acc": [20.0, 40.0]}), {"acc": "acc/100"})
@@ -154,10 +153,15 @@ def test_scores_in_percent_are_recognised():
 
 @pytest.mark.parametrize("verb", ["select", "compare", "next"])
 def test_a_seed_below_zero_is_refused_by_every_verb(verb, runs_csv):
+    control = rung.read_runs(runs_csv)
+    treated = control.frame.select("model", "n_params", "num_tokens", "val_loss").with_columns(
+        pl.col("model") + "b", pl.col("val_loss") * 0.99
+    )
     calls = {
-        "select": lambda: rung.select(runs_csv, ["A / N^alpha"], seed=-1),
-        "compare": lambda: rung.compare(runs_csv, rung.read_runs(runs_csv).where("n_params > 5e7"), seed=-1),
-        "next": lambda: rung.next_runs(runs_csv, budget=1e20, decide=1e21, seed=-1),
+        "select": lambda seed: rung.select(runs_csv, ["A / N^alpha", "E + A / N^alpha"], seed=seed),
+        "compare": lambda seed: rung.compare(control, treated, seed=seed),
+        "next": lambda seed: rung.next_runs(runs_csv, budget=1e20, targets=[{"N": 1e11, "D": 1e12}], seed=seed),
     }
-    with pytest.raises(RungError):
-        calls[verb]()
+    calls[verb](0)
+    with pytest.raises(RungError, match="seed is -1, and must be 0 or more"):
+        calls[verb](-1)

@@ -122,6 +122,46 @@ class Suite:
         assert curve(folders[0]) == curve(reference[0])
 
 
+INTERRUPTED = """
+import hashlib, sys, time
+from rung.ladder.execution import launcher
+
+def step(rounds):
+    # As in a step of torch, Python handles no signal before this returns.
+    hashlib.pbkdf2_hmac("sha256", b"", b"", rounds)
+
+launcher.GRACE_S = 2.0
+with launcher.interrupts() as stop:
+    print("ready", flush=True)
+    while not stop():
+        step(int(sys.argv[1]))
+    time.sleep(2 * launcher.GRACE_S)
+    print("checkpoint written", flush=True)
+"""
+
+
+class TestInterrupts:
+    """A signal ends a step that hangs, and not the checkpoint of one that ended."""
+
+    def stopped(self, rounds):
+        command = [sys.executable, "-c", INTERRUPTED, str(rounds)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert process.stdout.readline() == "ready\n"
+        begun = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=120)
+        return process.returncode, out, err, time.monotonic() - begun
+
+    def test_a_step_that_does_not_end(self):
+        status, out, err, seconds = self.stopped(2_000_000_000)
+        assert (status, out) == (128 + signal.SIGTERM, "")
+        assert "resumes from its last checkpoint" in err
+        assert seconds < 20
+
+    def test_a_checkpoint_that_takes_longer_than_a_step_is_given(self):
+        assert self.stopped(1000)[:3] == (0, "checkpoint written\n", "")
+
+
 class TestLocal(Suite):
     launcher = "local"
 

@@ -204,6 +204,24 @@ def test_exact_repeats_are_left_out_and_said():
     assert runs.notes == ("1 row left out that repeats another in every column",)
 
 
+@pytest.mark.parametrize(
+    ("column", "kept"),
+    [
+        (pl.date_range(pl.date(2026, 1, 1), pl.date(2026, 1, 2), eager=True), 2),
+        (pl.Series([True, False]), 2),
+        (pl.Series([{"a": 1}, {"a": 2}]), 2),
+        (pl.Series([[1], [2]]), 2),
+        (pl.Series([[{"a": [1]}], [{"a": [2]}]]), 2),
+        (pl.Series([[1], [1]]), 1),
+        (pl.Series([{"a": 1}, {"a": 1}]), 1),
+        (pl.Series(["x", "x"]), 1),
+    ],
+)
+def test_rows_repeat_only_where_every_column_does(column, kept):
+    frame = pl.DataFrame({"params": [1e7, 1e7], "loss": [3.0, 3.0]}).with_columns(column.alias("more"))
+    assert len(read_runs(frame).without_repeats()) == kept
+
+
 def test_rows_of_one_step_that_differ_go_only_when_asked():
     runs = read_runs(pl.concat([FRAME, FRAME.head(1).with_columns(loss=pl.lit(9.0))]))
     with pytest.raises(RunsError, match=r"row 6 \('a'\) repeats row 1 \(run and step the same"):

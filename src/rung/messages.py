@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from numbers import Real
@@ -23,18 +24,11 @@ def first_line(error: BaseException) -> str:
 
 def printable(text: str) -> str:
     """Text for a terminal: control characters, which could move the cursor or change colours, are escaped."""
-    return "".join(
-        character if character in "\n\t" or character.isprintable() else _escaped(character) for character in text
-    )
+    return _CONTROLS.sub(lambda match: repr(match[0])[1:-1], text)
 
 
-def _escaped(character: str) -> str:
-    # Spaces of other widths and letters that the terminal may not know are harmless.
-    return repr(character)[1:-1] if ord(character) < 0xA0 or character in _TURNING else character
-
-
-_TURNING = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029"
-"""Characters that turn or break a line."""
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Control characters but for the tab and the end of a line, and characters that turn or break a line."""
 
 
 def shortened(text: str, most: int = 1500) -> str:

@@ -52,7 +52,7 @@ def main() -> NoReturn:
 
         what = shortened(printable(f"{type(error).__name__}: {first_line(error)}"), 300)
         print(
-            f"InternalError: {what}. This is a fault of Rung itself; --debug shows where. No file was written.",
+            f"InternalError: {what}. This is a fault of Rung itself; --debug shows where.",
             file=sys.stderr,
         )
         _silence()

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import io
-import re
 from typing import Any, TextIO
 
 from rung.messages import printable
-
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 class Printable(io.TextIOBase):
@@ -19,7 +16,7 @@ class Printable(io.TextIOBase):
 
     def write(self, text: str) -> int:
         """Write text, its control characters escaped."""
-        return self._stream.write(printable(text) if _CONTROLS.search(text) else text)
+        return self._stream.write(printable(text))
 
     def flush(self) -> None:
         """Pass on what is written."""

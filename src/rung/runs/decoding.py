@@ -12,8 +12,8 @@ from collections import Counter
 from rung.errors import RunsError
 from rung.messages import counted
 
-SEPARATORS = ",;\t"
-"""Candidates; the one that occurs most often in the header separates the columns."""
+_SEPARATORS = ",;\t"
+"""Candidates; the one by which most lines have the same number of fields separates the columns."""
 
 _LOOKED_AT = 60
 """Lines from the start of a file in which the header is looked for."""
@@ -132,7 +132,7 @@ def _shape(lines: list[str]) -> tuple[str, int]:
     """The separator, and the usual number of fields of a line."""
     best = (",", 1)
     agreeing = 0
-    for separator in SEPARATORS:
+    for separator in _SEPARATORS:
         counts = Counter(
             len(fields_of(line, separator)) for line in lines if line.strip() and not line.lstrip().startswith("#")
         )

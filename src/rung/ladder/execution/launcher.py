@@ -90,12 +90,18 @@ def execute(path: Path, job: Job, stop: Callable[[], bool]) -> None:
 
 
 class Stop:
-    """Whether a stop is requested: the first interrupt requests it, and a second one does not wait."""
+    """Whether a stop is requested: the first interrupt requests it, and a second one does not wait.
+
+    Attributes:
+        asked: Whether it is requested.
+        noticed: Whether the work was told, and so is writing its checkpoint.
+    """
 
     def __init__(self) -> None:
-        self.asked = False
+        self.asked = self.noticed = False
 
     def __call__(self) -> bool:
+        self.noticed = self.noticed or self.asked
         return self.asked
 
 
@@ -104,13 +110,14 @@ def interrupts() -> Iterator[Stop]:
     """Turn the first SIGINT or SIGTERM into a request to stop after the current step.
 
     A step that goes on for longer than GRACE_S after it, or a second signal, ends the process: the run resumes from its
-    last checkpoint. A thread watches for that, since Python handles a signal only between two calls into torch.
+    last checkpoint. A thread watches for that, since Python handles a signal only between two calls into torch. A step that
+    ends in time may take as long as it needs for its checkpoint.
     """
     stop = Stop()
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
-    threading.Thread(target=_watch, args=(reading,), daemon=True).start()
+    threading.Thread(target=_watch, args=(reading, stop), daemon=True).start()
 
     def ask(number: int, frame: FrameType | None) -> None:
         del frame
@@ -134,14 +141,14 @@ GRACE_S = 10.0
 """Time that a step is given to end after a signal [s]."""
 
 
-def _watch(reading: int) -> None:
-    """End the process if it does not end within the time of grace after a signal."""
+def _watch(reading: int, stop: Stop) -> None:
+    """End the process if its step does not end within the time of grace after a signal."""
     with os.fdopen(reading, "rb", buffering=0) as pipe:
         while number := pipe.read(1):
             if number[0] not in {signal.SIGINT, signal.SIGTERM}:
                 continue
             readable, _, _ = select.select([pipe], [], [], GRACE_S)
-            if not readable:
+            if not readable and not stop.noticed:
                 text = f"warning: the step did not end within {GRACE_S:g} s of the signal, so the process ends; the run resumes from its last checkpoint.\n"
                 os.write(2, text.encode())
                 os._exit(128 + number[0])

@@ -43,6 +43,10 @@ _CONTAINERS = frozenset(
 """Sections of a configuration that describe the run itself, so that an entry in them means what its name says."""
 
 
+_LARGEST = 10**300
+"""Whole numbers from here on are no measurements, and may be too large for a float."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """An entry of a configuration.
@@ -120,6 +124,15 @@ def exactly(config: Mapping[str, Any], name: str) -> Entry | None:
     )
     number = as_number(config[matching]) if matching is not None else None
     return Entry(matching, number, True) if matching is not None and number is not None else None
+
+
+def logged_number(value: Any) -> float | None:
+    """A logged value as a float, whether finite or not; stores write those that are not as texts. None for anything else."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        return float(value) if isinstance(value, float) or abs(value) < _LARGEST else None
+    return read_number(value) if value in {"NaN", "Infinity", "-Infinity"} else None
 
 
 def as_number(value: Any) -> float | None:

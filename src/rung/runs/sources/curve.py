@@ -95,12 +95,11 @@ def _training_ended_not_finite(run: TrackedRun, choice: LossChoice) -> str:
     if not choice.held_out:
         return ""
     training = choose_loss([name for name in run.logged if name != choice.name and unit_of(name) == "nats"])
-    names = [] if training is None else [training.name]
-    for name in names:
-        steps, values = ordered(run.logged[name])
-        if why := _ended_not_finite(name, steps, np.isfinite(values)):
-            return "" if "never" in why else why
-    return ""
+    if training is None:
+        return ""
+    steps, values = ordered(run.logged[training.name])
+    finite = np.isfinite(values)
+    return _ended_not_finite(training.name, steps, finite) if finite.any() else ""
 
 
 def _ended_worse(name: str, steps: Array, values: Array) -> str:

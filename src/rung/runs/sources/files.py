@@ -50,6 +50,18 @@ def below(address: str, kind: str, patterns: tuple[str, ...]) -> list[Path]:
     return files
 
 
+def content_of(file: Path) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        RunsError: It cannot be read.
+    """
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise RunsError(f"{file} cannot be read: {error.strerror}.") from None
+
+
 def read_each(files: Iterable[Path], read: Callable[[Path], Iterable[TrackedRun]]) -> Found:
     """The runs of all files; a file that cannot be read is named and left out.
 
@@ -113,9 +125,7 @@ def json_object(file: Path) -> dict[str, Any]:
         RunsError: It cannot be read, or holds something else.
     """
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RunsError(f"{file} cannot be read: {error.strerror}.") from None
+        content = json.loads(content_of(file).decode())
     except RecursionError:
         raise RunsError(f"{file} cannot be read: it is nested too deeply.") from None
     except ValueError as error:

@@ -24,7 +24,6 @@ class _Model:
 
     config: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, float] = field(default_factory=dict)
-    files: list[Path] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
     nominal: float | None = None
 
@@ -75,7 +74,6 @@ def _add(models: dict[tuple[str, str], _Model], file: Path, content: dict[str, A
         f"step{step[1]}" if by_file and step else str(arguments.get("revision") or config.get("model_revision") or "")
     )
     model = models.setdefault((name, revision), _Model())
-    model.files.append(file)
     model.config |= {**flat({key: value for key, value in config.items() if key != "model_args"}), **arguments}
     if by_file and (size := re.match(r"(?:.*[-_])?(\d+(?:\.\d+)?[kmb])(?:[-_]|$)", name.lower())):
         model.nominal = read_number(size[1])

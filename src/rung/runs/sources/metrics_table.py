@@ -14,7 +14,7 @@ from rung.errors import RunsError
 from rung.messages import listed
 from rung.runs.columns import plain
 from rung.runs.sources.configuration import flat
-from rung.runs.sources.files import below, names_of, read_each
+from rung.runs.sources.files import below, content_of, names_of, read_each
 from rung.runs.sources.history import COUNTERS
 from rung.runs.sources.loss import unit_of
 from rung.runs.sources.tracked_run import Found, Metric, TrackedRun
@@ -47,11 +47,7 @@ def csv_frame(file: Path) -> pl.DataFrame:
     Raises:
         RunsError: The file cannot be read; the message names it.
     """
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise RunsError(f"{file} cannot be read: {error.strerror}.") from None
-    return read_csv(content, str(file)).frame
+    return read_csv(content_of(file), str(file)).frame
 
 
 def jsonl_frame(file: Path) -> pl.DataFrame:
@@ -60,11 +56,7 @@ def jsonl_frame(file: Path) -> pl.DataFrame:
     Raises:
         RunsError: The file cannot be read; the message names it and the line.
     """
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise RunsError(f"{file} cannot be read: {error.strerror}.") from None
-    return read_jsonl(content, str(file)).frame
+    return read_jsonl(content_of(file), str(file)).frame
 
 
 def read_metrics_csv(address: str) -> Found:

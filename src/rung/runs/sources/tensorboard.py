@@ -97,11 +97,7 @@ def _run(name: str, folder: Path, found: _Folder) -> TrackedRun:
     config = (
         yaml_lines(beside.read_text(encoding="utf-8", errors="replace")) if beside.is_file() else {}
     ) | found.config
-    logged = {
-        tag: Metric.of(((step, value) for step, value, _ in rows), (clock for *_, clock in rows))
-        for tag, rows in found.rows.items()
-        if not tag.startswith("hparams/")
-    }
+    logged = Metric.of_rows({tag: rows for tag, rows in found.rows.items() if not tag.startswith("hparams/")})
     damage = tuple(Finding("damaged", f"run {name!r}: {text}.") for text in found.damage)
     return TrackedRun(name=name, config=flat(config), logged=logged, status="damaged" if damage else None, notes=damage)
 

@@ -10,7 +10,7 @@ from typing import Any
 from rung.errors import RunsError
 from rung.findings import Finding
 from rung.messages import counted, listed
-from rung.runs.sources.files import below, names_of, read_each
+from rung.runs.sources.files import below, content_of, names_of, read_each
 from rung.runs.sources.tracked_run import Found, Metric, TrackedRun
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -141,10 +141,7 @@ def read_logs(address: str) -> Found:
 
 
 def _read(file: Path, name: str) -> TrackedRun:
-    try:
-        text = file.read_bytes().decode("utf-8", errors="replace")
-    except OSError as error:
-        raise RunsError(f"{file} cannot be read: {error.strerror}.") from None
+    text = content_of(file).decode("utf-8", errors="replace")
     lines = [_ANSI.sub("", line).strip() for line in re.split(r"\r\n|\n|\r", text)]
     chosen = max(FORMATS, key=lambda form: sum(1 for line in lines if _match(form, line) is not None))
     found = _Reading(chosen)
@@ -192,10 +189,6 @@ class _Reading:
 
     def run(self, name: str, file: Path) -> TrackedRun:
         """The run of the log."""
-        logged = {
-            metric: Metric.of(((step, value) for step, value, _ in rows), (line for *_, line in rows))
-            for metric, rows in self.rows.items()
-        }
         notes = []
         if self.unread:
             first = f"line {self.unread[0]}"
@@ -207,7 +200,9 @@ class _Reading:
             )
         end = self.last if self.last is not None else _number(self.config.get("max_steps"))
         status = None if end is None else "finished" if self.step >= end - 1 else "unfinished"
-        return TrackedRun(name=name, config=self.config, logged=logged, status=status, notes=tuple(notes))
+        return TrackedRun(
+            name=name, config=self.config, logged=Metric.of_rows(self.rows), status=status, notes=tuple(notes)
+        )
 
 
 def _number(text: Any) -> float | None:

@@ -40,6 +40,14 @@ class Metric:
         ticks = np.arange(len(table), dtype=float) if clock is None else np.array(list(clock), dtype=float)
         return cls(steps=table[:, 0], values=table[:, 1], clock=ticks)
 
+    @classmethod
+    def of_rows(cls, rows: Mapping[str, Sequence[tuple[float, float, float]]]) -> dict[str, Metric]:
+        """Metrics by name, from rows of step, value and clock."""
+        return {
+            name: cls.of(((step, value) for step, value, _ in found), (clock for *_, clock in found))
+            for name, found in rows.items()
+        }
+
     def take(self, chosen: NDArray[np.intp]) -> Metric:
         """The values at indices."""
         return Metric(steps=self.steps[chosen], values=self.values[chosen], clock=self.clock[chosen])

@@ -7,7 +7,7 @@ from typing import Any
 
 from rung.errors import RunsError
 from rung.findings import Finding
-from rung.runs.sources.configuration import as_number, flat
+from rung.runs.sources.configuration import as_number, flat, logged_number
 from rung.runs.sources.files import below, json_object, names_of
 from rung.runs.sources.tracked_run import Found, Metric, TrackedRun
 
@@ -98,19 +98,6 @@ def _history(state: dict[str, Any]) -> tuple[dict[str, Metric], int]:
             unread += 1
             continue
         for name, value in entry.items():
-            if name not in {"step", "epoch"} and (number := _value(value)) is not None:
+            if name not in {"step", "epoch"} and (number := logged_number(value)) is not None:
                 columns.setdefault(name, []).append((step, number, float(clock)))
-    logged = {
-        name: Metric.of(((step, value) for step, value, _ in rows), (clock for *_, clock in rows))
-        for name, rows in columns.items()
-    }
-    return logged, unread
-
-
-def _value(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        return float(value)
-    except OverflowError:
-        return None
+    return Metric.of_rows(columns), unread

@@ -13,11 +13,10 @@ from typing import Any
 from rung.errors import RunsError
 from rung.findings import Finding
 from rung.messages import counted
-from rung.runs.sources.configuration import flat
-from rung.runs.sources.files import below, read_each
+from rung.runs.sources.configuration import flat, logged_number
+from rung.runs.sources.files import below, content_of, read_each
 from rung.runs.sources.needs import needs
 from rung.runs.sources.tracked_run import Found, Metric, TrackedRun
-from rung.units import read_number
 
 _BLOCK, _HEADER = 32_768, 7
 _FULL, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
@@ -72,10 +71,6 @@ def _run(lives: list[_Life]) -> TrackedRun:
             clock += 1.0
             for name, value in values.items():
                 columns.setdefault(name, []).append((step, value, clock))
-    logged = {
-        name: Metric.of(((step, value) for step, value, _ in rows), (at for *_, at in rows))
-        for name, rows in columns.items()
-    }
     last = lives[-1]
     damage = [Finding("damaged", f"run {last.name!r}: {life.damage}.") for life in lives if life.damage]
     ended = {None: "unfinished", 0: "finished"}.get(last.exit_code, "failed")
@@ -83,7 +78,7 @@ def _run(lives: list[_Life]) -> TrackedRun:
         name=last.name,
         identity=last.identity,
         config=flat(config),
-        logged=logged,
+        logged=Metric.of_rows(columns),
         status="damaged" if damage else ended,
         row_steps=counts_rows([step for life in lives for step, _ in life.rows]),
         step_metrics=step_metrics,
@@ -137,22 +132,13 @@ def _take(record: Any, life: _Life) -> None:
         life.step_metrics[record.metric.name or record.metric.glob_name] = record.metric.step_metric
     elif kind == "history":
         values = _items(record.history.item)
-        step = number_of(values.get("_step", record.history.step.num))
+        step = logged_number(values.get("_step", record.history.step.num))
         numbers = {
             key: number
             for key, value in values.items()
-            if not key.startswith("_") and (number := number_of(value)) is not None
+            if not key.startswith("_") and (number := logged_number(value)) is not None
         }
         life.rows.append((step if step is not None else float(len(life.rows)), numbers))
-
-
-def number_of(value: Any) -> float | None:
-    """A logged value as a float; W&B writes those that are not finite as texts."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int | float):
-        return float(value) if abs(value) < 1e300 or not isinstance(value, int) else None
-    return read_number(value) if value in {"NaN", "Infinity", "-Infinity"} else None
 
 
 def _items(items: Any) -> dict[str, Any]:
@@ -168,10 +154,7 @@ def _records(file: Path, lost: list[int]) -> Iterator[bytes]:
     Raises:
         RunsError: The file cannot be read, or does not start with the signature of W&B.
     """
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise RunsError(f"{file} cannot be read: {error.strerror}.") from None
+    content = content_of(file)
     if content[:4] != b":W&B":
         raise RunsError(f"{file} does not start with the signature of a W&B file.")
     parts, begun = b"", False

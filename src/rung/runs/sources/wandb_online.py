@@ -8,10 +8,10 @@ from typing import Any
 from rung.errors import RunsError
 from rung.messages import first_line
 from rung.progress import reported
-from rung.runs.sources.configuration import flat
+from rung.runs.sources.configuration import flat, logged_number
 from rung.runs.sources.needs import needs
 from rung.runs.sources.tracked_run import Found, Metric, TrackedRun
-from rung.runs.sources.wandb_offline import counts_rows, number_of
+from rung.runs.sources.wandb_offline import counts_rows
 from rung.runs.status import status_of
 
 _TIMEOUT = 15
@@ -45,23 +45,19 @@ def _run(run: Any) -> TrackedRun:
     columns: dict[str, list[tuple[float, float, float]]] = {}
     numbers: list[float] = []
     for clock, row in enumerate(run.scan_history()):
-        step = number_of(row.get("_step", clock))
+        step = logged_number(row.get("_step", clock))
         at = float(clock) if step is None else step
         numbers.append(at)
         for name, value in row.items():
-            number = None if name.startswith("_") else number_of(value)
+            number = None if name.startswith("_") else logged_number(value)
             if number is not None:
                 columns.setdefault(name, []).append((at, number, float(clock)))
-    logged = {
-        name: Metric.of(((step, value) for step, value, _ in rows), (clock for *_, clock in rows))
-        for name, rows in columns.items()
-    }
     config = {name: value for name, value in dict(run.config).items() if not name.startswith("_")}
     return TrackedRun(
         name=run.name or run.id,
         identity=run.id,
         config=flat(config),
-        logged=logged,
+        logged=Metric.of_rows(columns),
         status=status_of(run.state),
         row_steps=counts_rows(numbers),
     )

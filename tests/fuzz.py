@@ -557,31 +557,36 @@ def trained() -> Path | None:
 
 
 def _wandb(place: Path) -> None:
-    """An offline run in the format that W&B writes."""
+    write_wandb(place / "wandb" / "offline-run-1-q1" / "run-q1.wandb", [(step, 2 + 200 / step) for step in STEPS])
+
+
+def write_wandb(file: Path, losses: list[tuple[int, float]], *, started: int = 0, ended: bool = True) -> None:
+    """A start of an offline run in the format that W&B writes."""
     from wandb.proto.wandb_internal_pb2 import Record
 
     records = []
     run = Record()
     run.run.run_id, run.run.display_name = "q1", "small"
+    run.run.start_time.seconds = started
     for key, value in {"n_params": 130_000_000, "global_batch_size": 256, "seq_len": 1024}.items():
         item = run.run.config.update.add()
         item.key, item.value_json = key, json.dumps(value)
     records.append(run)
-    for row, step in enumerate(STEPS):
+    for row, (step, loss) in enumerate(losses):
         record = Record()
-        for key, value in {"_step": row, "global_step": step, "val_loss": 2 + 200 / step}.items():
+        for key, value in {"_step": row, "global_step": step, "val_loss": loss}.items():
             item = record.history.item.add()
             item.nested_key.append(key)
             item.value_json = json.dumps(value)
         records.append(record)
-    end = Record()
-    end.exit.exit_code = 0
-    records.append(end)
+    if ended:
+        end = Record()
+        end.exit.exit_code = 0
+        records.append(end)
     content = b":W&B" + struct.pack("<HB", 0xBEE1, 0)
     for record in records:
         data = record.SerializeToString()
         content += struct.pack("<IHB", zlib.crc32(data, zlib.crc32(b"\x01")), len(data), 1) + data
-    file = place / "wandb" / "offline-run-1-q1" / "run-q1.wandb"
     file.parent.mkdir(parents=True)
     file.write_bytes(content)
 

@@ -87,6 +87,7 @@ TABLES = {
     "spaced.csv": b"params;loss\n10 000 000;3,0\n100 000 000;2,0\n",
     "commas.csv": b'params,loss\n"10,000,000",3\n"100,000,000",2\n',
     "points.csv": b"params;loss\n10.000.000;3,00\n100.000.000;2,00\n",
+    "march.tsv": b"Sweep of March\n\nparams (M)\tloss\tnote\tlr\n10,000\t3,0\tx\t0,125\n100,000\t2,0\ty\t0,250\n",
     "dashes.csv": b"params,loss,note\n1e7,3,-\n1e8,2,x\n",
     "table.md": b"Our runs:\n\n| params | loss |\n|---:|---|\n| 10M | 3 |\n| 100M | **2** |\n\nThe end.\n",
     "letters.csv": b"n,params,loss\n1,1e7,3\n2,1e8,2\n",

@@ -2,15 +2,18 @@
 
 import json
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
 import pytest
 
 import rung
+from fuzz import write_wandb
 from rung.errors import RunsError
 from rung.runs.sources import ColumnOverrides, import_runs
 from rung.runs.sources.assemble import assemble
+from rung.runs.sources.mlflow_history import histories
 from rung.runs.sources.tracked_run import Found, Metric, TrackedRun
 
 SIZED = {"n_params": 1_000_000, "global_batch_size": 8, "seq_len": 64}
@@ -62,9 +65,9 @@ class TestSteps:
         assert "other_steps" in codes(found)
 
     def test_a_value_without_a_counter_in_its_row_takes_the_last_one(self):
-        losses = Metric.of([(7, 2.5)], clock=[6.5])
+        losses = Metric.of([(4, 2.5)], clock=[3.5])
         counter = Metric.of([(row, 100.0 * row) for row in range(7)])
-        assert only(rows(run(metrics={"global_step": counter, "val_loss": losses}, row_steps=True)))["step"] == 600
+        assert only(rows(run(metrics={"global_step": counter, "val_loss": losses}, row_steps=True)))["step"] == 300
 
     def test_without_a_counter_the_rows_are_said_to_be_a_guess(self):
         found = rows(run(metrics={"val_loss": curve(range(1, 11))}, row_steps=True))
@@ -135,6 +138,10 @@ class TestBatch:
         assert only(found)["tokens"] == 600
         assert "counter_reset" in codes(found)
 
+    def test_a_loss_after_the_last_count_goes_on_at_its_rate(self):
+        found = rows(run(metrics={"tokens": [(10, 1000), (20, 2000)], "val_loss": curve([25])}))
+        assert only(found)["tokens"] == 2500
+
     def test_the_tokens_of_each_batch_are_no_count(self):
         each = [(step, 500.0 + 30 * (step % 3)) for step in range(1, 21)]
         assert only(rows(run(metrics={"num_tokens": each, "val_loss": curve([10, 20])})))["tokens"] == 20 * 512
@@ -158,6 +165,9 @@ class TestSize:
         found = rows(run(config=config, metrics={"val_loss": curve([10])}))
         assert "params" not in found.frame.columns
         assert "no_params" in codes(found)
+
+    def test_a_size_that_is_given_as_a_number(self):
+        assert only(rows(run(config={}, metrics={"val_loss": curve([10])}), params="1.5M"))["params"] == 1.5e6
 
     def test_several_sizes_are_named(self):
         found = rows(run(config={"n_params": 10, "total_params": 20}, metrics={"val_loss": curve([10])}))
@@ -236,6 +246,16 @@ class TestEnds:
         training = [(step, 3.0 if step < 250 else math.nan) for step in range(10, 500, 10)]
         assert only(rows(run(metrics={"val_loss": curve([100, 200]), "train/loss": training})))["status"] == "diverged"
 
+    def test_fillers_at_the_end_are_no_more_than_those_before(self):
+        values = [(step, 2 + 100 / step if step % 300 == 0 else math.nan) for step in range(300, 1200, 100)]
+        assert [step for step, value in values if math.isnan(value)][-2:] == [1000, 1100]
+        assert "status" not in only(rows(run(metrics={"val_loss": values})))
+        longer = [*values, (1200, math.nan)]
+        assert only(rows(run(metrics={"val_loss": longer})))["status"] == "diverged"
+
+    def test_an_end_a_little_above_the_best_is_no_divergence(self):
+        assert "status" not in only(rows(run(metrics={"val_loss": [(1, 2.1), (2, 2.0), (3, 2.4)]})))
+
     def test_an_end_far_above_the_best(self):
         assert only(rows(run(metrics={"val_loss": [*curve([100, 200, 300]), (400, 9.0)]})))["status"] == "diverged"
         assert "status" not in only(rows(run(metrics={"val_loss": [*curve([100, 200, 300]), (400, 2.4)]})))
@@ -253,6 +273,19 @@ class TestRestarts:
         training = Metric.of([*curve(range(100, 1100, 100)), *curve(range(600, 900, 100), floor=1.5)], clock=range(13))
         held_out = Metric.of([(500, 3.0), (1000, 8.0)], clock=[4.5, 9.5])
         assert only(rows(run(metrics={"val_loss": held_out, "train/loss": training})))["loss"] == 3.0
+
+    def test_what_was_logged_at_the_step_of_the_restart_is_dead_too(self):
+        training = Metric.of([*curve(range(100, 1100, 100)), *curve(range(600, 900, 100))], clock=range(13))
+        held_out = Metric.of([(500, 3.0), (600, 8.0)], clock=[4.5, 5.5])
+        assert only(rows(run(metrics={"val_loss": held_out, "train/loss": training})))["loss"] == 3.0
+
+    def test_a_restart_begins_at_the_earliest_step_of_any_metric(self):
+        # After the restart the gradient is logged first, at 600; the losses follow at 610 and 700.
+        gradient = Metric.of([(590, 1.0), (1000, 1.0), (600, 1.0)], clock=[0, 10, 20])
+        training = Metric.of([(1000, 4.0), (610, 2.5)], clock=[11, 21])
+        held_out = Metric.of([(500, 3.0), (605, 8.0), (1000, 9.0)], clock=[1, 2, 12])
+        found = rows(run(metrics={"val_loss": held_out, "train/loss": training, "grad": gradient}))
+        assert only(found)["loss"] == 3.0
 
     def test_two_restarts(self):
         logged = [(1, 5.0), (2, 4.0), (3, 9.0), (2, 3.9), (3, 3.5), (4, 8.0), (3, 3.4)]
@@ -455,6 +488,83 @@ class TestWandbExports:
         ]
 
 
+class TestLives:
+    """The starts of one run come in the order of their clock, whatever their files are called."""
+
+    def test_wandb(self, tmp_path):
+        pytest.importorskip("wandb")
+        # The first start went on to step 1000, with a bad end; the second began at 600. Its folder's name comes first.
+        write_wandb(tmp_path / "b" / "run-q1.wandb", [(500, 3.0), (600, 8.0), (1000, 9.0)], started=100, ended=False)
+        write_wandb(tmp_path / "a" / "run-q1.wandb", [(600, 2.8), (800, 2.5)], started=200)
+        row = only(import_runs(f"wandb:{tmp_path}"))
+        assert (row["step"], row["loss"], row["status"]) == (800, 2.5, "finished")
+
+    def test_a_start_that_has_no_end(self, tmp_path):
+        pytest.importorskip("wandb")
+        write_wandb(tmp_path / "a" / "run-q1.wandb", [(600, 2.8), (800, 2.5)], ended=False)
+        assert only(import_runs(f"wandb:{tmp_path}"))["status"] == "unfinished"
+
+    def test_tensorboard(self, tmp_path):
+        writer = pytest.importorskip("torch.utils.tensorboard").SummaryWriter
+        for name, started, logged in (("z", 100, [(500, 3.0), (1000, 9.0)]), ("a", 200, [(600, 2.8), (800, 2.5)])):
+            with writer(str(tmp_path / name)) as events:
+                for step, loss in logged:
+                    events.add_scalar("val_loss", loss, step, walltime=started + step / 1e6)
+            (file,) = (tmp_path / name).glob("*tfevents*")
+            # The clock of a file is that of its first event, whatever its name says.
+            content = file.read_bytes()
+            skipped = 16 + int.from_bytes(content[:8], "little")
+            (tmp_path / "run").mkdir(exist_ok=True)
+            (tmp_path / "run" / f"events.out.tfevents.{name}").write_bytes(content[skipped:])
+            file.unlink()
+        row = only(import_runs(f"tensorboard:{tmp_path / 'run'}"))
+        assert (row["step"], row["loss"]) == (800, pytest.approx(2.5))
+
+
+class Point:
+    """A value as MLflow's client gives it."""
+
+    def __init__(self, run_id, timestamp, step, value):
+        self.run_id, self.timestamp, self.step, self.value = run_id, timestamp, step, value
+
+    def to_dict(self):
+        return vars(self)
+
+
+class Client:
+    """MLflow's client as far as histories need it: a store that answers for many runs, and questions one by one."""
+
+    def __init__(self, points, together):
+        self.points, self.asked = points, []
+        store = {"get_metric_history_bulk": lambda *_: together} if together is not None else {}
+        self._tracking_client = SimpleNamespace(store=SimpleNamespace(**store))
+
+    def get_metric_history(self, run_id, name):
+        self.asked.append((run_id, name))
+        return [point for point in self.points if point.run_id == run_id]
+
+
+class TestMlflowHistory:
+    POINTS = (Point("r", 30, 3, 2.0), Point("r", 10, 1, 4.0), Point("r", 20, 2, 1.7976931348623157e308))
+
+    def histories(self, client):
+        run = SimpleNamespace(info=SimpleNamespace(run_id="r"), data=SimpleNamespace(metrics={"loss": 2.0}))
+        return histories(client, [run], ["loss"])["r", "loss"]
+
+    def test_values_come_in_the_order_of_their_clock_and_infinity_is_infinite(self):
+        client = Client(self.POINTS, list(self.POINTS))
+        found = self.histories(client)
+        assert found.steps.tolist() == [1, 2, 3]
+        assert found.values.tolist() == [4.0, math.inf, 2.0]
+        assert client.asked == []
+
+    @pytest.mark.parametrize("together", [None, [Point("r", 1, 1, 9.0)] * 25_000])
+    def test_a_store_that_cannot_or_an_answer_that_may_be_cut_is_asked_one_by_one(self, together):
+        client = Client(self.POINTS, together)
+        assert len(self.histories(client)) == 3
+        assert client.asked == [("r", "loss")]
+
+
 class TestMlflowFolder:
     def test_the_older_store_of_files(self, tmp_path):
         place = tmp_path / "mlruns" / "123" / "abcdef0123456789"
@@ -468,7 +578,7 @@ class TestMlflowFolder:
         )
         for name, value in SIZED.items():
             (place / "params" / name).write_text(str(value))
-        (place / "metrics" / "eval" / "loss").write_text("1700 3.0 10\n1800 2.5 20\n1750 9.0 15\n")
+        (place / "metrics" / "eval" / "loss").write_text("1700 3.0 10\n1800 2.5 20\n1750 1.7976931348623157e+308 15\n")
         row = only(import_runs(f"mlflow:{tmp_path}", experiment="sweep"))
         assert (row["run"], row["status"], row["loss"], row["tokens"]) == ("small", "finished", 2.5, 20 * 512)
         with pytest.raises(RunsError, match=r"no experiment 'swep'.*Did you mean sweep"):

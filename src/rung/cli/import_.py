@@ -22,7 +22,7 @@ class Names:
     loss: str = ""
     """The metric that is the loss; by default the last value of a held-out one, or the mean of a training loss over the last 5 % of the steps."""
     params: str = ""
-    """The configuration key that is N."""
+    """N: the configuration key, or a number."""
     tokens: str = ""
     """The metric, or the configuration key, that is D."""
     step: str = ""

@@ -101,7 +101,7 @@ class Runs:
     def _parsed(self, series: pl.Series) -> pl.Series:
         """Text as numbers, or an error that names the first row that is not a number and what to do about it."""
         texts = series.cast(pl.String)
-        comma = decimal_comma(series.name, texts.drop_nulls().unique().to_list(), ",")
+        comma = decimal_comma(series.name, texts.drop_nulls().unique().to_list())
         numbers = {
             text: None if is_missing(text) else read_number(text, decimal_comma=bool(comma))
             for text in texts.drop_nulls().unique()

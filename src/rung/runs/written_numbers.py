@@ -54,6 +54,7 @@ def with_numbers(frame: pl.DataFrame, separator: str = ",") -> tuple[pl.DataFram
     needs its numbers then says so.
     """
     found, notes = [], []
+    usual = _usual_comma(frame, separator)
     for series in frame.select(pl.col(pl.String)):
         if plain(series.name) in _NAMES:
             continue
@@ -63,20 +64,20 @@ def with_numbers(frame: pl.DataFrame, separator: str = ",") -> tuple[pl.DataFram
                 # Only blanks around the numbers made them text.
                 found.append(numbers)
             continue
-        read, example = _read(series, separator)
+        read, example = _read(series, usual=usual)
         if read is not None:
             found.append(read)
             notes.append(f"{series.name} is written as {example}")
     return frame.with_columns(found), [f"{listed(notes, 6)}, read as numbers"] if notes else []
 
 
-def _read(series: pl.Series, separator: str) -> tuple[pl.Series | None, str]:
+def _read(series: pl.Series, *, usual: bool | None) -> tuple[pl.Series | None, str]:
     """The numbers of a column of text, and one text that is written in an unusual way; None where a text is no number."""
     sample = series.drop_nulls().head(_SAMPLE).to_list()
     if not any(read_number(text) is not None for text in sample):
         return None, ""
     texts = series.drop_nulls().unique(maintain_order=True).to_list()
-    comma = decimal_comma(series.name, texts, separator)
+    comma = decimal_comma(series.name, texts, usual=usual)
     if comma is None:
         return None, ""
     numbers: dict[str, float | None] = {}
@@ -94,13 +95,31 @@ def _read(series: pl.Series, separator: str) -> tuple[pl.Series | None, str]:
     return pl.Series(series.name, values, dtype=pl.Float64), example or "missing texts"
 
 
-def decimal_comma(name: str, texts: list[str], separator: str) -> bool | None:
-    """Whether the commas of a column are decimal; None where that cannot be told."""
+def decimal_comma(name: str, texts: list[str], *, usual: bool | None = None) -> bool | None:
+    """Whether the commas of a column are decimal; None where that cannot be told.
+
+    Args:
+        name: The column.
+        texts: Its texts.
+        usual: How commas are used elsewhere in the file; None where that says nothing.
+    """
     comma = uses_decimal_comma(texts)
-    if comma is None:
-        counts = bool(set(columns_meant(name)) & set(COUNTS))
-        return False if counts else True if separator == ";" else None
-    return comma
+    if comma is not None or usual is not None:
+        return usual if comma is None else comma
+    # Nobody counts in thousandths.
+    return False if set(columns_meant(name)) & set(COUNTS) else None
+
+
+def _usual_comma(frame: pl.DataFrame, separator: str) -> bool | None:
+    """How commas are used in the numbers of a file: as its clear columns do, or as the semicolon between columns says."""
+    clear = set()
+    for series in frame.select(pl.col(pl.String)):
+        texts = [text for text in series.drop_nulls().head(_SAMPLE) if "," in text and read_number(text) is not None]
+        if texts and plain(series.name) not in _NAMES and (comma := uses_decimal_comma(texts)) is not None:
+            clear.add(comma)
+    if len(clear) == 1:
+        return clear.pop()
+    return True if separator == ";" and not clear else None
 
 
 def _is_plain(text: str) -> bool:

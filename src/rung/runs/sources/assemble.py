@@ -13,7 +13,7 @@ from rung.errors import RunsError
 from rung.messages import did_you_mean, listed
 from rung.progress import reported
 from rung.runs.columns import ALIASES, plain
-from rung.runs.sources.configuration import exactly, first
+from rung.runs.sources.configuration import as_number, exactly, first
 from rung.runs.sources.curve import Curve, curve_of
 from rung.runs.sources.history import counted, live
 from rung.runs.sources.loss import UNITS, LossChoice, choose_loss, is_ambiguous, is_held_out
@@ -210,9 +210,11 @@ def _settings(run: TrackedRun, context: _Context) -> dict[str, Any]:
         notes.rule(run.name, column, rule)
 
     if overrides.params:
-        entry = exactly(run.config, overrides.params)
+        entry, number = exactly(run.config, overrides.params), as_number(overrides.params)
         if entry and entry.value > 0:
             fill("params", entry.value, f"configuration {entry.name}")
+        elif number and number > 0:
+            fill("params", number, "--params")
     else:
         size = size_of(run.config)
         for column, value in size.columns.items():

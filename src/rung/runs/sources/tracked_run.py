@@ -120,7 +120,7 @@ class ColumnOverrides:
 
     Attributes:
         loss: The metric that is the loss.
-        params: The entry of the configuration that is N.
+        params: The entry of the configuration that is N, or a number.
         tokens: The metric or the entry of the configuration that is D.
         step: The metric that counts the trainer's steps.
         batch_tokens: The batch in tokens: a number, or the entry of the configuration that holds it.

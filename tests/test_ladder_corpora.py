@@ -92,6 +92,23 @@ class TestText:
         changed = Text(path=str(folder)).open(BYTES, tmp_path / "kept")
         assert len(changed.train) + len(changed.held) != len(kept.train) + len(kept.held)
 
+    @pytest.mark.parametrize("part", ["-train.npy", "-held.npy", ".sha256"])
+    @pytest.mark.parametrize("damage", ["cut", "flipped", "empty"])
+    def test_kept_tokens_that_are_damaged_are_made_again(self, folder, tmp_path, part, damage):
+        whole = Text(path=str(folder)).open(BYTES, tmp_path / "kept")
+        train, identity = np.array(whole.train), whole.identity
+        (file,) = (tmp_path / "kept").glob(f"*{part}")
+        content = file.read_bytes()
+        file.write_bytes(
+            {"cut": content[:-3], "flipped": content[:-3] + bytes([content[-3] ^ 1]) + content[-2:], "empty": b""}[
+                damage
+            ]
+        )
+        again = Text(path=str(folder)).open(BYTES, tmp_path / "kept")
+        assert np.array_equal(again.train, train)
+        assert again.identity == identity
+        assert file.read_bytes() == content
+
     def test_about_one_document_in_so_many_is_held_out(self, tmp_path):
         rows = "".join(json.dumps({"text": f"row {number}"}) + "\n" for number in range(4000))
         (tmp_path / "rows.jsonl").write_text(rows)

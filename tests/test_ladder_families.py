@@ -135,6 +135,16 @@ class TestTimm:
         loss.backward()
         assert torch.isfinite(loss)
 
+    def test_a_torchvision_that_does_not_load_is_told_in_a_sentence(self, monkeypatch):
+        def broken(_):
+            raise RuntimeError("operator torchvision::nms does not exist")
+
+        monkeypatch.setattr("rung.ladder.architectures.images.spec.import_module", broken)
+        with pytest.raises(
+            LadderError, match=r"timm does not load here: operator torchvision::nms.*pip uninstall torchvision"
+        ):
+            ImageModel(model="convnext.ConvNeXt").make(Size(width=16, depth=1))
+
     @pytest.mark.parametrize(
         ("options", "said"),
         [

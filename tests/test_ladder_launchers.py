@@ -7,14 +7,19 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 import slurm
 from rung.errors import LadderError
 from rung.ladder import read_ladder
+from rung.ladder.execution.launcher import Job
+from rung.ladder.execution.local import Local
 from rung.ladder.execution.options import Launch
 from rung.ladder.execution.orchestrate import execute_all, prepare
+from rung.ladder.execution.ray import _require_answer
+from rung.ladder.training.run_folder import RunFolder
 from test_ladder import FILE, changed, curve
 
 # Ray on loopback, read when it is imported: elsewhere it turns 127.0.0.1 into the machine's address in the network.
@@ -160,6 +165,45 @@ class TestInterrupts:
 
     def test_a_checkpoint_that_takes_longer_than_a_step_is_given(self):
         assert self.stopped(1000)[:3] == (0, "checkpoint written\n", "")
+
+
+def test_a_cluster_that_does_not_answer_is_named_at_once():
+    begun = time.monotonic()
+    with pytest.raises(LadderError, match=r"nothing answers at address = 'ray://127\.0\.0\.1:9'"):
+        _require_answer("ray://127.0.0.1:9")
+    assert time.monotonic() - begun < 20
+    _require_answer(None)
+    _require_answer("auto")
+
+
+class TestStart:
+    """The process that forks workers may be killed while it starts one."""
+
+    class Process:
+        def __init__(self, fails):
+            self.fails = fails
+
+        def __call__(self, **_):
+            return self
+
+        def start(self):
+            if self.fails:
+                raise self.fails.pop()
+
+    def launcher(self, monkeypatch, tmp_path, fails):
+        monkeypatch.setattr("rung.ladder.execution.local._LOOK_S", 0.0)
+        made = Local(Job(launch=Launch(), keep=tmp_path))
+        made.context = SimpleNamespace(Process=self.Process(fails))
+        return made
+
+    def test_a_worker_is_started_again(self, monkeypatch, tmp_path):
+        made = self.launcher(monkeypatch, tmp_path, [EOFError(), ConnectionResetError()])
+        assert made._started(RunFolder(tmp_path), 0).fails == []
+
+    def test_one_that_never_starts_is_told_in_a_sentence(self, monkeypatch, tmp_path):
+        made = self.launcher(monkeypatch, tmp_path, [EOFError("gone")] * 9)
+        with pytest.raises(LadderError, match=r"no worker can be started for .*: gone"):
+            made._started(RunFolder(tmp_path), 0)
 
 
 class TestLocal(Suite):

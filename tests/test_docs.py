@@ -14,15 +14,26 @@ from rung.laws import law_book
 
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 INTERVAL = re.compile(rf"({NUMBER.pattern}) to ({NUMBER.pattern})(?![\w.])")
+SPREAD = re.compile(rf"({NUMBER.pattern}) %? ?\+- ({NUMBER.pattern})(?![\w.])")
 
 
 def tolerances(line):
-    """How far each number of a line may be off: 5 % of itself, or for an end of an interval of its larger end."""
-    found = {match.start(): abs(float(match[0])) for match in NUMBER.finditer(line)}
-    for match in INTERVAL.finditer(line):
-        larger = max(abs(float(end)) for end in match.groups())
-        found |= {match.start(1): larger, match.start(2): larger}
-    return [0.05 * size for size in found.values()]
+    """How far each number of a line may be off: 5 % of itself, or the last decimal.
+
+    An end of an interval may be off by 5 % of its larger end, a value with a standard error by 10 % of the larger,
+    shares of a variance by 5 %.
+    """
+    found = {}
+    for match in NUMBER.finditer(line):
+        decimals = match[0].partition(".")[2].partition("e")[0]
+        found[match.start()] = max(0.05 * abs(float(match[0])), 1.01 * 10 ** -len(decimals) if decimals else 0.0)
+    for pattern, share in ((INTERVAL, 0.05), (SPREAD, 0.1)):
+        for match in pattern.finditer(line):
+            larger = max(abs(float(end)) for end in match.groups())
+            found |= {match.start(1): share * larger, match.start(2): share * larger}
+    if line.startswith("variance of"):
+        found = dict.fromkeys(found, 5.0)
+    return list(found.values())
 
 
 def differences(printed, shown):
@@ -54,6 +65,9 @@ def test_the_readers_of_differences_see_a_wrong_number_and_a_wrong_word():
     assert differences("k  1.79  0.04 to 4.00", "k  1.79  0.08 to 4.02") == []
     assert differences("k  1.79  0.04 to 4.00", "k  1.79  0.08 to 5.00") != []
     assert differences("k  1.79  0.04 to 4.00", "k  1.99  0.04 to 4.00") != []
+    assert differences("k  +0.96 % +- 1.24 %  0.11", "k  +1.03 % +- 1.28 %  0.10") == []
+    assert differences("k  +0.96 % +- 1.24 %  0.12", "k  +1.03 % +- 1.28 %  0.10") != []
+    assert differences("k  +0.86 % +- 1.24 %  0.10", "k  +1.03 % +- 1.28 %  0.10") != []
     assert differences("E  1.8172", "E    1.8172\nmore") != []
 
 

@@ -22,6 +22,19 @@ def test_an_end_is_where_the_objective_has_risen_by_the_squared_quantile(name, e
     assert np.sqrt(rise) == pytest.approx(student_quantile(0.95, profiler.curvature.degrees), rel=0.03)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_the_far_end_of_an_absent_term_is_where_the_objective_has_risen_by_the_squared_quantile(seed):
+    runs = isoflop(noise=0.01)
+    noise = np.exp(0.01 * np.random.default_rng(seed).standard_normal(len(runs)))
+    runs = runs.with_columns(loss=(406.4 / runs["params"] ** 0.34 + 410.7 / runs["tokens"] ** 0.28) * noise - 0.02)
+    fit = rung.fit(runs, draws=0)
+    assert fit.coefficients["E"].value == fit.coefficients["E"].low == 0.0
+    profiler = reopen(fit)
+    held = rung.fit(runs, fix={"E": fit.coefficients["E"].high}, draws=0)
+    rise = 2 * (held.objective_value - fit.objective_value) / profiler.curvature.noise_scale
+    assert np.sqrt(rise) == pytest.approx(student_quantile(0.95, profiler.curvature.degrees), rel=0.03)
+
+
 def test_noise_is_that_of_the_largest_scale():
     assert nearness(np.array([1.0, 10.0, 100.0])) == pytest.approx(
         np.exp([-2.0, -1.0, 0.0]) / np.mean(np.exp([-2.0, -1.0, 0.0]))

@@ -43,6 +43,9 @@ _NAMES = frozenset(
 )
 """Columns that name things, whose texts stay texts although they may look like numbers."""
 
+_LAST_WORDS = ("_name", "_id", "_label", "_tag", "_version", "_date")
+"""Ends of the names of further such columns: model_size_label."""
+
 _SAMPLE = 200
 """Texts of a column that are looked at before all are read."""
 
@@ -56,7 +59,8 @@ def with_numbers(frame: pl.DataFrame, separator: str = ",") -> tuple[pl.DataFram
     found, notes = [], []
     usual = _usual_comma(frame, separator)
     for series in frame.select(pl.col(pl.String)):
-        if plain(series.name) in _NAMES:
+        name = plain(series.name)
+        if name in _NAMES or name.endswith(_LAST_WORDS):
             continue
         numbers = series.str.strip_chars().cast(pl.Float64, strict=False)
         if numbers.null_count() == series.null_count():

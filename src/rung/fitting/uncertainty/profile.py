@@ -151,18 +151,30 @@ class Profiler:
         side = float(np.sign(start - self.optimum.unconstrained[index]))
         point = self.optimum.unconstrained.copy()
         scale = self.curvature.noise_scale
-        previous = (0.0, start)
-        for step in range(_FAR_STEPS):
-            target = start + side * step * (1.0 if step < 8 else step / 8)
+
+        def signed_root(target: float) -> tuple[float, float]:
             point[index] = target
             found = self.penalised(Combinations(unit), point[None, :], np.array([[target]]), np.array([[1e4 * scale]]))
-            point = found[0]
-            reached = float(np.sqrt(max(2 * (self.objective(found)[0] - self.lowest), 0.0) / scale))
-            if reached >= z:
-                share = (z - previous[0]) / max(reached - previous[0], 1e-12)
-                return float(previous[1] + share * (found[0, index] - previous[1]))
-            previous = (reached, float(found[0, index]))
-        return float(side * np.inf)
+            point[:] = found[0]
+            rise = float(self.objective(found)[0]) - self.lowest
+            return float(np.sqrt(max(2 * rise / scale, 0.0))), float(found[0, index])
+
+        inner = (0.0, start)
+        for step in range(_FAR_STEPS):
+            outer = signed_root(start + side * step * (1.0 if step < 8 else step / 8))
+            if outer[0] >= z:
+                break
+            inner = outer
+        else:
+            return float(side * np.inf)
+        # The profile bends upwards, so that one interpolation over a whole step would depend on where the steps lie.
+        for _ in range(_ROUNDS):
+            between = inner[1] + (z - inner[0]) / max(outer[0] - inner[0], 1e-12) * (outer[1] - inner[1])
+            found = signed_root(between)
+            if abs(found[0] / z - 1) <= _Z_TOLERANCE:
+                return found[1]
+            inner, outer = (found, outer) if found[0] < z else (inner, found)
+        return inner[1] + (z - inner[0]) / max(outer[0] - inner[0], 1e-12) * (outer[1] - inner[1])
 
     def awakened(self, index: int) -> float | None:
         """The value nearest on either side at which an inactive parameter has an effect; None where there is none."""

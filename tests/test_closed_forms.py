@@ -13,6 +13,7 @@ from rung.fitting.backtest.backtest import RollingBacktest
 from rung.fitting.backtest.folds import ScoredRows
 from rung.fitting.backtest.scale import scale_of
 from rung.fitting.backtest.stacking import combined, cut_errors, paired, score_of, weighted_median
+from rung.fitting.estimate.bounded_step import descend_within, solve_within
 from rung.fitting.estimate.multistart import search
 from rung.fitting.estimate.setup import set_up
 from rung.fitting.estimate.specification import FitSpecification
@@ -20,7 +21,10 @@ from rung.fitting.selection import aicc
 from rung.fitting.uncertainty.derived import _summary
 from rung.fitting.uncertainty.residual_noise import nearness, noise_quantiles, noise_spread
 from rung.forecasting.predictive import _quantiles
+from rung.forecasting.question import _beyond, named
 from rung.laws import Law
+from rung.laws.syntax import MAX_DEPTH
+from test_backtest import isoflop
 
 DATA = Path(__file__).parent / "data" / "version-0.1"
 VALUES = np.array([3.0, 3.5, 3.2, 4.1, 3.9, 3.3])
@@ -314,3 +318,77 @@ def test_bounds_between_a_finite_and_an_infinite_draw_are_draws():
 def test_what_stands_instead_of_a_bracket_is_shown(text, found):
     with pytest.raises(FormulaError, match=rf"expected '\)', found {found}"):
         Law.parse(text)
+
+
+class TestBoundedSteps:
+    """Newton steps inside a box, by hand."""
+
+    MATRIX = np.array([[[2.0, 1.0], [1.0, 4.0]]])
+
+    def test_three_sweeps_of_coordinate_descent(self):
+        """Without limits the sweeps are Gauss and Seidel's: step_1 = (3 - step_2) / 2, step_2 = (2 - step_1) / 4."""
+        first = second = 0.0
+        for _ in range(3):
+            first = (3.0 - second) / 2
+            second = (2.0 - first) / 4
+        found = descend_within(self.MATRIX, np.array([[3.0, 2.0]]), np.full((1, 2), 10.0))
+        assert found[0] == pytest.approx([first, second], rel=1e-12)
+
+    def test_a_held_component_leaves_the_rest_its_own_solution(self):
+        """With step_1 held at 1: step_2 = (2 - 1 * 1) / 4."""
+        limits = np.array([[1.0, 10.0]])
+        for solve in (solve_within, descend_within):
+            assert solve(self.MATRIX, np.array([[3.0, 2.0]]), limits)[0] == pytest.approx([1.0, 0.25], rel=1e-12)
+
+
+class TestNotation:
+    @pytest.mark.parametrize(
+        ("formula", "latex"),
+        [
+            ("max(a, N)", r"\max\left(a, N\right)"),
+            ("(a + N)^b", r"\left(a + N\right)^{b}"),
+            ("a * (N + b)", r"a \left(N + b\right)"),
+            ("a - (N + b)", r"a - \left(N + b\right)"),
+            ("a - N * b", r"a - N b"),
+        ],
+    )
+    def test_latex_keeps_the_grouping(self, formula, latex):
+        assert Law.parse(formula).latex.replace(r" \cdot ", " ").replace(r"\,", " ").replace("  ", " ") == latex
+
+    def test_only_powers_within_powers_count_as_depth(self):
+        row = " + ".join(["a * N^b"] * (MAX_DEPTH + 5))
+        assert Law.parse(row).variables == ("N",)
+        with pytest.raises(FormulaError, match="powers are nested"):
+            Law.parse(row + " + " + "^".join(["N"] * (MAX_DEPTH + 10)))
+
+    def test_a_compiled_quotient_by_a_number(self):
+        runs = pl.DataFrame({"x": np.arange(1.0, 7.0), "loss": VALUES})
+        problem = set_up(runs, FitSpecification(law="a + x / 8 * b", objective="squares")).problem
+        point = problem.design.unconstrained(problem.law, [2.0, 4.0])
+        value, _ = problem.workspace(1).evaluate(point[None, :])
+        assert problem.objective.untransform(value[0]) == pytest.approx(2.0 + np.arange(1.0, 7.0) / 8 * 4.0, rel=1e-12)
+
+
+class TestQuestions:
+    def test_a_range_of_one_value_at_zero_has_width_one(self):
+        assert _beyond(np.array([0.0, 3.0]), 0.0, 0.0) == pytest.approx([1.0, 4.0])
+        assert _beyond(np.array([3.0]), -1.0, 1.0) == pytest.approx([2.0])
+
+    def test_a_point_is_named_by_its_columns(self):
+        assert named({"N": np.array([2.0]), "num_experts": np.array([8.0])}) == {"params": 2.0, "num_experts": 8.0}
+
+    def test_an_inversion_of_an_exact_fit_has_no_interval_and_shows_counts(self):
+        sizes = np.geomspace(1e7, 1e9, 8)
+        fit = rung.fit(pl.DataFrame({"params": sizes, "loss": 1.5 + 400 / sizes**0.3}), "E + A / N^alpha")
+        there = rung.invert(fit, 2.0)
+        # 0.5 = 400 / N^0.3
+        assert there.value == pytest.approx(800 ** (1 / 0.3), rel=1e-6)
+        assert "4.75B" in str(there)
+        assert [finding.code for finding in there.warnings if finding.code == "no_interval"] == ["no_interval"]
+
+    def test_one_law_alone_has_the_parts_of_its_own_forecast(self):
+        runs = isoflop(noise=0.01)
+        alone = rung.forecast_selection(rung.select(runs, ["chinchilla"]), N=1e10, D=2e11).parts
+        own = rung.forecast(rung.fit(runs), N=1e10, D=2e11).parts
+        assert alone.get("choice of law", 0.0) == pytest.approx(0.0, abs=1e-9)
+        assert alone["coefficients"] / alone["noise"] == pytest.approx(own["coefficients"] / own["noise"], rel=0.15)

@@ -169,12 +169,11 @@ class Profiler:
             return float(side * np.inf)
         # The profile bends upwards, so that one interpolation over a whole step would depend on where the steps lie.
         for _ in range(_ROUNDS):
-            between = inner[1] + (z - inner[0]) / max(outer[0] - inner[0], 1e-12) * (outer[1] - inner[1])
-            found = signed_root(between)
+            found = signed_root(inner[1] + (z - inner[0]) / max(outer[0] - inner[0], 1e-12) * (outer[1] - inner[1]))
             if abs(found[0] / z - 1) <= _Z_TOLERANCE:
-                return found[1]
+                break
             inner, outer = (found, outer) if found[0] < z else (inner, found)
-        return inner[1] + (z - inner[0]) / max(outer[0] - inner[0], 1e-12) * (outer[1] - inner[1])
+        return found[1]
 
     def awakened(self, index: int) -> float | None:
         """The value nearest on either side at which an inactive parameter has an effect; None where there is none."""

@@ -241,3 +241,15 @@ def test_a_power_of_zero_and_its_derivative_are_zero():
     np.testing.assert_allclose(gradient["b"], np.sqrt(x))
     assert gradient["g"][0] == 0
     assert np.all(np.isfinite(np.stack(list(gradient.values()))))
+
+
+def test_unique_tokens_above_tokens_count_as_tokens():
+    law = law_book()["muennighoff-2023"].law
+    constants = dict(law_book()["muennighoff-2023"].constants)
+    point = {"N": np.array([1e9]), "D": np.array([1e10])}
+    same, above, below = (law.value(constants, {**point, "U": np.array([u])})[0] for u in (1e10, 1e12, 1e9))
+    assert above == same
+    assert below > same
+    slopes = law.gradient(constants, {**point, "U": np.array([1e12])})
+    assert slopes["RD"] == pytest.approx(0, abs=1e-12)
+    assert "min(U, D)" not in law.formula

@@ -118,6 +118,20 @@ class TestAllocate:
         alone = surface.law.value(surface.values, {"N": scarce.choices["params"].value, "D": seen})
         assert alone <= scarce.loss
 
+    def test_repeats_extrapolate_as_far_as_what_is_trained_and_are_no_surer(self, surface):
+        """Compute as for unique data, a wider interval, and the constants' own uncertainty in all of them."""
+        free, scarce = (rung.allocate(surface, flops=1e23, unique_tokens=u) for u in (None, 1e10))
+        assert scarce.extrapolation_factor == pytest.approx(free.extrapolation_factor)
+        widths = [np.log(one.run_interval[1] / one.run_interval[0]) for one in (free, scarce)]
+        assert widths[1] > widths[0]
+        sizes = [
+            np.log(one.choices["params"].interval[1] / one.choices["params"].interval[0]) for one in (free, scarce)
+        ]
+        assert sizes[1] > sizes[0]
+        assert "many_epochs" in {finding.code for finding in scarce.warnings}
+        mild = rung.allocate(surface, flops=1e22, unique_tokens=1e11)
+        assert {"repeats", "many_epochs"} & {finding.code for finding in mild.warnings} <= {"repeats"}
+
     def test_any_law_of_the_book(self):
         rng = np.random.default_rng(0)
         runs = isoflop(noise=0.0)

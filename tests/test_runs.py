@@ -11,7 +11,8 @@ import pytest
 
 import rung
 from rung.errors import RunsError
-from rung.runs import plausibility, read_runs, require_usable
+from rung.runs import configurations, plausibility, read_runs, require_usable, swept
+from rung.runs.settings import settings
 
 FRAME = pl.DataFrame(
     {
@@ -386,3 +387,52 @@ def test_the_header_says_what_separates_columns(tmp_path, separator):
     file = tmp_path / "runs.csv"
     FRAME.write_csv(file, separator=separator)
     assert read_runs(file).frame.drop("#row").equals(FRAME)
+
+
+class TestSettings:
+    """Sweeps over lr at each size, with two seeds of each setting, measured columns beside."""
+
+    def runs(self, *, best=0.003):
+        rng = np.random.default_rng(0)
+        rows = [
+            {"params": n, "tokens": 20 * n, "lr": lr, "min_lr": lr / 10, "batch_tokens": 2**19, "seed": seed}
+            for n in (1e7, 1e8, 1e9, 4e9)
+            for lr in (0.001, 0.003, 0.01)
+            for seed in (0, 1)
+        ]
+        frame = pl.DataFrame(rows)
+        loss = 2 + 100 / frame["params"].to_numpy() ** 0.3 + 0.1 * np.log(frame["lr"].to_numpy() / best) ** 2
+        noise = 1e-3 * rng.standard_normal(len(rows))
+        return frame.with_columns(loss=loss + noise, time_s=rng.uniform(1, 2, len(rows)))
+
+    def test_measured_columns_and_seeds_set_nothing(self):
+        assert settings(rung.read_runs(self.runs()).distinct) == ["params", "tokens", "lr", "min_lr", "batch_tokens"]
+
+    def test_rows_that_differ_in_the_seed_alone_are_one_configuration(self):
+        table = rung.read_runs(self.runs()).distinct
+        assert len(np.unique(configurations(table, ["params"]))) == 12
+        assert swept(table, ["params", "tokens"]) == {"lr": 4}
+
+    def test_the_best_of_a_sweep_keeps_all_its_seeds(self):
+        kept = rung.read_runs(self.runs()).best_of(["lr"])
+        assert kept.frame["lr"].unique().to_list() == [0.003]
+        assert len(kept) == 8
+        assert (
+            "8 of 24 rows kept by --best-of lr: the best of 4 configurations, of which 4 had a choice" in kept.notes[-1]
+        )
+        assert "edge" not in kept.notes[-1]
+
+    def test_a_best_value_at_the_edge_is_named(self):
+        kept = rung.read_runs(self.runs(best=0.01)).best_of(["lr"])
+        assert "4 at the edge of lr, where the best value may lie beyond the sweep" in kept.notes[-1]
+
+    def test_a_column_that_is_not_there(self):
+        with pytest.raises(RunsError, match=r"best_of\(\) wd"):
+            rung.read_runs(self.runs()).best_of(["wd"])
+
+    def test_a_sweep_is_no_noise(self):
+        """Without seeds, the differences of a sweep would count as those of repeated runs."""
+        swept_runs = self.runs().filter(pl.col("seed") == 0)
+        codes = {one.code for one in rung.fit(swept_runs, "E + A / N^alpha", draws=0).warnings}
+        assert "swept_settings" in codes
+        assert "lack_of_fit" not in codes

@@ -156,3 +156,27 @@ class TestStores:
             f"lm-eval:{stores / 'harness'}", overrides=ColumnOverrides(loss="perplexity_lambada_openai")
         )
         assert losses.frame["loss"].to_list() == pytest.approx([math.log(90), math.log(35)])
+
+
+def test_unique_tokens_beyond_what_was_read():
+    fit = rung.fit(TABLES / "repeat.csv", "muennighoff-2023", draws=0)
+    found = {name: one.value for name, one in fit.coefficients.items()}
+    assert found["E"] == pytest.approx(1.88, abs=0.005)
+    assert found["alpha"] == pytest.approx(0.354, abs=0.001)
+    assert found["RD"] == pytest.approx(14.9, abs=0.1)
+    assert "in 12 rows U is above D and counts as D: a run sees no more tokens than it reads" in fit.notes[-1]
+
+
+def test_an_optimum_at_the_edge_of_the_sweep():
+    found = rung.tune(TABLES / "lr_edge.csv", params=3e9, tokens=6e10)
+    assert found.own is None
+    assert not any(one.rule.startswith("own") for one in found.proposals)
+    (finding,) = (one for one in found.warnings if one.code == "edge_optimum")
+    assert "in 5 of 5 grids" in finding.text
+    assert "the best lr lies below 0.012" in finding.text
+
+
+def test_recipes_of_one_law_with_other_allocations():
+    found = rung.compare(TABLES / "cmpE.csv", TABLES / "cmpF.csv")
+    assert found.better is None
+    assert all(one.value == pytest.approx(1, abs=0.03) for one in found.constant)

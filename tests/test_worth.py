@@ -370,3 +370,47 @@ class TestCommands:
         assert done.returncode == 1
         assert said in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def planted_surface(sizes, tokens, seed, multiplier=1.0, noise=0.003):
+    """Runs of one law at every size and number of tokens, worth `multiplier` times as many of both."""
+    n, d = (part.ravel() for part in np.meshgrid(sizes, tokens))
+    loss = 1.8 + 480 / (multiplier * n) ** 0.34 + 1500 / (multiplier * d) ** 0.36
+    noisy = loss * np.exp(noise * np.random.default_rng(seed).standard_normal(len(n)))
+    return pl.DataFrame({"params": n, "tokens": d, "loss": noisy})
+
+
+class TestAllocations:
+    """One law made the runs of both recipes, which split compute differently into N and D."""
+
+    SIZES = np.array([5e7, 1.2e8, 3.5e8, 7.6e8])
+
+    def test_few_numbers_of_tokens_are_compared_on_the_surface(self):
+        fixed = planted_surface(self.SIZES, [1e9, 3e9, 1e10], 0)
+        ratio = pl.concat([planted_surface([n], n * np.array([10, 20, 40, 80]), int(n) % 97) for n in self.SIZES])
+        said = compared(fixed, ratio)
+        assert len(said.constant) == 3
+        assert said.better is None
+        assert said.constant[2].low < 1 < said.constant[2].high
+        assert said.runs == (12, 16)
+
+    @pytest.mark.parametrize("along", [None, "C", "N"])
+    def test_paths_of_another_ratio_are_refused(self, along):
+        paths = [
+            pl.concat([planted_surface([n], [ratio * n], int(n) % 89 + seed) for n in np.geomspace(1e7, 1e9, 8)])
+            for seed, ratio in ((0, 20), (1, 60))
+        ]
+        with pytest.raises(WorthError, match=r"trains on 20\.0 tokens per parameter and B on 60\.0"):
+            compared(*paths, along=along)
+
+    def test_at_one_number_of_tokens_the_scale_is_the_size(self):
+        tables = [planted_surface(np.geomspace(1e7, 1e9, 8), [1e10], seed) for seed in (0, 1)]
+        said = compared(*tables)
+        assert said.along == "N"
+        assert said.constant[0].of == "size"
+
+    def test_seeds_of_one_scale_are_one_match(self):
+        first = pl.concat([ladder(seed) for seed in range(3)])
+        said = compared(first, ladder(9, 1.5))
+        assert (said.shared, said.lower, said.runs) == (10, 10, (30, 10))
+        assert "30 runs of A, 10 runs of B" in str(said.describe())

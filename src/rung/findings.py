@@ -243,6 +243,21 @@ FINDINGS: dict[str, FindingKind] = {
         "note", "How a forecast depends on a coefficient taken from elsewhere.", "Estimate it from your own runs."
     ),
     "prior": FindingKind("note", "How a forecast depends on a prior.", "Compare the fit without it."),
+    "swept_settings": FindingKind(
+        "warning",
+        "Rows that the law treats alike differ in a setting, such as the learning rate, which the law does not have.",
+        "Keep the best of each configuration (--best-of), or use a law that has the setting.",
+    ),
+    "edge_optimum": FindingKind(
+        "warning",
+        "The lowest loss of a sweep lies at its edge, so its optimum is beyond and unknown.",
+        "Extend the sweep on that side.",
+    ),
+    "many_epochs": FindingKind(
+        "warning",
+        "An allocation trains so many epochs that one more token is worth less than a third of a new one.",
+        "Spend less, find more data, or limit the size with --max-params.",
+    ),
     "repeats": FindingKind(
         "note", "The value of repeated tokens comes from a published law.", "Make runs with repeated data."
     ),

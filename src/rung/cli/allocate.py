@@ -157,7 +157,7 @@ def _approaches(tables: Sequence[str], law: str, options: LawOptions, rows: Tabl
     from rung.fitting import fit
     from rung.planning.allocation import compare_approaches
 
-    choice = read_law(law, read_selected(tables, rows), rows, options)
+    choice = read_law(law, read_selected(tables, rows, options.target), rows, options)
     found = fit(
         choice.runs,
         choice.law,

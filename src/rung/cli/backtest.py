@@ -27,7 +27,7 @@ def backtest(
     from rung.units import parse_number
 
     kinds = require_kinds(output, {".json": "the backtest", ".csv": "its cuts"})
-    chosen = read_law(law, read_selected([runs, *more], rows), rows, options)
+    chosen = read_law(law, read_selected([runs, *more], rows, options.target), rows, options)
     found = backtest_law(
         chosen.runs,
         chosen.law,

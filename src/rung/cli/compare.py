@@ -57,7 +57,7 @@ def compare(
     from rung.worth import compare as compare_recipes
 
     kinds = require_kinds(output, {".json": "the comparison", ".csv": "its multipliers"})
-    first, second, called = _recipes(control, treated, by, names, rows)
+    first, second, called = _recipes(control, treated, by, names, rows, target)
     if rows.drop_nonfinite:
         used = ["params", "tokens", "flops", target]
         first, second = (runs.drop_nonfinite([name for name in used if runs.has(name)]) for runs in (first, second))
@@ -77,7 +77,7 @@ def compare(
 
 
 def _recipes(
-    control: str, treated: str | None, by: str | None, names: str | None, rows: TableOptions
+    control: str, treated: str | None, by: str | None, names: str | None, rows: TableOptions, target: str
 ) -> tuple[Runs, Runs, tuple[str, str]]:
     """The runs of both recipes, and what they are called."""
     pair = [name.strip() for name in names.split(",")] if names else []
@@ -86,10 +86,10 @@ def _recipes(
     if by is not None:
         if treated is not None:
             raise WorthError("--by takes both recipes from one table; leave the second out.")
-        return _parted(read_selected(control, rows), by, pair)
+        return _parted(read_selected(control, rows, target), by, pair)
     if treated is None:
         raise WorthError("give two tables, or one with --by COLUMN, which distinguishes the recipes.")
-    first, second = (read_selected(path, rows) for path in (control, treated))
+    first, second = (read_selected(path, rows, target) for path in (control, treated))
     return first, second, (pair[0], pair[1]) if pair else _stems(control, treated)
 
 

@@ -82,7 +82,7 @@ def density(
         write_result(found, kinds)
         show(found, json=json)
         return
-    runs = read_selected(tables, rows)
+    runs = read_selected(tables, rows, fit.target)
     days = _days(runs, date) if trend else None
     models = _each(fit, scores, at, runs)
     followed = None if days is None else _trend(models, days, fit.level)

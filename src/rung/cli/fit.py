@@ -68,7 +68,7 @@ def fit(
     from rung.units import parse_number
 
     kinds = require_kinds(output, _KINDS) | _figure_kinds(figure)
-    chosen = read_law(law, read_selected([runs, *more], rows), rows, options)
+    chosen = read_law(law, read_selected([runs, *more], rows, options.target), rows, options)
     fitted_on, held = split(chosen.runs, hold_out)
     result = fit_law(
         fitted_on,

@@ -180,7 +180,7 @@ def _known(
                 f"{sources[0]} is fitted already: laws, columns and rows are chosen where the fit is made, with rung fit."
             )
         return {"known": read_fit(sources[0])}
-    choice = read_law(law, read_selected(sources, rows), rows, options)
+    choice = read_law(law, read_selected(sources, rows, options.target), rows, options)
     if not fitted and options.objective is None:
         return {"known": choice.runs, "law": choice.law, "target": choice.target}
     made = fit(choice.runs, choice.law, objective=choice.objective, target=choice.target, level=level, draws=0)

@@ -39,7 +39,7 @@ def select(
     kinds = require_kinds(output, {".json": "the laws with their weights, for rung forecast", ".csv": "the ranking"})
     if rows.drop_tokens == AUTO:
         raise RungError("--drop-tokens auto depends on the law, and here are several. Give a number of tokens.")
-    table = read_selected([runs, *more], rows)
+    table = read_selected([runs, *more], rows, options.target)
     found = select_laws(
         table,
         [find_law(name, table.columns, options.laws) for name in law],

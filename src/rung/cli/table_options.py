@@ -34,6 +34,8 @@ class TableOptions:
     """Keep the last row of each run."""
     drop_tokens: str | None = None
     """Leave out rows up to this many training tokens, such as 10e9: the start of each run; auto lets backtests decide."""
+    best_of: str | None = None
+    """Of rows that differ in these settings alone, keep those with the lowest mean target: lr,batch_tokens."""
     drop_nonfinite: Annotated[bool, Parameter(negative="")] = False
     """Leave out rows in which a number that the law uses is missing or not finite."""
     unfinished: Annotated[bool, Parameter(negative="")] = False
@@ -59,12 +61,18 @@ class LawOptions:
     """A TOML file of your own laws that join the book."""
 
 
-def read_selected(paths: str | Sequence[str], rows: TableOptions) -> Runs:
+def read_selected(paths: str | Sequence[str], rows: TableOptions, target: str | None = None) -> Runs:
     """Read one table or several, and select rows in the order of the options above.
+
+    Args:
+        paths: The tables.
+        rows: Which of their rows.
+        target: The column whose lowest mean --best-of keeps; loss by default.
 
     Raises:
         RungError: No table is given.
     """
+    from rung.laws import column_of
     from rung.runs import read_runs, read_several
     from rung.units import parse_number
 
@@ -85,6 +93,9 @@ def read_selected(paths: str | Sequence[str], rows: TableOptions) -> Runs:
         runs = runs.last()
     if rows.drop_tokens not in {None, AUTO}:
         runs = runs.drop_tokens(parse_number(str(rows.drop_tokens)))
+    if rows.best_of is not None:
+        columns = [column_of(name.strip()) for name in rows.best_of.split(",") if name.strip()]
+        runs = runs.best_of(columns, target or "loss")
     return runs
 
 

@@ -49,7 +49,7 @@ def tune(
     if unknown:
         raise PlanError(f"{unknown[0]!r} does not describe a run here; give N and D: N=1B D=20B.")
     found = tune_run(
-        read_selected(tables, rows) if tables else None,
+        read_selected(tables, rows, target) if tables else None,
         params_active=parse_number(params_active) if params_active else None,
         batch_step=parse_number(batch_step) if batch_step else None,
         target=target,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rung.arrays import Array
+from rung.arrays import Array, Indices
 from rung.errors import FitError
 from rung.findings import Finding
 from rung.fitting.backtest.backtest import NOT_ROLLED, RollingBacktest, roll
@@ -24,6 +24,7 @@ from rung.fitting.diagnose.influence import influence_findings
 from rung.fitting.diagnose.residuals import residual_findings
 from rung.fitting.diagnose.sampling import sampling_findings, search_findings
 from rung.fitting.diagnose.sensitivity import objective_findings
+from rung.fitting.diagnose.sweeps import sweep_findings
 from rung.fitting.estimate.design import Design, columns_used
 from rung.fitting.estimate.multistart import FULL, Effort, Optimum, is_exact, search
 from rung.fitting.estimate.problem import Problem
@@ -35,7 +36,7 @@ from rung.fitting.uncertainty.curvature import Curvature, curvature_at
 from rung.fitting.uncertainty.profile import MOST_ROWS
 from rung.fitting.uncertainty.residual_noise import nearness, noise_quantiles
 from rung.messages import plural_of
-from rung.runs import plausibility
+from rung.runs import configurations, plausibility
 from rung.units import flops_6nd
 from rung.version import __version__
 
@@ -187,9 +188,16 @@ def _findings(
         *group_findings(groups),
         *sampling_findings(problem.design, curvature, resampled, setup.level),
         *influence_findings(problem, optimum, curvature),
-        *(residual_findings(problem, optimum) if noisy else ()),
+        *sweep_findings(setup),
+        *(residual_findings(problem, optimum, _configurations(setup)) if noisy else ()),
         *(objective_findings(problem, optimum, curvature) if noisy else ()),
     )
+
+
+def _configurations(setup: Setup) -> Indices:
+    """Index of each row's configuration (n,): rows of one differ in no setting that the table states."""
+    used = columns_used(setup.problem.law, setup.target)
+    return configurations(setup.table.distinct, [name for name in used if name != setup.target])
 
 
 def _draws(

@@ -1,21 +1,26 @@
 """Forecasting: what a fit says about models not trained."""
 
 from rung.forecasting.combined import forecast_selection
-from rung.forecasting.forecast import Forecast, Interval, forecast, forecast_grid, shown_factor
+from rung.forecasting.forecast import Forecast, Interval, forecast, forecast_grid, one_point, shown_factor
 from rung.forecasting.held_out import HeldOut, compare_held_out, split
 from rung.forecasting.invert import invert
-from rung.forecasting.question import is_variable
+from rung.forecasting.question import Question, ask, is_variable
+from rung.forecasting.single_law import predict
 
 __all__ = [
     "Forecast",
     "HeldOut",
     "Interval",
+    "Question",
+    "ask",
     "compare_held_out",
     "forecast",
     "forecast_grid",
     "forecast_selection",
     "invert",
     "is_variable",
+    "one_point",
+    "predict",
     "shown_factor",
     "split",
 ]

@@ -167,7 +167,7 @@ def one_point(fit: Fit, question: Question, prediction: Prediction) -> Forecast:
         extrapolation_factor=float(prediction.factor[0]),
         target=fit.target,
         level=fit.level,
-        warnings=(*far_findings(fit, question.variables), *no_interval_findings(fit, question.levels, law_interval)),
+        warnings=(*far_findings(fit, question.seen), *no_interval_findings(fit, question.levels, law_interval)),
     )
 
 

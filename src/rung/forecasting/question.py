@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -32,10 +32,19 @@ class Question:
     Attributes:
         variables: Each known variable of the law, and any of N, D, C beside (m,).
         levels: The level of each grouping column.
+        trained: What is trained, where the law is asked at what that is worth; its distance from the runs counts.
+        spread: Standard deviation of the law from causes outside the fit, by cause, on the residual's scale.
     """
 
     variables: dict[str, Array]
     levels: dict[str, str]
+    trained: dict[str, Array] | None = None
+    spread: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def seen(self) -> dict[str, Array]:
+        """What a run at each point trains."""
+        return self.variables if self.trained is None else self.trained
 
 
 def ask(fit: Fit, given: Mapping[str, object]) -> Question:
@@ -143,7 +152,11 @@ def extrapolation(fit: Fit, variables: Mapping[str, Array]) -> tuple[Array, str]
     farthest = ""
     for name, (low, high) in fit.ranges.items():
         if name in variables:
-            factor = _beyond(variables[name], low, high)
+            values = variables[name]
+            if name == "U" and "D" in variables:
+                # Unique tokens that no run sees extrapolate nothing.
+                values = np.minimum(values, np.maximum(variables["D"], high))
+            factor = _beyond(values, low, high)
             if np.max(factor) > np.max(worst):
                 farthest = name
             worst = np.maximum(worst, factor)

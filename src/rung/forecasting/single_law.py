@@ -31,11 +31,15 @@ def predict(fit: Fit, question: Question, profiler: Profiler | None = None) -> P
     with np.errstate(all="ignore"):
         estimate, draws = fit.vectors(question.levels)
         value = np.atleast_1d(fit.law.value(estimate, question.variables))
-        factor = np.broadcast_to(extrapolation(fit, question.variables)[0], value.shape)
+        factor = np.broadcast_to(extrapolation(fit, question.seen)[0], value.shape)
         undetermined = any(len(values) and not np.any(np.isfinite(values)) for values in draws.values())
         law = _law_draws(fit, question, draws, value, profiler or reopened(fit))
-        found = [None] * len(value) if undetermined or not law.count else list(_distributions(fit, law, factor))
-        return summarise(fit, value, factor, found, _CAUSES)
+        found = (
+            [None] * len(value)
+            if undetermined or not law.count
+            else list(_distributions(fit, law, factor, question.spread))
+        )
+        return summarise(fit, value, factor, found, (*_CAUSES, *question.spread))
 
 
 def reopened(fit: Fit) -> Profiler | None:
@@ -43,14 +47,17 @@ def reopened(fit: Fit) -> Profiler | None:
     return reopen(fit) if fit.interval != "bootstrap" else None
 
 
-def _distributions(fit: Fit, law: _LawDraws, factor: Array) -> Iterator[PredictiveDistribution | None]:
+def _distributions(
+    fit: Fit, law: _LawDraws, factor: Array, spread: Mapping[str, float]
+) -> Iterator[PredictiveDistribution | None]:
     rng = np.random.default_rng(fit.seed)
     noise = rng.permutation(_evenly(fit.noise, law.count))
-    std = float(np.std(fit.noise)) if len(fit.noise) else 0.0
+    noise_std = float(np.std(fit.noise)) if len(fit.noise) else 0.0
     # One draw of the discrepancy serves every point: runs of one scale share it.
-    unit = std * fit.discrepancy.draws(law.count, rng) if fit.discrepancy else np.zeros(law.count)
+    unit = noise_std * fit.discrepancy.draws(law.count, rng) if fit.discrepancy else np.zeros(law.count)
+    apart = rng.standard_normal(law.count) * np.sqrt(sum(std**2 for std in spread.values()))
     for point, beyond in enumerate(factor):
-        drawn = law.at(point)
+        drawn = law.at(point) + apart
         drawn = drawn[~np.isnan(drawn)]
         if not len(drawn):
             yield None
@@ -60,7 +67,10 @@ def _distributions(fit: Fit, law: _LawDraws, factor: Array) -> Iterator[Predicti
             law=drawn,
             noise=noise[: len(drawn)],
             discrepancy=(unit * np.sqrt(np.log(beyond)))[: len(drawn)],
-            law_variances={"coefficients": float(np.var(finite)) if len(finite) else 0.0},
+            law_variances={
+                "coefficients": max(float(np.var(finite) - np.var(apart)), 0.0) if len(finite) else 0.0,
+                **{cause: std**2 for cause, std in spread.items()},
+            },
         )
 
 

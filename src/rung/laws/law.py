@@ -28,6 +28,7 @@ from rung.laws.tree import (
     number_text,
     to_latex,
     to_text,
+    with_operands,
     with_symbols,
 )
 from rung.laws.workspace import Workspace
@@ -164,6 +165,13 @@ class Law:
         return replace(self, tree=with_symbols(self.tree, {"x": variable}), variables=(variable,))
 
     @property
+    def computed(self) -> Expression:
+        """The formula as it is computed: with min(U, D) for U where it has both, since a run sees no more tokens than D."""
+        if not {"U", "D"} <= set(self.variables):
+            return self.tree
+        return with_operands(self.tree, {"U": Call("min", (Name("U"), Name("D")))})
+
+    @property
     def formula(self) -> str:
         """The formula as canonical text, without ranges."""
         return to_text(self.tree)
@@ -211,7 +219,7 @@ class Law:
             variables: A value for each variable.
         """
         fixed = {c.name: c.fixed for c in self.coefficients if c.fixed is not None}
-        return evaluate(self.tree, {**fixed, **coefficients, **variables})
+        return evaluate(self.computed, {**fixed, **coefficients, **variables})
 
     def gradient(self, coefficients: Mapping[str, float], variables: Mapping[str, Array]) -> dict[str, Array]:
         """Exact derivatives of the prediction by each free coefficient, at each point (n,).
@@ -222,7 +230,7 @@ class Law:
         rows = max(column.size for column in columns.values())
         columns = {name: np.broadcast_to(column, (rows,)) for name, column in columns.items()}
         positive = {name: bool(np.all(column > 0)) for name, column in columns.items()}
-        tape = compile_tape(self.tree, self.coefficients, positive=positive, levels={}, residual="plain")
+        tape = compile_tape(self.computed, self.coefficients, positive=positive, levels={}, residual="plain")
         unconstrained = np.array([[float(c.to_unconstrained(coefficients[c.name])) for c in self.free]])
         with np.errstate(all="ignore"):
             _, jacobian = Workspace(tape, columns, {}, rows, 1).evaluate(unconstrained)

@@ -109,15 +109,22 @@ def sums(node: Expression) -> Iterator[list[Expression]]:
 
 def with_symbols(node: Expression, symbols: Mapping[str, str]) -> Expression:
     """The formula with some names replaced by others."""
+    return with_operands(
+        node, {one.name: Name(symbols[one.name], one.group) for one in names(node) if one.name in symbols}
+    )
+
+
+def with_operands(node: Expression, operands: Mapping[str, Expression]) -> Expression:
+    """The formula with some names replaced by formulas."""
     match node:
-        case Name(name, group):
-            return Name(symbols.get(name, name), group)
+        case Name(name, _):
+            return operands.get(name, node)
         case Negative(operand):
-            return Negative(with_symbols(operand, symbols))
+            return Negative(with_operands(operand, operands))
         case Binary(operator, left, right):
-            return Binary(operator, with_symbols(left, symbols), with_symbols(right, symbols))
+            return Binary(operator, with_operands(left, operands), with_operands(right, operands))
         case Call(function, arguments):
-            return Call(function, tuple(with_symbols(argument, symbols) for argument in arguments))
+            return Call(function, tuple(with_operands(argument, operands) for argument in arguments))
         case _:
             return node
 

@@ -3,7 +3,18 @@
 from rung.runs.checks import plausibility, require_usable
 from rung.runs.columns import ALIASES
 from rung.runs.read import as_runs, read_runs
+from rung.runs.settings import configurations, swept
 from rung.runs.several import read_several
 from rung.runs.table import Runs
 
-__all__ = ["ALIASES", "Runs", "as_runs", "plausibility", "read_runs", "read_several", "require_usable"]
+__all__ = [
+    "ALIASES",
+    "Runs",
+    "as_runs",
+    "configurations",
+    "plausibility",
+    "read_runs",
+    "read_several",
+    "require_usable",
+    "swept",
+]

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from rung.errors import RunsError
 from rung.laws import SYMBOLS
 from rung.messages import counted, plural_of
-from rung.runs.columns import no_column, plain
+from rung.runs.columns import no_column
 from rung.runs.conditions import parse_condition, unreadable
+from rung.runs.settings import best_rows
 from rung.runs.status import without_unfinished
-from rung.runs.written_numbers import decimal_comma
-from rung.units import is_missing, read_number
+from rung.runs.written_numbers import parsed
 
 if TYPE_CHECKING:
     from rung.arrays import Array
@@ -58,6 +58,12 @@ class Runs:
         """The columns of the file itself, without canonical ones that were read from a column of another name."""
         return [name for name in self.columns if self.mapping.get(name, name) == name]
 
+    @property
+    def distinct(self) -> pl.DataFrame:
+        """The columns without those of the file from which a canonical one was read: each quantity once."""
+        copied = {source for column, source in self.mapping.items() if source != column}
+        return self.frame.select([name for name in self.columns if name not in copied])
+
     def has(self, column: str) -> bool:
         return column in self.frame.columns
 
@@ -69,7 +75,7 @@ class Runs:
         """
         series = self._series(column, what)
         if series.dtype in {pl.String, pl.Categorical, pl.Enum}:
-            series = self._parsed(series)
+            series = parsed(series, self.row_name)
         elif not (series.dtype.is_numeric() or series.dtype in {pl.Boolean, pl.Null}):
             raise RunsError(f"{self.source}: {column} holds {series.dtype}, not numbers. Map another column to it.")
         numbers = series.cast(pl.Float64)
@@ -97,36 +103,6 @@ class Runs:
             error = no_column(column, self.file_columns, self.source, also=self.columns)
             raise RunsError(f"{error.text} ({what} needs it.)" if what else error.text)
         return self.frame[column]
-
-    def _parsed(self, series: pl.Series) -> pl.Series:
-        """Text as numbers, or an error that names the first row that is not a number and what to do about it."""
-        texts = series.cast(pl.String)
-        comma = decimal_comma(series.name, texts.drop_nulls().unique().to_list())
-        numbers = {
-            text: None if is_missing(text) else read_number(text, decimal_comma=bool(comma))
-            for text in texts.drop_nulls().unique()
-        }
-        bad = pl.Series(
-            [text is not None and numbers[text] is None and not is_missing(text) for text in texts]
-        ).arg_true()
-        unclear = pl.Series([text is not None and "," in text for text in texts]).arg_true() if comma is None else bad
-        if comma is None and len(unclear):
-            first = int(unclear[0])
-            text = str(texts[first])
-            raise RunsError(
-                f"{self.row_name(first)}: {series.name} is {text!r}, which may mean {text.replace(',', '.')} or {text.replace(',', '')}. "
-                "Write one of them without a comma."
-            )
-        if len(bad):
-            first = int(bad[0])
-            text = str(texts[first])
-            column = series.name if plain(series.name) == series.name else f'"{series.name}"'
-            quoted = text.replace("'", "''")[:40]
-            raise RunsError(
-                f"{self.row_name(first)}: {series.name} is {text[:60]!r}, not a number ({len(bad)} such {plural_of(len(bad), 'row')}). "
-                f"Write it as 1e8, 100M or 0.5, or leave such rows out: --where \"{column} <> '{quoted}'\"."
-            )
-        return pl.Series(series.name, [None if text is None else numbers[text] for text in texts], dtype=pl.Float64)
 
     def shown(self, column: str, index: int) -> str:
         """A value of a column as messages show it: "missing", or the value."""
@@ -307,6 +283,24 @@ class Runs:
         if kept.height == len(self):
             return self
         return self._selected(kept, f"{len(self) - kept.height} of {len(self)} rows left out by --drop-duplicates")
+
+    def best_of(self, columns: Sequence[str], target: str = "loss") -> Runs:
+        """Of runs that differ in some settings alone, those with the best values of them: the lowest mean target.
+
+        Raises:
+            RunsError: There is no such column, or no row has a target.
+        """
+        for name in columns:
+            if not self.has(name):
+                raise RunsError(
+                    f"--best-of {name}: {no_column(name, self.file_columns, self.source, also=self.columns).text}"
+                )
+        values = self.numbers(target, "--best-of")
+        if not np.any(np.isfinite(values)):
+            raise RunsError(f"--best-of: no row of {self.source} has a finite {target}.")
+        canonical = {source: column for column, source in self.mapping.items()}
+        kept, note = best_rows(self.distinct, [canonical.get(name, name) for name in columns], values)
+        return self._selected(self.frame.filter(pl.Series(kept)), note)
 
     def identity(self) -> list[str]:
         """The columns that identify a row: its run and its step, tokens or flops; where these are missing, all columns."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import polars as pl
 
-from rung.messages import listed
+from rung.errors import RunsError
+from rung.messages import listed, plural_of
 from rung.runs.columns import COUNTS, columns_meant, plain
 from rung.units import is_missing, read_number, uses_decimal_comma
 
@@ -97,6 +100,43 @@ def _read(series: pl.Series, *, usual: bool | None) -> tuple[pl.Series | None, s
         return None, ""
     values = [None if text is None else numbers[text] for text in series.to_list()]
     return pl.Series(series.name, values, dtype=pl.Float64), example or "missing texts"
+
+
+def parsed(series: pl.Series, row_name: Callable[[int], str]) -> pl.Series:
+    """A column of text as numbers.
+
+    Args:
+        series: The column.
+        row_name: What a row is called, by its index.
+
+    Raises:
+        RunsError: A text is no number, or may be one of two; the message names the first such row and what to do.
+    """
+    texts = series.cast(pl.String)
+    comma = decimal_comma(series.name, texts.drop_nulls().unique().to_list())
+    numbers = {
+        text: None if is_missing(text) else read_number(text, decimal_comma=bool(comma))
+        for text in texts.drop_nulls().unique()
+    }
+    bad = pl.Series([text is not None and numbers[text] is None and not is_missing(text) for text in texts]).arg_true()
+    unclear = pl.Series([text is not None and "," in text for text in texts]).arg_true() if comma is None else bad
+    if comma is None and len(unclear):
+        first = int(unclear[0])
+        text = str(texts[first])
+        raise RunsError(
+            f"{row_name(first)}: {series.name} is {text!r}, which may mean {text.replace(',', '.')} or {text.replace(',', '')}. "
+            "Write one of them without a comma."
+        )
+    if len(bad):
+        first = int(bad[0])
+        text = str(texts[first])
+        column = series.name if plain(series.name) == series.name else f'"{series.name}"'
+        quoted = text.replace("'", "''")[:40]
+        raise RunsError(
+            f"{row_name(first)}: {series.name} is {text[:60]!r}, not a number ({len(bad)} such {plural_of(len(bad), 'row')}). "
+            f"Write it as 1e8, 100M or 0.5, or leave such rows out: --where \"{column} <> '{quoted}'\"."
+        )
+    return pl.Series(series.name, [None if text is None else numbers[text] for text in texts], dtype=pl.Float64)
 
 
 def decimal_comma(name: str, texts: list[str], *, usual: bool | None = None) -> bool | None:

@@ -18,7 +18,7 @@ from rung.fitting.uncertainty import interval_of
 from rung.messages import require_level
 from rung.runs import as_runs
 from rung.worth.comparison import CONSTANT, EITHER, EXPONENT, FLOOR, UNDETERMINED, Comparison, Multiplier
-from rung.worth.matched_runs import clusters, matched
+from rung.worth.matched_runs import Match, clusters, matched
 from rung.worth.multipliers import SIDES, Gains, Recipe
 from rung.worth.two_ladders import Ladders, read_ladders, scale_findings, scale_of
 
@@ -85,7 +85,7 @@ def compare(
 def _comparison(
     ladders: Ladders,
     names: tuple[str, str],
-    pairs: Sequence[tuple[int, int]],
+    pairs: Sequence[Match],
     fits: _Fits,
     target: str,
     level: float,
@@ -115,7 +115,8 @@ def _comparison(
         exponents=tuple(_differences(fits.free["exponent"], level)),
         floor=_differences(fits.free["floor"], level)[0][1] if "floor" in fits.free else None,
         shared=len(pairs),
-        lower=int(np.sum([losses[1][b] < losses[0][a] for a, b in pairs])),
+        lower=sum(bool(losses[1][one.second].mean() < losses[0][one.first].mean()) for one in pairs),
+        runs=(len(ladders.control), len(ladders.treated)),
         correlation=fits.correlation,
         paired=fits.paired,
         level=level,
@@ -140,9 +141,7 @@ class _Fits:
     paired: bool
 
 
-def _fits(
-    ladders: Ladders, pairs: Sequence[tuple[int, int]], objective: str, seed: int, *, floor: bool | None
-) -> _Fits:
+def _fits(ladders: Ladders, pairs: Sequence[Match], objective: str, seed: int, *, floor: bool | None) -> _Fits:
     table = ladders.both
 
     def fit(kind: str, shared: NDArray[np.intp] | None = None, *, floor: bool) -> Fitted:
@@ -198,13 +197,13 @@ def _shows_floor(constant: Fitted) -> bool:
     return bool(np.exp(low) > _VANISHING * float(np.min(problem.design.target)))
 
 
-def _correlation(constant: Fitted, first: int, pairs: Sequence[tuple[int, int]]) -> float | None:
+def _correlation(constant: Fitted, first: int, pairs: Sequence[Match]) -> float | None:
     if len(pairs) < _FEWEST_PAIRS:
         return None
     residual = constant.profiler.optimum.residuals
     one, other = (
-        np.array([residual[index] for index in indices])
-        for indices in zip(*((a, first + b) for a, b in pairs), strict=True)
+        np.array([residual[rows].mean() for rows in indices])
+        for indices in zip(*((match.first, first + match.second) for match in pairs), strict=True)
     )
     # Residuals sum to about zero in each recipe, whose factor is its own.
     both = np.std(one) * np.std(other)

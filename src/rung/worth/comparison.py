@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from rung.findings import Finding
+from rung.messages import counted
 from rung.results import Result, Summary, Table
 from rung.units import format_count, format_interval, format_value
 
@@ -64,8 +65,9 @@ class Comparison(Result):
         better: Which recipe is better at the largest scale; None where that is undetermined.
         exponents: The treated recipe's exponents over the control's, by name.
         floor: The treated recipe's floor over the control's; None without one.
+        runs: Number of runs of the control and of the treated recipe.
         shared: Scales that both recipes ran.
-        lower: At how many of them the treated recipe has the lower loss.
+        lower: At how many of them the treated recipe has the lower mean loss.
         correlation: Correlation of the residuals of matched runs; None with too few.
         paired: Whether matched runs were taken as pairs.
         level: Coverage that intervals aim at.
@@ -83,6 +85,7 @@ class Comparison(Result):
     better: str | None
     exponents: tuple[tuple[str, Multiplier], ...]
     floor: Multiplier | None
+    runs: tuple[int, int]
     shared: int
     lower: int
     correlation: float | None
@@ -119,7 +122,10 @@ class Comparison(Result):
     def describe(self) -> Summary:
         """The multipliers, constant and along scale, the verdict, and what it rests on."""
         percent = f"{100 * self.level:g} % interval"
-        lines = [f"verdict    {self.headline()}"]
+        lines = [
+            f"compared   {counted(self.runs[0], 'run')} of {self.control}, {counted(self.runs[1], 'run')} of {self.treated}",
+            f"verdict    {self.headline()}",
+        ]
         lines += [
             f"{name:<10} {self.treated} over {self.control}: {_three(one.value)} ({format_interval(one.low, one.high, _three)})"
             for name, one in (*self.exponents, *([("floor", self.floor)] if self.floor else []))
@@ -175,6 +181,7 @@ class Comparison(Result):
             "dominant": self.dominant,
             "exponents": {name: plain(one) for name, one in self.exponents},
             "floor": plain(self.floor) if self.floor else None,
+            "runs": list(self.runs),
             "shared": self.shared,
             "lower": self.lower,
             "correlation": self.correlation,

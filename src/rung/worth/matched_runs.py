@@ -1,39 +1,64 @@
-"""Runs of two recipes at the same scale."""
+"""Runs of two recipes at the same scale, whatever their number of seeds."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rung.arrays import Array
+from rung.arrays import Array, Indices
 
 _SAME = 0.02
 """Distance in the logarithm of every scale within which two runs count as matched."""
 
 
-def matched(first_nV: Array, second_mV: Array) -> list[tuple[int, int]]:
-    """Index pairs of runs at the same scale, where each has exactly one partner.
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One scale that both recipes ran.
+
+    Attributes:
+        first: Rows of the first recipe there.
+        second: Rows of the second.
+    """
+
+    first: Indices
+    second: Indices
+
+
+def matched(first_nV: Array, second_mV: Array) -> list[Match]:
+    """The scales that both recipes ran, each with all its runs.
 
     Args:
         first_nV: Scales of the runs of the first recipe (n, V).
         second_mV: Scales of the runs of the second recipe (m, V).
     """
-    near = np.all(np.abs(np.log(first_nV)[:, None, :] - np.log(second_mV)[None, :, :]) < _SAME, axis=2)
-    only = near & (near.sum(axis=0) == 1) & (near.sum(axis=1) == 1)[:, None]
-    return [(int(a), int(b)) for a, b in zip(*np.nonzero(only), strict=True)]
+    logs = np.log(np.concatenate([first_nV, second_mV]))
+    near = np.all(np.abs(logs[:, None, :] - logs[None, :, :]) < _SAME, axis=2)
+    # The first run near a run names its scale; a chain of near runs is one scale.
+    label = np.arange(len(logs))
+    for row in range(len(logs)):
+        label[near[row]] = label[near[row]].min()
+    count = len(first_nV)
+    found = []
+    for scale in np.unique(label):
+        rows = np.flatnonzero(label == scale)
+        first, second = rows[rows < count], rows[rows >= count] - count
+        if len(first) and len(second):
+            found.append(Match(first, second))
+    return found
 
 
-def clusters(first: int, second: int, pairs: Sequence[tuple[int, int]]) -> NDArray[np.intp]:
-    """A cluster number for each run, counted from 0; matched runs share one.
+def clusters(first: int, second: int, matches: Sequence[Match]) -> NDArray[np.intp]:
+    """A cluster number for each run, counted from 0; the runs of one match share it.
 
     Args:
         first: Number of runs of the first recipe; they come first.
         second: Number of runs of the second recipe.
-        pairs: Index pairs of matched runs, as from `matched`.
+        matches: The scales that both ran, as from `matched`.
     """
     labels = np.arange(first + second)
-    for a, b in pairs:
-        labels[first + b] = a
+    for match in matches:
+        labels[match.first] = labels[first + match.second] = match.first[0]
     return np.unique(labels, return_inverse=True)[1].astype(np.intp)

@@ -12,17 +12,14 @@ from rung.arrays import Array
 from rung.errors import WorthError
 from rung.findings import Finding
 from rung.fitting.backtest import scale_levels
-from rung.laws import SYMBOLS
 from rung.messages import counted, plural_of
 from rung.runs import Runs
 from rung.units import flops_6nd, format_count
+from rung.worth.axes import FEWEST, choose_axes, numbers
 from rung.worth.multipliers import SIDES
 
-_FEWEST, _NARROWEST = 4, 4.0
-"""Fewest scales of each recipe for a comparison, and the smallest factor that they must span."""
-
-_TOGETHER = 0.98
-"""Correlation of log N and log D above which the two count as one scale."""
+_NARROWEST = 4.0
+"""Smallest factor that the scales of each recipe must span."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +72,7 @@ def read_ladders(control: Runs, treated: Runs, names: tuple[str, str], along: st
     for runs in (control, treated):
         runs.numbers(target, "the target")
     _require_apart(control, treated, names, target)
-    axes, scale = _axes((control, treated), along)
+    axes, scale = choose_axes((control, treated), names, along)
     ladders = [
         _ladder(runs, axes, target, name, side)
         for runs, name, side in zip((control, treated), names, SIDES, strict=True)
@@ -108,58 +105,9 @@ def _require_apart(control: Runs, treated: Runs, names: tuple[str, str], target:
         )
 
 
-def _axes(tables: Sequence[Runs], along: str | None) -> tuple[list[str], str]:
-    """Columns of the law's variables, and the symbol of the scale."""
-    columns = {"N": "params", "D": "tokens", "C": "flops"}
-
-    def varies(name: str) -> bool:
-        return all(_known(runs, name) and len(scale_levels(_numbers(runs, name))) >= _FEWEST for runs in tables)
-
-    if along is not None:
-        column = SYMBOLS.get(along, along)
-        symbol = next((symbol for symbol, name in columns.items() if name == column), None)
-        if symbol is None:
-            raise WorthError(f"--along {along}: the scale must be N, D or C.")
-        return [column], symbol
-    if varies("params") and varies("tokens") and not any(map(_one_path, tables)):
-        return ["params", "tokens"], "C"
-    for symbol in ("C", "N", "D"):
-        if varies(columns[symbol]):
-            return [columns[symbol]], symbol
-    if all(runs.has("params") for runs in tables):
-        return ["params"], "N"
-    raise WorthError(
-        "neither flops, params nor tokens vary in both tables: there is no scale to compare along. Add runs at other scales."
-    )
-
-
-def _known(runs: Runs, column: str) -> bool:
-    """Whether a table has a scale; flops are also known as 6 N D."""
-    return runs.has(column) or (column == "flops" and runs.has("params") and runs.has("tokens"))
-
-
-def _numbers(runs: Runs, column: str) -> Array:
-    """Values of a scale, which must be positive in every row."""
-    if column == "flops" and not runs.has("flops"):
-        return np.asarray(flops_6nd(_numbers(runs, "params"), _numbers(runs, "tokens")))
-    values = runs.numbers(column, "the scale")
-    bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
-    if len(bad):
-        raise WorthError(
-            f"{runs.row_name(int(bad[0]))}: {column} is {runs.shown(column, int(bad[0]))}, and a scale must be a positive number. "
-            "Remove such rows: --where."
-        )
-    return values
-
-
-def _one_path(runs: Runs) -> bool:
-    x, y = (np.log(_numbers(runs, name)) for name in ("params", "tokens"))
-    return bool(abs(np.corrcoef(x, y)[0, 1]) > _TOGETHER)
-
-
 def _ladder(runs: Runs, axes: Sequence[str], target: str, name: str, side: str) -> pl.DataFrame:
     labels = runs.texts("run") if runs.has("run") else np.arange(len(runs)).astype(str)
-    columns = {column: _numbers(runs, column) for column in axes}
+    columns = {column: numbers(runs, column) for column in axes}
     values = runs.numbers(target, "the target")
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
@@ -167,7 +115,7 @@ def _ladder(runs: Runs, axes: Sequence[str], target: str, name: str, side: str) 
             f"{runs.row_name(int(bad[0]))}: {target} is {runs.shown(target, int(bad[0]))}, and must be finite. Remove such rows: "
             "--drop-nonfinite."
         )
-    scale = np.log(_numbers(runs, axes[0]) if len(axes) == 1 else _numbers(runs, "flops"))
+    scale = np.log(numbers(runs, axes[0]) if len(axes) == 1 else numbers(runs, "flops"))
     if np.ptp(scale) > 0 and np.corrcoef(scale, values)[0, 1] > 0:
         raise WorthError(
             f"{target} of {name} rises with scale, but the compared column must be better when lower. Compare an error instead, such "
@@ -187,9 +135,9 @@ def _require_ladder(ladder: pl.DataFrame, scale: str, name: str) -> None:
     values = scale_of(ladder, [column for column in ladder.columns if column in {"params", "tokens", "flops"}])
     levels = len(scale_levels(values))
     span = float(values.max() / values.min())
-    if levels < _FEWEST or span < _NARROWEST:
+    if levels < FEWEST or span < _NARROWEST:
         raise WorthError(
-            f"{name} has {counted(levels, 'scale')} of {scale} that span {span:.3g}x: too few. At least {_FEWEST} scales over "
+            f"{name} has {counted(levels, 'scale')} of {scale} that span {span:.3g}x: too few. At least {FEWEST} scales over "
             f"{_NARROWEST:g}x are needed to distinguish a gain from noise; add runs."
         )
 

@@ -89,7 +89,7 @@ def exchangeable_indices(problem: Problem, first: str, second: str) -> set[int]:
     These are the terms of one sum that contain one of the two variables and not the other.
     """
     found: set[str] = set()
-    for terms in sums(problem.law.tree):
+    for terms in sums(problem.law.computed):
         members = [{name.name for name in names(term)} for term in terms]
         apart = [present for present in members if (first in present) != (second in present)]
         if {first, second} <= set().union(*apart):

@@ -71,6 +71,7 @@ class _View:
         std: Their robust standard deviation, median |r| / 0.6745.
         logs: Logarithms of the positive variables that vary (n,).
         jacobian_Kn: Derivatives of the law.
+        configuration: Index of each row's configuration (n,).
     """
 
     design: Design
@@ -78,24 +79,34 @@ class _View:
     std: float
     logs: dict[str, Array]
     jacobian_Kn: Array
+    configuration: NDArray[np.intp]
 
     def percent(self, value: float) -> str:
         return format_percent(abs(value))
 
 
-def residual_findings(problem: Problem, optimum: Optimum) -> list[Finding]:
-    """Every finding about the residuals; none where more than half of them are zero, or where rows are few."""
+def residual_findings(problem: Problem, optimum: Optimum, configuration: NDArray[np.intp]) -> list[Finding]:
+    """Every finding about the residuals; none where more than half of them are zero, or where rows are few.
+
+    Args:
+        problem: The law over the rows.
+        optimum: Its optimum.
+        configuration: Index of each row's configuration (n,): rows of one repeat each other with another seed.
+    """
     design, residuals, jacobian = problem.design, optimum.residuals, optimum.jacobian_Kn
     if design.rows > _MOST_ROWS:
         rows = np.linspace(0, design.rows - 1, _MOST_ROWS).astype(np.intp)
         design, residuals, jacobian = design.take(rows), residuals[rows], jacobian[:, rows]
+        configuration = configuration[rows]
     std = float(np.median(np.abs(residuals))) / _NORMAL_MEDIAN
     if std == 0 or design.rows < design.size + 4:
         return []
     logs = {
         name: np.log(column) for name, column in design.columns.items() if np.all(column > 0) and np.ptp(column) > 0
     }
-    view = _View(design=design, residuals=residuals, std=std, logs=logs, jacobian_Kn=jacobian)
+    view = _View(
+        design=design, residuals=residuals, std=std, logs=logs, jacobian_Kn=jacobian, configuration=configuration
+    )
     checks: tuple[Callable[[_View], Finding | None], ...] = (
         _outliers,
         _size_off,
@@ -257,8 +268,7 @@ def _lack_of_fit(view: _View) -> Finding | None:
     design = view.design
     if design.runs < design.rows:
         return None
-    stacked = np.stack([*design.columns.values(), *design.groups.values()], axis=1)
-    configurations = np.unique(stacked, axis=0, return_inverse=True)[1].ravel()
+    configurations = np.unique(view.configuration, return_inverse=True)[1].ravel()
     counts = np.bincount(configurations)
     spare = int(np.sum(counts - 1))
     rest = len(counts) - design.size

@@ -117,7 +117,7 @@ class Design:
 
     def tape(self, law: Law, residual: str) -> Tape:
         positive = {name: bool(np.all(column > 0)) for name, column in self.columns.items()}
-        return compile_tape(law.tree, law.coefficients, positive=positive, levels=self.levels, residual=residual)
+        return compile_tape(law.computed, law.coefficients, positive=positive, levels=self.levels, residual=residual)
 
     def workspace(self, law: Law, residual: str, jobs: int) -> Workspace:
         return workspace(self.tape(law, residual), self.columns, self.groups, self.rows, jobs)

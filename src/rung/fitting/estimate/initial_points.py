@@ -47,7 +47,7 @@ def balanced_starts(law: Law, design: Design, count: int, rng: np.random.Generat
         columns[name][middle] = _middle(column)
     target[middle] = np.mean(design.target)
     draw = _Draw(law=law, values=columns, count=count, rng=rng)
-    draw.assign(law.tree, target)
+    draw.assign(law.computed, target)
     return _unconstrained_starts(law, design, draw.values)
 
 
@@ -74,7 +74,7 @@ def projected_starts(law: Law, design: Design, count: int, candidates: int, rng:
         count=candidates,
         rng=rng,
     )
-    drawn.assign(law.tree, np.full(candidates, np.mean(design.target)))
+    drawn.assign(law.computed, np.full(candidates, np.mean(design.target)))
     nonlinear = {c.name: drawn.values[c.name][:, None] for c in law.free}
     zero = {c.name: np.zeros((candidates, 1)) for c in linear}
     base = _broadcast(law.value({**nonlinear, **zero}, columns), candidates, len(rows))

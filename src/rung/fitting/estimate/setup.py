@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from rung.fitting.estimate.design import make_design
 from rung.fitting.estimate.objective import objective_named
 from rung.fitting.estimate.problem import Problem, make_problem
 from rung.fitting.estimate.specification import FitSpecification
+from rung.messages import counted
 from rung.runs import Runs, as_runs
 
 
@@ -51,6 +54,11 @@ def set_up(runs: Any, specification: FitSpecification) -> Setup:
     chosen = specification.resolved(table.columns)
     objective = objective_named(chosen.objective, chosen.delta)
     design = make_design(table, chosen.law, objective, target=chosen.target, weights=chosen.weights)
+    if {"U", "D"} <= set(design.columns):
+        unseen = int(np.sum(design.columns["U"] > design.columns["D"]))
+        if unseen:
+            note = f"in {counted(unseen, 'row')} U is above D and counts as D: a run sees no more tokens than it reads"
+            table = replace(table, notes=(*table.notes, note))
     return Setup(
         table=table,
         problem=make_problem(chosen.law, design, objective),

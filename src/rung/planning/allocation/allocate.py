@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from rung.errors import PlanError
 from rung.findings import Finding
 from rung.fitting import Fit, as_fit
 from rung.fitting.uncertainty import interval_of
-from rung.forecasting import Interval, forecast
+from rung.forecasting import Forecast, Interval, Question, ask, one_point, predict
 from rung.laws import SYMBOLS, to_text
 from rung.messages import plural_of, require_number
 from rung.planning.allocation.closed_form import closed_form
@@ -28,7 +29,7 @@ from rung.planning.allocation.refusals import (
 )
 from rung.planning.allocation.result import Allocation, Choice
 from rung.planning.cost.cost_formula import COST
-from rung.units import format_count
+from rung.units import format_count, format_percent
 
 TOLERANCE = 1e-3
 """Share of the lowest loss within which a size counts as good as the best: the default width of the flat region."""
@@ -185,15 +186,7 @@ def _build(
     most = value + tolerance * abs(value)
     flat = (best, best) if frontier.tied else frontier.flat(problem.theta, budget, best, most)
     intervals = _intervals(problem, budget, best)
-    # The forecast is made for the N and D that repeats are worth.
-    worth = (
-        best
-        if frontier.repeats is None
-        else frontier.repeats.worth(problem.theta[None, :], best[None, :], frontier.variables)[0][0]
-    )
-    point = {**problem.known, **{name: float(np.exp(x)) for name, x in zip(frontier.variables, worth, strict=True)}}
-    asked: dict[str, Any] = {**{name: point[name] for name in fit.law.variables}, **problem.levels}
-    predicted = forecast(fit, **asked)
+    predicted = _predicted(problem, best)
     limited = tuple(
         SYMBOLS.get(name, name)
         for name, x, bounds in zip(frontier.variables, best, frontier.limits, strict=True)
@@ -227,6 +220,38 @@ def _build(
     )
 
 
+def _predicted(problem: AllocationProblem, best: Array) -> Forecast:
+    """The forecast at the best point: for the N and D that repeats are worth, as far out as what is trained."""
+    fit, frontier = problem.fit, problem.frontier
+    question = _question(problem, best)
+    if frontier.repeats is not None:
+        worth = frontier.repeats.worth(problem.theta[None, :], best[None, :], frontier.variables)[0][0]
+        shifts = [
+            [
+                fit.objective.transform(
+                    replace(frontier, repeats=one).losses(problem.theta[None, :], best[None, :])[0][0]
+                )
+                for one in pair
+            ]
+            for pair in frontier.repeats.shifted()
+        ]
+        question = replace(
+            _question(problem, worth),
+            trained=question.variables,
+            spread={"worth of repeats": float(np.sqrt(sum(((high - low) / 2) ** 2 for low, high in shifts)))},
+        )
+    prediction = predict(fit, question)
+    if not np.isfinite(prediction.value[0]):
+        raise PlanError(f"{fit.law.formula!r} has no finite value at the best point. Set a limit: --max-params.")
+    return one_point(fit, question, prediction)
+
+
+def _question(problem: AllocationProblem, logs: Array) -> Question:
+    point = {**problem.known, **{name: np.exp(x) for name, x in zip(problem.frontier.variables, logs, strict=True)}}
+    asked: dict[str, Any] = {**{name: float(point[name]) for name in problem.fit.law.variables}, **problem.levels}
+    return ask(problem.fit, asked)
+
+
 def _own_findings(problem: AllocationProblem, best: Array, limited: tuple[str, ...]) -> list[Finding]:
     """Findings about repeated tokens and about variables at a limit."""
     found = []
@@ -239,7 +264,16 @@ def _own_findings(problem: AllocationProblem, best: Array, limited: tuple[str, .
                     "repeats",
                     f"the data are seen {tokens / repeats.unique:.3g} times; what repeats are worth is taken from Muennighoff et al. "
                     "2023 (tokens lose 1 - 1/e of their worth in 15.4 repetitions, parameters beyond what the unique tokens can use in 5.3), not from "
-                    "your runs.",
+                    "your runs. Refits of their runs differ by a factor of two, which is in the intervals.",
+                )
+            )
+        if tokens > (1 + repeats.tokens_last) * repeats.unique:
+            share = np.exp(-(tokens / repeats.unique - 1) / repeats.tokens_last)
+            found.append(
+                Finding(
+                    "many_epochs",
+                    f"at {tokens / repeats.unique:.3g} epochs, one more token is worth {format_percent(float(share))} of a new one, and "
+                    "real runs overfit, which no law here describes. Spend less, or find more data.",
                 )
             )
     if limited:
@@ -265,8 +299,24 @@ def _intervals(problem: AllocationProblem, budget: float, best: Array) -> list[I
     quantities = Optima(frontier, budget, best, problem.indices, tuple(range(len(best))))
     with np.errstate(all="ignore"):
         found = interval_of(problem.profiler, quantities, fit.interval, fit.level)
-    bounds = [(np.exp(low), np.exp(high)) for low, high in zip(found.low, found.high, strict=True)]
-    return [_interval(low, high) for low, high in bounds]
+    low, high = _widened(problem, budget, best, found.low, found.high)
+    return [_interval(*pair) for pair in np.exp(np.column_stack([low, high]))]
+
+
+def _widened(problem: AllocationProblem, budget: float, best: Array, low: Array, high: Array) -> tuple[Array, Array]:
+    """Bounds of the best logarithms (V,) that also hold the uncertainty of what repeats are worth, in quadrature."""
+    if problem.frontier.repeats is None:
+        return low, high
+    optima = [
+        [
+            replace(problem.frontier, repeats=one).best(problem.theta[None, :], np.array([budget]), best)[0]
+            for one in pair
+        ]
+        for pair in problem.frontier.repeats.shifted()
+    ]
+    z = NormalDist().inv_cdf((1 + problem.fit.level) / 2)
+    spread = z * np.sqrt(sum(((upper - lower) / 2) ** 2 for lower, upper in optima))
+    return best - np.hypot(best - low, spread), best + np.hypot(high - best, spread)
 
 
 def _from_draws(problem: AllocationProblem, budget: float, best: Array) -> list[Interval]:

@@ -103,7 +103,9 @@ def allocation_problem(
         fit=fit,
         frontier=Frontier(
             variables=ordered,
-            law=Surface.of(law.tree, ordered, single.coefficients, {n: known[n] for n in law.variables if n in known}),
+            law=Surface.of(
+                law.computed, ordered, single.coefficients, {n: known[n] for n in law.variables if n in known}
+            ),
             cost=Surface.of(tree, ordered, (), {name: known[name] for name in in_cost if name in known}),
             limits=bounds,
             ratio=limits.tokens_per_param,

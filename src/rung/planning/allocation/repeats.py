@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from rung.arrays import Array
+
+_SPREADS = {"tokens_last": 0.54, "params_last": 1.0}
+"""Standard deviations of log R_D* and log R_N*.
+
+The published runs give R_D* = 15.4 and R_N* = 5.3 by the paper's staged fit, 20.5 and 2.1 with its other coefficients held,
+37.3 and 1.0 with all coefficients free (docs/studies.md). The largest difference counts as half of a 90 % interval.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +41,13 @@ class Repeats:
     size: UsableSize | None
     tokens_last: float
     params_last: float
+
+    def shifted(self) -> Iterator[tuple[Repeats, Repeats]]:
+        """For each constant, the same with that constant one standard deviation lower and higher."""
+        for name, spread in _SPREADS.items():
+            value = getattr(self, name)
+            low, high = (replace(self, **{name: value * np.exp(sign * spread)}) for sign in (-1, 1))
+            yield low, high
 
     def worth(self, theta_LK: Array, logs_LV: Array, variables: tuple[str, ...]) -> tuple[Array, Array]:
         """Logarithms of N' and D' (L, V), and their slopes by the logarithms of N and D (L, V)."""

@@ -76,7 +76,7 @@ class LinearInformation:
         variables = self.law.variables
         logs = np.log(np.column_stack([columns[name] for name in variables]))
         theta = np.tile(self.unconstrained, (len(logs), 1))
-        surface = Surface.of(self.law.tree, variables, self.law.coefficients)
+        surface = Surface.of(self.law.computed, variables, self.law.coefficients)
         values, slopes = surface.evaluate(np.concatenate([theta, logs], axis=1))
         with np.errstate(all="ignore"):
             return np.log(values), slopes[: len(self.unconstrained)] / values

@@ -19,6 +19,10 @@ _LEAST_RUNS = 8
 """Fewest runs of a grid; they must have three learning rates and three batches among them."""
 
 
+_ALIKE = 0.001
+"""Share above the lowest loss within which runs cannot be told apart: the seeds of one run differ by about as much."""
+
+
 class Proposer(Protocol):
     """Anything that proposes a learning rate and a batch."""
 
@@ -48,6 +52,22 @@ class Grid:
     def lowest(self) -> float:
         """The lowest loss."""
         return float(np.min(self.loss))
+
+    @property
+    def at_edge(self) -> dict[str, str]:
+        """The settings whose best value lies at the edge of the grid, with the side, "below" or "above".
+
+        It does where all runs within 0.1 % of the lowest loss have the smallest, or the largest, value of the setting:
+        the optimum then lies beyond.
+        """
+        best = self.loss / self.lowest - 1 <= _ALIKE
+        found = {}
+        for name, tried in (("lr", self.log_rate), ("batch_tokens", self.log_batch)):
+            if np.all(tried[best] == tried.min()):
+                found[name] = "below"
+            elif np.all(tried[best] == tried.max()):
+                found[name] = "above"
+        return found
 
     def regret(self, rate: float, batch: float) -> float:
         """The loss at a point over the lowest of the grid, less one; nan outside the grid.

@@ -16,12 +16,13 @@ import numpy as np
 
 from rung.errors import PlanError
 from rung.findings import Finding
-from rung.messages import counted
+from rung.messages import counted, listed, plural_of
 from rung.planning.tuning.fitted_rules import PowerRule, fit_procedure, fit_surface, held_out_regrets
 from rung.planning.tuning.published_rules import Rule, published_rules
 from rung.planning.tuning.result import Proposal, ScoredRule, Tuning
 from rung.planning.tuning.sweeps import Grid, read_sweeps, regrets
 from rung.runs import as_runs
+from rung.units import format_count
 
 _LEAST_GRIDS = 3
 """Fewest grids to which a rule is fitted."""
@@ -61,13 +62,14 @@ def tune(
     _require_question(params, tokens, {"--params-active": params_active, "--batch-step": batch_step})
     rules: dict[str, Rule | PowerRule] = dict(published_rules())
     grids = read_sweeps(as_runs(sweeps), target) if sweeps is not None else []
-    scores, own = _scores(rules, grids, seed)
+    inner = [grid for grid in grids if not grid.at_edge]
+    scores, own = _scores(rules, inner, seed)
     if own is not None:
         rules[_own_name(own.name)] = own
     ranked = tuple(sorted(scores, key=lambda one: (one.outside, one.mean)))
     order = {one.rule: index for index, one in enumerate(ranked)}
     proposals: list[Proposal] = []
-    findings = _findings(grids, own, params, tokens, params_active)
+    findings = [*_edge_findings(grids), *_findings(inner, own, params, tokens, params_active)]
     for name, rule in rules.items() if params is not None and tokens is not None else ():
         with np.errstate(all="ignore"):
             one = _proposal(name, rule, np.float64(params), np.float64(tokens), batch_step)
@@ -79,7 +81,7 @@ def tune(
         proposals=tuple(sorted(proposals, key=lambda one: order.get(one.rule, len(order)))),
         scores=ranked,
         own=own,
-        grids=len(grids),
+        grids=len(inner),
         warnings=tuple(findings),
     )
 
@@ -155,6 +157,34 @@ def _proposal(name: str, rule: Rule | PowerRule, params: float, tokens: float, s
         convention=convention,
         source=source,
     )
+
+
+def _edge_findings(grids: Sequence[Grid]) -> list[Finding]:
+    """The grids whose best run lies at their edge: they bound the optimum, and no rule is fitted to or scored on them."""
+    at_edge = [(grid, grid.at_edge) for grid in grids if grid.at_edge]
+    if not at_edge:
+        return []
+    bounds = []
+    for name in ("lr", "batch_tokens"):
+        for side in ("below", "above"):
+            tried = [
+                np.exp(getattr(grid, "log_rate" if name == "lr" else "log_batch"))
+                for grid, edges in at_edge
+                if edges.get(name) == side
+            ]
+            if tried:
+                ends = [float(values.min() if side == "below" else values.max()) for values in tried]
+                shown = "{:g}".format if name == "lr" else format_count
+                bounds.append(
+                    f"the best {name} lies {side} {listed(sorted({shown(end) for end in ends}), 4)} in {counted(len(tried), 'grid')}"
+                )
+    return [
+        Finding(
+            "edge_optimum",
+            f"in {len(at_edge)} of {counted(len(grids), 'grid')} the lowest loss lies at the edge of the sweep, which is no optimum: "
+            f"{'; '.join(bounds)}. {plural_of(len(at_edge), 'It is', 'They are')} left out of the rules and their scores. Extend the sweeps on that side.",
+        )
+    ]
 
 
 def _findings(

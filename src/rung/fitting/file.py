@@ -275,6 +275,7 @@ def _read_backtest(content: Mapping[str, Any]) -> Backtest:
         for cut in content["cuts"]
     )
     return Backtest(
+        column=read_string(content.get("column", "")),
         along=read_string(content["along"] if "along" in content else content["by"]),  # "by" until version 0.1
         level=read_number(content["level"]),
         cuts=cuts,

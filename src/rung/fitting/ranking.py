@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from rung.files import write_text
+from rung.fitting.backtest.backtest import shown_scale
 from rung.fitting.backtest.discrepancy import Discrepancy
 from rung.fitting.result import SCHEMA, Fit
 from rung.laws import Law
@@ -51,6 +52,7 @@ class Selection(Result):
 
     Attributes:
         along: What the backtest cut along; None where there was none.
+        column: The column of the file that compute was read from; empty for 6 N D, and for other scales.
         cuts: How many cuts it had.
         laws: The laws.
         chosen: The simplest of the laws that are tied with the best.
@@ -66,11 +68,17 @@ class Selection(Result):
     failed: Mapping[str, str]
     noise: float
     discrepancy: Discrepancy | None
+    column: str = ""
 
     @property
     def best(self) -> Fit:
         """The fit of the chosen law."""
         return next(ranked.fit for ranked in self.laws if name_of(ranked.fit.law) == self.chosen)
+
+    @property
+    def scale(self) -> str:
+        """What the backtest cut along, in words."""
+        return shown_scale(self.along or "", self.column)
 
     def headline(self) -> str:
         """What the backtest says of the laws."""
@@ -78,8 +86,8 @@ class Selection(Result):
         if not self.cuts:
             return "too few scales for a backtest: ranked by AICc alone, which says nothing about larger scales"
         if len(tied) > 1:
-            return f"{len(tied)} laws are tied over {self.cuts} cuts along {self.along}; the simplest is {self.chosen}"
-        return f"{self.chosen} extrapolates best over {self.cuts} cuts along {self.along}"
+            return f"{len(tied)} laws are tied over {self.cuts} cuts along {self.scale}; the simplest is {self.chosen}"
+        return f"{self.chosen} extrapolates best over {self.cuts} cuts along {self.scale}"
 
     def describe(self) -> Summary:
         """Every law, best first."""
@@ -119,6 +127,7 @@ class Selection(Result):
         return {
             "schema_version": SCHEMA,
             "along": self.along,
+            "column": self.column,
             "cuts": self.cuts,
             "chosen": self.chosen,
             "laws": [

@@ -196,9 +196,10 @@ def _ranked(trials: Sequence[_Trial], failed: Mapping[str, str]) -> Selection:
         )
         for index in range(len(fits))
     ]
-    along = next((one.along for one in rolled if one.along), None)
+    along, column = next(((one.along, one.column) for one in rolled if one.along), (None, ""))
     return Selection(
         along=along,
+        column=column,
         cuts=len(cuts),
         laws=tuple(sorted(laws, key=lambda law: (-law.weight, law.aicc))),
         chosen=name_of(fits[simplest].law),

@@ -52,6 +52,7 @@ def _selection(content: Mapping[str, Any]) -> Selection:
     along = content["along"] if "along" in content else content["by"]  # "by" until version 0.1
     return Selection(
         along=None if along is None else read_string(along),
+        column=read_string(content.get("column", "")),
         cuts=read_count(content["cuts"]),
         laws=laws,
         chosen=read_string(content["chosen"]),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rung.fitting import Fit
+from rung.fitting.backtest import shown_scale
 from rung.units import format_count, format_percent
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def _validated(fit: Fit, held_out: HeldOut | None) -> str:
         )
     if fit.backtest is not None:
         answers.append(
-            f"{len(fit.backtest.cuts)} backtests along {fit.backtest.along}: error {format_percent(fit.backtest.error)}, bias "
+            f"{len(fit.backtest.cuts)} backtests along {shown_scale(fit.backtest.along, fit.backtest.column)}: error {format_percent(fit.backtest.error)}, bias "
             f"{format_percent(fit.backtest.bias, signed=True)}"
         )
     return "; ".join(answers) or "not tested: too few scales to hold any out"

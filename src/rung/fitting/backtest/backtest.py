@@ -65,6 +65,7 @@ class Backtest(Result):
 
     Attributes:
         along: The symbol or column of the scale that was cut along.
+        column: The column of the file that compute was read from; empty for 6 N D, and for other scales.
         level: Nominal coverage of the intervals.
         cuts: Each cut, in ascending order of scale.
         skipped: Scales of the cuts at which the law could not be fitted.
@@ -84,6 +85,7 @@ class Backtest(Result):
     inside: float | None
     last_error: float
     line_error: float
+    column: str = ""
 
     def headline(self) -> str:
         """Medians over the cuts."""
@@ -91,7 +93,7 @@ class Backtest(Result):
             "" if self.inside is None else f", {100 * self.inside:.0f} % inside the {100 * self.level:g} % interval"
         )
         return (
-            f"backtest   {counted(len(self.cuts), 'cut')} along {self.along}: error {format_percent(self.error)}, "
+            f"backtest   {counted(len(self.cuts), 'cut')} along {shown_scale(self.along, self.column)}: error {format_percent(self.error)}, "
             f"bias {format_percent(self.bias, signed=True)}{inside}; repeating the largest run "
             f"{format_percent(self.last_error)}, a straight line {format_percent(self.line_error)}"
         )
@@ -203,6 +205,7 @@ class RollingBacktest:
 
     Attributes:
         along: The scale that was cut along; None where the law has no positive variable.
+        column: The column of the file that compute was read from; empty for 6 N D, and for other scales.
         scale: Its value in each row (n,).
         cuts: The largest scale of each fit.
         scored: The scored rows; None where there is no cut, or the law could not be fitted at any.
@@ -212,6 +215,7 @@ class RollingBacktest:
     scale: Array
     cuts: Array
     scored: ScoredRows | None
+    column: str = ""
 
     def summary(self, objective: Objective, prior: Discrepancy, level: float) -> Backtest:
         """The backtest as a result; intervals use only the smaller cuts and the prior from public studies."""
@@ -231,6 +235,7 @@ class RollingBacktest:
         fitted = {cut.at for cut in scores}
         return Backtest(
             along=self.along,
+            column=self.column,
             level=level,
             cuts=tuple(scores),
             skipped=tuple(float(at) for at in self.cuts if float(at) not in fitted),
@@ -258,6 +263,11 @@ class RollingBacktest:
         )
 
 
+def shown_scale(along: str, column: str) -> str:
+    """A scale in a sentence, with the column that compute was read from."""
+    return f"{along} ({column})" if column and column != along else along
+
+
 NOT_ROLLED = RollingBacktest(along=None, scale=np.empty(0), cuts=np.empty(0), scored=None)
 
 
@@ -281,7 +291,7 @@ def roll(
         problem, values = problem.part(rows), values[rows]
     at = choose_cuts(problem, values, cuts)
     scored = score(problem, values, at, unconstrained, rng) if len(at) else None
-    return RollingBacktest(along=scale.name, scale=values, cuts=at, scored=scored)
+    return RollingBacktest(along=scale.name, scale=values, cuts=at, scored=scored, column=scale.column)
 
 
 def half_widths(scored: ScoredRows, scale: Array, cuts: Array, prior: Discrepancy, level: float) -> Array:

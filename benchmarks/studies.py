@@ -68,6 +68,30 @@ def study(name, family, runs, held=None):
     return Study(name, family, runs, held)
 
 
+FACTORS = (10, 30, 100, 300)
+"""How far beyond the rows fitted the far parts of a study are scored, as factors of scale."""
+
+_AROUND = 1.7
+"""Factor around such a distance within which rows are held out."""
+
+
+def far_parts(whole, factors=FACTORS):
+    """Parts of a study: the rows up to a scale, and those about `factor` times as far.
+
+    The scale is the largest for which 12 rows of four scales over a decade are fitted, and three are held out.
+    """
+    scale = scale_of(whole.runs)
+    for factor in factors:
+        for cut in scale_levels(scale)[::-1]:
+            fitted = scale <= cut
+            held = (scale >= factor * cut / _AROUND) & (scale <= factor * cut * _AROUND)
+            part = scale[fitted]
+            if held.sum() >= 3 and len(part) >= 12 and part.max() >= 9 * part.min() and len(scale_levels(part)) >= 4:
+                runs = whole.runs.filter(pl.Series(fitted | held))
+                yield Study(f"{whole.name} {factor}x", whole.family, runs, held[fitted | held])
+                break
+
+
 def read(name):
     if name.endswith(".parquet"):
         return pl.read_parquet(DATA / name)

@@ -639,3 +639,30 @@ class TestGreedyDesign:
         variance = sum((gradient[name][0] * entry.constants[name] * spreads[name] / loss) ** 2 for name in spreads)
         low, high = plan.targets[0].before
         assert np.log(high / low) / 2 == pytest.approx(1.645 * np.sqrt(variance), rel=1e-3)
+
+
+class TestSensiblePlans:
+    """What a plan proposes by default, and what it says where it buys nothing."""
+
+    def test_no_corners(self, surface):
+        plan = rung.next_runs(surface, budget=1e22, targets=[{"N": 7e9, "D": 2e11}], most=20)
+        ratio = surface.table.columns["D"] / surface.table.columns["N"]
+        low, high = np.quantile(ratio, [0.05, 0.95])
+        low, high = min(low, 2e11 / 7e9) / 2, max(high, 2e11 / 7e9) * 2
+        found = [one.inputs["tokens"] / one.inputs["params"] for one in plan.runs]
+        assert low * 0.999 <= min(found)
+        assert max(found) <= high * 1.001
+        assert "10x its largest, D / N from" in plan.headline()
+
+    def test_the_interval_now_is_that_of_the_forecast(self, surface):
+        plan = rung.next_runs(surface, budget=1e23, targets=[{"N": 7e10, "D": 1.4e12}], most=3)
+        now = rung.forecast(surface, N=7e10, D=1.4e12).run_interval
+        assert plan.targets[0].before == pytest.approx(now, rel=1e-9)
+        low, high = plan.targets[0].after
+        assert now[0] < low < high < now[1]
+
+    def test_a_budget_that_buys_nothing_is_named(self, surface):
+        small = rung.next_runs(surface, budget=2e17, targets=[{"N": 7e11, "D": 1.4e13}], most=50)
+        assert "little_gain" in {finding.code for finding in small.warnings}
+        large = rung.next_runs(surface, budget=1e25, targets=[{"N": 7e11, "D": 1.4e13}], most=3)
+        assert "little_gain" not in {finding.code for finding in large.warnings}

@@ -253,6 +253,11 @@ FINDINGS: dict[str, FindingKind] = {
         "The lowest loss of a sweep lies at its edge, so its optimum is beyond and unknown.",
         "Extend the sweep on that side.",
     ),
+    "little_gain": FindingKind(
+        "warning",
+        "The planned runs narrow the intervals of their targets by less than a twentieth.",
+        "Allow larger runs, raise the budget, or keep it.",
+    ),
     "many_epochs": FindingKind(
         "warning",
         "An allocation trains so many epochs that one more token is worth less than a third of a new one.",

@@ -37,6 +37,8 @@ class PlanOptions:
     """As for rung fit, which is then made first; otherwise a weak prior supports the runs, however few they are."""
     pool: str | None = None
     """A table of the runs that can be made, with the law's variables; - for CSV on standard input."""
+    design: str | None = None
+    """A table of runs that are all to be made: how sharp the targets then are, before any is run; needs no budget."""
     box: str | None = None
     """Instead: the smallest and largest of each variable, N=10M:1B,D=1B:100B; by default from the smallest run to ten times the largest."""
     most: float = 100
@@ -77,10 +79,13 @@ def next_(
     kinds = require_kinds(output, _KINDS)
     head = _head(plan.like, kinds)
     budget = flops_of(machines, other, budget=flops)
-    if budget is None:
-        raise PlanError("give a budget: --flops 1e21, or --hours, --days, --money with --hardware.")
-    if plan.pool and plan.box:
-        raise PlanError("--pool and --box are two sets of runs; give one.")
+    if budget is None and not plan.design:
+        raise PlanError(
+            "give a budget: --flops 1e21, or --hours, --days, --money with --hardware; or score a --design."
+        )
+    given = [f"--{name}" for name in ("pool", "design", "box") if getattr(plan, name)]
+    if len(given) > 1:
+        raise PlanError(f"{' and '.join(given)} are two sets of runs; give one.")
     known = _known(runs, law, plan.law_options(), rows, level, fitted=bool(plan.decide))
     found = _plan(known, plan, budget=budget, cost=cost, level=level, seed=seed)
     _write(found, kinds, head)
@@ -120,6 +125,7 @@ def _plan(known: dict[str, Any], plan: PlanOptions, **options: Any) -> NextRuns:
         ],
         decide=parse_number(plan.decide) if plan.decide else None,
         pool=read_runs(plan.pool) if plan.pool else None,
+        design=read_runs(plan.design) if plan.design else None,
         box=_box(plan.box) if plan.box else None,
         most=whole(plan.most, "--most"),
         noise=plan.noise,

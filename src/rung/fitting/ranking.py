@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from rung.arrays import Array
 from rung.files import write_text
 from rung.fitting.backtest.backtest import shown_scale
 from rung.fitting.backtest.discrepancy import Discrepancy
+from rung.fitting.backtest.stacking import FoldErrors, weights_at
 from rung.fitting.result import SCHEMA, Fit
 from rung.laws import Law
+from rung.messages import counted, plural_of
 from rung.results import Result, Summary, Table
 from rung.units import format_percent
+
+NEAR, FAR = float(np.log(2.0)), float(np.log(100.0))
+"""Distances beyond the largest run, in the logarithm of scale, for which weights are shown."""
 
 _UNKNOWN = 1e6
 """Standard error from which a difference is unknown: laws that were scored at one cut in common, or none."""
@@ -29,12 +35,13 @@ class Ranked:
 
     Attributes:
         fit: The law fitted to all rows.
-        weight: Its weight in the combined forecast.
-        error: Its error over the cuts of the backtest, later cuts weighing more; nan without a backtest.
+        weight: Its weight in the combined forecast at twice the largest scale of the runs; see `Selection.weights`.
+        error: Its error over the cuts of the backtest, by what each can tell; nan where too few cuts could score it.
         difference: Its error less that of the best, over the same cuts.
         difference_error: Standard error of that.
         tied: Whether the backtest cannot tell it from the best.
         aicc: Akaike's criterion for few rows, less that of the lowest.
+        folds: How it did at each cut; empty without a backtest, and in files of version 0.1.
     """
 
     fit: Fit
@@ -44,6 +51,7 @@ class Ranked:
     difference_error: float
     tied: bool
     aicc: float
+    folds: FoldErrors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -70,6 +78,14 @@ class Selection(Result):
     discrepancy: Discrepancy | None
     column: str = ""
 
+    def weights(self, distance: float) -> Array:
+        """Weights of the laws for a question whose scale is exp(distance) times the largest of the runs (K,)."""
+        if not any(ranked.folds for ranked in self.laws):
+            return np.array([ranked.weight for ranked in self.laws])
+        return weights_at(
+            [ranked.folds for ranked in self.laws], [ranked.fit.law.name for ranked in self.laws], distance
+        )
+
     @property
     def best(self) -> Fit:
         """The fit of the chosen law."""
@@ -85,27 +101,39 @@ class Selection(Result):
         tied = [ranked for ranked in self.laws if ranked.tied]
         if not self.cuts:
             return "too few scales for a backtest: ranked by AICc alone, which says nothing about larger scales"
+        over = f"over {counted(self.cuts, 'cut')} along {self.scale}"
+        unscored = sum(bool(np.isnan(ranked.error)) for ranked in self.laws)
+        rest = (
+            f"; {counted(unscored, 'law')} could not be scored there and {plural_of(unscored, 'counts', 'count')} as much as the average"
+            if unscored
+            else ""
+        )
         if len(tied) > 1:
-            return f"{len(tied)} laws are tied over {self.cuts} cuts along {self.scale}; the simplest is {self.chosen}"
-        return f"{self.chosen} extrapolates best over {self.cuts} cuts along {self.scale}"
+            return f"{len(tied)} laws are tied {over}; the simplest is {self.chosen}{rest}"
+        if len(self.laws) - unscored == 1:
+            return f"{self.chosen} alone could be scored {over}{rest}"
+        return f"{self.chosen} extrapolates best {over}{rest}"
 
     def describe(self) -> Summary:
         """Every law, best first."""
+        far = self.weights(FAR)
         rows = [
             [
                 name_of(ranked.fit.law),
                 str(len(ranked.fit.coefficients)),
-                format_percent(ranked.error if np.isfinite(ranked.error) else None),
+                "not scored" if self.cuts and np.isnan(ranked.error) else format_percent(_known(ranked.error)),
                 f"{format_percent(ranked.difference, signed=True)} +- {format_percent(ranked.difference_error)}"
                 if index and ranked.difference_error < _UNKNOWN
                 else "-",
-                "yes" if ranked.tied else "no",
+                ("yes" if ranked.tied else "no") if not self.cuts or np.isfinite(ranked.error) else "-",
                 f"{ranked.weight:.2f}",
+                *([f"{far[index]:.2f}"] if self.cuts else []),
                 f"{ranked.aicc:.1f}",
             ]
             for index, ranked in enumerate(self.laws)
         ]
-        header = ["law", "coefficients", "error", "against the best", "tied", "weight", "AICc"]
+        header = ["law", "coefficients", "error", "against the best", "tied", "weight"]
+        header += ["at 100x", "AICc"] if self.cuts else ["AICc"]
         return Summary([Table(header, rows), self.headline()])
 
     def to_frame(self) -> pl.DataFrame:
@@ -140,6 +168,7 @@ class Selection(Result):
                     "difference_error": finite(ranked.difference_error),
                     "tied": ranked.tied,
                     "aicc": finite(ranked.aicc),
+                    "folds": {str(index): asdict(fold) for index, fold in ranked.folds.items()},
                     "fit": ranked.fit.to_dict(),
                 }
                 for ranked in self.laws
@@ -148,6 +177,10 @@ class Selection(Result):
             "noise": self.noise,
             "discrepancy": self.discrepancy.to_dict() if self.discrepancy else None,
         }
+
+
+def _known(number: float) -> float | None:
+    return number if np.isfinite(number) else None
 
 
 def name_of(law: Law) -> str:

@@ -14,12 +14,12 @@ from rung.fitting.backtest.backtest import RollingBacktest
 from rung.fitting.backtest.discrepancy import discrepancy_prior, learn
 from rung.fitting.backtest.folds import CUTS, ScoredRows
 from rung.fitting.backtest.scale import scale_of
-from rung.fitting.backtest.stacking import SHARPNESS, combined, cut_errors, paired, score_of
+from rung.fitting.backtest.stacking import combined, fold_errors, paired, score_of, weights_at
 from rung.fitting.estimate.multistart import QUICK
 from rung.fitting.estimate.problem import Problem
 from rung.fitting.estimate.setup import Setup, set_up
 from rung.fitting.estimate.specification import FitSpecification
-from rung.fitting.ranking import Ranked, Selection, name_of
+from rung.fitting.ranking import NEAR, Ranked, Selection, name_of
 from rung.fitting.report import FitOptions, fit_setup
 from rung.fitting.result import Fit
 from rung.fitting.uncertainty.intervals import method_for
@@ -29,12 +29,10 @@ from rung.runs import Runs, as_runs
 
 CANDIDATES: dict[tuple[str, ...], tuple[str, ...]] = {
     ("N", "D", "U"): ("muennighoff-2023", "data-repeated", "chinchilla", "kaplan-nd"),
-    ("N", "D"): ("chinchilla", "densing-loss", "kaplan-floor", "farseer"),
+    ("N", "D"): ("chinchilla", "densing-loss", "kaplan-floor", "skaling", "bounded-rational"),
 }
-"""Laws that are compared by default where a table has these columns, and they vary.
-
-A special case of another, such as kaplan-nd of kaplan-floor, would be the same law with two votes.
-"""
+"""Laws that are compared by default where a table has these columns, and they vary: those that together did best on
+published studies, near and far (benchmarks/law_errors.py). Farseer does better near the runs and worse far beyond them."""
 
 CURVES = ("m1", "m2", "m3", "broken-falling")
 """Laws of one variable x, compared along the only one that a table has."""
@@ -114,7 +112,7 @@ def combined_backtest(runs: Any, laws: Sequence[str | Law] = (), seed: int = 0) 
     """How the combined forecast of a selection would have done at each cut; see `select` for the arguments."""
     options = FitOptions(draws=0, effort=QUICK)
     trials, _ = _fit_all(as_runs(runs), laws, FitSpecification(seed=seed), options)
-    return combined([one.rolled for one in trials])
+    return combined([one.rolled for one in trials], [one.fit.law.name for one in trials])
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +162,8 @@ def _trial(setup: Setup, options: FitOptions) -> _Trial:
 
 def _ranked(trials: Sequence[_Trial], failed: Mapping[str, str]) -> Selection:
     fits, rolled = [one.fit for one in trials], [one.rolled for one in trials]
-    errors = [cut_errors(one) for one in rolled]
+    errors = [fold_errors(one) for one in rolled]
+    names = [fit.law.name for fit in fits]
     cuts = sorted(set().union(*errors))
     scores = np.array([score_of(found, cuts) for found in errors])
     criteria = np.array([one.aicc for one in trials])
@@ -173,11 +172,11 @@ def _ranked(trials: Sequence[_Trial], failed: Mapping[str, str]) -> Selection:
     criteria = criteria - finite.min() if len(finite) else np.array([float(len(fit.coefficients)) for fit in fits])
     ranked_by = np.where(np.isfinite(scores), scores, np.inf) if cuts else criteria
     # Without a backtest the weights are Akaike's.
-    weights = ranked_by**-SHARPNESS if cuts else np.exp(-0.5 * criteria)
-    best = int(np.argmin(ranked_by))
+    weights = weights_at(errors, names, NEAR) if cuts else np.exp(-0.5 * criteria)
+    best = int(np.argmin(ranked_by)) if np.isfinite(ranked_by).any() else int(np.argmin(criteria))
     gaps = [paired(found, errors[best]) for found in errors]
     tied = [
-        index == best or bool(np.isfinite(ranked_by[index]) and mean <= _TIE * error)
+        index == best or bool(np.isfinite(scores[index]) and mean <= _TIE * error)
         if cuts
         else index == best or bool(criteria[index] < _AICC_TIE)
         for index, (mean, error) in enumerate(gaps)
@@ -193,6 +192,7 @@ def _ranked(trials: Sequence[_Trial], failed: Mapping[str, str]) -> Selection:
             difference_error=gaps[index][1],
             tied=tied[index],
             aicc=float(criteria[index]),
+            folds=errors[index],
         )
         for index in range(len(fits))
     ]
@@ -205,7 +205,7 @@ def _ranked(trials: Sequence[_Trial], failed: Mapping[str, str]) -> Selection:
         chosen=name_of(fits[simplest].law),
         failed=failed,
         noise=float(np.std(fits[best].noise)) if len(fits[best].noise) else 0.0,
-        discrepancy=learn(combined(rolled), discrepancy_prior(combined=True)) if along else None,
+        discrepancy=learn(combined(rolled, names), discrepancy_prior(combined=True)) if along else None,
     )
 
 

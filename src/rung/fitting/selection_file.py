@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from rung.fitting.backtest.stacking import FoldError
 from rung.fitting.file import (
     at_level,
     checked,
@@ -44,6 +45,7 @@ def _selection(content: Mapping[str, Any]) -> Selection:
             difference_error=score(law["difference_error"]),
             tied=bool(law["tied"]),
             aicc=score(law["aicc"]),
+            folds={int(index): _fold(fold) for index, fold in law.get("folds", {}).items()},
         )
         for law in content["laws"]
     )
@@ -59,6 +61,15 @@ def _selection(content: Mapping[str, Any]) -> Selection:
         failed={read_string(name): read_string(why) for name, why in content["failed"].items()},
         noise=read_number(content["noise"]),
         discrepancy=read_discrepancy(content["discrepancy"]) if content["discrepancy"] is not None else None,
+    )
+
+
+def _fold(content: Mapping[str, Any]) -> FoldError:
+    return FoldError(
+        error=read_number(content["error"]),
+        rows=read_count(content["rows"]),
+        share=read_number(content["share"]),
+        distance=read_number(content["distance"]),
     )
 
 

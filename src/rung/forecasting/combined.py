@@ -45,18 +45,18 @@ class _MemberLaw:
     """One law at the points of a question.
 
     Attributes:
-        weight: Its weight.
+        weight: Its weight at each point (m,).
         value: Its values on the residual's scale (m,).
         bounds: The bounds of its interval; None without one.
     """
 
-    weight: float
+    weight: Array
     value: Array
     bounds: LawBounds | None
 
     def draws(self, point: int) -> Array:
         """Draws in proportion to the weight; the value itself where the law's rows do not bound it."""
-        count = max(1, round(self.weight * DRAWS))
+        count = max(1, round(float(self.weight[point]) * DRAWS))
         if self.bounds is None:
             return np.full(count, self.value[point])
         found = self.bounds.draws(point, count)
@@ -72,21 +72,24 @@ def combine(selection: Selection, question: Question, profilers: list[Profiler |
     """The combined law and a new run at every point of a question."""
     first = selection.laws[0].fit
     with np.errstate(all="ignore"):
-        members = _members(selection, question, profilers or reopened_members(selection))
-        count = len(members[0].value)
+        count = int(np.broadcast_shapes(*(np.shape(values) for values in question.variables.values()))[0])
         factor = np.broadcast_to(extrapolation(first, question.variables)[0], (count,))
+        weights_Km = np.stack([selection.weights(float(np.log(beyond))) for beyond in factor], axis=1)
+        members = _members(selection, question, profilers or reopened_members(selection), weights_Km)
         middle = np.array([_middle(members, point) for point in range(count)])
         found = list(_distributions(selection, first, members, middle, factor))
         return summarise(first, first.objective.untransform(middle), factor, found, CAUSES)
 
 
-def _members(selection: Selection, question: Question, profilers: Sequence[Profiler | None]) -> list[_MemberLaw]:
+def _members(
+    selection: Selection, question: Question, profilers: Sequence[Profiler | None], weights_Km: Array
+) -> list[_MemberLaw]:
     members = []
-    for ranked, profiler in zip(selection.laws, profilers, strict=True):
+    for ranked, profiler, weights in zip(selection.laws, profilers, weights_Km, strict=True):
         estimate, _ = ranked.fit.vectors(question.levels)
         value = ranked.fit.objective.transform(np.atleast_1d(ranked.fit.law.value(estimate, question.variables)))
         bounds = law_bounds(profiler, ranked.fit, question.variables, question.levels) if profiler else None
-        members.append(_MemberLaw(ranked.weight, value, bounds))
+        members.append(_MemberLaw(weights, value, bounds))
     return members
 
 
@@ -100,7 +103,7 @@ def _middle(members: Sequence[_MemberLaw], point: int) -> float:
     if not present:
         return float("nan")
     values = np.array([member.value[point] for member in present])
-    return weighted_median(values, np.array([member.weight for member in present]))
+    return weighted_median(values, np.array([member.weight[point] for member in present]))
 
 
 def _distributions(
@@ -112,7 +115,7 @@ def _distributions(
         if all(member.bounds is None for member in present):
             yield None
             continue
-        weights = np.array([member.weight for member in present])
+        weights = np.array([member.weight[point] for member in present])
         single = [member.draws(point) for member in present]
         law = rng.permutation(np.concatenate(single))
         count = len(law)

@@ -21,8 +21,12 @@ _PER_AXIS = 25
 _MOST_POINTS = 4000
 """Points of a box; with more than two variables, fewer along each."""
 
-_BEYOND = 10.0
+BEYOND = 10.0
 """How far beyond the largest run the default box reaches."""
+
+RATIO_SLACK = 2.0
+"""Factor beyond the tokens per parameter of the runs and the targets up to which the default box reaches: a corner of few
+tokens and many parameters would be informative only if the law held where nobody tried it."""
 
 
 def pool_points(law: Law, pool: Runs) -> dict[str, Array]:
@@ -45,13 +49,16 @@ def pool_points(law: Law, pool: Runs) -> dict[str, Array]:
     return _with_compute(found)
 
 
-def box_points(variables: Sequence[str], ranges: Ranges, box: Ranges | None) -> dict[str, Array]:
+def box_points(
+    variables: Sequence[str], ranges: Ranges, box: Ranges | None, ratios: tuple[float, float] | None = None
+) -> dict[str, Array]:
     """A grid of candidates, evenly spaced in logarithms: each variable of the law (M,).
 
     Args:
         variables: The law's variables.
         ranges: Smallest and largest value of each that was run; the box reaches ten times beyond by default.
         box: Smallest and largest value of a variable, by symbol or column, where it is given.
+        ratios: Smallest and largest D / N of the candidates; none for any.
 
     Raises:
         PlanError: The box has a variable that the law has not, or bounds that are no range.
@@ -65,14 +72,19 @@ def box_points(variables: Sequence[str], ranges: Ranges, box: Ranges | None) -> 
     per_axis = min(_PER_AXIS, int(_MOST_POINTS ** (1 / len(variables))))
     axes = []
     for name in variables:
-        low, high = given.get(name, (ranges[name][0], _BEYOND * ranges[name][1]))
+        low, high = given.get(name, (ranges[name][0], BEYOND * ranges[name][1]))
         if not 0 < low <= high:
             raise PlanError(
                 f"the box of {name} is {low:g} to {high:g}; write LOW:HIGH with LOW above 0 and not above HIGH."
             )
         axes.append(np.geomspace(low, high, per_axis if high > low else 1))
     mesh = np.meshgrid(*axes, indexing="ij")
-    return _with_compute({name: part.ravel() for name, part in zip(variables, mesh, strict=True)})
+    points = {name: part.ravel() for name, part in zip(variables, mesh, strict=True)}
+    if ratios is not None:
+        ratio = points["D"] / points["N"]
+        kept = (ratio >= ratios[0] * (1 - 1e-9)) & (ratio <= ratios[1] * (1 + 1e-9))
+        points = {name: part[kept] for name, part in points.items()}
+    return _with_compute(points)
 
 
 def affordable_points(

@@ -17,7 +17,7 @@ from rung.planning.experiments.linear_information import (
     LinearInformation,
 )
 from rung.planning.experiments.predictive import JointPredictive
-from rung.planning.experiments.targets import Decision, Reach, Targets, no_decision
+from rung.planning.experiments.targets import Decision, Present, Targets, no_decision
 
 _BOOK_NOISE = 0.01
 """Standard deviation of a run about the law, in the logarithm, where no run shows it: that of seeds in public studies."""
@@ -47,14 +47,18 @@ class FromBook:
     def ranges(self) -> Mapping[str, tuple[float, float]]:
         return self.linear.ranges
 
+    @property
+    def ratios(self) -> None:
+        return None
+
     def predictive(self, columns: Mapping[str, Array], targets: Targets) -> JointPredictive:
         return self.linear.predictive(columns, targets)
 
     def decision(self, _flops: float, /) -> Decision:
         raise no_decision()
 
-    def reach(self, targets: Targets) -> list[Reach]:
-        return [(None, None)] * len(targets.names)
+    def reach(self, targets: Targets) -> list[Present]:
+        return [Present()] * len(targets.names)
 
     def findings(self) -> tuple[Finding, ...]:
         return ()

@@ -12,7 +12,7 @@ from rung.arrays import Array
 from rung.errors import PlanError
 from rung.findings import Finding
 from rung.fitting import Fit, reopen
-from rung.forecasting import forecast
+from rung.forecasting import Interval, forecast
 from rung.laws import Law
 from rung.planning.allocation.allocate import allocate, best_gradient
 from rung.planning.experiments.linear_information import (
@@ -21,7 +21,7 @@ from rung.planning.experiments.linear_information import (
     log_scale,
 )
 from rung.planning.experiments.predictive import JointPredictive
-from rung.planning.experiments.targets import Decision, Reach, Targets, require_no_groups
+from rung.planning.experiments.targets import Decision, Present, Reach, Targets, ratios_of, require_no_groups
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +46,10 @@ class FromFit:
     def ranges(self) -> Mapping[str, tuple[float, float]]:
         return self.linear.ranges
 
+    @property
+    def ratios(self) -> tuple[float, float] | None:
+        return ratios_of(self.fit.table.columns) if self.fit.table is not None else None
+
     def predictive(self, columns: Mapping[str, Array], targets: Targets) -> JointPredictive:
         return self.linear.predictive(columns, targets)
 
@@ -53,22 +57,24 @@ class FromFit:
         value, slopes = best_gradient(self.fit, flops, self.linear.unconstrained)
         return Decision(flops=flops, log_params=value, slopes=slopes)
 
-    def reach(self, targets: Targets) -> list[Reach]:
+    def reach(self, targets: Targets) -> list[Present]:
         found = []
         for index in range(targets.points):
             asked: dict[str, Any] = {name: float(column[index]) for name, column in targets.columns.items()}
             answer = forecast(self.fit, **asked)
-            found.append((answer.value, answer.law_interval))
+            found.append(Present(_reach(answer.value, answer.law_interval), _reach(answer.value, answer.run_interval)))
         if targets.decision is not None:
             choice = allocate(self.fit, flops=targets.decision.flops).choices["params"]
-            found.append((choice.value, choice.interval))
-        return [
-            (None if low is None else float(np.log(value / low)), None if high is None else float(np.log(high / value)))
-            for value, (low, high) in found
-        ]
+            found.append(Present(_reach(choice.value, choice.interval)))
+        return found
 
     def findings(self) -> tuple[Finding, ...]:
         return ()
+
+
+def _reach(value: float, interval: Interval) -> Reach:
+    low, high = interval
+    return None if low is None else float(np.log(value / low)), None if high is None else float(np.log(high / value))
 
 
 def information_from_fit(fit: Fit) -> FromFit:

@@ -15,7 +15,7 @@ from rung.laws import Law
 from rung.planning.experiments.discrepancy_process import discrepancy_around
 from rung.planning.experiments.posterior_modes import find_modes
 from rung.planning.experiments.predictive import JointPredictive, predictive_of_modes
-from rung.planning.experiments.targets import Decision, Reach, Targets, no_decision, require_no_groups
+from rung.planning.experiments.targets import Decision, Present, Targets, no_decision, ratios_of, require_no_groups
 from rung.runs import Runs
 
 _FEWEST_RUNS = 2
@@ -57,6 +57,10 @@ class FromRuns:
     def law(self) -> Law:
         return self.problem.law
 
+    @property
+    def ratios(self) -> tuple[float, float] | None:
+        return ratios_of(self.problem.design.columns)
+
     def predictive(self, columns: Mapping[str, Array], targets: Targets) -> JointPredictive:
         made, wanted = self.problem.design, len(targets.names)
         points = {name: np.append(columns[name], targets.columns[name]) for name in self.law.variables}
@@ -84,8 +88,8 @@ class FromRuns:
     def decision(self, _flops: float, /) -> Decision:
         raise no_decision()
 
-    def reach(self, targets: Targets) -> list[Reach]:
-        return [(None, None)] * len(targets.names)
+    def reach(self, targets: Targets) -> list[Present]:
+        return [Present()] * len(targets.names)
 
     def findings(self) -> tuple[Finding, ...]:
         design = self.problem.design

@@ -22,6 +22,10 @@ from rung.planning.experiments.predictive import JointPredictive
 _LEAST_REDUCTION = 1e-4
 """Share of the remaining variance below which another run is not worth making: far below what any figure shows."""
 
+_LEAST_RATE = 0.05
+"""Share of the remaining variance that a run must take for each budget's worth of cost: below it, the whole budget would
+narrow the intervals by a fortieth."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GreedyDesign:
@@ -92,7 +96,13 @@ class _Updated:
 
 
 def greedy_design(
-    predictives: Sequence[JointPredictive], costs: Array, budget: float, power: float, most: int
+    predictives: Sequence[JointPredictive],
+    costs: Array,
+    budget: float,
+    power: float,
+    most: int,
+    *,
+    all_of_them: bool = False,
 ) -> GreedyDesign:
     """Select runs for a budget, at most `most` of them.
 
@@ -102,6 +112,7 @@ def greedy_design(
         budget: What all runs may cost together.
         power: The power of the cost that reductions are divided by.
         most: The largest number of runs.
+        all_of_them: Whether runs are added that reduce nothing, too.
     """
     states = [_Updated.of(predictive) for predictive in predictives]
     first = states[0]
@@ -113,9 +124,13 @@ def greedy_design(
         affordable = usable & (costs <= remaining)
         if not affordable.any():
             break
-        reduction = np.sum([one.reductions() for one in states], axis=0)
+        reductions = [one.reductions() for one in states]
+        reduction = np.sum(reductions, axis=0)
         at = int(np.argmax(np.where(affordable, reduction / costs**power, -np.inf)))
-        if reduction[at] <= _LEAST_REDUCTION * variance[-1] and selected:
+        # Of the quantity that it helps most: beside one that no run can tell, it would seem to help little.
+        left = [max(float(np.mean(one.coefficients + one.discrepancy)), 1e-300) for one in states]
+        share = max(float(part[at]) / whole for part, whole in zip(reductions, left, strict=True))
+        if share <= max(_LEAST_REDUCTION, _LEAST_RATE * costs[at] / budget) and selected and not all_of_them:
             break
         selected.append(at)
         usable[at] = False

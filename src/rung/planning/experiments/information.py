@@ -20,7 +20,7 @@ from rung.planning.experiments.from_book import information_from_book
 from rung.planning.experiments.from_fit import information_from_fit
 from rung.planning.experiments.from_runs import information_from_runs
 from rung.planning.experiments.predictive import JointPredictive
-from rung.planning.experiments.targets import Decision, Reach, Targets
+from rung.planning.experiments.targets import Decision, Present, Targets
 from rung.runs import Runs
 
 
@@ -36,6 +36,10 @@ class InformationState(Protocol):
         """Smallest and largest value of each variable that was run, or that can be."""
 
     @property
+    def ratios(self) -> tuple[float, float] | None:
+        """Between which D / N nine in ten runs lie; None where the law has not both, or no run was made."""
+
+    @property
     def prior(self) -> str | None:
         """The law of the book that takes the place of runs; None where runs were made."""
 
@@ -49,8 +53,8 @@ class InformationState(Protocol):
             PlanError: This source cannot say.
         """
 
-    def reach(self, targets: Targets) -> list[Reach]:
-        """How far the present interval of each target reaches, by the profile."""
+    def reach(self, targets: Targets) -> list[Present]:
+        """How far the present intervals of each target reach, by the profile."""
 
     def findings(self) -> tuple[Finding, ...]:
         """What speaks against plans made from this source."""

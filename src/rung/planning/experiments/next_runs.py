@@ -27,21 +27,25 @@ from rung.errors import PlanError
 from rung.findings import Finding
 from rung.fitting import Fit
 from rung.fitting.uncertainty import student_quantile
-from rung.laws import SYMBOLS, Law, to_text
+from rung.laws import SYMBOLS, Law, symbol_of, to_text
 from rung.messages import require_level, require_number, require_seed
 from rung.planning.cost.cost_formula import COST
-from rung.planning.experiments.candidates import affordable_points, box_points, pool_points
+from rung.planning.experiments.candidates import BEYOND, RATIO_SLACK, affordable_points, box_points, pool_points
 from rung.planning.experiments.greedy_design import GreedyDesign, greedy_design
-from rung.planning.experiments.information import information_from
+from rung.planning.experiments.information import InformationState, information_from
 from rung.planning.experiments.predictive import JointPredictive
 from rung.planning.experiments.result import NextRuns, PlannedRun, TargetForecast
-from rung.planning.experiments.targets import Reach, make_targets
+from rung.planning.experiments.targets import Present, make_targets
 from rung.runs import Runs, as_runs
+from rung.units import format_count, format_percent, format_value
 
 POWERS = (0.2, 0.4, 0.6)
 """Powers of the cost that reductions are divided by; each is tried."""
 
 MOST = 100
+
+_LITTLE = 0.05
+"""Share by which a plan narrows the targets' intervals below which it is said to buy next to nothing."""
 
 _MOSTLY = 0.5
 """Share of the targets' variance from which discrepancy is named as most of it."""
@@ -50,12 +54,13 @@ _MOSTLY = 0.5
 def next_runs(
     known: Any,
     *,
-    budget: float,
+    budget: float | None = None,
     targets: Sequence[Mapping[str, float]] = (),
     decide: float | None = None,
     law: str | Law = "chinchilla",
     target: str | None = None,
     pool: Any = None,
+    design: Any = None,
     box: Mapping[str, tuple[float, float]] | None = None,
     cost: str = COST,
     most: int = MOST,
@@ -67,13 +72,14 @@ def next_runs(
 
     Args:
         known: A fit; a table of two runs or more; or the name of a law of the book with constants, without runs.
-        budget: What all new runs may cost together, in the unit of the cost formula.
+        budget: What all new runs may cost together, in the unit of the cost formula; a design needs none.
         targets: Points at which the law is to be known, by symbol or column.
         decide: A compute at which the best N is to be known (C = 6 N D); needs a fit.
         law: The law of a table of runs.
         target: The column of the table that the law predicts; the law's own by default.
         pool: The runs that can be made, as a table with the law's variables.
-        box: Smallest and largest value of each variable instead; by default up to ten times the largest run.
+        design: Runs that are all to be made, as such a table: how sharp the targets then are.
+        box: Smallest and largest value of each variable instead; by default 10x beyond the runs, near their D / N.
         cost: What a run costs, as a formula.
         most: The largest number of runs.
         level: Coverage of the intervals.
@@ -83,29 +89,83 @@ def next_runs(
     Raises:
         PlanError: No run is affordable, nothing is to be sharpened, or a number is not positive.
     """
-    _require_valid(budget, targets, decide, most, noise)
-    _require_options(level, seed)
-    state = information_from(_source(known), law=law, target=target, box=box, level=level, seed=seed)
-    variables, ranges = state.law.variables, state.ranges
-    points = pool_points(state.law, as_runs(pool)) if pool is not None else box_points(variables, ranges, box)
-    points, costs, tree = affordable_points(state.law, points, cost, budget)
-    wanted = make_targets(variables, targets, None if decide is None else state.decision(decide))
-    predictive = state.predictive(points, wanted)
-    predictive = predictive if noise is None else replace(predictive, noise=noise**2)
-    designs = [greedy_design((predictive,), costs, budget, power, most) for power in POWERS]
-    best = min(designs, key=lambda design: design.variance[-1])
+    _require_valid(budget, design, targets, decide, most, noise, level, seed)
+    table = next((as_runs(one) for one in (design, pool) if one is not None), None)
+    state = information_from(_source(known), law=law, target=target, box=_box_of(table) or box, level=level, seed=seed)
+    points, words = _candidates(state, targets, table, box)
+    points, costs, tree = affordable_points(state.law, points, cost, budget or np.inf)
+    wanted = make_targets(state.law.variables, targets, None if decide is None else state.decision(decide))
+    predictive = _noisy(state.predictive(points, wanted), noise)
+    best = _best_design(predictive, costs, budget, most)
     forecasts, widening = _target_forecasts(wanted.names, predictive, best, state.reach(wanted), level)
     return NextRuns(
-        runs=_planned(best, {name: points[name] for name in variables}, costs, widening),
+        runs=_planned(best, state.law, points, costs, widening),
         spent=float(costs[best.selected].sum()),
-        budget=budget,
+        budget=budget or float(costs.sum()),
         cost=to_text(tree),
         power=best.power,
         targets=forecasts,
         level=level,
         candidates=len(costs),
         prior=state.prior,
-        warnings=(*_discrepancy_findings(best), *state.findings()),
+        box=words,
+        warnings=(*_discrepancy_findings(best), *_gain_findings(best, costs), *state.findings()),
+    )
+
+
+def _noisy(predictive: JointPredictive, noise: float | None) -> JointPredictive:
+    return predictive if noise is None else replace(predictive, noise=noise**2)
+
+
+def _best_design(predictive: JointPredictive, costs: Array, budget: float | None, most: int) -> GreedyDesign:
+    """The design that leaves the least variance for a budget; all candidates without one."""
+    if budget is None:
+        return greedy_design((predictive,), costs, np.inf, 0.0, len(costs), all_of_them=True)
+    designs = [greedy_design((predictive,), costs, budget, power, most) for power in POWERS]
+    return min(designs, key=lambda design: design.variance[-1])
+
+
+def _box_of(table: Runs | None) -> dict[str, tuple[float, float]]:
+    """Smallest and largest value of each variable of a table of candidates."""
+    found = {}
+    for symbol, column in SYMBOLS.items():
+        if table is not None and table.has(column) and symbol not in {"L", "C"}:
+            values = table.numbers(column)
+            found[symbol] = (float(np.nanmin(values)), float(np.nanmax(values)))
+    return found
+
+
+def _candidates(
+    state: InformationState,
+    targets: Sequence[Mapping[str, float]],
+    table: Runs | None,
+    box: Mapping[str, tuple[float, float]] | None,
+) -> tuple[dict[str, Array], str | None]:
+    """The runs that can be made: those of a table, or of a box; and the default box in words."""
+    if table is not None:
+        return pool_points(state.law, table), None
+    ratios = _ratios(state, targets) if box is None else None
+    points = box_points(state.law.variables, state.ranges, box, ratios)
+    return points, _default_box(ratios) if box is None else None
+
+
+def _ratios(state: InformationState, targets: Sequence[Mapping[str, float]]) -> tuple[float, float] | None:
+    """D / N of the default box: that of the runs and of the targets, with some slack; None where there is none."""
+    found = [state.ratios] if state.ratios else []
+    for target in targets:
+        named = {symbol_of(name): value for name, value in target.items()}
+        if {"N", "D"} <= set(named):
+            found.append((named["D"] / named["N"],) * 2)
+    if not found or state.ratios is None:
+        return None
+    return min(low for low, _ in found) / RATIO_SLACK, max(high for _, high in found) * RATIO_SLACK
+
+
+def _default_box(ratios: tuple[float, float] | None) -> str:
+    """The default box in words."""
+    text = f"each variable from its smallest run to {BEYOND:g}x its largest"
+    return (
+        text if ratios is None else f"{text}, D / N from {format_value(ratios[0], 3)} to {format_value(ratios[1], 3)}"
     )
 
 
@@ -118,11 +178,11 @@ def _source(known: Any) -> Fit | Runs | str:
 
 
 def _planned(
-    design: GreedyDesign, points: Mapping[str, Array], costs: Array, widening: float
+    design: GreedyDesign, law: Law, points: Mapping[str, Array], costs: Array, widening: float
 ) -> tuple[PlannedRun, ...]:
     return tuple(
         PlannedRun(
-            inputs={SYMBOLS.get(name, name): float(column[at]) for name, column in points.items()},
+            inputs={SYMBOLS.get(name, name): float(points[name][at]) for name in law.variables},
             cost=float(costs[at]),
             relative_se_after=widening * float(np.sqrt(variance)),
         )
@@ -130,16 +190,22 @@ def _planned(
     )
 
 
-def _require_options(level: float, seed: int) -> None:
-    require_level(level, PlanError)
-    require_seed(seed, PlanError)
-
-
 def _require_valid(
-    budget: float, targets: Sequence[Mapping[str, float]], decide: float | None, most: int, noise: float | None
+    budget: float | None,
+    design: Any,
+    targets: Sequence[Mapping[str, float]],
+    decide: float | None,
+    most: int,
+    noise: float | None,
+    level: float,
+    seed: int,
 ) -> None:
     """Refuse a plan for nothing, and numbers that cannot be."""
-    if not (np.isfinite(require_number(budget, "budget", PlanError)) and budget > 0):
+    require_level(level, PlanError)
+    require_seed(seed, PlanError)
+    if (budget is None) == (design is None):
+        raise PlanError("give a budget (--flops 1e21) for runs to be chosen, or a --design whose runs are all made.")
+    if budget is not None and not (np.isfinite(require_number(budget, "budget", PlanError)) and budget > 0):
         raise PlanError(f"the budget {budget:g} must be positive.")
     if not targets and decide is None:
         raise PlanError(
@@ -154,11 +220,12 @@ def _require_valid(
 
 
 def _target_forecasts(
-    names: Sequence[str], predictive: JointPredictive, design: GreedyDesign, reach: Sequence[Reach], level: float
+    names: Sequence[str], predictive: JointPredictive, design: GreedyDesign, reach: Sequence[Present], level: float
 ) -> tuple[tuple[TargetForecast, ...], float]:
     """Each target's interval now and after the plan, and by how much standard errors exceed those of the curvature.
 
-    Where the profile says how far an interval reaches, that is used, and shrinks as the curvature does.
+    Where the profile says how far an interval reaches, that is used: a forecast's is that of a new run, as `forecast`
+    gives it. From its square the plan takes what it takes from the coefficients and the discrepancy.
     """
     quantile = student_quantile((1 + level) / 2, predictive.degrees)
     found, widening = [], []
@@ -166,14 +233,33 @@ def _target_forecasts(
         before, after = (part[index] for part in design.coefficients)
         far, nearer = (part[index] for part in design.discrepancy)
         half = quantile * np.sqrt(before)
-        sides = np.array([predictive.inflation * half if side is None else side for side in reach[index]])
+        sides = np.array([predictive.inflation * half if side is None else side for side in reach[index].law])
         now = np.hypot(sides, quantile * np.sqrt(far))
         then = np.hypot(sides * np.sqrt(after / before), quantile * np.sqrt(nearer))
+        run = reach[index].run
+        if run is not None and None not in run:
+            whole = np.array(run, dtype=float)
+            now, then = whole, whole * np.sqrt(np.maximum(1 - (now**2 - then**2) / np.maximum(whole, now) ** 2, 0.0))
         widening.append(float(np.mean(now) / np.hypot(half, quantile * np.sqrt(far))))
         value = predictive.mean[predictive.candidates + index]
         intervals = [(float(np.exp(value - low)), float(np.exp(value + high))) for low, high in (now, then)]
         found.append(TargetForecast(name=name, value=float(np.exp(value)), before=intervals[0], after=intervals[1]))
     return tuple(found), float(np.mean(widening))
+
+
+def _gain_findings(design: GreedyDesign, costs: Array) -> tuple[Finding, ...]:
+    """The finding that the plan narrows the intervals by next to nothing."""
+    gain = 1 - np.sqrt(design.variance[-1] / design.variance[0])
+    if gain >= _LITTLE:
+        return ()
+    spent = float(costs[design.selected].sum())
+    return (
+        Finding(
+            "little_gain",
+            f"these runs narrow the targets' intervals by {format_percent(float(gain))} for {format_count(spent)}: "
+            "the budget buys next to nothing here. Allow larger runs (--box, --pool), raise the budget, or keep it.",
+        ),
+    )
 
 
 def _discrepancy_findings(design: GreedyDesign) -> tuple[Finding, ...]:

@@ -74,6 +74,7 @@ class NextRuns(Result):
         level: Coverage that intervals aim at.
         candidates: How many runs could be chosen among.
         prior: The law of the book that stands in for runs; None where runs were made.
+        box: Which runs could be chosen by default, in words; None where the user said it.
         warnings: Findings that speak against the plan.
     """
 
@@ -86,6 +87,7 @@ class NextRuns(Result):
     level: float
     candidates: int
     prior: str | None
+    box: str | None
     warnings: tuple[Finding, ...]
 
     def headline(self) -> str:
@@ -93,7 +95,7 @@ class NextRuns(Result):
         source = f"from {self.prior} of the law book, without runs" if self.prior else "from the runs made"
         return (
             f"{len(self.runs)} of {self.candidates} affordable runs, {format_count(self.spent)} of {format_count(self.budget)} by "
-            f"{self.cost}; {source}"
+            f"{self.cost}; {source}" + (f"; candidates: {self.box}" if self.box else "")
         )
 
     def describe(self) -> Summary:
@@ -144,6 +146,7 @@ class NextRuns(Result):
             "level": self.level,
             "candidates": self.candidates,
             "prior": self.prior,
+            "box": self.box,
             "warnings": [finding.to_dict() for finding in self.warnings],
         }
 

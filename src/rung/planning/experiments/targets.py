@@ -82,8 +82,29 @@ def _point(variables: Sequence[str], given: Mapping[str, float]) -> dict[str, fl
     return {name: named[name] for name in variables}
 
 
+def ratios_of(columns: Mapping[str, Array]) -> tuple[float, float] | None:
+    """Between which D / N nine in ten of some rows lie; None without N and D."""
+    if not {"N", "D"} <= set(columns) or not len(columns["N"]):
+        return None
+    low, high = np.quantile(columns["D"] / columns["N"], [0.05, 0.95])
+    return float(low), float(high)
+
+
 Reach = tuple[float | None, float | None]
 """How far an interval reaches below and above its value, in logarithms; None where the profile does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """How far the present intervals of a target reach.
+
+    Attributes:
+        law: Those of the law.
+        run: Those of a new run; None for a decision, and where only the law is known.
+    """
+
+    law: Reach = (None, None)
+    run: Reach | None = None
 
 
 def no_decision() -> PlanError:

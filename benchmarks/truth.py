@@ -23,7 +23,7 @@ from scipy.optimize import brentq, curve_fit, least_squares, minimize, nnls
 import peers
 import rung
 import studies
-from rung.fitting.backtest import discrepancy
+from rung.fitting.backtest import discrepancy, law_prior
 from rung.forecasting import compare_held_out
 
 LEVEL = 0.9
@@ -278,7 +278,11 @@ def rung_method(command):
 
     def method(study, _rng):
         others = tuple(one for one in discrepancy.studies() if one.name != study.family)
-        with patch.object(discrepancy, "studies", lambda: others):
+        parts = tuple(one for one in law_prior.study_errors() if one.study != study.family)
+        with (
+            patch.object(discrepancy, "studies", lambda: others),
+            patch.object(law_prior, "study_errors", lambda: parts),
+        ):
             table = rung.read_runs(study.fitted)
             law = (
                 "clark-2022"
@@ -342,6 +346,7 @@ def main():
     parser.add_argument("--curves", type=int, default=12, help="curves of each collection")
     parser.add_argument("--only", help="studies whose name contains this")
     parser.add_argument("--surfaces", action="store_true", help="no curves")
+    parser.add_argument("--far", action="store_true", help="surfaces at 10, 30, 100 and 300 times the scales fitted")
     parser.add_argument("--methods", help="comma-separated, for a quick look")
     parser.add_argument("-o", "--output", help="write the figures as JSON")
     arguments = parser.parse_args()
@@ -365,7 +370,9 @@ def main():
     wanted = arguments.methods.split(",") if arguments.methods else list(methods)
     result = {}
     chosen = (
-        [*studies.surfaces(), *studies.routing(), studies.vocabulary()]
+        [part for whole in studies.surfaces() for part in studies.far_parts(whole)]
+        if arguments.far
+        else [*studies.surfaces(), *studies.routing(), studies.vocabulary()]
         if arguments.surfaces
         else studies.all_studies(arguments.curves)
     )
@@ -394,7 +401,30 @@ def main():
         print(f"{study.name:42s} {len(study.fitted):4d}/{len(study.held_out):<3d} " + "  ".join(shown), flush=True)
     if arguments.output:
         Path(arguments.output).write_text(json.dumps(result, indent=1) + "\n")
-    summarise(result)
+    if arguments.far:
+        by_distance(result)
+    else:
+        summarise(result)
+
+
+def by_distance(result):
+    """Print how the combined forecast does at each distance, beside the plain fit and careful practice."""
+    for factor in studies.FACTORS:
+        part = [one for name, one in result.items() if name.endswith(f" {factor}x")]
+        print(f"\n{factor} times as far: {len(part)} tables")
+        for name in ("rung select", "rung fit", "careful"):
+            print(f"  {name}: {shares(part, name)}")
+        pairs = [
+            (one["methods"]["rung select"]["error"], one["methods"]["rung fit"]["error"])
+            for one in part
+            if all("error" in one["methods"].get(name, {}) for name in ("rung select", "rung fit"))
+        ]
+        errors = [100 * float(np.exp(np.mean(np.log(side)))) for side in zip(*pairs, strict=True)]
+        above = sum(ours > 1.5 * plain for ours, plain in pairs)
+        print(
+            f"  geometric mean of the errors: select {errors[0]:.2f} %, plain fit {errors[1]:.2f} %; select above 1.5 "
+            f"times the plain fit on {above} of {len(pairs)}"
+        )
 
 
 def applies(name, surface, columns):

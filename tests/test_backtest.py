@@ -147,6 +147,38 @@ class TestSelect:
         assert found.laws[0].tied
         assert sum(ranked.weight for ranked in found.laws) == pytest.approx(1)
 
+    def test_weights_even_out_with_the_distance_of_the_question(self):
+        found = rung.select(isoflop(noise=0.003), ["chinchilla", "A / N^alpha + B / D^beta", "kaplan-nd"])
+        near, far = found.weights(0.0), found.weights(np.log(1e6))
+        assert near.sum() == far.sum() == pytest.approx(1)
+        assert near.max() > 0.8
+        assert far == pytest.approx(np.full(3, 1 / 3), abs=0.01)
+        assert found.laws[0].weight == pytest.approx(found.weights(np.log(2))[0])
+
+    def test_one_row_less_changes_little(self):
+        """The largest run alone: its cut scores one row."""
+        runs = isoflop(noise=0.01).sort("tokens")
+        scale = (6.0 * runs["params"] * runs["tokens"]).to_numpy()
+        ahead = {"N": 7e10, "D": 1.4e12}
+        values = [
+            rung.forecast_selection(rung.select(part), **ahead).value
+            for part in (runs, runs.filter(pl.Series(scale < scale.max())))
+        ]
+        assert values[0] == pytest.approx(values[1], rel=0.01)
+
+    def test_laws_that_no_cut_scored_are_not_beaten(self):
+        """Six runs along C: a law without a floor alone can be fitted to the first three."""
+        runs = pl.DataFrame(
+            {"C": [1e18, 3e18, 1e19, 3e19, 1e20, 3e20], "loss": [3.522, 3.339, 3.154, 3.0, 2.848, 2.725]}
+        )
+        found = rung.select(runs)
+        assert [one.fit.law.name for one in found.laws if np.isfinite(one.error)] == ["m1"]
+        assert all(one.weight > 0.2 for one in found.laws)
+        assert "could not be scored" in found.headline()
+        assert "not scored" in str(found.describe())
+        low, high = rung.forecast_selection(found, C=1e23).run_interval
+        assert low < 2.234 < high
+
     def test_a_plain_power_law_gets_no_irreducible_loss(self):
         rng = np.random.default_rng(1)
         tokens = np.geomspace(1e6, 1e10, 40)

@@ -9,10 +9,20 @@ import pytest
 
 import rung
 from rung.errors import FitError, FormulaError, RunsError
+from rung.fitting.backtest import law_prior
 from rung.fitting.backtest.backtest import RollingBacktest
 from rung.fitting.backtest.folds import ScoredRows
+from rung.fitting.backtest.law_prior import StudyErrors, prior_at
 from rung.fitting.backtest.scale import scale_of
-from rung.fitting.backtest.stacking import combined, cut_errors, paired, score_of, weighted_median
+from rung.fitting.backtest.stacking import (
+    FoldError,
+    combined,
+    fold_errors,
+    paired,
+    score_of,
+    weighted_middle,
+    weights_at,
+)
 from rung.fitting.estimate.bounded_step import descend_within, solve_within
 from rung.fitting.estimate.multistart import search
 from rung.fitting.estimate.setup import set_up
@@ -109,32 +119,72 @@ class TestNoise:
         assert quantiles == pytest.approx(wanted, rel=1e-12)
 
 
+def fold(error, *, rows=3, share=1.0, distance=0.0):
+    return FoldError(error=error, rows=rows, share=share, distance=distance)
+
+
 class TestStacking:
-    """A law's score weighs the error of a cut by the cube of the share of rows that it was fitted to."""
+    """A cut counts n / (n + 3) f^2 exp(-max(d - d_c, 0)): 1/2 for three rows at the distance of the question."""
+
+    def test_what_a_cut_counts(self):
+        assert fold(0.1, rows=9, share=0.5, distance=1.0).count(3.0) == pytest.approx(0.75 * 0.25 * np.exp(-2.0))
+        assert fold(0.1, rows=1).count(0.0) == fold(0.1, rows=1, distance=2.0).count(0.0) == 0.25
 
     def test_a_score_of_two_cuts(self):
-        errors = {0: (0.5, 0.2), 1: (1.0, 0.1)}
-        assert score_of(errors, [0, 1]) == pytest.approx(np.sqrt((0.125 * 0.04 + 0.01) / 1.125), rel=1e-12)
+        errors = {0: fold(0.2, share=0.5), 1: fold(0.1)}
+        assert score_of(errors, [0, 1]) == pytest.approx(np.sqrt((0.25 * 0.04 + 0.01) / 1.25), rel=1e-12)
 
     def test_a_law_fitted_at_few_of_the_cuts_has_no_score(self):
-        errors = {0: (0.5, 0.2), 1: (0.6, 0.1), 2: (0.8, 0.1)}
+        errors = {0: fold(0.2), 1: fold(0.1), 2: fold(0.1)}
         assert score_of(errors, range(5)) > 0
         assert np.isnan(score_of(errors, range(6)))
         assert np.isnan(score_of({}, []))
 
     def test_a_paired_difference_of_two_cuts(self):
-        """Weights 1/9 and 8/9; differences 0.1 and -0.1, so the mean is -7/90."""
-        one, other = {0: (0.5, 0.3), 1: (1.0, 0.1)}, {0: (0.5, 0.2), 1: (1.0, 0.2)}
-        mean = 0.1 / 9 - 0.8 / 9
-        error = np.sqrt(2 * ((0.1 - mean) ** 2 / 81 + (0.1 + mean) ** 2 * 64 / 81))
-        assert paired(one, other) == pytest.approx((mean, error), rel=1e-12)
+        """Counts 1/4 and 1 give weights 0.2 and 0.8; differences 0.1 and -0.1, so the mean is -0.06."""
+        one, other = {0: fold(0.3, share=0.5), 1: fold(0.1)}, {0: fold(0.2, share=0.5), 1: fold(0.2)}
+        error = np.sqrt(2 * (0.2**2 * 0.16**2 + 0.8**2 * 0.04**2))
+        assert paired(one, other) == pytest.approx((-0.06, error), rel=1e-12)
 
     def test_one_cut_in_common_tells_nothing(self):
-        assert paired({0: (0.5, 0.3)}, {0: (0.5, 0.1)}) == (0.0, np.inf)
+        assert paired({0: fold(0.3)}, {0: fold(0.1)}) == (0.0, np.inf)
 
-    def test_the_weighted_median(self):
-        assert weighted_median(np.array([3.0, 1.0, 2.0]), np.array([0.2, 0.3, 0.5])) == 2.0
-        assert weighted_median(np.array([3.0, 1.0]), np.array([0.5, 0.5])) == 1.0
+    def test_weights_of_two_laws(self):
+        """log 4 apart at one cut of count 1/2, beside a prior of count 0.3: S differs by 0.5 log 4 / 0.8."""
+        weights = weights_at([{0: fold(0.04)}, {0: fold(0.01)}], ["custom", "custom"], 0.0)
+        assert weights[1] / weights[0] == pytest.approx(4 ** (3 * 0.5 / 0.8), rel=1e-12)
+        far = weights_at([{0: fold(0.04)}, {0: fold(0.01)}], ["custom", "custom"], np.log(100))
+        assert far[1] / far[0] == pytest.approx(4 ** (3 * 0.005 / 0.305), rel=1e-12)
+
+    def test_a_law_that_no_cut_scored_is_neither_best_nor_worst(self):
+        better, worse, unscored = weights_at(
+            [{0: fold(0.01)}, {0: fold(0.04)}, {}], ["custom", "custom", "custom"], 0.0
+        )
+        assert worse < unscored < better
+
+    def test_one_row_never_decides(self):
+        """At the last cut one row says ten times as good; twenty rows before it say twice as bad."""
+        first = {0: fold(0.02, rows=20, share=0.8), 1: fold(0.001, rows=1, share=0.99)}
+        second = {0: fold(0.01, rows=20, share=0.8), 1: fold(0.01, rows=1, share=0.99)}
+        weights = weights_at([first, second], ["custom", "custom"], 0.0)
+        assert 0.2 < weights[0] / weights[1] < 5
+
+    def test_published_studies_decide_where_the_cuts_do_not_reach(self, monkeypatch):
+        """One part at the distance: S = 0.3 p / 0.3 with p = clip(log(e / mean)) / (1 + 3)."""
+        part = StudyErrors(study="s", distance=3.0, errors={"a": 0.04, "b": 0.01})
+        monkeypatch.setattr(law_prior, "study_errors", lambda: (part,))
+        assert prior_at(["a", "b", "c"], 3.0) == pytest.approx([np.log(2) / 4, -np.log(2) / 4, 0.0])
+        assert prior_at(["a", "b"], 5.0)[0] == pytest.approx(np.exp(-2.0) * np.log(2) / (np.exp(-2.0) + 3))
+        weights = weights_at([{}, {}], ["a", "b"], 3.0)
+        assert weights[1] / weights[0] == pytest.approx(4 ** (3 / 4), rel=1e-12)
+
+    def test_the_weighted_middle(self):
+        """Between the quantiles 0.3 and 0.7: 1 has 0.0, 2 has 0.4 of them; of equal thirds, a twelfth, a third and a twelfth."""
+        values = np.array([3.0, 1.0, 2.0])
+        assert weighted_middle(values, np.array([0.2, 0.3, 0.5])) == pytest.approx(2.0)
+        assert weighted_middle(values, np.array([0.4, 0.2, 0.4])) == pytest.approx((0.3 * 2 + 0.1 * 3) / 0.4)
+        assert weighted_middle(np.array([3.0, 1.0]), np.array([0.5, 0.5])) == pytest.approx(2.0)
+        assert weighted_middle(np.array([3.0, 1.0]), np.array([0.9, 0.1])) == pytest.approx(3.0)
 
 
 class TestAkaike:
@@ -173,7 +223,10 @@ class TestFilesOfVersion01:
     def test_a_selection(self, unpacked):
         chosen = rung.read_selection(unpacked("selection"))
         assert chosen.along == "C"
-        assert rung.forecast_selection(chosen, N=5e9, D=1e11).value == pytest.approx(2.255852780941942, rel=1e-9)
+        # A file of version 0.1 has weights, and not what they follow from: they hold at every distance.
+        logs = [np.log(rung.forecast(one.fit, N=5e9, D=1e11).value) for one in chosen.laws]
+        middle = weighted_middle(np.array(logs), np.array([one.weight for one in chosen.laws]))
+        assert rung.forecast_selection(chosen, N=5e9, D=1e11).value == pytest.approx(np.exp(middle), rel=1e-9)
 
 
 def rolled(forecast, law_error, noise=(0.01, 0.01), measured=(1.0, 2.0), cut=(0, 0)):
@@ -197,32 +250,36 @@ class TestCombinedBacktest:
 
     def test_the_law_error_holds_how_far_the_laws_differ(self):
         """At the first row the laws differ by 0.02, below the limit 3 * 0.01 + 0.01; at the second by 0.5, cut to 0.28."""
-        both = combined([rolled((1.0, 2.0), (0.01, 0.02)), rolled((1.02, 2.5), (0.03, 0.04))])
+        both = combined([rolled((1.0, 2.0), (0.01, 0.02)), rolled((1.02, 2.5), (0.03, 0.04))], ["a", "b"])
         assert both.forecast.tolist() == [1.0, 2.0]
         near = 0.5 * (0.01**2 + 0.02**2 + 0.03**2)
         far = 0.5 * (0.02**2 + 0.28**2 + 0.04**2)
         assert both.law_error == pytest.approx(np.sqrt([near, far]), rel=1e-12)
 
     def test_a_law_without_an_error_counts_for_none_there(self):
-        both = combined([rolled((1.0, 2.0), (np.nan, 0.02)), rolled((1.0, 2.0), (0.03, 5.0))])
+        both = combined([rolled((1.0, 2.0), (np.nan, 0.02)), rolled((1.0, 2.0), (0.03, 5.0))], ["a", "b"])
         assert both.law_error == pytest.approx([np.sqrt(0.5) * 0.03, np.sqrt(0.5 * (0.02**2 + 1.0))], rel=1e-12)
 
     def test_a_law_that_was_right_at_the_smaller_cut_decides_the_larger(self):
-        """Errors 0.1 and 0.01 at the first cut give weights 1 : 1000 at the second, so its median is the second law's."""
+        """Errors 0.1 and 0.01 at the first cut, of one row and half of the table: S differs by log 10 a / (a + 0.3)."""
         first = rolled((0.9, 3.0), (0.01, 0.01), cut=(0, 1))
         second = rolled((1.01, 2.0), (0.01, 0.01), cut=(0, 1))
-        assert combined([first, second]).forecast[1] == 2.0
+        both = combined([first, second], ["a", "b"])
+        count = 0.25 * 0.25 * np.exp(-max(both.distance[1] - both.distance[0], 0.0))
+        share = 1 / (1 + 10 ** (-3 * count / (count + 0.3)))
+        assert both.forecast[1] == pytest.approx(weighted_middle(np.array([2.0, 3.0]), np.array([share, 1 - share])))
 
     def test_without_scored_rows_there_is_none(self):
-        assert combined([RollingBacktest(along="N", scale=np.ones(2), cuts=np.array([]), scored=None)]) is None
-        assert combined([]) is None
+        empty = RollingBacktest(along="N", scale=np.ones(2), cuts=np.array([]), scored=None)
+        assert combined([empty], ["a"]) is None
+        assert combined([], []) is None
 
 
 class TestErrorsOfCuts:
     def test_the_share_fitted_and_the_mean_absolute_error_at_most_1(self):
-        found = cut_errors(rolled((0.9, 9.0), (0.01, 0.01), cut=(0, 1)))
-        assert found[0] == pytest.approx((0.5, 0.1))
-        assert found[1] == pytest.approx((0.75, 1.0))
+        found = fold_errors(rolled((0.9, 9.0), (0.01, 0.01), cut=(0, 1)))
+        assert (found[0].share, found[0].error, found[0].rows) == pytest.approx((0.5, 0.1, 1))
+        assert (found[1].share, found[1].error) == pytest.approx((0.75, 1.0))
 
 
 class TestScale:

@@ -50,10 +50,3 @@ def test_noise_is_that_of_the_largest_scale():
     # The positions of quantiles reach a little beyond the residuals themselves.
     assert np.std(fit.noise) == pytest.approx(expected, rel=0.1)
     assert expected < 0.9 * np.std(residuals)
-
-
-def test_weights_fall_with_the_third_power_of_the_error():
-    found = rung.select(isoflop(noise=0.002), ["chinchilla", "A / N^alpha + B / D^beta", "kaplan-nd"])
-    first, *others = found.laws
-    for other in others:
-        assert first.weight / other.weight == pytest.approx((other.error / first.error) ** 3)

@@ -1,4 +1,4 @@
-"""The combined forecast of several laws: their weighted median, and an interval that holds the choice among them.
+"""The combined forecast of several laws: their weighted middle, and an interval that holds the choice among them.
 
 Shapes: `m` points, `B` draws.
 """
@@ -13,7 +13,7 @@ import numpy as np
 from rung.arrays import Array
 from rung.errors import ForecastError
 from rung.fitting import Fit, LawBounds, Selection, law_bounds, reopen
-from rung.fitting.backtest import weighted_median
+from rung.fitting.backtest import weighted_middle
 from rung.fitting.uncertainty import Profiler
 from rung.forecasting.forecast import Forecast, one_point
 from rung.forecasting.predictive import CAUSES, DRAWS, Prediction, PredictiveDistribution, summarise
@@ -98,12 +98,12 @@ def _with_value(members: Sequence[_MemberLaw], point: int) -> list[_MemberLaw]:
 
 
 def _middle(members: Sequence[_MemberLaw], point: int) -> float:
-    """The weighted median of the laws that have a value; nan where none has."""
+    """The weighted middle of the laws that have a value; nan where none has."""
     present = _with_value(members, point)
     if not present:
         return float("nan")
     values = np.array([member.value[point] for member in present])
-    return weighted_median(values, np.array([member.weight[point] for member in present]))
+    return weighted_middle(values, np.array([member.weight[point] for member in present]))
 
 
 def _distributions(

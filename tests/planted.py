@@ -13,6 +13,8 @@ COEFFICIENTS = {
     "data-repeated": {"E": 1.8, "A": 500, "alpha": 0.35, "B": 1500, "RD": 12.0, "beta": 0.36},
     "chinchilla-tied": {"E": 1.8, "A": 480.0, "alpha": 0.35, "B": 1500.0},
     "kaplan-floor": {"E": 1.5, "Nc": 5e8, "alpha_N": 0.3, "alpha_D": 0.25, "Dc": 1e10},
+    "skaling": {"E": 1.5, "A": 2e4, "alpha": 0.6, "B": 1e5, "beta": 0.6, "k": 0.5},
+    "bounded-rational": {"E": 1.5, "I": 11.0, "A": 50.0, "alpha": 0.35, "B": 200.0, "beta": 0.35},
     "gadre-2024": {"E": 1.5, "a": 140.0, "eta": 0.12, "b": 230.0},
     "farseer": {
         "a1": -1.5,

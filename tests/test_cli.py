@@ -329,7 +329,11 @@ def test_a_misspelt_option_is_answered_with_the_nearest(command, runs_csv):
         (["fit.json", "N=1:9:1000", "D=1:9:1000"], "the largest has 100,000"),
         (["fit.json", "N=1:9:3", "D=1e9", "-o", "fit.json"], "name a .csv file"),
         (["fit.json", "family=x"], "'family' is no variable"),
-        (["fit.json", "N=7B", "D=1T", "--tokens-per-param", "20"], "belongs to --loss"),
+        (
+            ["fit.json", "N=7B", "D=1T", "--tokens-per-param", "20"],
+            "gives two of N, D and C from one of them; N and D are given",
+        ),
+        (["fit.json", "N=7B", "--against", "1"], "rows of a table of plans"),
     ],
 )
 def test_what_is_wrong_with_a_forecast_is_said_in_one_message(command, runs_csv, tmp_path, arguments, message):

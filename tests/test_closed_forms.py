@@ -246,14 +246,14 @@ def rolled(forecast, law_error, noise=(0.01, 0.01), measured=(1.0, 2.0), cut=(0,
 
 
 class TestCombinedBacktest:
-    """Two laws that no smaller cut has scored: each weighs 1/2, and the median is the lower forecast."""
+    """Two laws that no smaller cut has scored: each weighs 1/2, and the forecast is their mean."""
 
     def test_the_law_error_holds_how_far_the_laws_differ(self):
-        """At the first row the laws differ by 0.02, below the limit 3 * 0.01 + 0.01; at the second by 0.5, cut to 0.28."""
+        """At the first row each lies 0.01 from the mean, at the second 0.25, both below the limit 0.03 + that."""
         both = combined([rolled((1.0, 2.0), (0.01, 0.02)), rolled((1.02, 2.5), (0.03, 0.04))], ["a", "b"])
-        assert both.forecast.tolist() == [1.0, 2.0]
-        near = 0.5 * (0.01**2 + 0.02**2 + 0.03**2)
-        far = 0.5 * (0.02**2 + 0.28**2 + 0.04**2)
+        assert both.forecast == pytest.approx([1.01, 2.25])
+        near = 0.01**2 + 0.5 * (0.01**2 + 0.03**2)
+        far = 0.25**2 + 0.5 * (0.02**2 + 0.04**2)
         assert both.law_error == pytest.approx(np.sqrt([near, far]), rel=1e-12)
 
     def test_a_law_without_an_error_counts_for_none_there(self):

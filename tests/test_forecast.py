@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 import rung
-from rung.errors import RungError
+from rung.errors import FitError, ForecastError, RungError
 from rung.forecasting import compare_held_out, split
 from test_backtest import isoflop
 from test_fit import noisy
@@ -228,3 +228,74 @@ def test_a_law_that_its_rows_do_not_bound_stands_where_it_stands_in_a_combined_f
     assert high is not None
     assert high < 2 * before[1]
     assert low == pytest.approx(before[0], rel=0.02)
+
+
+@pytest.fixture(scope="module")
+def fit_of_plans():
+    return rung.fit(isoflop(noise=0.01), draws=0)
+
+
+class TestPlans:
+    """A table of planned runs, a row each."""
+
+    PLANS = pl.DataFrame({"name": ["a", "b"], "params": [7e10, 4e10], "tokens": [1.4e12, 2.4e12], "note": ["x", "y"]})
+
+    def test_each_row_is_its_own_forecast(self, fit_of_plans):
+        found = rung.forecast_plans(fit_of_plans, self.PLANS)
+        assert found.names == ("a", "b")
+        assert found.frame["note"].to_list() == ["x", "y"]
+        for row in found.frame.iter_rows(named=True):
+            alone = rung.forecast(fit_of_plans, N=row["params"], D=row["tokens"])
+            assert row["value"] == pytest.approx(alone.value)
+            assert (row["law_low"], row["law_high"]) == pytest.approx(alone.law_interval)
+            assert (row["run_low"], row["run_high"]) == pytest.approx(alone.run_interval, rel=1e-3)
+            assert row["extrapolation_factor"] == pytest.approx(alone.extrapolation_factor)
+
+    def test_what_two_plans_share_cancels_in_their_difference(self, fit_of_plans):
+        found = rung.forecast_plans(fit_of_plans, self.PLANS, against=0).frame
+        assert found["difference"].to_list() == pytest.approx([0.0, found["value"][1] - found["value"][0]])
+        joint = found["difference_high"][1] - found["difference_low"][1]
+        alone = np.hypot(*(found["law_high"] - found["law_low"]).to_list())
+        assert found["difference_low"][1] < found["difference"][1] < found["difference_high"][1]
+        assert joint < 0.7 * alone
+
+    def test_a_selection_forecasts_a_table_too(self):
+        chosen = rung.select(isoflop(noise=0.01), ["chinchilla", "skaling"])
+        found = rung.forecast_plans(chosen, self.PLANS).frame
+        assert found["value"][0] == pytest.approx(rung.forecast_selection(chosen, N=7e10, D=1.4e12).value)
+
+    @pytest.mark.parametrize(
+        ("plans", "options", "message"),
+        [
+            (pl.DataFrame({"params": [1e9]}), {}, "D is missing"),
+            (PLANS, {"against": 2}, "has 2 rows"),
+        ],
+    )
+    def test_what_is_refused(self, fit_of_plans, plans, options, message):
+        with pytest.raises(ForecastError, match=message):
+            rung.forecast_plans(fit_of_plans, plans, **options)
+
+
+class TestPublishedConstants:
+    """A law of the book in the place of a fit: 1.8172 + 482.01 / N^0.3478 + 2085.43 / D^0.3658."""
+
+    def test_a_forecast_has_no_interval_and_says_why(self):
+        found = rung.forecast("besiroglu-2024", N=7e10, D=1.4e12)
+        assert found.value == pytest.approx(1.8172 + 482.01 / 7e10**0.3478 + 2085.43 / 1.4e12**0.3658)
+        assert found.law_interval == found.run_interval == (None, None)
+        assert "published constants of besiroglu-2024" in found.warnings[0].text
+        assert found.extrapolation_factor == pytest.approx(1.4e12 / 3.18e11)
+
+    def test_an_allocation(self):
+        """G = (alpha A / (beta B))^(1 / (alpha + beta)), N = G (C / 6)^(beta / (alpha + beta))."""
+        A, alpha, B, beta = 482.01, 0.3478, 2085.43, 0.3658
+        found = rung.allocate("besiroglu-2024", flops=5.76e23)
+        best = (alpha * A / (beta * B)) ** (1 / (alpha + beta)) * (5.76e23 / 6) ** (beta / (alpha + beta))
+        assert found.choices["params"].value == pytest.approx(best, rel=1e-6)
+        assert "fixed" not in str(found.describe())
+
+    def test_a_law_without_constants_or_a_misspelt_one(self):
+        with pytest.raises(FitError, match="no law of the book with constants has that name"):
+            rung.forecast("farseer", N=1e9, D=1e10)
+        with pytest.raises(FitError, match="Did you mean"):
+            rung.forecast("besiroglu2024", N=1e9, D=1e10)

@@ -20,6 +20,7 @@ from .fitting.backtest import backtest as backtest
 from .forecasting import Forecast as Forecast
 from .forecasting import forecast as forecast
 from .forecasting import forecast_grid as forecast_grid
+from .forecasting import forecast_plans as forecast_plans
 from .forecasting import forecast_selection as forecast_selection
 from .forecasting import invert as invert
 from .laws import Law as Law
@@ -27,6 +28,7 @@ from .laws import law_book as law_book
 from .papers import reproduce as reproduce
 from .planning.allocation import Allocation as Allocation
 from .planning.allocation import allocate as allocate
+from .planning.allocation import allocate_budgets as allocate_budgets
 from .planning.cost import cost as cost
 from .planning.experiments import next_runs as next_runs
 from .planning.tuning import tune as tune

@@ -258,6 +258,16 @@ FINDINGS: dict[str, FindingKind] = {
         "The planned runs narrow the intervals of their targets by less than a twentieth.",
         "Allow larger runs, raise the budget, or keep it.",
     ),
+    "long_training": FindingKind(
+        "warning",
+        "A training takes more than a year on the accelerators named.",
+        "State how many there are: --accelerators.",
+    ),
+    "too_few_accelerators": FindingKind(
+        "warning",
+        "The accelerators named cannot hold the training state together.",
+        "State how many there are: --accelerators.",
+    ),
     "many_epochs": FindingKind(
         "warning",
         "An allocation trains so many epochs that one more token is worth less than a third of a new one.",

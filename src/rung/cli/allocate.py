@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 TOLERANCE = 0.001
 
+_MOST_BUDGETS = 200
+"""Most budgets of a range."""
+
 
 @Parameter(name="*", group=LIMITS)
 @dataclass(frozen=True, kw_only=True)
@@ -71,15 +74,18 @@ def allocate(
 ) -> None:
     """Find the size and the data that reach the lowest loss for a budget, or a target loss at the lowest cost.
 
-    Given a table of runs instead of a fit, compare Hoffmann's three approaches, and what parabolas miss on the table's own grid.
+    A range of budgets, --flops 1e21:1e25:9, gives a row for each. Given a table of runs instead of a fit, compare Hoffmann's three approaches, and what parabolas miss on the table's own grid.
 
     Parameters
     ----------
     source
-        A fit that rung fit RUNS -o fit.json wrote (- for standard input), or a table of runs.
+        A fit that rung fit RUNS -o fit.json wrote (- for standard input), a law of the book with constants, or a table of runs.
     inputs
         Other variables of the law or the cost, and the level of each group: U=100B, corpus=c4.
     """
+    if flops is not None and ":" in flops:
+        _frontier(source, inputs, (flops, loss, cost), limits, level, output, json=json)
+        return
     budget = flops_of(machines, other, flops=flops)
     if (budget is None) == (loss is None):
         raise PlanError(
@@ -108,8 +114,9 @@ def allocate(
 
 def _is_fit(source: str) -> bool:
     from rung.files import STANDARD_INPUT
+    from rung.fitting import is_published
 
-    return source.lower().endswith(".json") or source == STANDARD_INPUT
+    return source.lower().endswith(".json") or source == STANDARD_INPUT or is_published(source)
 
 
 def _allocation(
@@ -121,36 +128,82 @@ def _allocation(
     bytes_per_param: float,
     level: float | None,
 ) -> tuple[Any, Price | None]:
-    from rung.fitting import read_fit
+    from rung.fitting import as_fit
     from rung.planning.allocation import allocate as allocate_run
     from rung.planning.cost import cost as price_of
     from rung.units import parse_number
 
-    fit: Fit = read_fit(source)
-    given = {name: text if name in fit.groups else parse_number(text) for name, text in pairs(inputs, "input").items()}
-    largest = [parse_number(limits.max_params)] if limits.max_params else []
-    if limits.memory:
-        if not bytes_per_param > 0:
-            raise PlanError(f"--bytes-per-param {bytes_per_param:g} must be positive.")
-        largest.append(parse_number(limits.memory) / bytes_per_param)
+    fit: Fit = as_fit(source)
+    given: dict[str, Any] = {
+        name: text if name in fit.groups else parse_number(text) for name, text in pairs(inputs, "input").items()
+    }
     flops, loss, cost = asked
     answer = allocate_run(
-        fit,
-        flops=flops,
-        loss=loss,
-        cost=cost,
-        tokens_per_param=limits.tokens_per_param,
-        unique_tokens=parse_number(limits.unique_tokens) if limits.unique_tokens else None,
-        max_params=min(largest) if largest else None,
-        sizes=[parse_number(size) for size in limits.sizes.split(",")] if limits.sizes is not None else (),
-        tolerance=limits.tolerance,
-        level=level,
-        **given,
+        fit, flops=flops, loss=loss, cost=cost, level=level, **_limits(limits, bytes_per_param), **given
     )
     cluster = cluster_of(machines)
     params = answer.choices["params"].value if "params" in answer.choices else None
     price = price_of(answer.budget, cluster, params=params, bytes_per_param=bytes_per_param) if cluster else None
     return answer, price
+
+
+def _limits(limits: LimitOptions, bytes_per_param: float) -> dict[str, Any]:
+    """The limits as arguments of `allocate`."""
+    from rung.units import parse_number
+
+    largest = [parse_number(limits.max_params)] if limits.max_params else []
+    if limits.memory:
+        if not bytes_per_param > 0:
+            raise PlanError(f"--bytes-per-param {bytes_per_param:g} must be positive.")
+        largest.append(parse_number(limits.memory) / bytes_per_param)
+    return {
+        "tokens_per_param": limits.tokens_per_param,
+        "unique_tokens": parse_number(limits.unique_tokens) if limits.unique_tokens else None,
+        "max_params": min(largest) if largest else None,
+        "sizes": [parse_number(size) for size in limits.sizes.split(",")] if limits.sizes is not None else (),
+        "tolerance": limits.tolerance,
+    }
+
+
+def _frontier(
+    source: str,
+    inputs: Sequence[str],
+    asked: tuple[str, float | None, str],
+    limits: LimitOptions,
+    level: float | None,
+    output: Sequence[str],
+    *,
+    json: bool,
+) -> None:
+    """Print the best allocation of each budget of a range."""
+    import numpy as np
+
+    from rung.fitting import as_fit
+    from rung.planning.allocation import allocate_budgets
+    from rung.units import parse_number
+
+    flops, loss, cost = asked
+    kinds = require_kinds(output, {".json": "the result", ".csv": "a row for each budget"})
+    if loss is not None:
+        raise PlanError("--loss and a range of budgets are two questions; give one.")
+    if not _is_fit(source):
+        raise PlanError(
+            f"{source} is a table of runs. For a range of budgets make a fit first: rung fit RUNS -o fit.json."
+        )
+    parts = flops.split(":")
+    count = int(parts[2]) if len(parts) == 3 and parts[2].isdigit() else 0
+    low, high = (parse_number(part) for part in parts[:2])
+    if not (0 < low < high and 2 <= count <= _MOST_BUDGETS):
+        raise PlanError(
+            f"--flops {flops}: write a range as LOW:HIGH:COUNT with LOW under HIGH and COUNT from 2 to {_MOST_BUDGETS}: 1e21:1e25:9."
+        )
+    fit = as_fit(source)
+    given = {name: text if name in fit.groups else parse_number(text) for name, text in pairs(inputs, "input").items()}
+    found = allocate_budgets(
+        fit, np.geomspace(low, high, count).tolist(), cost=cost, level=level, **_limits(limits, 16.0), **given
+    )
+    write_result(found, kinds)
+    show(found, json=json)
 
 
 def _approaches(tables: Sequence[str], law: str, options: LawOptions, rows: TableOptions, flops: float) -> Any:

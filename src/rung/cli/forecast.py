@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from rung.cli.options import QUESTION, Inputs, Json, LevelOfFit, Output, TargetLoss
 from rung.cli.output import as_json, require_kinds, show, warn, write_result
-from rung.cli.table_options import pairs
+from rung.cli.table_options import pairs, tables_and_inputs
 from rung.errors import ForecastError
 
 if TYPE_CHECKING:
-    from rung.fitting import Fit
+    from rung.fitting import Fit, Selection
     from rung.forecasting import Forecast
 
 _LARGEST_GRID = 100_000
@@ -25,6 +26,7 @@ def forecast(
     *inputs: Inputs,
     loss: TargetLoss = None,
     tokens_per_param: Annotated[float | None, Parameter(group=QUESTION)] = None,
+    against: Annotated[int | None, Parameter(group=QUESTION)] = None,
     level: LevelOfFit = None,
     output: Output = (),
     json: Json = False,
@@ -34,20 +36,31 @@ def forecast(
     Parameters
     ----------
     fit
-        A fit or a selection that rung fit or rung select wrote with -o; - for standard input.
+        A fit or a selection that rung fit or rung select wrote with -o (- for standard input), or a law of the book with constants, such as besiroglu-2024.
     inputs
-        The law's variables: N=70B D=1.4T (two of N, D, C give the third). A range N=1e8:1e11:20 makes a grid of 20 values, evenly spaced in the logarithm, printed as CSV, or with --json as a list.
+        A table of planned runs, PLANS.csv, forecast row by row; or the law's variables: N=70B D=1.4T (two of N, D, C give the third). A range N=1e8:1e11:20 makes a grid of 20 values, evenly spaced in the logarithm, printed as CSV, or with --json as a list.
     tokens_per_param
-        With --loss: tie D to N, where both are open.
+        Tie D to N: N=7B --tokens-per-param 20. With --loss, where both are open.
+    against
+        With a table: the row, from 1, whose forecast is taken from the others', with intervals of the difference.
     """
     from rung.fitting import Selection, read_fit_or_selection
     from rung.forecasting import forecast as forecast_run
     from rung.forecasting import forecast_selection, invert
 
-    kinds = require_kinds(output, {".csv": "a grid", ".json": "one forecast"})
+    kinds = require_kinds(output, {".csv": "a grid, or forecasts of plans", ".json": "one forecast, or those of plans"})
     source = read_fit_or_selection(fit, level=level)
     fitted = source.laws[0].fit if isinstance(source, Selection) else source
-    given = {name: _value(name, text, fitted) for name, text in pairs(inputs, "input").items()}
+    tables, named = tables_and_inputs(inputs)
+    given = {name: _value(name, text, fitted) for name, text in pairs(named, "input").items()}
+    if tables:
+        _plans(source, tables, given, kinds, against, json=json, others=(loss, tokens_per_param))
+        return
+    if against is not None:
+        raise ForecastError("--against compares the rows of a table of plans: rung forecast FIT PLANS.csv --against 1.")
+    if tokens_per_param is not None and loss is None:
+        given = _tied(given, tokens_per_param)
+        tokens_per_param = None
     grid = any(not isinstance(value, str | float) for value in given.values()) or ".csv" in kinds.values()
     if isinstance(source, Selection):
         if grid or loss is not None or tokens_per_param is not None:
@@ -60,12 +73,62 @@ def forecast(
         return
     elif loss is not None:
         answer = invert(fitted, loss, tokens_per_param=tokens_per_param, **given)
-    elif tokens_per_param is not None:
-        raise ForecastError("--tokens-per-param belongs to --loss; for a forecast give N and D.")
     else:
         answer = forecast_run(fitted, **given)
     write_result(answer, kinds)
     show(answer, json=json)
+
+
+def _plans(
+    source: Fit | Selection,
+    tables: list[str],
+    given: dict[str, Any],
+    kinds: dict[str, str],
+    against: int | None,
+    *,
+    json: bool,
+    others: tuple[float | None, float | None],
+) -> None:
+    """Forecast the rows of a table."""
+    from rung.forecasting import forecast_plans
+
+    absent = [name for name in tables if not Path(name).exists()]
+    if absent:
+        raise ForecastError(f"input {absent[0]!r}: write NAME=VALUE, or name a table of plans; there is no such file.")
+    if len(tables) > 1:
+        raise ForecastError(f"{' and '.join(tables)} are two tables of plans; give one.")
+    if others != (None, None):
+        raise ForecastError("--loss and --tokens-per-param do not go with a table of plans, which states its runs.")
+    ranges = [name for name, value in given.items() if not isinstance(value, str | float)]
+    if ranges:
+        raise ForecastError(f"{ranges[0]} is a range; beside a table of plans give single values.")
+    found = forecast_plans(source, tables[0], against=None if against is None else against - 1, **given)
+    write_result(found, kinds)
+    show(found, json=json)
+
+
+def _tied(given: dict[str, Any], ratio: float) -> dict[str, Any]:
+    """N and D from one of N, D and C, with D / N = ratio."""
+    from rung.laws import symbol_of
+
+    if not (math.isfinite(ratio) and ratio > 0):
+        raise ForecastError(f"--tokens-per-param {ratio:g} must be positive.")
+    stated = {symbol_of(name): value for name, value in given.items()}
+    known = [name for name in "NDC" if name in stated]
+    if len(known) != 1:
+        raise ForecastError(
+            f"--tokens-per-param {ratio:g} gives two of N, D and C from one of them; "
+            + (f"{' and '.join(known)} are given." if known else "give one: N=7B.")
+        )
+    value = stated.pop(known[0])
+    match known[0]:
+        case "N":
+            return {**stated, "N": value, "D": ratio * value}
+        case "D":
+            return {**stated, "N": value / ratio, "D": value}
+        case _:
+            params = (value / (6 * ratio)) ** 0.5
+            return {**stated, "N": params, "D": ratio * params}
 
 
 def _value(name: str, text: str, fitted: Fit) -> Any:

@@ -87,7 +87,7 @@ def show(result: Result, *, json: bool, more: Mapping[str, Any] | None = None, b
         print(as_json({**_plain(result), **(more or {})}))
     else:
         print("\n\n".join(one.summary() for one in (result, *below)))
-    warn(result.findings())
+    warn([finding for one in (result, *below) for finding in one.findings()])
 
 
 def write_result(result: Result, kinds: Mapping[str, str]) -> None:

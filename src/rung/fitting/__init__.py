@@ -9,6 +9,7 @@ from rung.fitting.estimate.objective import Objective
 from rung.fitting.file import as_fit, read_fit
 from rung.fitting.fit import fit
 from rung.fitting.learning_curve import learning_curve
+from rung.fitting.published import PUBLISHED, is_published, published_fit
 from rung.fitting.ranking import Ranked, Selection
 from rung.fitting.refit import Fitted, LawBounds, fitted, law_bounds, reopen
 from rung.fitting.result import Fit, level_combinations
@@ -16,6 +17,7 @@ from rung.fitting.selection import select
 from rung.fitting.selection_file import read_fit_or_selection, read_selection
 
 __all__ = [
+    "PUBLISHED",
     "Fit",
     "Fitted",
     "LawBounds",
@@ -25,9 +27,11 @@ __all__ = [
     "as_fit",
     "fit",
     "fitted",
+    "is_published",
     "law_bounds",
     "learning_curve",
     "level_combinations",
+    "published_fit",
     "read_fit",
     "read_fit_or_selection",
     "read_selection",

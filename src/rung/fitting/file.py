@@ -20,11 +20,12 @@ from rung.fitting.backtest.backtest import Backtest, CutScore
 from rung.fitting.backtest.discrepancy import GRID, Discrepancy
 from rung.fitting.estimate.design import Design, coefficient_names
 from rung.fitting.estimate.objective import objective_named
+from rung.fitting.published import is_published, published_fit
 from rung.fitting.result import SCHEMA, Fit
 from rung.fitting.uncertainty.estimate import Estimate
 from rung.fitting.uncertainty.intervals import METHODS
-from rung.laws import Law
-from rung.messages import require_level
+from rung.laws import Law, law_book
+from rung.messages import did_you_mean, require_level
 
 T = TypeVar("T")
 
@@ -53,6 +54,8 @@ def as_fit(source: Any, level: float | None = None) -> Fit:
     """
     if isinstance(source, Fit):
         return at_level(source, level)
+    if is_published(source) and not Path(source).exists():
+        return at_level(published_fit(source), level)
     if isinstance(source, str | Path):
         return read_fit(source, level)
     raise FitError(f"a fit is needed, and this is a {type(source).__name__}. Make one: rung fit RUNS -o fit.json.")
@@ -85,6 +88,12 @@ def read_content(path: str | Path, command: str) -> dict[str, Any]:
     try:
         content = json.loads(read_text(path))
     except FileNotFoundError:
+        if not file.suffix:
+            hint = did_you_mean(str(path), [slug for slug, entry in law_book().items() if entry.constants])
+            raise FitError(
+                f"{path}: there is no such file, and no law of the book with constants has that name.{hint} Make a fit: rung {command} "
+                "RUNS -o fit.json."
+            ) from None
         raise FitError(f"{path}: there is no such file. Make one: rung {command} RUNS -o {name}.") from None
     except IsADirectoryError:
         raise FitError(f"{path} is a folder. Name the file that rung {command} RUNS -o fit.json wrote.") from None

@@ -19,6 +19,7 @@ from rung.fitting.file import (
     read_number,
     read_string,
 )
+from rung.fitting.published import is_published, published_fit
 from rung.fitting.ranking import Ranked, Selection
 from rung.fitting.result import Fit
 
@@ -77,12 +78,14 @@ def read_fit_or_selection(path: str | Path, level: float | None = None) -> Fit |
     """Read what `rung fit -o` or `rung select -o` wrote.
 
     Args:
-        path: The file; - for standard input.
+        path: The file; - for standard input; or the name of a law of the book with constants.
         level: Coverage of the intervals of what follows from it; that of the file by default.
 
     Raises:
         FitError: The file is not there, not JSON, or neither of the two in this version of the format.
     """
+    if is_published(path) and not Path(path).exists():
+        return at_level(published_fit(str(path)), level)
     content = read_content(path, "fit")
     if "laws" not in content:
         return at_level(checked(path, "fit", fit_from_dict, content), level)

@@ -4,6 +4,7 @@ from rung.forecasting.combined import forecast_selection
 from rung.forecasting.forecast import Forecast, Interval, forecast, forecast_grid, one_point, shown_factor
 from rung.forecasting.held_out import HeldOut, compare_held_out, split
 from rung.forecasting.invert import invert
+from rung.forecasting.plans import PlanForecasts, forecast_plans
 from rung.forecasting.question import Question, ask, is_variable
 from rung.forecasting.single_law import predict
 
@@ -11,11 +12,13 @@ __all__ = [
     "Forecast",
     "HeldOut",
     "Interval",
+    "PlanForecasts",
     "Question",
     "ask",
     "compare_held_out",
     "forecast",
     "forecast_grid",
+    "forecast_plans",
     "forecast_selection",
     "invert",
     "is_variable",

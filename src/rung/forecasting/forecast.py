@@ -13,7 +13,7 @@ import polars as pl
 from rung.arrays import Array
 from rung.errors import ForecastError
 from rung.findings import Finding
-from rung.fitting import Fit, as_fit
+from rung.fitting import PUBLISHED, Fit, as_fit
 from rung.forecasting.predictive import Prediction
 from rung.forecasting.question import Question, ask, far_findings, named, require_complete
 from rung.forecasting.single_law import predict
@@ -205,6 +205,15 @@ def no_interval_findings(fit: Fit, levels: Mapping[str, str], interval: Interval
     """Why a forecast has no interval; nothing where it has one."""
     if interval != (None, None):
         return ()
+    if fit.status == PUBLISHED:
+        where = f", {fit.notes[0]}" if fit.notes else ""
+        return (
+            Finding(
+                "no_interval",
+                f"these are the published constants of {fit.law.name}{where}: how uncertain they are together was not published, "
+                "so this has no interval. Fit your own runs for one.",
+            ),
+        )
     if fit.status in {"exact", "saturated"} or fit.rows <= len(fit.coefficients):
         return (Finding("no_interval", f"the fit is {fit.status}: neither it nor this forecast has an interval."),)
     where = f"of {', '.join(f'{group}={level}' for group, level in levels.items())} " if levels else ""

@@ -32,6 +32,7 @@ _KEYS = frozenset(
         "constants",
         "constants_source",
         "range",
+        "scales",
         "note",
     ]
 )
@@ -52,6 +53,7 @@ class Entry:
         constants: Published values of the coefficients; empty where none are verified.
         constants_source: Where the constants come from.
         range: Scales of the runs that the constants were fitted on.
+        scales: The smallest and largest value of variables among those runs, where they are known.
         note: A caveat.
     """
 
@@ -64,6 +66,7 @@ class Entry:
     constants: Mapping[str, float] = field(default_factory=dict)
     constants_source: str = ""
     range: str = ""
+    scales: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     note: str = ""
 
 
@@ -125,15 +128,16 @@ def _entry(name: str, keys: Any, where: str) -> Entry:
     if wrong:
         raise FormulaError(
             f"{where}, [{name}]: {wrong[0]} is {keys[wrong[0]]!r}; variables must be a list of names, constants a "
-            "table of numbers, and every other key text."
+            "table of numbers, scales a table of [smallest, largest], and every other key text."
         )
     law = Law.parse(keys["formula"], variables=keys["variables"], name=name)
     constants = {key: float(value) for key, value in keys.get("constants", {}).items()}
     mismatched = set(constants) ^ set(law.coefficient_names) if constants else set()
     if mismatched:
         raise FormulaError(f"{where}, [{name}]: constants and coefficients differ in {', '.join(sorted(mismatched))}.")
-    texts = {key: keys[key] for key in _KEYS - {"formula", "variables", "constants"} if key in keys}
-    return Entry(law=law, constants=constants, **{"title": "", "source": "", "convention": "", **texts})
+    scales = {key: (float(low), float(high)) for key, (low, high) in keys.get("scales", {}).items()}
+    texts = {key: keys[key] for key in _KEYS - {"formula", "variables", "constants", "scales"} if key in keys}
+    return Entry(law=law, constants=constants, scales=scales, **{"title": "", "source": "", "convention": "", **texts})
 
 
 def _well_typed(key: str, value: Any) -> bool:
@@ -142,6 +146,10 @@ def _well_typed(key: str, value: Any) -> bool:
             return isinstance(value, list) and all(isinstance(name, str) for name in value)
         case "constants":
             return isinstance(value, dict) and all(isinstance(number, int | float) for number in value.values())
+        case "scales":
+            return isinstance(value, dict) and all(
+                isinstance(pair, list) and len(pair) == 2 and 0 < pair[0] < pair[1] for pair in value.values()
+            )
         case _:
             return isinstance(value, str)
 

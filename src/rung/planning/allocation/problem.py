@@ -152,6 +152,12 @@ def _require_open(
         PlanError: No variable or too many are open, one costs nothing or is not positive, or a limit is on one not open.
     """
     law = fit.law
+    unknown = [name for name in chosen if name not in fit.ranges]
+    if unknown:
+        raise PlanError(
+            f"the law book does not say over which {unknown[0]} {law.name} holds, so it cannot be chosen. Give it: "
+            f"{unknown[0]}=VALUE."
+        )
     idle = [name for name in chosen if name not in asked]
     if idle or not chosen:
         raise PlanError(

@@ -115,7 +115,7 @@ class Allocation(Result):
                 name,
                 format_count(choice.value),
                 format_interval(*choice.interval, format_count)
-                if choice.interval[0] != choice.interval[1]
+                if choice.interval[0] != choice.interval[1] or choice.interval == (None, None)
                 else "fixed",
                 format_interval(*choice.flat, format_count),
             ]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rung.errors import PlanError
+from rung.findings import Finding
 from rung.messages import counted, did_you_mean
 from rung.results import Result, Summary
 from rung.units import format_bytes, format_count, format_energy, format_hours, format_value
@@ -25,6 +26,9 @@ UTILISATION = 0.4
 
 _SECONDS_PER_HOUR, _HOURS_PER_DAY = 3600.0, 24.0
 """Units of time."""
+
+_LONG_DAYS, _USUAL_DAYS = 365.0, 90
+"""Days from which a training is said to take years, and those to which it is then brought: a season."""
 
 _JOULES_PER_KWH = 3.6e6
 """Unit of energy."""
@@ -209,6 +213,29 @@ class Price(Result):
     state_bytes: float | None
     least_accelerators: int | None
 
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """A training that takes years, and accelerators too few for its state."""
+        found = []
+        if self.days > _LONG_DAYS:
+            enough = math.ceil(self.accelerator_hours / (_USUAL_DAYS * _HOURS_PER_DAY))
+            found.append(
+                Finding(
+                    "long_training",
+                    f"on {counted(self.cluster.count, 'accelerator')} it takes {format_value(self.days / 365.25, 3)} years. "
+                    f"{enough:,} bring it to {_USUAL_DAYS} days: --accelerators {enough}.",
+                )
+            )
+        if self.least_accelerators is not None and self.least_accelerators > self.cluster.count:
+            found.append(
+                Finding(
+                    "too_few_accelerators",
+                    f"{counted(self.cluster.count, 'accelerator')} cannot hold weights, gradients and optimizer state; at least "
+                    f"{self.least_accelerators:,} can: --accelerators {self.least_accelerators}.",
+                )
+            )
+        return tuple(found)
+
     def headline(self) -> str:
         """Hours, days and money."""
         money = "" if self.money is None else f", {self.money:,.0f} in the currency of the price"
@@ -253,6 +280,7 @@ class Price(Result):
             "state_bytes": self.state_bytes,
             "least_accelerators": self.least_accelerators,
             "source": self.cluster.accelerator.source,
+            "warnings": [finding.to_dict() for finding in self.warnings],
         }
 
 

@@ -49,3 +49,16 @@ def test_a_coefficient_that_is_unknown_by_itself_trades_with_none():
     fit = rung.fit(table, "E + A * x", draws=0)
     assert fit.coefficients["A"].high > 4 * fit.values["A"]
     assert "trade_off" not in {finding.code for finding in fit.warnings}
+
+
+def test_a_law_that_is_a_constant_at_its_optimum_says_so_first():
+    """exp(-x / g) with g held far below x: the law is E in every row, whatever the others are."""
+    rng = np.random.default_rng(0)
+    x = np.geomspace(1e3, 1e6, 40)
+    runs = pl.DataFrame({"x": x, "loss": (2 + 30 / x**0.3) * np.exp(0.01 * rng.standard_normal(40))})
+    dead = rung.fit(runs, "E + A * exp(-x / g) with g in (0.1, 1)", draws=0)
+    assert dead.status == "explains_nothing"
+    assert next(one for one in dead.warnings if one.code == "explains_nothing").severity == "severe"
+    assert "explains_nothing" in str(dead.describe())
+    alive = rung.fit(runs, "E + A / x^a", draws=0)
+    assert "explains_nothing" not in {one.code for one in alive.warnings}

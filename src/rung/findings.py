@@ -268,6 +268,11 @@ FINDINGS: dict[str, FindingKind] = {
         "The accelerators named cannot hold the training state together.",
         "State how many there are: --accelerators.",
     ),
+    "explains_nothing": FindingKind(
+        "severe",
+        "At its optimum the law does hardly better than a constant, so its coefficients mean nothing.",
+        "Check the formula and the ranges of its coefficients, or take another law.",
+    ),
     "many_epochs": FindingKind(
         "warning",
         "An allocation trains so many epochs that one more token is worth less than a third of a new one.",

@@ -183,7 +183,7 @@ def _findings(
     return (
         *plausibility(setup.table, setup.target),
         *column_findings(problem, setup.target),
-        *search_findings(optimum),
+        *search_findings(problem, optimum),
         *determination_findings(problem, optimum, curvature, undetermined, setup.level),
         *group_findings(groups),
         *sampling_findings(problem.design, curvature, resampled, setup.level),
@@ -240,6 +240,7 @@ def _ranges(design: Design) -> dict[str, tuple[float, float]]:
 
 def _status(codes: Sequence[str]) -> str:
     for code, status in (
+        ("explains_nothing", "explains_nothing"),
         ("not_converged", "not_converged"),
         ("saturated", "saturated"),
         ("exact_data", "exact"),

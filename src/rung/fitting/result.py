@@ -42,7 +42,7 @@ class Fit(Result):
         objective_value: Its value, summed over rows.
         starts_tried: How many starts the search ran.
         starts_agreed: How many of them reached the optimum.
-        status: "converged", "few_starts_agree", "not_converged", "undetermined", "saturated" or "exact".
+        status: "explains_nothing", "converged", "few_starts_agree", "not_converged", "undetermined", "saturated" or "exact".
         level: Coverage of the intervals.
         interval: How intervals were found: "profile", "sandwich" or "bootstrap".
         rows: Rows fitted.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from rung.findings import Finding
 from rung.fitting.estimate.design import Design
 from rung.fitting.estimate.multistart import SAFE_SHARE, Optimum
+from rung.fitting.estimate.problem import Problem
 from rung.fitting.uncertainty.bootstrap import Draws
 from rung.fitting.uncertainty.curvature import Curvature
 from rung.messages import counted
@@ -19,9 +22,25 @@ _FEW_BEYOND = 5
 """Draws beyond each bound of an interval below which the bound is called rough."""
 
 
-def search_findings(optimum: Optimum) -> list[Finding]:
-    """A solver that did not converge, and too few starts that agree on the optimum."""
+_LEAST_EXPLAINED = 0.05
+"""Share of the target's variance that a law must explain not to be called a constant."""
+
+
+def search_findings(problem: Problem, optimum: Optimum) -> list[Finding]:
+    """A law that is a constant at its optimum, a solver that did not converge, and too few starts that agree."""
     found = []
+    weights = problem.design.weights
+    middle = np.average(problem.target, weights=weights)
+    whole = float(weights @ (problem.target - middle) ** 2)
+    left = float(weights @ optimum.residuals**2)
+    if whole > 0 and problem.design.rows > problem.design.size and left > (1 - _LEAST_EXPLAINED) * whole:
+        found.append(
+            Finding(
+                "explains_nothing",
+                f"this is no fit: at its best point {problem.law.formula!r} does hardly better than a constant, though {optimum.agreed} of "
+                f"{optimum.tried} starts agree on it. Check the formula and its ranges (with a in (low, high)), or take another law.",
+            )
+        )
     if not optimum.converged:
         found.append(
             Finding(

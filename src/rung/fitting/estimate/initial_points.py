@@ -296,12 +296,26 @@ class _Draw:
         if isinstance(factor, Name):
             return self.exponent()
         if isinstance(factor, Binary) and factor.operator == "^" and isinstance(factor.left, Binary):
-            # (1 + ...)^p: an inner value of about two, so that the break lies at the reference row.
             if self.unknown(factor.right):
                 inner = factor.right.operand if isinstance(factor.right, Negative) else factor.right
                 self.assign(inner, self.exponent())
-            return np.asarray(2.0 ** self.value(factor.right))
-        return self.rng.lognormal(size=self.count)
+            return np.asarray(self._twice_known(factor.left) ** self.value(factor.right))
+        return self._twice_known(factor) / 2.0 * self.rng.lognormal(size=self.count)
+
+    def _twice_known(self, node: Expression) -> Array:
+        """About twice what a sum holds already, in whatever unit that is; 2 where it holds nothing.
+
+        In (1 + x / d)^p the break then lies at the reference row, and in (1 / x + g)^p so does what g adds.
+        """
+        known = [
+            sign * self.value(term)
+            for sign, term in (signed_terms(node) if isinstance(node, Binary) else [])
+            if not self.unknown(term)
+        ]
+        size = np.abs(sum(known, np.zeros(self.count)))
+        if not known or not np.all(np.isfinite(size) & (size > 0)):
+            return np.full(self.count, 2.0)
+        return np.asarray(2.0 * size)
 
 
 def _only_exponents(node: Expression, draw: _Draw) -> bool:
@@ -318,6 +332,8 @@ def _only_exponents(node: Expression, draw: _Draw) -> bool:
 
 
 def _factors(node: Expression, power: float) -> list[tuple[float, Expression]]:
+    if isinstance(node, Negative):
+        return [(power, Negative(Number(1.0))), *_factors(node.operand, power)]
     if isinstance(node, Binary) and node.operator in "*/":
         return _factors(node.left, power) + _factors(node.right, power if node.operator == "*" else -power)
     return [(power, node)]

@@ -6,12 +6,14 @@ from datetime import date, timedelta
 import numpy as np
 import polars as pl
 import pytest
+from scipy import stats
 
 import rung
 from rung.errors import WorthError
 from rung.planning.allocation.allocate import best_sizes
-from rung.worth import compare, density, density_trend, experts_needed, treatment_lift
+from rung.worth import compare, compare_pinned, compare_seeds, density, density_trend, experts_needed, treatment_lift
 from rung.worth.score_shift import _Shift
+from rung.worth.several import holm
 from test_backtest import isoflop
 
 
@@ -357,7 +359,7 @@ class TestCommands:
             (("compare", "plain.csv"), "give two tables"),
             (("compare", "plain.csv", "plain.csv"), "in both A and B"),
             (("compare", "plain.csv", "--by", "nothing"), "nothing"),
-            (("compare", "plain.csv", "plain.csv", "--names", "one"), "two names with a comma"),
+            (("compare", "plain.csv", "plain.csv", "--names", "one"), "the names with commas"),
             (("density", "fit.json"), "a table of models, or one model"),
             (("density", "fit.json", "loss=1.0", "N=1B", "D=20B"), "no size of the reference"),
             (("density", "fit.json", "plain.csv", "--tokens", "20B", "--trend"), "no column 'date'"),
@@ -414,3 +416,145 @@ class TestAllocations:
         said = compared(first, ladder(9, 1.5))
         assert (said.shared, said.lower, said.runs) == (10, 10, (30, 10))
         assert "30 runs of A, 10 runs of B" in str(said.describe())
+
+
+def runs_of(losses, **columns):
+    return rung.read_runs(pl.DataFrame({"loss": losses, **columns}))
+
+
+class TestSeeds:
+    """Runs that differ in their seeds alone, against SciPy's tests."""
+
+    rng = np.random.default_rng(5)
+    ONE, OTHER = 3.28 + 0.002 * rng.standard_normal(6), 3.279 + 0.004 * rng.standard_normal(9)
+
+    def test_two_recipes_are_welchs_test(self):
+        said = compare_seeds(runs_of(self.ONE), runs_of(self.OTHER))
+        reference = stats.ttest_ind(self.OTHER, self.ONE, equal_var=False, alternative="less")
+        assert said.p_value == pytest.approx(reference.pvalue, rel=1e-9)
+        bounds = stats.ttest_ind(self.OTHER, self.ONE, equal_var=False).confidence_interval(0.9)
+        assert (said.low, said.high) == pytest.approx(tuple(bounds), rel=1e-9)
+
+    def test_seeds_in_common_are_pairs(self):
+        shared = 0.02 * np.random.default_rng(0).standard_normal(6)
+        one, other = self.ONE + shared, self.ONE + shared - 0.001 + 0.0002 * self.rng.standard_normal(6)
+        said = compare_seeds(runs_of(one, seed=range(6)), runs_of(other[::-1], seed=range(5, -1, -1)))
+        assert said.paired
+        assert said.p_value == pytest.approx(stats.ttest_rel(other, one, alternative="less").pvalue, rel=1e-9)
+        assert not compare_seeds(runs_of(one, seed=range(6)), runs_of(other, seed=range(1, 7))).paired
+
+    def test_a_threshold_is_a_one_sample_test_either_way_up(self):
+        said = compare_seeds(3.28, runs_of(self.OTHER))
+        assert said.p_value == pytest.approx(stats.ttest_1samp(self.OTHER, 3.28, alternative="less").pvalue, rel=1e-9)
+        upside = compare_seeds(3.28, runs_of(self.OTHER), higher=True)
+        assert upside.p_value == pytest.approx(1 - said.p_value, rel=1e-9)
+
+    @pytest.mark.parametrize("count", [2, 3, 10])
+    def test_better_is_said_by_chance_at_most_one_time_in_twenty(self, count):
+        rng = np.random.default_rng(count)
+        wrong = sum(
+            compare_seeds(runs_of(rng.standard_normal(count)), runs_of(rng.standard_normal(count))).better is not None
+            for _ in range(200)
+        )
+        assert wrong <= stats.binom.ppf(0.999, 200, 0.05)
+
+    def test_the_detectable_gain_is_found_four_times_in_five(self):
+        rng = np.random.default_rng(1)
+        base = rng.standard_normal((200, 5))
+        gain = float(np.median([compare_seeds(0.0, runs_of(one)).detectable for one in base]))
+        found = np.mean([compare_seeds(0.0, runs_of(one - gain)).p_value < 0.025 for one in base])
+        assert 0.7 < found < 0.9
+
+    def test_a_single_run_each_shows_nothing(self):
+        said = compare_seeds(runs_of([3.0]), runs_of([2.9]))
+        assert said.better is None
+        assert "a second seed" in said.headline()
+
+    def test_seeds_needed_fall_with_the_square_of_the_gain(self):
+        needed = [
+            compare_seeds(0.0, runs_of(np.array([-1.0, 1.0, -1.0, 1.0]) * 1.0 - gain)).seeds_needed
+            for gain in (0.3, 0.1)
+        ]
+        assert needed[1] / needed[0] == pytest.approx(9, rel=0.2)
+
+
+class TestPinned:
+    """L = 1.6 + A / C^0.1: multipliers 1.2 and 1.5 at two scales."""
+
+    @staticmethod
+    def table(multipliers, flops=(1e18, 1e20)):
+        flops = np.array(flops)
+        return pl.DataFrame({"flops": flops, "loss": 1.6 + 95 / (np.array(multipliers) * flops) ** 0.1})
+
+    def test_each_scale_and_their_mean(self):
+        said = compare_pinned(self.table([1.0, 1.0]), self.table([1.2, 1.5]), {"E": 1.6, "alpha": 0.1})
+        assert said.multipliers == pytest.approx([1.2, 1.5])
+        assert said.multiplier == pytest.approx(np.sqrt(1.2 * 1.5))
+        logs = np.log([1.2, 1.5])
+        half = stats.t.ppf(0.95, 1) * np.std(logs, ddof=1) / np.sqrt(2)
+        assert said.interval == pytest.approx((np.exp(logs.mean() - half), np.exp(logs.mean() + half)))
+        assert "at C = 1e18 to 1e20" in said.headline()
+        assert "single_runs" in {finding.code for finding in said.warnings}
+
+    def test_a_gain_that_grows(self):
+        flops = np.geomspace(1e18, 1e22, 5)
+        said = compare_pinned(
+            self.table(np.ones(5), flops), self.table(1.1 * (flops / 1e18) ** 0.05, flops), {"E": 1.6, "alpha": 0.1}
+        )
+        assert said.trend == pytest.approx((0.05, 0.05, 0.05), abs=1e-6)
+        assert "the gain grows" in str(said.describe())
+
+    @pytest.mark.parametrize(
+        ("pins", "message"),
+        [({"E": 1.6}, "--pin takes|pin takes"), ({"E": 4.0, "alpha": 0.1}, "at or below the pinned floor")],
+    )
+    def test_what_is_refused(self, pins, message):
+        with pytest.raises(WorthError, match=message):
+            compare_pinned(self.table([1.0, 1.0]), self.table([1.2, 1.5]), pins)
+
+
+class TestSeveral:
+    def test_holms_p_values(self):
+        assert holm([0.01, 0.04, 0.03, 0.5]) == pytest.approx([0.04, 0.09, 0.09, 0.5])
+
+    def test_recipes_of_one_table(self, command, tmp_path):
+        rng = np.random.default_rng(0)
+        rows = [
+            {"recipe": name, "loss": mean + 0.01 * rng.standard_normal()}
+            for name, mean in (("base", 3.0), ("good", 2.9), ("same", 3.0))
+            for _ in range(8)
+        ]
+        pl.DataFrame(rows).write_csv(tmp_path / "r.csv")
+        done = command("compare", "r.csv", "--by", "recipe", "--names", "base,good,same", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert "better than base: good" in done.stdout
+        assert "p (Holm)" in done.stdout
+
+
+class TestPublishedGains:
+    """Figures that other people worked out from their own runs."""
+
+    def test_seeds_of_a_speedrun(self, study):
+        runs, tests = (
+            pl.read_csv(study(f"modded_nanogpt_seed_{kind}.csv"), infer_schema_length=None)
+            for kind in ("runs", "tests")
+        )
+        for row in tests.iter_rows(named=True):
+            same = runs.filter(
+                (pl.col("record") == row["record"]) & (pl.col("block") == row["block"]) & (pl.col("arm") == row["arm"])
+            )
+            said = compare_seeds(row["loss_threshold"], same.select("loss"))
+            assert said.p_value == pytest.approx(row["p_recomputed"], rel=1e-4)
+
+    def test_a_score_that_is_not_shown_to_beat_its_threshold(self, study):
+        runs = pl.read_csv(study("nanochat_speedrun.csv")).filter(pl.col("run") == 4)
+        said = compare_seeds(0.256525, runs.select("core_score"), target="core_score", higher=True)
+        assert said.p_value == pytest.approx(0.383, abs=0.0005)
+        assert said.better is None
+
+    def test_speed_ups_under_a_pinned_law(self, study):
+        table = pl.read_csv(study("marin_speedups.csv"), infer_schema_length=None)
+        for row in table.drop_nulls(["baseline_loss", "variant_loss"]).iter_rows(named=True):
+            pair = [pl.DataFrame({"flops": [1e19], "loss": [row[f"{arm}_loss"]]}) for arm in ("baseline", "variant")]
+            said = compare_pinned(*pair, {"E": row["asymptote"], "alpha": row["exponent"]})
+            assert said.multiplier == pytest.approx(row["stepwise_speedup_recomputed"], abs=6e-5)

@@ -273,6 +273,11 @@ FINDINGS: dict[str, FindingKind] = {
         "At its optimum the law does hardly better than a constant, so its coefficients mean nothing.",
         "Check the formula and the ranges of its coefficients, or take another law.",
     ),
+    "single_runs": FindingKind(
+        "note",
+        "Recipes are compared from one run each at every scale.",
+        "Repeat a scale with another seed, so that chance is known.",
+    ),
     "many_epochs": FindingKind(
         "warning",
         "An allocation trains so many epochs that one more token is worth less than a third of a new one.",

@@ -1,11 +1,32 @@
 """Worth: what a change of recipe is worth, in effective size, data and compute."""
 
+from rung.worth.axes import one_scale
 from rung.worth.compare import compare
 from rung.worth.comparison import Comparison
 from rung.worth.density import density
 from rung.worth.effective import Density
 from rung.worth.merge_size import experts_needed
+from rung.worth.pinned import PinnedComparison, compare_pinned
 from rung.worth.score_shift import treatment_lift
+from rung.worth.seeds import SeedComparison, compare_seeds
+from rung.worth.several import AnyComparison, SeveralComparisons, compare_several
 from rung.worth.trend import Trend, density_trend
 
-__all__ = ["Comparison", "Density", "Trend", "compare", "density", "density_trend", "experts_needed", "treatment_lift"]
+__all__ = [
+    "AnyComparison",
+    "Comparison",
+    "Density",
+    "PinnedComparison",
+    "SeedComparison",
+    "SeveralComparisons",
+    "Trend",
+    "compare",
+    "compare_pinned",
+    "compare_seeds",
+    "compare_several",
+    "density",
+    "density_trend",
+    "experts_needed",
+    "one_scale",
+    "treatment_lift",
+]

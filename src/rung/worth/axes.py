@@ -26,6 +26,9 @@ _FEWEST_OF_ONE = 3
 _TOGETHER = 0.98
 """Correlation of log N and log D above which the two count as one scale."""
 
+_SAME_SCALE = 0.02
+"""Difference in the logarithm up to which sizes, tokens and compute count as one."""
+
 _SAME_ALLOCATION = float(np.log(1.25))
 """Difference of log(D / N) at one scale from which two recipes are allocated differently: a quarter more data at one
 size changes the loss as much as the gains that recipes are compared for."""
@@ -61,6 +64,18 @@ def choose_axes(tables: Sequence[Runs], names: tuple[str, str], along: str | Non
     raise WorthError(
         "neither flops, params nor tokens vary in both tables: there is no scale to compare along. Add runs at other scales."
     )
+
+
+def one_scale(tables: Sequence[Runs]) -> bool:
+    """Whether all runs have one size, number of tokens and compute, as far as the tables state them."""
+    for column in ("params", "tokens", "flops"):
+        if any(runs.has(column) for runs in tables):
+            if not all(runs.has(column) for runs in tables):
+                return False
+            values = np.concatenate([numbers(runs, column) for runs in tables])
+            if np.ptp(np.log(values)) > _SAME_SCALE:
+                return False
+    return True
 
 
 def numbers(runs: Runs, column: str) -> Array:

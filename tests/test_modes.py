@@ -390,7 +390,8 @@ def test_a_box_of_three_variables_is_laid_out_more_coarsely():
     )
     law = "E + A / params^alpha + B / tokens^beta + F / unique_tokens^gamma"
     target = {"N": 1e10, "D": 2e11, "unique_tokens": 1e9}
-    plan = rung.next_runs(runs, law=law, budget=1e30, targets=[target], most=1)
+    box = {name: (values.min(), 10 * values.max()) for name, values in (("N", N), ("D", D), ("unique_tokens", U))}
+    plan = rung.next_runs(runs, law=law, budget=1e30, targets=[target], most=1, box=box)
     assert plan.candidates == 15**3
 
 

@@ -11,6 +11,9 @@ from rung.runs import swept
 _LEAST_CELLS = 3
 """Fewest configurations whose rows differ in a setting from which it is named."""
 
+_SCALES = frozenset({"params", "tokens", "unique_tokens", "flops"})
+"""Columns that a law should have rather than leave to the best value."""
+
 _MOST_NAMED = 3
 """Most settings that are named."""
 
@@ -30,17 +33,18 @@ def sweep_findings(setup: Setup) -> list[Finding]:
     if not found:
         return []
     names = list(found)[:_MOST_NAMED]
-    numeric = [name for name in names if table.frame[name].dtype.is_numeric()]
+    numeric = [name for name in names if table.frame[name].dtype.is_numeric() and name not in _SCALES]
     remedies = []
     if numeric:
         remedies.append(f"keep the best of each (--best-of {','.join(numeric)})")
-    remedies += [f"let a coefficient depend on it (E[{name}])" for name in names if name not in numeric][:1]
+    texts = [name for name in names if not table.frame[name].dtype.is_numeric()]
+    remedies += [f"let a coefficient depend on it (E[{name}])" for name in texts[:1]]
+    remedies.append(f"use a law that has {plural_of(len(names), 'it', 'them')}")
     return [
         Finding(
             "swept_settings",
             f"{plural_of(len(names), 'a setting that the law does not have differs', 'settings that the law does not have differ')} "
             f"between rows that the law treats alike: {listed([f'{name} (in {found[name]} configurations)' for name in names])}. "
-            f"Those rows are no repeats: {' or '.join(remedies)}, or use a law that has "
-            f"{plural_of(len(names), 'it', 'them')}.",
+            f"Those rows are no repeats: {', or '.join(remedies)}.",
         )
     ]

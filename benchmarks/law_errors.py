@@ -41,7 +41,7 @@ def main():
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
-    rows = []
+    rows, names = [], []
     print(f"| part | fitted, held out | {' | '.join(LAWS)} |")
     for whole in studies.surfaces():
         for part in (whole, *studies.far_parts(whole)):
@@ -56,7 +56,17 @@ def main():
             scale = studies.scale_of(part.runs)
             distance = float(np.log(np.median(scale[part.held]) / scale[~part.held].max()))
             known = {law: round(error, 6) for law, error in errors.items() if error is not None}
+            names.append(part.name)
             rows.append({"study": part.family, "distance": round(distance, 3), "errors": known})
+    for factor in (1, *studies.FACTORS):
+        part = [
+            row["errors"]
+            for row, name in zip(rows, names, strict=True)
+            if name.endswith(f" {factor}x") or (factor == 1 and name[-1] != "x")
+        ]
+        means = [np.exp(np.mean(np.log([errors[law] for errors in part if law in errors]))) for law in LAWS]
+        place = "near" if factor == 1 else f"{factor}x"
+        print(f"| {place}: geometric mean | {len(part)} parts | {' | '.join(f'{100 * mean:.2f}' for mean in means)} |")
     if arguments.output:
         content = {"made_by": "benchmarks/law_errors.py", "version": rung.__version__, "parts": rows}
         Path(arguments.output).write_text(json.dumps(content, indent=1) + "\n")

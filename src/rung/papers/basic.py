@@ -63,14 +63,14 @@ def _gradient() -> list[Claim]:
     return [
         Claim(
             what="the gradient from cached embeddings equals that of the whole batch (256 pairs in parts of 16, float64)",
-            published="equal to 1e-10",
+            asked="equal to 1e-10",
             measured=f"largest difference {off:.1e}",
             scale=FORM,
             held=off < 1e-10,
         ),
         Claim(
             what="the sum of the parts' own losses does not give it: loss and gradient direction differ",
-            published="loss off by more than 10 %, cosine below 0.99",
+            asked="loss off by more than 10 %, cosine below 0.99",
             measured=f"loss {naive_loss:.2f} against {whole_loss.item():.2f}, cosine {cosine:.3f}",
             scale=FORM,
             held=abs(naive_loss / whole_loss.item() - 1) > 0.1 and cosine < 0.99,
@@ -115,7 +115,7 @@ def _gap() -> Claim:
     half = student_quantile(0.95, len(gap) - 2) * error
     return Claim(
         what=f"the gap between test and training loss falls as the batch to -1/2, for equal numbers of pairs used ({_PAIRS} pairs, {_SEEN} times)",
-        published="an exponent from -0.7 to -0.3, or an interval that contains -0.5",
+        asked="an exponent from -0.7 to -0.3, or an interval that contains -0.5",
         measured=f"{slope:.2f}, 90 %: {slope - half:.2f} to {slope + half:.2f}",
         scale=SMALLER,
         held=-0.7 <= slope <= -0.3 or slope - half <= -0.5 <= slope + half,

@@ -21,14 +21,16 @@ class Claim:
 
     Attributes:
         what: The claim, in a sentence.
-        published: The published figure, or the criterion of the check.
+        published: The figure that the paper states; empty where it states none.
+        asked: What the check asks for where the paper states no figure: a criterion, or the value that was planted.
         measured: The measured figure, or why the claim was not checked.
         scale: FULL, SMALLER or FORM.
         held: Whether the claim held; None where it was not checked.
     """
 
     what: str
-    published: str
+    published: str = ""
+    asked: str = ""
     measured: str
     scale: str
     held: bool | None
@@ -62,12 +64,12 @@ class Reproduction(Result):
         return f"{sum(bool(claim.held) for claim in checked)} of {len(checked)} claims held"
 
     def describe(self) -> Summary:
-        """Every claim with the published and the measured figure."""
+        """Every claim with the published figure, or what was asked, and the measured one."""
         claims = [
             "\n".join(
                 [
                     f"{_HELD[claim.held]:<15}{claim.what}",
-                    f"  published    {claim.published}",
+                    f"  published    {claim.published}" if claim.published else f"  asked        {claim.asked}",
                     f"  measured     {claim.measured}",
                     f"  scale        {claim.scale}",
                 ]

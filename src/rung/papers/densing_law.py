@@ -69,7 +69,7 @@ def _round_trip() -> list[Claim]:
     return [
         Claim(
             what="a model of the ladder has density 1, computed from its score by way of the loss",
-            published="within 1e-6",
+            asked="within 1e-6",
             measured=f"largest error {max(off):.1e}",
             scale=FORM,
             held=bool(max(off) < 1e-6),
@@ -93,7 +93,7 @@ def _coverage() -> Claim:
         inside += (low is None or low <= 1) and (high is None or high >= 1)
     return Claim(
         what="the 90 % interval contains the density of a ladder model",
-        published="84 to 96 %",
+        asked="84 to 96 %",
         measured=f"{100 * inside / models:.0f} % of {models}",
         scale=FORM,
         held=0.84 <= inside / models <= 0.96,
@@ -113,7 +113,7 @@ def _out_of_range() -> Claim:
             rejected.append(False)
     return Claim(
         what="a score outside the sigmoid, and a loss that no size reaches, are rejected",
-        published="never clipped",
+        asked="never clipped",
         measured=f"{sum(rejected)} of {len(rejected)} rejected",
         scale=FORM,
         held=all(rejected),
@@ -125,18 +125,19 @@ def _trend() -> list[Claim]:
     for seed in range(_REPEATS):
         rng = np.random.default_rng(seed)
         days = np.sort(rng.uniform(0, 720, 40))
-        densities = np.exp(0.007 * days - np.abs(rng.normal(0, 0.8, 40)))
+        # Later models fall short by more: the mean then grows more slowly than the envelope.
+        densities = np.exp(0.007 * days - np.abs(rng.normal(0, 1.6 * days / 720)))
         trend = density_trend(days, densities, seed=seed)
         found.append(trend.doubling_days)
         plain.append(trend.plain_days)
     truth = np.log(2) / 0.007
-    near = float(np.mean(np.abs(np.array(found) / truth - 1) <= 0.15))
+    near, near_plain = (float(np.mean(np.abs(np.array(part) / truth - 1) <= 0.15)) for part in (found, plain))
     return [
         Claim(
-            what="the upper envelope of 40 planted models doubles in the planted time",
-            published="99 days, within 15 %",
-            measured=f"{np.mean(found):.0f} days on average, within 15 % in {100 * near:.0f} %; all models by least squares {np.mean(plain):.0f} (standard deviation {np.std(plain):.1f} against {np.std(found):.1f})",
+            what="the upper envelope of 40 planted models, of which later ones fall short by more, doubles in the planted time; all models by least squares do not",
+            asked="99 days, within 15 % in 90 of 100; least squares in fewer than half",
+            measured=f"{np.mean(found):.0f} days on average, within 15 % in {100 * near:.0f} %; all models by least squares {np.mean(plain):.0f} days, within 15 % in {100 * near_plain:.0f} %",
             scale=FORM,
-            held=bool(near >= 0.9),
+            held=bool(near >= 0.9 and near_plain < 0.5),
         )
     ]

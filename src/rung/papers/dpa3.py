@@ -80,21 +80,21 @@ def check(tables: Tables) -> list[Claim]:
     return [
         Claim(
             what="a shared exponent has a narrower interval than separate ones",
-            published="by 30 % or more",
+            asked="by 30 % or more",
             measured=f"{100 * (1 - np.median(narrower)):.0f} % (median of {len(narrower)} tables)",
             scale=FORM,
             held=float(np.median(narrower)) <= 0.7,
         ),
         Claim(
             what="its 90 % interval contains the planted exponent",
-            published="nominal",
+            asked="nominal",
             measured=f"{100 * inside / max(len(narrower), 1):.0f} %",
             scale=FORM,
             held=0.82 <= inside / max(len(narrower), 1) <= 0.97,
         ),
         Claim(
             what="a single exponent is rejected where they differ",
-            published="in 80 % or more, p < 0.05",
+            asked="in 80 % or more, p < 0.05",
             measured=f"{100 * rejected / _REPEATS:.0f} %; where they do not, in {100 * wrongly / _REPEATS:.0f} %",
             scale=FORM,
             held=rejected >= 0.8 * _REPEATS,

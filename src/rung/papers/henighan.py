@@ -61,21 +61,21 @@ def check(tables: Tables) -> list[Claim]:
     return [
         Claim(
             what="the best size grows with compute as planted",
-            published=f"exponent {_BETA} within 0.03",
+            asked=f"exponent {_BETA} within 0.03",
             measured=f"largest error of {_REPEATS} tables {off:.3f}, median {np.median(np.abs(np.array(betas) - _BETA)):.3f}",
             scale=FORM,
             held=float(np.median(np.abs(np.array(betas) - _BETA))) <= 0.03,
         ),
         Claim(
             what="sizes up to 1e8 determine the entropy to within its interval",
-            published="90 % intervals contain it in 84 to 96 %",
+            asked="90 % intervals contain it in 84 to 96 %",
             measured=f"{100 * inside / _REPEATS:.0f} % of {_REPEATS} tables; median error {100 * error:.1f} %",
             scale=FORM,
             held=0.8 <= inside / _REPEATS <= 0.98,
         ),
         Claim(
             what="L(N, D) and L(C) along the frontier agree on the entropy",
-            published="intervals overlap",
+            asked="intervals overlap",
             measured=f"in {agree} of {_REPEATS} tables",
             scale=FORM,
             held=agree >= 0.9 * _REPEATS,

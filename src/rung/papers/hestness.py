@@ -40,21 +40,21 @@ def _planted() -> list[Claim]:
     return [
         Claim(
             what="the power-law region is found: the three points in the region of the best guess are left out",
-            published=f"region from 2^8, of {_SEEDS} seeds (reported)",
+            asked=f"region from 2^8, of {_SEEDS} seeds (reported)",
             measured=f"{close['region']} of {_SEEDS}",
             scale=FORM,
             held=close["region"] >= 0.9 * _SEEDS,
         ),
         Claim(
             what="the fit recovers the exponent within 0.03 and the irreducible error within 0.015",
-            published="each in 93 of 100 seeds",
+            asked="each in 93 of 100 seeds",
             measured=f"{close['beta']} and {close['gamma']} of {_SEEDS}",
             scale=FORM,
             held=min(close["beta"], close["gamma"]) >= 93,
         ),
         Claim(
             what="the 90 % interval of the exponent contains the truth",
-            published="84 to 96 of 100 seeds",
+            asked="84 to 96 of 100 seeds",
             measured=f"{close['inside']} of {_SEEDS}",
             scale=FORM,
             held=84 <= close["inside"] <= 96,
@@ -92,14 +92,14 @@ def _teacher() -> list[Claim]:
     return [
         Claim(
             what="smaller shards forecast the lowest error of a ridge student at four times the data",
-            published="within 15 %",
+            asked="within 15 %",
             measured=f"{100 * off:.1f} %",
             scale=SMALLER,
             held=off <= 0.15,
         ),
         Claim(
             what="with an irreducible error above 30 % of the last error, AICc prefers the law that has one",
-            published="lower AICc",
+            asked="lower AICc",
             measured=f"plain power law {aicc['hestness']:.1f} against {aicc['hestness-floor']:.1f}; last fitted error {errors[-5]:.3f}, "
             f"irreducible {noise**2:.3f}; objective {plain.objective_value:.2g} against {floored.objective_value:.2g}",
             scale=SMALLER,

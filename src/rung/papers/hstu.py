@@ -24,24 +24,42 @@ _LINE = "a + b * log(C) with a in (-inf, inf)"
 _PLATEAU = "a + b * log(min(C, Cp)) with a in (-inf, inf)"
 """A score that stays constant beyond the compute Cp."""
 
+_BEND = "a + b * log(min(C, Cp)) + c * log(max(C / Cp, 1)) with a in (-inf, inf), c in (-inf, inf)"
+"""A score whose slope changes at the compute Cp."""
+
 _LEAST_GAIN = 4
 """By how much AICc must be lower for the plateau than for the line: by more than noise explains."""
 
+_FLAT = 0.2
+"""Slope beyond the bend over that before it up to which the score counts as constant."""
 
-def _table(seed: int, *, plateau: bool) -> pl.DataFrame:
-    """A hit rate over three decades of compute, noise 0.5 % of its range; a plateau starts after half of them."""
+
+def _table(seed: int, *, beyond: float) -> pl.DataFrame:
+    """A hit rate over three decades of compute, noise 0.5 % of its range.
+
+    After half of them its slope is `beyond` times that before: 1 for a line, 0 for a plateau, 0.4 for a bend.
+    """
     compute = np.geomspace(1e18, 1e21, _POINTS)
-    reached = np.minimum(compute, 1e18 * 10**1.5) if plateau else compute
-    score = 0.15 + 0.0195 * np.log(reached / 1e15)
+    start = 1e18 * 10**1.5
+    reached = np.log(np.minimum(compute, start) / 1e15) + beyond * np.log(np.maximum(compute / start, 1.0))
+    score = 0.15 + 0.0195 * reached
     noise = 0.005 * np.ptp(score) * np.random.default_rng(seed).standard_normal(_POINTS)
     return pl.DataFrame({"flops": compute, "loss": score + noise})
 
 
 def _is_plateau(table: pl.DataFrame) -> bool:
-    """Whether a plateau fits better than a line: by AICc, Akaike's criterion for few points, and by more than noise."""
-    found = select(table, [_LINE, _PLATEAU], objective="squares", cuts=1)
+    """Whether a plateau fits better than a line, and a bend that still rises fits no better than the plateau.
+
+    Both by AICc, Akaike's criterion for few points, and by more than noise; a bend must also rise beyond it by more than
+    a fifth of the slope before.
+    """
+    found = select(table, [_LINE, _PLATEAU, _BEND], objective="squares", cuts=1)
     aicc = {len(ranked.fit.coefficients): ranked.aicc for ranked in found.laws}
-    return 3 in aicc and aicc.get(2, np.inf) - aicc[3] > _LEAST_GAIN
+    if not (3 in aicc and aicc.get(2, np.inf) - aicc[3] > _LEAST_GAIN):
+        return False
+    bend = next((ranked.fit.values for ranked in found.laws if "c" in ranked.fit.values), None)
+    rises = bend is not None and bend["c"] > _FLAT * bend["b"]
+    return not (rises and aicc[3] - aicc.get(4, np.inf) > _LEAST_GAIN)
 
 
 def _intensity() -> list[Claim]:
@@ -65,7 +83,7 @@ def _intensity() -> list[Claim]:
     return [
         Claim(
             what="a history repeated two and three times: softmax attention does not see it, pointwise attention grows by as much",
-            published="unchanged; 2, 3",
+            asked="unchanged; 2, 3",
             measured=f"changed by {change:.1e}; {grows[0]:.6f}, {grows[1]:.6f}",
             scale=FORM,
             held=bool(change < 1e-12 and np.allclose(grows, (2, 3), atol=1e-9)),
@@ -76,9 +94,10 @@ def _intensity() -> list[Claim]:
 def check(tables: Tables) -> list[Claim]:
     """Attention on repeated histories, planted plateaus against planted lines, and a score beyond 1."""
     del tables
-    found = sum(_is_plateau(_table(seed, plateau=True)) for seed in range(_SEEDS))
-    wrong = sum(_is_plateau(_table(seed, plateau=False)) for seed in range(_SEEDS))
-    line = fit_law(_table(0, plateau=False), _LINE, objective="squares", draws=0)
+    found, wrong, bent = (
+        sum(_is_plateau(_table(seed, beyond=beyond)) for seed in range(_SEEDS)) for beyond in (0.0, 1.0, 0.4)
+    )
+    line = fit_law(_table(0, beyond=1.0), _LINE, objective="squares", draws=0)
     try:
         answer = f"{forecast_run(line, C=1e60, bounds=(0.0, 1.0)).value:.2f}"
     except RungError as error:
@@ -87,21 +106,28 @@ def check(tables: Tables) -> list[Claim]:
         *_intensity(),
         Claim(
             what="a plateau beyond 10^1.5 of compute is seen",
-            published="90 of 100",
+            asked="90 of 100",
             measured=f"{found} of {_SEEDS}",
             scale=FORM,
             held=found >= 90,
         ),
         Claim(
             what="a line in the logarithm is not called a plateau",
-            published="at most 10 of 100",
+            asked="at most 10 of 100",
             measured=f"{wrong} of {_SEEDS}",
             scale=FORM,
             held=wrong <= 10,
         ),
         Claim(
+            what="a curve that bends there, and still rises with two fifths of its slope, is not called a plateau",
+            asked="at most 10 of 100",
+            measured=f"{bent} of {_SEEDS}",
+            scale=FORM,
+            held=bent <= 10,
+        ),
+        Claim(
             what="a hit rate that the line carries beyond 1 is refused",
-            published="an error",
+            asked="an error",
             measured=answer,
             scale=FORM,
             held="outside" in answer,

@@ -82,7 +82,7 @@ def _meter() -> list[Claim]:
     return [
         Claim(
             what="bits of oracles that know everything, nothing, and half of every value; bits that a loss of 0.7 nats per value takes away",
-            published=f"{exact:.3f}, 0, 0.5, {facts * attributes * 0.7 / math.log(2):.3f}",
+            asked=f"{exact:.3f}, 0, 0.5, {facts * attributes * 0.7 / math.log(2):.3f}",
             measured=f"{perfect:.3f}, {stored(*uniform):.3g}, {half:.9g}, {perfect - dropped:.3f}",
             scale=FORM,
             held=bool(
@@ -94,7 +94,7 @@ def _meter() -> list[Claim]:
         ),
         Claim(
             what="bits per person of a bioS corpus that is known completely: 10 thousand, 100 thousand and a million people",
-            published="61.56, 58.24, 54.91",
+            asked="61.56, 58.24, 54.91",
             measured=", ".join(f"{value:.2f}" for value in people),
             scale=FORM,
             held=bool(np.abs(np.array(people) - [61.56, 58.24, 54.91]).max() < 0.006),
@@ -119,7 +119,7 @@ def _stored() -> list[Claim]:
     return [
         Claim(
             what=f"bits saturate: from {_FACTS[16][-2]} facts to {_FACTS[16][-1]} (and likewise at the other widths) they change by less than 15 %",
-            published="within 15 %",
+            asked="within 15 %",
             measured=percent,
             scale=SMALLER,
             held=max(map(abs, last)) < 0.15,
@@ -133,14 +133,14 @@ def _stored() -> list[Claim]:
         ),
         Claim(
             what="weights rounded to 8 bits keep the stored knowledge",
-            published="within 3 %",
+            asked="within 3 %",
             measured=f"{100 * quantised[8]:+.1f} %",
             scale=SMALLER,
             held=abs(quantised[8]) < 0.03,
         ),
         Claim(
             what="weights rounded to 4 bits lose much of it",
-            published="more than 25 % lost",
+            asked="more than 25 % lost",
             measured=f"{100 * quantised[4]:+.1f} %",
             scale=SMALLER,
             held=quantised[4] < -0.25,

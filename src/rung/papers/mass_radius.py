@@ -118,7 +118,7 @@ def check(tables: Tables) -> list[Claim]:
         ),
         Claim(
             what="once scaled, six materials follow one curve",
-            published="below 1 % (77.8 % before)",
+            asked="below 1 % (77.8 % before)",
             measured=f"{100 * after:.2f} % after, {100 * before:.1f} % before",
             scale=FULL,
             held=after < 0.01 < before,
@@ -165,21 +165,21 @@ def _extrapolated(masses: Array, radii: Array) -> list[Claim]:
     return [
         Claim(
             what="a single power law fitted to light planets overestimates the radius of heavy ones",
-            published="23 % at a scaled mass of 4",
+            asked="23 % at a scaled mass of 4",
             measured=f"{100 * over:.0f} %",
             scale=FULL,
             held=over > 0.15,
         ),
         Claim(
             what="the selection prefers the form with three constants",
-            published="seager-2007",
+            asked="seager-2007",
             measured=chosen.chosen,
             scale=FULL,
             held=chosen.chosen == "seager-2007",
         ),
         Claim(
             what="90 % intervals from masses up to 1, with 0.5 % noise, contain the curve at 4",
-            published=f"84 to 96 % of {_REPEATS}",
+            asked=f"84 to 96 % of {_REPEATS}",
             measured=f"{100 * covered / _REPEATS:.0f} %",
             scale=FULL,
             held=0.84 <= covered / _REPEATS <= 0.96,

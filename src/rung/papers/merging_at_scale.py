@@ -60,21 +60,21 @@ def _quadratic() -> list[Claim]:
     return [
         Claim(
             what="for a quadratic loss c is K / (K - 1) tr(H S) / 2, without replacement from a pool of 20",
-            published="within 6 %",
+            asked="within 6 %",
             measured=f"{found.values['c']:.4g} against {exact:.4g}",
             scale=FORM,
             held=bool(abs(found.values["c"] / exact - 1) <= 0.06),
         ),
         Claim(
             what="with experts around the minimum, the standard deviation over subsets times k is constant for k far below the pool",
-            published="10.4, 10.7, 11.3, 10.5 in the run of the derivation",
+            asked="10.4, 10.7, 11.3, 10.5 in the run of the derivation",
             measured=", ".join(f"{value:.3g}" for value in scaled),
             scale=FORM,
             held=bool(np.ptp(scaled) / scaled.mean() < 0.25),
         ),
         Claim(
             what="experts needed: a number, none for a loss below the floor, and none beyond the pool",
-            published="5, never, never",
+            asked="5, never, never",
             measured=", ".join("never" if answer is None else str(answer) for answer in answers),
             scale=FORM,
             held=answers == (5, None, None),
@@ -118,7 +118,7 @@ def _experts() -> Claim:
     allowed = max(0.08, 2 * max(errors.values()) / means[8])
     return Claim(
         what="eight logistic experts: the law fitted to merges of 1 to 4 forecasts the merge of 8",
-        published="within 8 %, or two standard errors",
+        asked="within 8 %, or two standard errors",
         measured=f"{100 * off:+.1f} % ({forecast:.4f} against {means[8]:.4f})",
         scale=SMALLER,
         held=bool(abs(off) <= allowed),

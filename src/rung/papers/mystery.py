@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -18,6 +19,9 @@ _TRUTH = {"alpha_N": 0.077, "Nc": 6.5e13, "alpha_S": 0.76, "Sc": 2.1e3, "alpha_B
 
 _FAR_SIZE, _FAR_STEP, _FAR_BATCH = 3.3e10, 1e5, 4e6
 """Parameters [count], steps [count] and batch [tokens] of the run that is forecast."""
+
+_SEEDS, _MOST_MISSED = 20, 4
+"""Planted studies, and how many of them may miss what is asked."""
 
 _NOISE = 0.01
 """Standard deviation of the logarithm of the planted losses."""
@@ -48,7 +52,26 @@ def trajectory(truth: Mapping[str, float], size: Array, step: Array, batch: Arra
 def check(tables: Tables) -> list[Claim]:
     """Trajectories planted by the implicit law with 1 % noise, fitted step by step and extrapolated to 33B."""
     del tables
-    rng = np.random.default_rng(0)
+    return _claims([_planted(seed) for seed in range(_SEEDS)])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Planted:
+    """One planted study.
+
+    Attributes:
+        off: Relative error of each exponent.
+        forecast: Relative error of the loss of 33B.
+        bias: Relative error of alpha_S from the steps as they are.
+    """
+
+    off: Mapping[str, float]
+    forecast: float
+    bias: float
+
+
+def _planted(seed: int) -> _Planted:
+    rng = np.random.default_rng(seed)
     runs = _planted_runs(rng)
     # Step 1: converged runs give alpha_N and Nc; these are fixed in the fits of the other coefficients.
     fixed = _fit_of_converged(rng)
@@ -58,7 +81,11 @@ def check(tables: Tables) -> list[Claim]:
     far = [np.array([one]) for one in (_FAR_SIZE, _FAR_STEP, _FAR_BATCH)]
     forecast, true = float(trajectory(values, *far)[0]), float(trajectory(_TRUTH, *far)[0])
     naive = fit_law(runs, "(Nc / N)^alpha_N + (Sc / S)^alpha_S", objective="log-squares", fix=fixed, draws=0)
-    return _claims(values, forecast, true, naive.values["alpha_S"])
+    return _Planted(
+        off={name: values[name] / _TRUTH[name] - 1 for name in ("alpha_N", "alpha_S", "alpha_B")},
+        forecast=forecast / true - 1,
+        bias=naive.values["alpha_S"] / _TRUTH["alpha_S"] - 1,
+    )
 
 
 def _planted_runs(rng: np.random.Generator) -> pl.DataFrame:
@@ -111,30 +138,34 @@ def _fit_of_trajectories(runs: pl.DataFrame, fixed: Mapping[str, float]) -> dict
     return values
 
 
-def _claims(values: Mapping[str, float], forecast: float, true: float, naive_alpha: float) -> list[Claim]:
-    """The claims on the fitted coefficients, on the forecast, and on alpha_S of a fit to the steps as they are."""
-    off = {name: values[name] / _TRUTH[name] - 1 for name in ("alpha_N", "alpha_S", "alpha_B")}
-    bias = naive_alpha / _TRUTH["alpha_S"] - 1
+def _claims(studies: Sequence[_Planted]) -> list[Claim]:
+    """The claims on the exponents, on the forecast, and on alpha_S of a fit to the steps as they are, over all studies."""
+    worst = {name: max((one.off[name] for one in studies), key=abs) for name in ("alpha_N", "alpha_S", "alpha_B")}
+    exponents = sum(all(abs(share) <= 0.05 for share in one.off.values()) for one in studies)
+    near = sum(abs(one.forecast) <= 0.01 for one in studies)
+    biased = sum(abs(one.bias) > 0.1 for one in studies)
+    least = len(studies) - _MOST_MISSED
     return [
         Claim(
             what="fits to runs of 1M to 60M recover alpha_N, alpha_S and alpha_B",
-            published="within 5 %",
-            measured=", ".join(f"{name} {100 * share:+.1f} %" for name, share in off.items()),
+            asked=f"within 5 % in {least} of {len(studies)} studies",
+            measured=f"{exponents}; at worst "
+            + ", ".join(f"{name} {100 * share:+.1f} %" for name, share in worst.items()),
             scale=FORM,
-            held=all(abs(share) <= 0.05 for share in off.values()),
+            held=exponents >= least,
         ),
         Claim(
             what="they forecast the loss of 33B parameters at 100,000 steps",
-            published="within 1 %",
-            measured=f"{forecast:.4f} for {true:.4f}, {100 * (forecast / true - 1):+.2f} %",
+            asked=f"within 1 % in {least} of {len(studies)} studies",
+            measured=f"{near}; at worst {100 * max((one.forecast for one in studies), key=abs):+.2f} %",
             scale=FORM,
-            held=abs(forecast / true - 1) <= 0.01,
+            held=near >= least,
         ),
         Claim(
             what="with the steps as they are, instead of those at an infinite batch, alpha_S is biased",
-            published="visibly",
-            measured=f"{100 * bias:+.0f} %",
+            asked=f"by more than 10 % in {least} of {len(studies)} studies",
+            measured=f"{biased}; {100 * float(np.mean([one.bias for one in studies])):+.0f} % on average",
             scale=FORM,
-            held=abs(bias) > 0.1,
+            held=biased >= least,
         ),
     ]

@@ -50,21 +50,21 @@ def check(tables: Tables) -> list[Claim]:
     return [
         Claim(
             what="a treatment effect of 8 points at equal slopes is worth the planted factor in size",
-            published=f"{truth:.2f}x, within 15 %",
+            asked=f"{truth:.2f}x, within 15 %",
             measured=f"within 15 % in {near} of {_REPEATS}; the 90 % interval contains it in {inside}",
             scale=FORM,
             held=near >= 0.9 * _REPEATS,
         ),
         Claim(
             what="a change of slope is distinguished from a change of intercept",
-            published="correct in 90 of 100",
+            asked="correct in 90 of 100",
             measured=f"equal slopes recognised in {right}, doubled slopes found in {changed} of {_REPEATS}",
             scale=FORM,
             held=right >= 0.9 * _REPEATS and changed >= 0.9 * _REPEATS,
         ),
         Claim(
             what="the generic score that fell is named beside the skill that rose",
-            published="named where it fell",
+            asked="named where it fell",
             measured=f"named in {fell} of {_REPEATS}",
             scale=FORM,
             held=fell >= 0.9 * _REPEATS,

@@ -32,7 +32,7 @@ def _geometry() -> Claim:
         found.append(width * (squares.sum() - np.trace(squares)) / (2048 * 2047))
     return Claim(
         what="random directions overlap as one over the width m: their mean squared cosine times m is 1",
-        published="1, within 2 %",
+        asked="1, within 2 %",
         measured=", ".join(f"{value:.4f}" for value in found),
         scale=FORM,
         held=bool(np.abs(np.array(found) - 1).max() < 0.02),
@@ -52,7 +52,7 @@ def _weak() -> Claim:
     slope = np.polyfit(np.log(widths), np.log(lost), 1)[0]
     return Claim(
         what="without superposition the loss is the frequency of the dropped features, so it falls as a power of the width with the exponent of the data",
-        published=f"-{skew}",
+        asked=f"-{skew}",
         measured=f"{slope:.3f}",
         scale=FORM,
         held=bool(abs(slope + skew) < 0.05),
@@ -102,14 +102,14 @@ def _strong() -> list[Claim]:
         ),
         Claim(
             what="with frequencies as rank to -1.8 the loss falls faster",
-            published="below -1.3",
+            asked="below -1.3",
             measured=f"{steep[0]:.3f}",
             scale=SMALLER,
             held=steep[0] < -1.3,
         ),
         Claim(
             what="every feature has a direction: the share of rows longer than one half",
-            published="1",
+            asked="1",
             measured=", ".join(f"{share:.2f}" for _, share in (*flat, steep)),
             scale=SMALLER,
             held=all(share > 0.95 for _, share in (*flat, steep)),

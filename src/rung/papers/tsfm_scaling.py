@@ -80,14 +80,14 @@ def _planted() -> list[Claim]:
     return [
         Claim(
             what=f"an exponent of 0.060 is distinguished from one of 0.029 ({_REPEATS} planted pairs)",
-            published="at least 99 of 100",
+            asked="at least 99 of 100",
             measured=f"{far} of {_REPEATS}",
             scale=FORM,
             held=far >= 99,
         ),
         Claim(
             what="an exponent of 0.028 is not distinguished from one of 0.029, so differences of that size need intervals",
-            published="at least 80 of 100 without a change",
+            asked="at least 80 of 100 without a change",
             measured=f"{near} of {_REPEATS}",
             scale=FORM,
             held=near >= 80,

@@ -146,8 +146,13 @@ class TestCommand:
 
 
 QUICK = ("kaplan", "mystery", "hitchhiker", "besiroglu", "gadre")
-NOT_REPRODUCED = {"chinchilla": 1, "muennighoff": 1, "mass-radius": 1, "basic": 1, "tsfm-scaling": 1}
-"""Papers of which so many claims do not hold here; docs/papers.md says why."""
+NOT_REPRODUCED = {
+    "chinchilla": {"exponent of params in compute by the envelope"},
+    "muennighoff": {"with the single-epoch law fixed, the value of repeated tokens"},
+    "basic": {"the gap between test and training loss falls as the batch"},
+    "tsfm-scaling": {"the encoder scales better than the decoder out of distribution"},
+}
+"""How the claims begin that do not hold here, by paper; docs/papers.md says why. Any other that fails is a fault."""
 
 
 @pytest.mark.parametrize(
@@ -163,7 +168,9 @@ def test_claims_hold(slug, tmp_path):
     checked = [claim for claim in found.claims if claim.held is not None]
     if not checked:
         pytest.skip(found.claims[0].measured)
-    failing = [claim.what for claim in checked if not claim.held]
-    assert len(failing) <= NOT_REPRODUCED.get(slug, 0), (
-        f"{slug}: {failing} do not hold. If that is the finding, say why in docs/papers.md and count it in NOT_REPRODUCED."
+    known = tuple(NOT_REPRODUCED.get(slug, ()))
+    failing = [claim.what for claim in checked if not claim.held and not (known and claim.what.startswith(known))]
+    assert not failing, (
+        f"{slug}: {failing} do not hold. If that is the finding, say why in docs/papers.md and name it in NOT_REPRODUCED."
     )
+    assert json.loads(json.dumps(found.to_dict(), allow_nan=False))["slug"] == slug

@@ -27,6 +27,12 @@ MARGIN = 1.25
 """The most by which a multiplier may change over the runs and be called constant, as a factor."""
 
 _SURE = 0.95
+"""Coverage of the interval of the irreducible loss from which the runs show one."""
+
+_CERTAIN = 0.98
+"""Coverage of the intervals behind a verdict. A gain is looked for at the largest scale, in the exponent and in the floor:
+at 0.95 each, equal recipes would be told apart in one comparison of nine, at 0.98 in one of 25 (benchmarks/comparisons.py)."""
+
 _FEWEST_PAIRS = 4
 _ALONE = 4
 """Runs for each scale of the law up to which one recipe by itself is not asked for its irreducible loss."""
@@ -100,7 +106,7 @@ def _comparison(
     *by_scale, growth = _along(form, ladders, at, level)
     # To call one recipe better takes more than to give an interval: half the probability of a wrong word.
     changes = verdict in {EXPONENT, FLOOR, EITHER}
-    largest = _along(form, ladders, at, _SURE)[-2] if changes else _constant(fits.constant, ladders, _SURE)[-1]
+    largest = _along(form, ladders, at, _CERTAIN)[-2] if changes else _constant(fits.constant, ladders, _CERTAIN)[-1]
     losses = [one[target].to_numpy() for one in (ladders.control, ladders.treated)]
     return Comparison(
         control=names[0],
@@ -263,7 +269,7 @@ def _differences(free: Fitted, level: float) -> list[tuple[str, Multiplier]]:
 
 def _verdict(free: dict[str, Fitted], growth: Multiplier) -> str:
     changed = {
-        kind: any(one.above is not None for _, one in _differences(found, _SURE)) for kind, found in free.items()
+        kind: any(one.above is not None for _, one in _differences(found, _CERTAIN)) for kind, found in free.items()
     }
     if not any(changed.values()):
         low, high = growth.low, growth.high

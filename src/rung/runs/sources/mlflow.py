@@ -22,6 +22,9 @@ from rung.runs.status import status_of
 _FIRST_ANSWER_S, _LATER_ANSWERS_S = 8, 120
 """Time that a server has for its first answer, which is asked for twice, and for each later one [s]."""
 
+_PAGE = 10_000
+"""Runs of one answer, as many as MLflow's own table of runs asks for."""
+
 _SQLITE = b"SQLite format 3\0"
 
 
@@ -120,7 +123,7 @@ def _folder(address: str) -> Path | None:
 def _runs(client: Any, experiments: list[str], wanted: Collection[str]) -> Iterator[TrackedRun]:
     token = None
     while True:
-        page = client.search_runs(experiments, max_results=1000, page_token=token)
+        page = client.search_runs(experiments, max_results=_PAGE, page_token=token)
         names = {name for run in page for name in run.data.metrics}
         along = {name for name in names if name in wanted or is_along(name)}
         history = histories(client, page, sorted(along))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from rung.progress import reported
@@ -11,6 +12,9 @@ from rung.runs.sources.tracked_run import Metric
 
 _RUNS, _RESULTS = 100, 25_000
 """Most runs of one request, and most values of its answer, by MLflow's own limits."""
+
+_AT_ONCE = 4
+"""Requests of histories at one time: as many as MLflow's server has workers by default."""
 
 _PATH = "/ajax-api/2.0/mlflow/metrics/get-history-bulk"
 
@@ -21,13 +25,16 @@ Point = tuple[float, float, float]
 def histories(client: Any, runs: Sequence[Any], names: Iterable[str]) -> dict[tuple[str, str], Metric]:
     """The history of each metric of each run, by run id and name."""
     found: dict[tuple[str, str], list[Point]] = {}
-    for name in reported(list(names), "metrics"):
+    parts = []
+    for name in names:
         ids = [run.info.run_id for run in runs if name in run.data.metrics]
-        for first in range(0, len(ids), _RUNS):
-            part = ids[first : first + _RUNS]
-            together = _together(client, part, name)
+        parts += [(name, ids[first : first + _RUNS]) for first in range(0, len(ids), _RUNS)]
+    # A server answers some requests at once, and reads while the answers before are taken apart here.
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        answers = pool.map(lambda part: _together(client, part[1], part[0]), parts)
+        for (name, ids), together in zip(reported(parts, "metrics"), answers, strict=True):
             if together is None:
-                found |= {(one, name): list(_single(client, one, name)) for one in part}
+                found |= {(one, name): list(_single(client, one, name)) for one in ids}
                 continue
             for one, point in together:
                 found.setdefault((one, name), []).append(point)

@@ -66,6 +66,10 @@ bench-long: $(STAMP) ## Measure coverage, warnings, published studies and real p
 	$(BIN)/python benchmarks/together.py
 	$(BIN)/python benchmarks/starts.py
 	$(BIN)/python benchmarks/truth.py
+	$(BIN)/python benchmarks/truth.py --far
+	$(BIN)/python benchmarks/law_errors.py
+	$(BIN)/python benchmarks/origins.py
+	$(BIN)/python benchmarks/comparisons.py
 	$(BIN)/python benchmarks/few.py --seeds 4
 	$(BIN)/python benchmarks/pools.py
 

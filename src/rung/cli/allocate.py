@@ -21,7 +21,7 @@ from rung.cli.options import (
     Output,
     TargetLoss,
 )
-from rung.cli.output import require_kinds, show, write_result
+from rung.cli.output import require_kinds, say, show, write_result
 from rung.cli.table_options import LawOptions, TableOptions, pairs, read_law, read_selected, tables_and_inputs
 from rung.errors import PlanError
 
@@ -141,6 +141,10 @@ def _allocation(
     answer = allocate_run(
         fit, flops=flops, loss=loss, cost=cost, level=level, **_limits(limits, bytes_per_param), **given
     )
+    if limits.memory and "params" in answer.limited:
+        most = parse_number(limits.memory) / bytes_per_param
+        if most <= answer.choices["params"].value * 1.001:
+            say(f"note: the limit of params is --memory {limits.memory} at {bytes_per_param:g} bytes for each.")
     cluster = cluster_of(machines)
     params = answer.choices["params"].value if "params" in answer.choices else None
     price = price_of(answer.budget, cluster, params=params, bytes_per_param=bytes_per_param) if cluster else None

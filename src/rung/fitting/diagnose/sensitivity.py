@@ -55,7 +55,7 @@ def objective_findings(problem: Problem, optimum: Optimum, curvature: Curvature)
         Finding(
             "objective_sensitive",
             f"with {other.objective.name} instead of {problem.objective.name}, {names_of(problem)[index]} is "
-            f"{format_value(after)} instead of {format_value(before)}, {shift[index]:.0f} standard errors away: a few "
+            f"{format_value(after)} instead of {format_value(before)}, which is more than its uncertainty explains: a few "
             "rows decide its value. Look at the largest residuals.",
         )
     ]

@@ -243,6 +243,9 @@ class TestPlans:
     def test_each_row_is_its_own_forecast(self, fit_of_plans):
         found = rung.forecast_plans(fit_of_plans, self.PLANS)
         assert found.names == ("a", "b")
+        text = str(found.describe())
+        assert f"{found.frame['run_high'][0]:.4f}" in text
+        assert f"{found.frame['law_low'][1]:.4f}" in text
         assert found.frame["note"].to_list() == ["x", "y"]
         for row in found.frame.iter_rows(named=True):
             alone = rung.forecast(fit_of_plans, N=row["params"], D=row["tokens"])

@@ -104,6 +104,12 @@ class TestAllocate:
         best = free.choices["params"].value
         near = rung.allocate(surface, flops=1e22, sizes=[0.1 * best, 0.95 * best, best])
         assert near.choices["params"].flat == pytest.approx((0.95 * best, best))
+        assert [one["params"] for one in said.sizes] == pytest.approx(sizes)
+        for one in said.sizes:
+            assert one["loss"] == pytest.approx(
+                float(surface.law.value(surface.values, {"N": one["params"], "D": 1e22 / 6 / one["params"]})), rel=1e-9
+            )
+        assert "loss over the lowest" in str(said.describe())
 
     def test_repeats_are_worth_what_the_data_constrained_law_says(self, surface):
         scarce = rung.allocate(surface, flops=1e22, unique_tokens=1e10)

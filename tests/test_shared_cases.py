@@ -180,3 +180,10 @@ def test_recipes_of_one_law_with_other_allocations():
     found = rung.compare(TABLES / "cmpE.csv", TABLES / "cmpF.csv")
     assert found.better is None
     assert all(one.value == pytest.approx(1, abs=0.03) for one in found.constant)
+
+
+def test_a_selection_from_one_cut():
+    found = rung.select(TABLES / "marin4447.csv")
+    assert all(one.weight > 0.2 for one in found.laws)
+    low, high = rung.forecast_selection(found, C=1e23).run_interval
+    assert low < 2.234 < high

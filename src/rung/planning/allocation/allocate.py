@@ -174,7 +174,16 @@ def _among(
         for (name, choice), values in zip(found.choices.items(), alike.T, strict=True)
     }
     warnings = tuple(finding for finding in found.warnings if finding.code != "at_limit")
-    return replace(found, choices=choices, limited=(), warnings=warnings)
+    columns = [SYMBOLS.get(name, name) for name in problem.frontier.variables]
+    each = tuple(
+        {
+            **dict(zip(columns, np.exp(point).tolist(), strict=True)),
+            "cost": float(np.exp(cost)),
+            problem.fit.target: float(problem.frontier.losses(problem.theta[None, :], point[None, :])[0][0]),
+        }
+        for _, _, cost, point in tried
+    )
+    return replace(found, choices=choices, limited=(), warnings=warnings, sizes=each)
 
 
 def _build(

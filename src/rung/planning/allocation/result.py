@@ -11,7 +11,7 @@ import polars as pl
 from rung.findings import Finding
 from rung.forecasting import Interval, shown_factor
 from rung.results import Result, Summary, Table
-from rung.units import format_count, format_interval, format_value
+from rung.units import format_count, format_interval, format_percent, format_value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +49,7 @@ class Allocation(Result):
         target: The column that the law predicts.
         level: Coverage of the intervals.
         warnings: Findings that speak against the allocation.
+        sizes: Of a list of sizes, each that can be trained: its values by column, its cost and its loss.
     """
 
     choices: Mapping[str, Choice]
@@ -66,6 +67,7 @@ class Allocation(Result):
     target: str
     level: float
     warnings: tuple[Finding, ...]
+    sizes: tuple[Mapping[str, float], ...] = ()
 
     @property
     def tokens_per_param(self) -> float | None:
@@ -106,8 +108,24 @@ class Allocation(Result):
                 Table(header, self._rows()),
                 f"cost       {format_count(self.budget)}\n{loss}",
                 shown_factor(self.extrapolation_factor),
+                *([self._sizes()] if self.sizes else []),
             ]
         )
+
+    def _sizes(self) -> Table:
+        """Each size of a list, with what it costs more than the best one: loss for a budget, cost for a target loss."""
+        measure = "cost" if self.target_loss is not None else self.target
+        lowest = min(one[measure] for one in self.sizes)
+        names = [name for name in self.sizes[0] if name not in {"cost", self.target}]
+        rows = [
+            [
+                *(format_count(one[name]) for name in (*names, "cost")),
+                format_value(one[self.target]),
+                format_percent(one[measure] / lowest - 1, signed=True),
+            ]
+            for one in self.sizes
+        ]
+        return Table([*names, "cost", self.target, f"{measure} over the lowest"], rows)
 
     def _rows(self) -> list[list[str]]:
         rows = [
@@ -165,4 +183,5 @@ class Allocation(Result):
             "target": self.target,
             "level": self.level,
             "warnings": [finding.to_dict() for finding in self.warnings],
+            "sizes": [dict(one) for one in self.sizes],
         }

@@ -302,3 +302,53 @@ class TestPublishedConstants:
             rung.forecast("farseer", N=1e9, D=1e10)
         with pytest.raises(FitError, match="Did you mean"):
             rung.forecast("besiroglu2024", N=1e9, D=1e10)
+
+
+class TestChains:
+    """A score that falls with the loss on a line, 1 - 0.2 L: what the loss varies by, the score varies by a fifth of."""
+
+    @staticmethod
+    def line(noise):
+        loss = np.linspace(1.9, 4.2, 60)
+        score = 1 - 0.2 * loss + noise * np.random.default_rng(1).standard_normal(60)
+        law = "a - b * L"
+        return rung.fit(pl.DataFrame({"loss": loss, "score": score}), law, target="score", objective="squares", draws=0)
+
+    def test_the_interval_is_carried_through_a_line(self, fit_of_plans):
+        ahead = {"N": 7e9, "D": 2e11}
+        loss = rung.forecast(fit_of_plans, **ahead)
+        found = rung.forecast_chain([fit_of_plans, self.line(1e-7)], **ahead)
+        assert (found.target, found.value) == ("score", pytest.approx(1 - 0.2 * loss.value, rel=1e-5))
+        for ours, theirs in ((found.law_interval, loss.law_interval), (found.run_interval, loss.run_interval)):
+            assert ours == pytest.approx((1 - 0.2 * theirs[1], 1 - 0.2 * theirs[0]), abs=3e-4)
+        assert found.parts["loss"] == pytest.approx(1, abs=1e-3)
+
+    def test_noise_of_the_second_law_adds_in_squares(self, fit_of_plans):
+        ahead = {"N": 7e9, "D": 2e11}
+        score = self.line(0.01)
+        found = rung.forecast_chain([fit_of_plans, score], **ahead)
+        loss = rung.forecast(fit_of_plans, **ahead)
+        halves = [np.diff(one.run_interval)[0] / 2 for one in (found, loss)]
+        alone = rung.forecast(score, L=loss.value).run_interval
+        assert halves[0] == pytest.approx(np.hypot(0.2 * halves[1], np.diff(alone)[0] / 2), rel=0.08)
+        assert 0 < found.parts["loss"] < 1
+        assert sum(found.parts.values()) == pytest.approx(1)
+
+    def test_three_laws(self, fit_of_plans):
+        pay = pl.DataFrame({"score": np.linspace(0.1, 0.7, 40), "value": 5 * np.linspace(0.1, 0.7, 40)})
+        pay = pay.with_columns(value=pl.col("value") + 1e-6 * pl.Series(np.random.default_rng(0).standard_normal(40)))
+        third = rung.fit(pay, "p + q * score", target="value", objective="squares", draws=0)
+        found = rung.forecast_chain([fit_of_plans, self.line(0.01), third], N=7e9, D=2e11)
+        assert found.value == pytest.approx(5 * (1 - 0.2 * rung.forecast(fit_of_plans, N=7e9, D=2e11).value), rel=0.01)
+
+    def test_what_is_refused(self, fit_of_plans):
+        with pytest.raises(ForecastError, match="two laws or more"):
+            rung.forecast_chain([fit_of_plans], N=7e9, D=2e11)
+        with pytest.raises(ForecastError, match="does not take loss"):
+            rung.forecast_chain([fit_of_plans, fit_of_plans], N=7e9, D=2e11)
+        with pytest.raises(ForecastError, match="has no interval there"):
+            rung.forecast_chain(["besiroglu-2024", self.line(0.01)], N=7e9, D=2e11)
+
+    def test_a_loss_beyond_those_of_the_second_law_is_named(self, fit_of_plans):
+        found = rung.forecast_chain([fit_of_plans, self.line(0.01)], N=7e11, D=2e13)
+        assert "outside_range" in {one.code for one in found.warnings}

@@ -19,6 +19,7 @@ from .fitting.backtest import Backtest as Backtest
 from .fitting.backtest import backtest as backtest
 from .forecasting import Forecast as Forecast
 from .forecasting import forecast as forecast
+from .forecasting import forecast_chain as forecast_chain
 from .forecasting import forecast_grid as forecast_grid
 from .forecasting import forecast_plans as forecast_plans
 from .forecasting import forecast_selection as forecast_selection

@@ -27,6 +27,7 @@ def forecast(
     loss: TargetLoss = None,
     tokens_per_param: Annotated[float | None, Parameter(group=QUESTION)] = None,
     against: Annotated[int | None, Parameter(group=QUESTION)] = None,
+    then: Annotated[tuple[str, ...], Parameter(group=QUESTION, negative="", consume_multiple=False)] = (),
     level: LevelOfFit = None,
     output: Output = (),
     json: Json = False,
@@ -41,13 +42,16 @@ def forecast(
         A table of planned runs, PLANS.csv, forecast row by row; or the law's variables: N=70B D=1.4T (two of N, D, C give the third). A range N=1e8:1e11:20 makes a grid of 20 values, evenly spaced in the logarithm, printed as CSV, or with --json as a list.
     tokens_per_param
         Tie D to N: N=7B --tokens-per-param 20. With --loss, where both are open.
+    then
+        A fit of what follows from the target, such as a score from the loss: rung forecast loss.json N=7B D=1T --then score.json. Repeatable.
     against
         With a table: the row, from 1, whose forecast is taken from the others', with intervals of the difference.
     """
     from rung.fitting import Selection, read_fit_or_selection
-    from rung.forecasting import forecast as forecast_run
-    from rung.forecasting import forecast_selection, invert
 
+    if then:
+        _chain(fit, then, inputs, level, output, json=json, others=(loss, tokens_per_param, against))
+        return
     kinds = require_kinds(output, {".csv": "a grid, or forecasts of plans", ".json": "one forecast, or those of plans"})
     source = read_fit_or_selection(fit, level=level)
     fitted = source.laws[0].fit if isinstance(source, Selection) else source
@@ -59,24 +63,31 @@ def forecast(
     if against is not None:
         raise ForecastError("--against compares the rows of a table of plans: rung forecast FIT PLANS.csv --against 1.")
     if tokens_per_param is not None and loss is None:
-        given = _tied(given, tokens_per_param)
-        tokens_per_param = None
+        given, tokens_per_param = _tied(given, tokens_per_param), None
     grid = any(not isinstance(value, str | float) for value in given.values()) or ".csv" in kinds.values()
-    if isinstance(source, Selection):
-        if grid or loss is not None or tokens_per_param is not None:
-            raise ForecastError(
-                f"{fit} holds several laws: they forecast one run. For a grid or a target loss, fit one law: rung fit."
-            )
-        answer = forecast_selection(source, **given)
-    elif grid:
+    if isinstance(source, Selection) and (grid or loss is not None):
+        raise ForecastError(
+            f"{fit} holds several laws: they forecast one run. For a grid or a target loss, fit one law: rung fit."
+        )
+    if grid:
         _grid(fitted, given, kinds, json=json, loss=loss)
         return
-    elif loss is not None:
-        answer = invert(fitted, loss, tokens_per_param=tokens_per_param, **given)
-    else:
-        answer = forecast_run(fitted, **given)
+    answer = _answer(source, given, loss, tokens_per_param)
     write_result(answer, kinds)
     show(answer, json=json)
+
+
+def _answer(source: Fit | Selection, given: dict[str, Any], loss: float | None, ratio: float | None) -> Forecast:
+    """One forecast, by one law or several, or the inversion for a target loss."""
+    from rung.fitting import Selection
+    from rung.forecasting import forecast as forecast_run
+    from rung.forecasting import forecast_selection, invert
+
+    if isinstance(source, Selection):
+        return forecast_selection(source, **given)
+    if loss is not None:
+        return invert(source, loss, tokens_per_param=ratio, **given)
+    return forecast_run(source, **given)
 
 
 def _plans(
@@ -105,6 +116,34 @@ def _plans(
     found = forecast_plans(source, tables[0], against=None if against is None else against - 1, **given)
     write_result(found, kinds)
     show(found, json=json)
+
+
+def _chain(
+    fit: str,
+    then: tuple[str, ...],
+    inputs: tuple[str, ...],
+    level: float | None,
+    output: tuple[str, ...],
+    *,
+    json: bool,
+    others: tuple[Any, ...],
+) -> None:
+    """Forecast what follows from the target of a fit by further fits."""
+    from rung.fitting import read_fit
+    from rung.forecasting import forecast_chain
+    from rung.units import parse_number
+
+    if any(one is not None for one in others):
+        raise ForecastError("--loss, --tokens-per-param and --against do not go with --then, which forecasts one run.")
+    kinds = require_kinds(output, {".json": "the forecast"})
+    chain = [read_fit(path) for path in (fit, *then)]
+    groups = {group for one in chain for group in one.groups}
+    given: dict[str, Any] = {
+        name: text if name in groups else parse_number(text) for name, text in pairs(inputs, "input").items()
+    }
+    answer = forecast_chain(chain, level=level, **given)
+    write_result(answer, kinds)
+    show(answer, json=json)
 
 
 def _tied(given: dict[str, Any], ratio: float) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Forecasting: what a fit says about models not trained."""
 
+from rung.forecasting.chain import forecast_chain
 from rung.forecasting.combined import forecast_selection
 from rung.forecasting.forecast import Forecast, Interval, forecast, forecast_grid, one_point, shown_factor
 from rung.forecasting.held_out import HeldOut, compare_held_out, split
@@ -17,6 +18,7 @@ __all__ = [
     "ask",
     "compare_held_out",
     "forecast",
+    "forecast_chain",
     "forecast_grid",
     "forecast_plans",
     "forecast_selection",

@@ -29,17 +29,29 @@ def predict(fit: Fit, question: Question, profiler: Profiler | None = None) -> P
         profiler: The optimum that the fit was reopened at, where the caller has it already.
     """
     with np.errstate(all="ignore"):
-        estimate, draws = fit.vectors(question.levels)
-        value = np.atleast_1d(fit.law.value(estimate, question.variables))
+        value = _value(fit, question)
+        factor = np.broadcast_to(extrapolation(fit, question.seen)[0], value.shape)
+        found = distributions(fit, question, profiler)
+        return summarise(fit, value, factor, found, (*_CAUSES, *question.spread))
+
+
+def _value(fit: Fit, question: Question) -> Array:
+    return np.atleast_1d(fit.law.value(fit.vectors(question.levels)[0], question.variables))
+
+
+def distributions(
+    fit: Fit, question: Question, profiler: Profiler | None = None
+) -> list[PredictiveDistribution | None]:
+    """The predictive distribution at every point of a question; None where there is none. See `predict`."""
+    with np.errstate(all="ignore"):
+        value = _value(fit, question)
+        _, draws = fit.vectors(question.levels)
         factor = np.broadcast_to(extrapolation(fit, question.seen)[0], value.shape)
         undetermined = any(len(values) and not np.any(np.isfinite(values)) for values in draws.values())
         law = _law_draws(fit, question, draws, value, profiler or reopened(fit))
-        found = (
-            [None] * len(value)
-            if undetermined or not law.count
-            else list(_distributions(fit, law, factor, question.spread))
-        )
-        return summarise(fit, value, factor, found, (*_CAUSES, *question.spread))
+        if undetermined or not law.count:
+            return [None] * len(value)
+        return list(_distributions(fit, law, factor, question.spread))
 
 
 def reopened(fit: Fit) -> Profiler | None:

@@ -35,6 +35,10 @@ class Claim:
     scale: str
     held: bool | None
 
+    def __post_init__(self) -> None:
+        # A comparison of NumPy's numbers is NumPy's own bool, which JSON does not know.
+        object.__setattr__(self, "held", None if self.held is None else bool(self.held))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Reproduction(Result):

@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from rung.errors import FormulaError, RunsError
 from rung.laws import SYMBOLS, Expression, Name, name_text, names, parse_formula, to_text
@@ -133,6 +134,7 @@ class Source:
     declared: bool
 
 
+@lru_cache(maxsize=8192)
 def plain(name: str) -> str:
     """A column's name in the form that is compared: lower case, words joined by underscores."""
     return re.sub(r"[^a-z0-9]+", "_", name.strip().lower()).strip("_")

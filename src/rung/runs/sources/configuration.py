@@ -80,9 +80,10 @@ def entries(config: Mapping[str, Any], names: Sequence[str], *, signed: bool = F
     of any other name it matches only if it has more than one word, and is then uncertain: the size of a teacher is no
     size of the run.
     """
-    parsed = [(name, _parts(name)) for name in config]
+    ordered, known = _wanted(tuple(names))
+    parsed = [(name, parts) for name in config if not known.isdisjoint((parts := _parts(name))[:2])]
     found = []
-    for wanted in map(_plain, names):
+    for wanted in ordered if parsed else ():
         exact, nested, uncertain = [], [], []
         for name, (whole, last, own) in parsed:
             if wanted not in {last, whole}:
@@ -100,8 +101,11 @@ def entries(config: Mapping[str, Any], names: Sequence[str], *, signed: bool = F
     return sorted(found, key=lambda entry: not entry.certain)
 
 
-_plain = lru_cache(maxsize=4096)(plain)
-"""Many runs share the names of their settings."""
+@lru_cache(maxsize=512)
+def _wanted(names: tuple[str, ...]) -> tuple[tuple[str, ...], frozenset[str]]:
+    """Names in plain form, in their order and as a set; many runs are asked for the same ones."""
+    found = tuple(map(plain, names))
+    return found, frozenset(found)
 
 
 @lru_cache(maxsize=4096)

@@ -128,7 +128,7 @@ class Suite:
 
 
 INTERRUPTED = """
-import hashlib, sys, time
+import hashlib, sys, threading, time
 from rung.ladder.execution import launcher
 
 def step(rounds):
@@ -137,7 +137,8 @@ def step(rounds):
 
 launcher.GRACE_S = 2.0
 with launcher.interrupts() as stop:
-    print("ready", flush=True)
+    # Said while a step runs: a signal before the first one would find nothing that hangs.
+    threading.Timer(0.5, print, ["ready"], {"flush": True}).start()
     while not stop():
         step(int(sys.argv[1]))
     time.sleep(2 * launcher.GRACE_S)

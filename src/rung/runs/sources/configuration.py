@@ -82,8 +82,10 @@ def entries(config: Mapping[str, Any], names: Sequence[str], *, signed: bool = F
     """
     ordered, known = _wanted(tuple(names))
     parsed = [(name, parts) for name in config if not known.isdisjoint((parts := _parts(name))[:2])]
+    if not parsed:
+        return []
     found = []
-    for wanted in ordered if parsed else ():
+    for wanted in ordered:
         exact, nested, uncertain = [], [], []
         for name, (whole, last, own) in parsed:
             if wanted not in {last, whole}:

@@ -334,6 +334,16 @@ class TestChains:
         assert 0 < found.parts["loss"] < 1
         assert sum(found.parts.values()) == pytest.approx(1)
 
+    def test_the_second_laws_own_uncertainty_adds_in_squares(self, fit_of_plans):
+        ahead = {"N": 7e9, "D": 2e11}
+        score = self.line(0.02)
+        loss = rung.forecast(fit_of_plans, **ahead)
+        found = rung.forecast_chain([fit_of_plans, score], **ahead)
+        own = np.diff(rung.forecast(score, L=loss.value).law_interval)[0]
+        assert own > 0.2 * np.diff(loss.law_interval)[0]
+        both = np.hypot(own, 0.2 * np.diff(loss.law_interval)[0])
+        assert np.diff(found.law_interval)[0] == pytest.approx(both, rel=0.08)
+
     def test_three_laws(self, fit_of_plans):
         pay = pl.DataFrame({"score": np.linspace(0.1, 0.7, 40), "value": 5 * np.linspace(0.1, 0.7, 40)})
         pay = pay.with_columns(value=pl.col("value") + 1e-6 * pl.Series(np.random.default_rng(0).standard_normal(40)))

@@ -9,9 +9,11 @@ from .errors import RungError as RungError
 from .errors import RunsError as RunsError
 from .errors import WorthError as WorthError
 from .fitting import Fit as Fit
+from .fitting import Fits as Fits
 from .fitting import Objective as Objective
 from .fitting import Selection as Selection
 from .fitting import fit as fit
+from .fitting import fit_each as fit_each
 from .fitting import read_fit as read_fit
 from .fitting import read_selection as read_selection
 from .fitting import select as select
@@ -20,6 +22,7 @@ from .fitting.backtest import backtest as backtest
 from .forecasting import Forecast as Forecast
 from .forecasting import forecast as forecast
 from .forecasting import forecast_chain as forecast_chain
+from .forecasting import forecast_each as forecast_each
 from .forecasting import forecast_grid as forecast_grid
 from .forecasting import forecast_plans as forecast_plans
 from .forecasting import forecast_selection as forecast_selection

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from rung.cli.options import LAW, RESULT, Figure, Fix, Json, Law, Level, More, Output, Runs, Seed
-from rung.cli.output import content_of, require_kinds, say, show
-from rung.cli.table_options import LawOptions, TableOptions, pairs, read_law, read_selected, unused_maps
+from rung.cli.output import content_of, require_kinds, say, show, write_result
+from rung.cli.table_options import LawChoice, LawOptions, TableOptions, pairs, read_law, read_selected, unused_maps
+from rung.errors import FitError
 
 if TYPE_CHECKING:
     from rung.fitting import Fit
@@ -31,6 +32,8 @@ class IntervalOptions:
     """profile (the default), sandwich (quick) or bootstrap; statistical is the default without model discrepancy."""
     draws: int = 1000
     """Resamples of the bootstrap over runs, 1000 by default; 0 takes standard errors from the curvature."""
+    effort: str = "full"
+    """full, or quick: coefficients and sandwich intervals alone, in a fraction of the time."""
 
 
 def fit(
@@ -44,6 +47,7 @@ def fit(
     options: LawOptions = LawOptions(),  # noqa: B008  # frozen
     rows: TableOptions = TableOptions(),  # noqa: B008  # frozen
     hold_out: Annotated[str | None, Parameter(group=RESULT)] = None,
+    each: Annotated[str | None, Parameter(group=RESULT)] = None,
     intervals: IntervalOptions = IntervalOptions(),  # frozen
     level: Level = 0.9,
     seed: Seed = 0,
@@ -61,6 +65,8 @@ def fit(
         Prior information on a coefficient: alpha=0.34+-0.02, or alpha,beta=besiroglu-2024. Repeatable.
     hold_out
         Leave these rows out of the fit and forecast them instead: "params > 1e9".
+    each
+        Fit the law to each level of this column by itself. Several targets, --target loss_c4,loss_code, give a fit each too.
     """
     from rung.files import write_all
     from rung.fitting import fit as fit_law
@@ -68,29 +74,73 @@ def fit(
     from rung.units import parse_number
 
     kinds = require_kinds(output, _KINDS) | _figure_kinds(figure)
-    chosen = read_law(law, read_selected([runs, *more], rows, options.target), rows, options)
+    selected = read_selected([runs, *more], rows, options.target)
+    targets = _several_targets(options.target, selected)
+    chosen = read_law(law, selected, rows, replace(options, target=targets[0]) if targets else options)
     fitted_on, held = split(chosen.runs, hold_out)
-    result = fit_law(
-        fitted_on,
-        chosen.law,
-        objective=chosen.objective,
-        delta=options.delta,
-        target=chosen.target,
-        weights=options.weights,
-        fix={name: parse_number(value) for name, value in pairs(fix, "--fix").items()},
-        borrow=_sources(borrow, "--borrow"),
-        prior=_sources(prior, "--prior"),
-        level=level,
-        interval=intervals.interval,
-        draws=intervals.draws,
-        seed=seed,
-    )
+    settings = {
+        **_settings(chosen, options, intervals),
+        "fix": {name: parse_number(value) for name, value in pairs(fix, "--fix").items()},
+        "borrow": _sources(borrow, "--borrow"),
+        "prior": _sources(prior, "--prior"),
+        "level": level,
+        "seed": seed,
+    }
+    if each is not None or targets:
+        _fit_several(chosen, targets, each, kinds, settings, hold_out, json=json)
+        return
+    result = fit_law(fitted_on, chosen.law, target=chosen.target, **settings)
     comparison = compare_held_out(result, held) if held is not None else None
     table = fitted_on.drop_weightless(options.weights) if options.weights else fitted_on
     write_all({path: _content(kind, result, table, comparison) for path, kind in kinds.items()})
     held_out = {} if comparison is None else {"held_out": comparison.to_dict()}
     show(result, json=json, more=held_out, below=[comparison] if comparison else [])
     say(*unused_maps(rows, chosen.used, hold_out))
+
+
+def _settings(chosen: LawChoice, options: LawOptions, intervals: IntervalOptions) -> dict[str, Any]:
+    """What the options of objective and intervals say to the function."""
+    return {
+        "objective": chosen.objective,
+        "delta": options.delta,
+        "weights": options.weights,
+        "interval": intervals.interval,
+        "draws": intervals.draws,
+        "effort": intervals.effort,
+    }
+
+
+def _several_targets(target: str | None, runs: Table) -> list[str]:
+    """The targets, where --target names several."""
+    if target is None or "," not in target or runs.has(target):
+        return []
+    return [name.strip() for name in target.split(",") if name.strip()]
+
+
+def _fit_several(
+    chosen: LawChoice,
+    targets: list[str],
+    each: str | None,
+    kinds: dict[str, str],
+    settings: dict[str, Any],
+    hold_out: str | None,
+    *,
+    json: bool,
+) -> None:
+    """Fit the law to each of several targets, or to each level of a column."""
+    from rung.fitting import fit_each
+
+    if hold_out is not None:
+        raise FitError("--hold-out goes with one fit: leave out --each, or name one --target.")
+    if targets and each is not None:
+        raise FitError(f"--each {each} and several targets: give one of the two.")
+    pages = [path for path, kind in kinds.items() if kind not in {".json", ".csv"}]
+    if pages:
+        raise FitError(f"{pages[0]}: several fits are written as .json or .csv; a page or a figure shows one fit.")
+    single = {} if targets else {"target": chosen.target}
+    found = fit_each(chosen.runs, chosen.law, by=each, targets=targets, **single, **settings)
+    write_result(found, kinds)
+    show(found, json=json)
 
 
 def _sources(texts: Sequence[str], option: str) -> dict[str, str]:

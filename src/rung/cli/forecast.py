@@ -14,7 +14,7 @@ from rung.cli.table_options import pairs, tables_and_inputs
 from rung.errors import ForecastError
 
 if TYPE_CHECKING:
-    from rung.fitting import Fit, Selection
+    from rung.fitting import Fit, Fits, Selection
     from rung.forecasting import Forecast
 
 _LARGEST_GRID = 100_000
@@ -37,7 +37,7 @@ def forecast(
     Parameters
     ----------
     fit
-        A fit or a selection that rung fit or rung select wrote with -o (- for standard input), or a law of the book with constants, such as besiroglu-2024.
+        A fit, several fits or a selection that rung fit or rung select wrote with -o (- for standard input), or a law of the book with constants, such as besiroglu-2024.
     inputs
         A table of planned runs, PLANS.csv, forecast row by row; or the law's variables: N=70B D=1.4T (two of N, D, C give the third). A range N=1e8:1e11:20 makes a grid of 20 values, evenly spaced in the logarithm, printed as CSV, or with --json as a list.
     tokens_per_param
@@ -47,13 +47,16 @@ def forecast(
     against
         With a table: the row, from 1, whose forecast is taken from the others', with intervals of the difference.
     """
-    from rung.fitting import Selection, read_fit_or_selection
+    from rung.fitting import Fits, Selection, read_any
 
     if then:
         _chain(fit, then, inputs, level, output, json=json, others=(loss, tokens_per_param, against))
         return
     kinds = require_kinds(output, {".csv": "a grid, or forecasts of plans", ".json": "one forecast, or those of plans"})
-    source = read_fit_or_selection(fit, level=level)
+    source = read_any(fit, level=level)
+    if isinstance(source, Fits):
+        _several(source, inputs, kinds, json=json, others=(loss, tokens_per_param, against))
+        return
     fitted = source.laws[0].fit if isinstance(source, Selection) else source
     tables, named = tables_and_inputs(inputs)
     given = {name: _value(name, text, fitted) for name, text in pairs(named, "input").items()}
@@ -142,6 +145,26 @@ def _chain(
         name: text if name in groups else parse_number(text) for name, text in pairs(inputs, "input").items()
     }
     answer = forecast_chain(chain, level=level, **given)
+    write_result(answer, kinds)
+    show(answer, json=json)
+
+
+def _several(
+    source: Fits, inputs: tuple[str, ...], kinds: dict[str, str], *, json: bool, others: tuple[Any, ...]
+) -> None:
+    """Ask several fits about one run."""
+    from rung.forecasting import forecast_each
+    from rung.units import parse_number
+
+    if any(one is not None for one in others):
+        raise ForecastError(
+            "--loss, --tokens-per-param and --against are for one fit, and the file holds several: state the run, N=7B D=1T."
+        )
+    groups = {group for one in source.fits.values() for group in one.groups}
+    given: dict[str, Any] = {
+        name: text if name in groups else parse_number(text) for name, text in pairs(inputs, "input").items()
+    }
+    answer = forecast_each(source, **given)
     write_result(answer, kinds)
     show(answer, json=json)
 

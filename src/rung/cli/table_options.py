@@ -50,7 +50,7 @@ class LawOptions:
     """What is fitted, and by which objective."""
 
     target: str | None = None
-    """The column that the law predicts; loss unless the law says otherwise."""
+    """The column that the law predicts; loss unless the law says otherwise. Several, a,b, where rung fit takes them."""
     objective: str | None = None
     """log-huber (the default), log-absolute, log-squares, log-student-t, squares, huber, absolute, logit-huber or logit-squares."""
     delta: float | None = None

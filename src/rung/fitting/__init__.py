@@ -14,11 +14,13 @@ from rung.fitting.ranking import Ranked, Selection
 from rung.fitting.refit import Fitted, LawBounds, fitted, law_bounds, reopen
 from rung.fitting.result import Fit, level_combinations
 from rung.fitting.selection import select
-from rung.fitting.selection_file import read_fit_or_selection, read_selection
+from rung.fitting.selection_file import read_any, read_selection
+from rung.fitting.several import Fits, fit_each
 
 __all__ = [
     "PUBLISHED",
     "Fit",
+    "Fits",
     "Fitted",
     "LawBounds",
     "Objective",
@@ -26,14 +28,15 @@ __all__ = [
     "Selection",
     "as_fit",
     "fit",
+    "fit_each",
     "fitted",
     "is_published",
     "law_bounds",
     "learning_curve",
     "level_combinations",
     "published_fit",
+    "read_any",
     "read_fit",
-    "read_fit_or_selection",
     "read_selection",
     "reopen",
     "select",

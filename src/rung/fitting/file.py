@@ -25,7 +25,7 @@ from rung.fitting.result import SCHEMA, Fit
 from rung.fitting.uncertainty.estimate import Estimate
 from rung.fitting.uncertainty.intervals import METHODS
 from rung.laws import Law, law_book
-from rung.messages import did_you_mean, require_level
+from rung.messages import did_you_mean, listed, require_level
 
 T = TypeVar("T")
 
@@ -43,6 +43,11 @@ def read_fit(path: str | Path, level: float | None = None) -> Fit:
     content = read_content(path, "fit")
     if "laws" in content:
         raise FitError(f"{path} holds a selection of laws, not one fit. rung forecast takes both.")
+    if "fits" in content:
+        names = listed(list(content["fits"]), 8)
+        raise FitError(
+            f"{path} holds several fits ({names}), not one. rung forecast takes them; for more, fit one alone."
+        )
     return at_level(checked(path, "fit", fit_from_dict, content), level)
 
 

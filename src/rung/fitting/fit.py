@@ -7,12 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from rung.errors import FitError
+from rung.fitting.estimate.multistart import QUICK
 from rung.fitting.estimate.setup import Setup, set_up
 from rung.fitting.estimate.specification import FitSpecification
 from rung.fitting.external import External, external_findings, prior_findings, read_external, read_priors, with_prior
 from rung.fitting.report import DRAWS, FitOptions, fit_setup
 from rung.fitting.result import Fit
-from rung.fitting.uncertainty.intervals import BOOTSTRAP, STATISTICAL, method_for
+from rung.fitting.uncertainty.intervals import BOOTSTRAP, SANDWICH, STATISTICAL, method_for
 from rung.laws import Law
 
 
@@ -31,6 +32,7 @@ def fit(
     level: float = 0.9,
     interval: str | None = None,
     draws: int = DRAWS,
+    effort: str = "full",
     seed: int = 0,
 ) -> Fit:
     """Fit a law to a table of runs.
@@ -50,6 +52,8 @@ def fit(
         interval: "profile" (the default up to 20,000 rows), "sandwich" or "bootstrap"; "statistical" is the default
             without the model discrepancy in the interval of a new run.
         draws: Resamples of the bootstrap over runs; 0 takes standard errors from the curvature.
+        effort: "full", or "quick": fewer starts, intervals by the sandwich, no resamples, no backtest, and no findings
+            but those of the search; for fits in a loop.
         seed: Seed of starts and resamples.
 
     Raises:
@@ -70,7 +74,22 @@ def fit(
     )
     setup = set_up(runs, specification)
     known = read_priors(prior or {})
-    return _fit_with(setup, borrowed, known, FitOptions(interval=interval, draws=draws, start=start))
+    return _fit_with(setup, borrowed, known, options_for(effort, interval=interval, draws=draws, start=start))
+
+
+def options_for(effort: str, *, interval: str | None, draws: int, start: Mapping[str, float] | None) -> FitOptions:
+    """The options of a full or a quick fit.
+
+    Raises:
+        FitError: There is no such effort, or a quick fit is asked for other intervals than its own.
+    """
+    if effort == "full":
+        return FitOptions(interval=interval, draws=draws, start=start)
+    if effort != "quick":
+        raise FitError(f"no effort {effort!r}. Choose one: --effort full|quick.")
+    if interval not in (None, SANDWICH):
+        raise FitError(f"--effort quick has intervals by the sandwich, not by {interval}. Leave out one of the two.")
+    return FitOptions(interval=SANDWICH, draws=0, start=start, effort=QUICK, bare=True)
 
 
 def _fit_with(

@@ -30,9 +30,10 @@ from rung.fitting.estimate.multistart import FULL, Effort, Optimum, is_exact, se
 from rung.fitting.estimate.problem import Problem
 from rung.fitting.estimate.setup import Setup
 from rung.fitting.result import Fit
-from rung.fitting.uncertainty.bootstrap import Draws, bootstrap
+from rung.fitting.uncertainty.bootstrap import Draws, bootstrap, stepped_bootstrap
 from rung.fitting.uncertainty.coefficients import IntervalPlan, estimate
 from rung.fitting.uncertainty.curvature import Curvature, curvature_at
+from rung.fitting.uncertainty.intervals import BOOTSTRAP
 from rung.fitting.uncertainty.profile import MOST_ROWS
 from rung.fitting.uncertainty.residual_noise import nearness, noise_quantiles
 from rung.messages import plural_of
@@ -52,6 +53,7 @@ class FitOptions:
         draws: Resamples of the bootstrap; 0 for none.
         start: Coefficients that the solver starts from; None for many drawn starts.
         effort: How many starts are run.
+        bare: Whether the report stops at coefficients and intervals: no backtest, and only findings of the search.
         along: The symbol or column that the backtest cuts along; None for the default.
         cuts: How many cuts it has, at most.
     """
@@ -60,6 +62,7 @@ class FitOptions:
     draws: int = DRAWS
     start: Mapping[str, float] | None = None
     effort: Effort = FULL
+    bare: bool = False
     along: str | None = None
     cuts: int = CUTS
 
@@ -78,13 +81,17 @@ def fit_setup(setup: Setup, options: FitOptions) -> tuple[Fit, RollingBacktest]:
         _require_in_range(problem, optimum)
         curvature = curvature_at(problem, optimum)
         noisy = curvature.degrees > 0 and not is_exact(problem, optimum)
-        resampled = _draws(problem, optimum, curvature, options.draws if noisy else None, rng)
+        resampled = _draws(problem, optimum, curvature, options if noisy else None, rng)
         groups = group_levels(problem)
         plan, values_BK = _interval_plan(setup, optimum, curvature, resampled, groups, options, noisy=noisy)
         estimates, derived = estimate(problem, optimum, curvature, values_BK, plan)
         scale = scale_of(setup, options.along)
-        rolled = roll(problem, scale, optimum.unconstrained, rng, options.cuts) if noisy else NOT_ROLLED
-        warnings = _findings(setup, optimum, curvature, resampled, groups, plan.undetermined, noisy=noisy)
+        judged = noisy and not options.bare
+        rolled = roll(problem, scale, optimum.unconstrained, rng, options.cuts) if judged else NOT_ROLLED
+        warnings = (
+            *_findings_of_the_search(setup, optimum, curvature, plan.undetermined),
+            *(() if options.bare else _findings(setup, optimum, curvature, resampled, groups, noisy=noisy)),
+        )
         noise = _noise(design, optimum, curvature, scale)
         prior = discrepancy_prior()
         backtest = rolled.summary(problem.objective, prior, setup.level) if rolled.scored else None
@@ -168,23 +175,31 @@ def _interval_plan(
     return plan, values_BK
 
 
-def _findings(
-    setup: Setup,
-    optimum: Optimum,
-    curvature: Curvature,
-    resampled: Draws,
-    groups: Sequence[GroupLevel],
-    undetermined: frozenset[int],
-    *,
-    noisy: bool,
+def _findings_of_the_search(
+    setup: Setup, optimum: Optimum, curvature: Curvature, undetermined: frozenset[int]
 ) -> tuple[Finding, ...]:
-    """Everything that speaks against the fit, in the order in which it is found."""
+    """What speaks against the optimum itself, in the order in which it is found."""
     problem = setup.problem
     return (
         *plausibility(setup.table, setup.target),
         *column_findings(problem, setup.target),
         *search_findings(problem, optimum),
         *determination_findings(problem, optimum, curvature, undetermined, setup.level),
+    )
+
+
+def _findings(
+    setup: Setup,
+    optimum: Optimum,
+    curvature: Curvature,
+    resampled: Draws,
+    groups: Sequence[GroupLevel],
+    *,
+    noisy: bool,
+) -> tuple[Finding, ...]:
+    """What speaks against the law and its intervals, in the order in which it is found."""
+    problem = setup.problem
+    return (
         *group_findings(groups),
         *sampling_findings(problem.design, curvature, resampled, setup.level),
         *influence_findings(problem, optimum, curvature),
@@ -201,14 +216,16 @@ def _configurations(setup: Setup) -> Indices:
 
 
 def _draws(
-    problem: Problem, optimum: Optimum, curvature: Curvature, draws: int | None, rng: np.random.Generator
+    problem: Problem, optimum: Optimum, curvature: Curvature, options: FitOptions | None, rng: np.random.Generator
 ) -> Draws:
     """Resampled unconstrained parameters: none without noise, those of Student's t where no bootstrap is wanted."""
     nothing = Draws(unconstrained_BK=np.empty((0, problem.design.size)))
-    if draws is None:
+    if options is None:
         return nothing
-    if draws:
-        return bootstrap(problem, optimum, draws, rng)
+    if options.draws:
+        if options.interval == BOOTSTRAP:
+            return bootstrap(problem, optimum, options.draws, rng)
+        return stepped_bootstrap(problem, optimum, curvature, options.draws, rng)
     known = np.flatnonzero(np.isfinite(np.diag(curvature.covariance_KK)))
     if not len(known):
         return nothing

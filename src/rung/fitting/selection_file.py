@@ -1,4 +1,4 @@
-"""A selection read back from its file."""
+"""A selection, or several fits, read back from their file."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from rung.fitting.file import (
 from rung.fitting.published import is_published, published_fit
 from rung.fitting.ranking import Ranked, Selection
 from rung.fitting.result import Fit
+from rung.fitting.several import Fits
 
 
 def read_selection(path: str | Path) -> Selection:
@@ -65,6 +66,14 @@ def _selection(content: Mapping[str, Any]) -> Selection:
     )
 
 
+def _fits(content: Mapping[str, Any]) -> Fits:
+    fits = {read_string(name): fit_from_dict(one) for name, one in content["fits"].items()}
+    if not fits:
+        raise ValueError("it holds no fit")
+    failed = {read_string(name): read_string(why) for name, why in content["failed"].items()}
+    return Fits(by=read_string(content["by"]), fits=fits, failed=failed)
+
+
 def _fold(content: Mapping[str, Any]) -> FoldError:
     return FoldError(
         error=read_number(content["error"]),
@@ -74,19 +83,22 @@ def _fold(content: Mapping[str, Any]) -> FoldError:
     )
 
 
-def read_fit_or_selection(path: str | Path, level: float | None = None) -> Fit | Selection:
-    """Read what `rung fit -o` or `rung select -o` wrote.
+def read_any(path: str | Path, level: float | None = None) -> Fit | Fits | Selection:
+    """Read what `rung fit -o` or `rung select -o` wrote: one fit, several, or a selection.
 
     Args:
         path: The file; - for standard input; or the name of a law of the book with constants.
         level: Coverage of the intervals of what follows from it; that of the file by default.
 
     Raises:
-        FitError: The file is not there, not JSON, or neither of the two in this version of the format.
+        FitError: The file is not there, not JSON, or none of these in this version of the format.
     """
     if is_published(path) and not Path(path).exists():
         return at_level(published_fit(str(path)), level)
     content = read_content(path, "fit")
+    if "fits" in content:
+        several = checked(path, "fit", _fits, content)
+        return replace(several, fits={name: at_level(one, level) for name, one in several.fits.items()})
     if "laws" not in content:
         return at_level(checked(path, "fit", fit_from_dict, content), level)
     found = checked(path, "select", _selection, content)

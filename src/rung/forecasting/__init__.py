@@ -7,6 +7,7 @@ from rung.forecasting.held_out import HeldOut, compare_held_out, split
 from rung.forecasting.invert import invert
 from rung.forecasting.plans import PlanForecasts, forecast_plans
 from rung.forecasting.question import Question, ask, is_variable
+from rung.forecasting.several import forecast_each
 from rung.forecasting.single_law import predict
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "compare_held_out",
     "forecast",
     "forecast_chain",
+    "forecast_each",
     "forecast_grid",
     "forecast_plans",
     "forecast_selection",

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 
 from rung.arrays import Array
 from rung.fitting.estimate.initial_points import balanced_starts
 from rung.fitting.estimate.multistart import Optimum
-from rung.fitting.estimate.objective import STUDENT_DEGREES
 from rung.fitting.estimate.problem import Problem
+from rung.fitting.uncertainty.smoothed_slope import smoothed_slope
 
 RANK_TOLERANCE = 1e-7
 """Ratio of singular values of the scaled Jacobian below which a direction has no effect on the fit."""
@@ -91,7 +90,7 @@ def curvature_at(problem: Problem, optimum: Optimum) -> Curvature:
     """
     design = problem.design
     J = optimum.jacobian_Kn
-    slope, psi = _slopes(problem, optimum)
+    slope, psi = smoothed_slope(problem, optimum).terms(optimum.residuals)
     inactive = without_effect(problem, J)
     indices = [index for index in range(design.size) if index not in inactive]
     spare = design.rows - design.size
@@ -215,38 +214,3 @@ class _Directions:
             null=directions[rank:],
             norms=norms,
         )
-
-
-def _slopes(problem: Problem, optimum: Optimum) -> tuple[Array, Array]:
-    """Smoothed slope psi' at each row, and psi (n,).
-
-    For Huber's loss near its absolute limit, few residuals lie within delta. Then psi', the indicator of |r| <= delta,
-    is smoothed to 2 delta phi(r / h) / h with the normal density phi and Hall and Sheather's (1988) bandwidth h.
-    """
-    r = optimum.residuals
-    delta = problem.deltas[-1]
-    if problem.objective.loss == "student-t":
-        # psi' = (v + 1) (v s^2 - r^2) / (v s^2 + r^2)^2, averaged: at single rows, beyond two scales, it is negative.
-        square = STUDENT_DEGREES * optimum.scale**2
-        weight = (STUDENT_DEGREES + 1) / (square + r * r)
-        slope = np.average(weight * (square - r * r) / (square + r * r), weights=problem.design.weights)
-        return np.full_like(r, slope), weight * r
-    if np.isinf(delta):
-        return np.ones_like(r), r
-    half = _hall_sheather(len(r))
-    low, high = np.quantile(r, [max(0.0, 0.5 - half), min(1.0, 0.5 + half)])
-    width = max(delta, float(high - low) / 2)
-    # The kernel is smooth: with a sharp one, the few rows that happen to lie inside would decide on small tables. The
-    # bandwidth stays above delta; once delta is the larger, psi' itself serves.
-    kernel = np.exp(-0.5 * (r / width) ** 2) * (2 / np.sqrt(2 * np.pi)) * delta / width
-    return np.where(width > delta, np.minimum(kernel, 1.0), np.abs(r) <= delta), np.clip(r, -delta, delta)
-
-
-def _hall_sheather(count: int) -> float:
-    """Half width, in probability, of the bandwidth for the density at the median, for 90 % intervals.
-
-    n^(-1/3) z^(2/3) (1.5 phi(0)^2)^(1/3), with z = Phi^-1(0.95).
-    Source: Hall and Sheather 1988.
-    """
-    normal = NormalDist()
-    return float(count ** (-1 / 3) * normal.inv_cdf(0.95) ** (2 / 3) * (1.5 * normal.pdf(0.0) ** 2) ** (1 / 3))

@@ -15,7 +15,8 @@ import polars as pl
 import rung
 from measure import timed
 from rung.planning.allocation.allocate import best_sizes
-from rung.planning.allocation.approaches import parabola_bias, parabola_bottom
+from rung.planning.allocation.approaches import compare_approaches
+from rung.planning.allocation.profiles import PARABOLA, bottom_of, parabola_bias
 from rung.planning.tuning.tune import tune
 from rung.worth import compare
 
@@ -44,24 +45,29 @@ def exact(flops):
 
 
 def allocations(repeats):
-    """Coverage of the intervals of the best size and tokens."""
+    """Coverage of the intervals of the best size and tokens, by each approach."""
     print(
-        "| runs | interval of the best N at 100x contains it | of the best D | median width, as a factor |\n|---|---|---|---|"
+        "| runs | approach | repeats with an answer | interval of the best N at 100x contains it | of the best D | median width, as a factor |"
     )
+    print("|---|---|---|---|---|---|")
     flops = 3e23
     truth = float(exact(np.array(flops)))
     for rows in (60, 240):
-        params, tokens, widths = [], [], []
+        held = {}
         for seed in range(repeats):
-            found = rung.allocate(rung.fit(surface(seed, rows), LAW, draws=0), flops=flops)
-            low, high = found.choices["params"].interval
-            params.append((low or 0) <= truth <= (high or np.inf))
-            fewest, most = found.choices["tokens"].interval
-            tokens.append((fewest or 0) <= flops / 6 / truth <= (most or np.inf))
-            widths.append((high or np.inf) / (low or 1e-300))
-        print(
-            f"| {rows} | {np.mean(params):.3f} | {np.mean(tokens):.3f} | {statistics.median(widths):.2f} |", flush=True
-        )
+            runs = rung.read_runs(surface(seed, rows))
+            for one in compare_approaches(runs, rung.fit(runs, LAW, draws=0), flops).approaches:
+                low, high = (bound or end for bound, end in zip(one.params_interval, (0, np.inf), strict=True))
+                fewest, most = (bound or end for bound, end in zip(one.tokens_interval, (0, np.inf), strict=True))
+                held.setdefault(one.name, []).append(
+                    (low <= truth <= high, fewest <= flops / 6 / truth <= most, high / max(low, 1e-300))
+                )
+        for name, found in held.items():
+            params, tokens, widths = zip(*found, strict=True)
+            print(
+                f"| {rows} | {name} | {len(found)} | {np.mean(params):.3f} | {np.mean(tokens):.3f} | {statistics.median(widths):.2f} |",
+                flush=True,
+            )
 
 
 def parabolas():
@@ -78,7 +84,7 @@ def parabolas():
         for half in (np.log(2), np.log(8)):
             x = np.log(truth) + np.linspace(-half, half, 9)
             loss = 1.8 + A / np.exp(x) ** alpha + B / (1e21 / 6 / np.exp(x)) ** beta
-            bottom = parabola_bottom(x, loss)
+            bottom = bottom_of(x, loss, PARABOLA).at
             print(
                 f"| {alpha}, {beta} | {half:.2f} | {np.expm1(bottom - np.log(truth)):+.3%} | "
                 f"{np.expm1(parabola_bias(alpha, beta, x)):+.3%} | {best / truth - 1:+.1e} |"

@@ -10,7 +10,6 @@ import rung
 from rung.errors import PlanError
 from rung.laws import law_book
 from rung.planning.allocation.allocate import best_sizes
-from rung.planning.allocation.approaches import compare_approaches, parabola_bias, parabola_bottom
 from rung.planning.allocation.optima import Optima
 from rung.planning.allocation.problem import Limits, allocation_problem
 from rung.planning.cost.hardware import Cluster, accelerator_named, hardware
@@ -211,36 +210,6 @@ class TestAllocate:
             truth = best_sizes(rung.fit(isoflop(noise=0.0), LAW, draws=0), np.array([3e23]))[0]
             held += (low or 0) <= truth <= (high or np.inf)
         assert 83 <= held <= 97
-
-
-class TestApproaches:
-    def test_a_parabola_misses_by_its_cube(self, surface):
-        alpha, beta = surface.values["alpha"], surface.values["beta"]
-        best = float(np.log(best_sizes(surface, np.array([1e20]))[0]))
-        x = best + np.linspace(-1, 1, 9)
-        loss = surface.law.value(surface.values, {"N": np.exp(x), "D": 1e20 / 6 / np.exp(x)})
-        assert parabola_bottom(x, loss) - best == pytest.approx(parabola_bias(alpha, beta, x), rel=0.05)
-
-    def test_one_that_opens_downwards_has_no_bottom(self):
-        x = np.linspace(-1, 1, 9)
-        assert parabola_bottom(x, -(x**2)) is None
-
-    def test_on_noise_free_runs_the_measured_bias_is_the_expected_one(self):
-        runs = rung.read_runs(isoflop(noise=0.0))
-        fit = rung.fit(runs, LAW, draws=0)
-        found = compare_approaches(runs, fit, 1e22)
-        lowest_, parabola, surface_ = found.approaches
-        assert parabola.params / surface_.params - 1 == pytest.approx(parabola.bias, abs=1e-6)
-        assert lowest_.params / surface_.params - 1 == pytest.approx(lowest_.bias, abs=1e-6)
-        assert surface_.exponent == pytest.approx(fit.derived["params_exponent"].value, rel=1e-5)
-
-    def test_too_few_profiles(self):
-        rng = np.random.default_rng(0)
-        table = pl.DataFrame({"params": np.geomspace(1e7, 1e9, 12), "tokens": np.geomspace(1e9, 1e11, 12)})
-        table = table.with_columns(loss=2 + 100 * pl.col("params") ** -0.3 + pl.Series(0.01 * rng.standard_normal(12)))
-        runs = rung.read_runs(table)
-        with pytest.raises(PlanError, match="parabolas say nothing"):
-            compare_approaches(runs, rung.fit(runs, LAW, draws=0), 1e22)
 
 
 class TestCost:

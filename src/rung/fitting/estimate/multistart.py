@@ -12,7 +12,7 @@ from rung.errors import FitError
 from rung.fitting.estimate.initial_points import balanced_starts, projected_starts
 from rung.fitting.estimate.levenberg_marquardt import Solutions
 from rung.fitting.estimate.objective import STUDENT_DEGREES
-from rung.fitting.estimate.problem import SEARCH_ROWS, Problem
+from rung.fitting.estimate.problem import Problem
 from rung.laws import Workspace
 from rung.messages import plural_of
 
@@ -113,9 +113,9 @@ def search(
 ) -> Optimum:
     """Minimise the objective from share-balanced and projected starts until enough of them agree.
 
-    Agreement is judged by the objective that starts reach on at most SEARCH_ROWS rows. For Huber's loss near its
-    absolute limit and for Student's loss, it is the objective of the first stage. Only the best few solutions continue
-    to the final objective on all rows.
+    Agreement is judged by the objective that starts reach on at most `search_rows` of the problem. For Huber's loss
+    near its absolute limit and for Student's loss, it is the objective of the first stage. Only the best few solutions
+    continue to the final objective on all rows.
 
     Args:
         problem: What is fitted.
@@ -126,7 +126,7 @@ def search(
     Raises:
         FitError: No start reached a finite objective.
     """
-    solutions = _explore(problem.sampled(rng), rng, start, effort)
+    solutions = _explore(problem.sampled(rng, problem.search_rows), rng, start, effort)
     space = problem.workspace(_LEADING)
     reached, point, scale, converged = _finish(problem, space, solutions)
     if not np.isfinite(reached):
@@ -192,7 +192,7 @@ def _finish(problem: Problem, space: Workspace, solutions: Solutions) -> tuple[f
         winner = int(np.argmin([value for value, *_ in found]))
         value, point, scale, converged = found[winner]
         return float(values[leading[winner]]) if np.isfinite(value) else np.inf, point, scale, converged
-    if len(problem.deltas) == 1 and problem.design.rows <= SEARCH_ROWS:
+    if len(problem.deltas) == 1 and problem.design.rows <= problem.search_rows:
         return float(values[order[0]]), solutions.unconstrained_JK[order[0]], 1.0, bool(solutions.converged_J[order[0]])
     last = problem.solve(solutions.unconstrained_JK[leading], weights, warm=True, space=space)
     winner = int(np.argmin(last.objective_J))

@@ -34,8 +34,11 @@ _STUDENT_DELTA = 0.01
 """Huber's threshold in the first stage of Student's loss, in standard deviations of the target."""
 
 
-SEARCH_ROWS = 20_000
+_SEARCH_ROWS = 4_000
 """Most rows that all starts are solved on; on longer tables, only the best solutions continue on all rows."""
+
+_SEARCH_ROWS_EACH = 20
+"""As many rows for each parameter are kept at least."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +67,12 @@ class Problem:
     spread: float
     prior: Prior | None = None
 
-    def sampled(self, rng: np.random.Generator, most: int = SEARCH_ROWS) -> Problem:
+    @property
+    def search_rows(self) -> int:
+        """Most rows that all starts are solved on."""
+        return max(_SEARCH_ROWS, _SEARCH_ROWS_EACH * self.design.size)
+
+    def sampled(self, rng: np.random.Generator, most: int) -> Problem:
         """The problem on a random subset of `most` rows; the problem itself where it has no more than that."""
         if self.design.rows <= most:
             return self

@@ -610,7 +610,7 @@ class TestInterruption:
         assert curve(RunFolder(place)) == whole
 
     @pytest.mark.slow
-    def test_two_hundred_kills_lose_nothing(self, tmp_path):
+    def test_a_hundred_kills_lose_nothing(self, tmp_path):
         """kill -9 of a trainer at random moments, until it is done, over and over; of one in five the last checkpoint is cut in half."""
         toml = changed(changed(FILE, "width = [8, 16]", "width = 16"), "steps = 40", "steps = 1200")
         file = tmp_path / "ladder.toml"
@@ -624,7 +624,7 @@ class TestInterruption:
         job = Job(launch=ladder.launch, keep=tmp_path / "kept")
         rng = np.random.default_rng(0)
         kills = cuts = 0
-        while kills < 200:
+        while kills < 100:
             shutil.rmtree(tmp_path / "ladder", ignore_errors=True)
             folder = prepare(ladder)[0]
             while folder.status != "done":
@@ -640,7 +640,7 @@ class TestInterruption:
                         latest.write_bytes(latest.read_bytes()[: latest.stat().st_size // 2])
                         cuts += 1
             assert curve(folder) == want
-        assert cuts > 10
+        assert cuts > 5
 
 
 class TestProgress:

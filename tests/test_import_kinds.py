@@ -57,10 +57,10 @@ class TestSteps:
     def test_a_declared_counter_comes_before_a_usual_one(self):
         metrics = {
             "step": [(row, float(row)) for row in range(10)],
-            "samples_k": [(row, 7.0 * row) for row in range(10)],
+            "my_counter": [(row, 7.0 * row) for row in range(10)],
             "val_loss": [(row, 3.0 - row / 10) for row in range(10)],
         }
-        found = rows(run(metrics=metrics, row_steps=True, step_metrics={"val_*": "samples_k"}))
+        found = rows(run(metrics=metrics, row_steps=True, step_metrics={"val_*": "my_counter"}))
         assert only(found)["step"] == 63
         assert "other_steps" in codes(found)
 

@@ -119,6 +119,14 @@ FINDINGS: dict[str, FindingKind] = {
         "The column loss mixes training and held-out losses, or units.",
         "Name one that all runs have: --loss NAME.",
     ),
+    "several_runs": FindingKind(
+        "note",
+        "One file holds several runs, told apart by their settings or by where their steps begin again.",
+        "Give each run a name of its own in a column run.",
+    ),
+    "long_metrics": FindingKind(
+        "note", "Rows of training and of evaluation, or of several metrics, stood in one column.", ""
+    ),
     "other_steps": FindingKind("note", "Several metrics count steps differently.", "Name the one: --step NAME."),
     "same_name": FindingKind("note", "Runs that share a name are told apart.", "Give each run a name of its own."),
     "restart": FindingKind(

@@ -13,13 +13,15 @@ from rung.errors import RunsError
 from rung.messages import did_you_mean, listed
 from rung.progress import reported
 from rung.runs.columns import ALIASES, plain
+from rung.runs.sources.batch import batch_of
+from rung.runs.sources.begun_again import counted_on, measured_rarely
 from rung.runs.sources.configuration import as_number, exactly, first
 from rung.runs.sources.curve import Curve, curve_of
 from rung.runs.sources.history import counted, live
 from rung.runs.sources.loss import UNITS, LossChoice, choose_loss, is_ambiguous, is_held_out
 from rung.runs.sources.notes import ImportNotes
 from rung.runs.sources.size import DEPTH, WIDTH, size_of
-from rung.runs.sources.tokens import COUNTED, batch_of, tokens_at
+from rung.runs.sources.tokens import COUNTED, tokens_at
 from rung.runs.sources.tracked_run import ColumnOverrides, Found, Imported, TrackedRun
 
 if TYPE_CHECKING:
@@ -103,6 +105,9 @@ def _rows(run: TrackedRun, context: _Context, choices: dict[str, LossChoice]) ->
             "other_steps",
             f"run {run.name!r} has no metric {overrides.step!r} that counts steps; its own steps are kept.",
         )
+    for straightened in (counted_on, measured_rarely):
+        run, found = straightened(run)
+        notes.warnings += found
     run, restarts = live(run)
     if restarts:
         first_restart = restarts[0]
@@ -167,9 +172,8 @@ def _filled(run: TrackedRun, choice: LossChoice, curve: Curve, context: _Context
                 f"run {run.name!r}: the counter of tokens begins again {tokens.resets} times; D is their sum.",
             )
     elif not (overrides.tokens or run.scores):
-        notes.of_runs(
-            "no_tokens", f"{{runs}}: no D, since {tokens.rule}. Give --tokens NAME, or --batch-tokens NUMBER.", run.name
-        )
+        option = "--tokens NAME" if run.axis else "--tokens NAME, or --batch-tokens NUMBER"
+        notes.of_runs("no_tokens", f"{{runs}}: no D, since {tokens.rule}. Give {option}.", run.name)
     status = "diverged" if curve.diverged else run.status
     labels = {**run.labels, **({"status": status} if status else {})}
     others = {} if overrides.checkpoints else _other_metrics(run, choice.name, notes)
@@ -179,7 +183,7 @@ def _filled(run: TrackedRun, choice: LossChoice, curve: Curve, context: _Context
             **labels,
             **settings,
             **({} if tokens.values is None else {"tokens": float(tokens.values[index])}),
-            "step": int(step) if abs(step) < 1e15 else None,
+            "step": int(step) if abs(step) < 1e15 and not run.axis else None,
             "loss": float(value),
             **others,
         }

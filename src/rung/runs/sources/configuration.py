@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from rung.runs.columns import plain
-from rung.units import read_number
+from rung.units import NOT_FINITE, read_number
 
 _CONTAINERS = frozenset(
     {
@@ -81,7 +81,12 @@ def entries(config: Mapping[str, Any], names: Sequence[str], *, signed: bool = F
     size of the run.
     """
     ordered, known = _wanted(tuple(names))
-    parsed = [(name, parts) for name in config if not known.isdisjoint((parts := _parts(name))[:2])]
+    # A leading underscore marks what a program keeps for itself: _n_gpu counts the devices of one process.
+    parsed = [
+        (name, parts)
+        for name in config
+        if not known.isdisjoint((parts := _parts(name))[:2]) and not re.split(r"[./]", name)[-1].startswith("_")
+    ]
     if not parsed:
         return []
     found = []
@@ -138,7 +143,7 @@ def logged_number(value: Any) -> float | None:
         return None
     if isinstance(value, int | float):
         return float(value) if isinstance(value, float) or abs(value) < _LARGEST else None
-    return read_number(value) if value in {"NaN", "Infinity", "-Infinity"} else None
+    return NOT_FINITE.get(value.strip().lower()) if isinstance(value, str) else None
 
 
 def as_number(value: Any) -> float | None:

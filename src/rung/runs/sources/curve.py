@@ -18,8 +18,12 @@ if TYPE_CHECKING:
 _GAP = 10.0
 """A pause in the log that is this many times the median pause is named."""
 
-_WORSE, _WORSE_BY = 0.5, 0.5
+_WORSE, _WORSE_BY = 0.25, 0.5
 """A loss that ends above its best by more than this share of what it had gained, and by so many nats, diverged."""
+
+
+_SMOOTHED_OVER = 3
+"""Values of a training loss whose median is compared with that of earlier ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +52,12 @@ class Curve:
 def curve_of(run: TrackedRun, choice: LossChoice) -> Curve:
     """The loss of a run."""
     steps, logged = ordered(run.logged[choice.name])
-    values = choice.nats(logged)
+    values = choice.nats(_without_zeros(logged))
     finite = np.isfinite(values) & np.isfinite(steps)
     diverged = _ended_not_finite(choice.name, steps, finite) or _training_ended_not_finite(run, choice)
     kept_steps, kept = steps[finite], values[finite]
     if not diverged and len(kept) > 2:
-        diverged = _ended_worse(choice.name, kept_steps, kept)
+        diverged = _ended_worse(choice.name, kept_steps, kept) or _training_ended_worse(run, choice, kept_steps[-1])
     pauses = np.diff(kept_steps)
     gap = None
     if len(pauses) > 3 and pauses.max() > _GAP * np.median(pauses):
@@ -69,6 +73,16 @@ def curve_of(run: TrackedRun, choice: LossChoice) -> Curve:
         first_not_finite=float(steps[~finite][0]) if missing else 0.0,
         gap=gap,
     )
+
+
+def _without_zeros(values: Array) -> Array:
+    """The values, with zeros that follow losses as not finite.
+
+    No loss on text is exactly 0. Trainers write it where they leave values out of a mean that are not finite: Hugging Face's
+    does for every step of a run that diverged.
+    """
+    zero = (values == 0) & (np.fmax.accumulate(np.where(np.isfinite(values), values, 0.0)) > 0)
+    return np.where(zero, np.nan, values)
 
 
 def _ended_not_finite(name: str, steps: Array, finite: NDArray[np.bool_]) -> str:
@@ -92,14 +106,34 @@ def _ended_not_finite(name: str, steps: Array, finite: NDArray[np.bool_]) -> str
 
 def _training_ended_not_finite(run: TrackedRun, choice: LossChoice) -> str:
     """Whether the training loss ends in values that are not finite, although the held-out loss was logged before."""
+    training = _training_loss(run, choice)
+    if not training:
+        return ""
+    steps, values = ordered(run.logged[training])
+    finite = np.isfinite(_without_zeros(values))
+    return _ended_not_finite(training, steps, finite) if finite.any() else ""
+
+
+def _training_ended_worse(run: TrackedRun, choice: LossChoice, measured: float) -> str:
+    """Whether the training loss rose far after the last held-out loss; as it is noisy, by medians of three values."""
+    training = _training_loss(run, choice)
+    if not training:
+        return ""
+    steps, values = ordered(run.logged[training])
+    usable = np.isfinite(values)
+    steps, values = steps[usable], values[usable]
+    if len(values) < _SMOOTHED_OVER + 2 or steps[-1] <= measured:
+        return ""
+    middle = np.median(np.lib.stride_tricks.sliding_window_view(values, _SMOOTHED_OVER), axis=1)
+    return _ended_worse(training, steps[_SMOOTHED_OVER - 1 :], middle)
+
+
+def _training_loss(run: TrackedRun, choice: LossChoice) -> str:
+    """The training loss beside a held-out one; empty without any."""
     if not choice.held_out:
         return ""
     training = choose_loss([name for name in run.logged if name != choice.name and unit_of(name) == "nats"])
-    if training is None:
-        return ""
-    steps, values = ordered(run.logged[training.name])
-    finite = np.isfinite(values)
-    return _ended_not_finite(training.name, steps, finite) if finite.any() else ""
+    return "" if training is None or training.held_out else training.name
 
 
 def _ended_worse(name: str, steps: Array, values: Array) -> str:

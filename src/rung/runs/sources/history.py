@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -17,11 +18,20 @@ if TYPE_CHECKING:
     from rung.arrays import Array
 
 COUNTERS = (
-    *("trainer/global_step", "train/global_step", "global_step", "globalstep", "iter", "iteration", "iterations"),
-    *("train/step", "train/iter", "train/iteration", "train_step", "training_step", "train_iter", "trainer/step"),
-    *("num_updates", "update", "updates", "optimizer_step", "opt_step", "update_step", "step", "steps", "batch_idx"),
+    *("optimizer_step", "opt_step", "update_step", "num_updates", "updates", "update", "optimizer_steps"),
+    *("trainer/global_step", "train/global_step", "global_step", "globalstep", "trainer/step", "train/step"),
+    *("train_step", "training_step", "current_steps", "step", "steps", "train/iteration", "train/iter", "train_iter"),
+    *("iteration", "iterations", "iter", "iters", "it", "batch_idx"),
 )
-"""Metrics by which trainers count their own steps, in order of preference."""
+"""Metrics by which trainers count their own steps, in order of preference: those of the optimizer before passes."""
+
+_NO_STEPS = frozenset(
+    {
+        *("token", "tokens", "sample", "samples", "sequence", "sequences", "example", "examples", "epoch", "epochs"),
+        *("time", "runtime", "seconds", "hours", "flops", "flop", "compute"),
+    }
+)
+"""Words of counters that count something else than steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +53,9 @@ def counted(run: TrackedRun, wanted: str = "") -> tuple[TrackedRun, str, tuple[F
         counter = run.logged.get(wanted)
         usable = counter is not None and len(counter) > 0
         return (_recounted(run, dict.fromkeys(run.logged, wanted)), wanted, ()) if usable else (run, "", ())
-    constant = _constant_steps(run)
-    if not (run.row_steps or constant):
-        return run, "", ()
     found = [name for name in run.logged if _is_counter(run.logged[name])]
+    if not (run.row_steps or _constant_steps(run) or (not run.counter and _differing(run, found))):
+        return run, "", ()
     usual = sorted((name for name in found if _rank(name) is not None), key=lambda name: (_rank(name), name))
     chosen = {name: _declared(name, run.step_metrics, found) or (usual[0] if usual else "") for name in run.logged}
     used = {counter for metric, counter in chosen.items() if counter and metric not in {*usual, *chosen.values()}}
@@ -103,7 +112,22 @@ def _rank(name: str) -> int | None:
 def _declared(name: str, declared: Mapping[str, str], found: list[str]) -> str:
     exact = declared.get(name, "")
     pattern = next((counter for glob, counter in declared.items() if "*" in glob and fnmatchcase(name, glob)), "")
-    return next((counter for counter in (exact, pattern) if counter in found), "")
+    return next((counter for counter in (exact, pattern) if counter in found and _is_of_steps(counter)), "")
+
+
+def _is_of_steps(name: str) -> bool:
+    return not set(re.findall(r"[a-z]+", name.lower())) & _NO_STEPS
+
+
+def _differing(run: TrackedRun, found: list[str]) -> bool:
+    """Whether a counter of a usual name grows along the run and is not what its store took as the step."""
+    for name in found:
+        metric = run.logged[name]
+        if _rank(name) is not None and len(metric) > 1 and np.ptp(metric.values) > 0:
+            shift = metric.values - metric.steps
+            if np.ptp(shift) > 1:
+                return True
+    return False
 
 
 def _recounted(run: TrackedRun, chosen: Mapping[str, str]) -> TrackedRun:

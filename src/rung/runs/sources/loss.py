@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ TRAINING = (
 )
 """Usual names of a training loss, in order of preference; a held-out loss comes before them."""
 
-_EVALUATION = frozenset(
+EVALUATION = frozenset(
     {"eval", "evaluation", "val", "valid", "validation", "test", "dev", "heldout", "held", "holdout", "paloma"}
 )
 """Words that say that a metric was measured on held-out text."""
@@ -55,7 +56,7 @@ _OVERALL = ("macro", "overall", "mean", "avg", "average", "all")
 
 _NATS = frozenset({"loss", "nll", "ce", "xent", "crossentropy"})
 _PERPLEXITY = frozenset({"perplexity", "ppl"})
-_BITS = frozenset({"bpb", "bpt", "bpc", "bits"})
+_BITS = frozenset({"bpb", "bpt", "bpc", "bits", "bpw"})
 
 UNITS = {
     "nats": "nats per token",
@@ -65,6 +66,7 @@ UNITS = {
     "bits per byte": "nats per byte",
     "bits per token": "nats per token",
     "bits per character": "nats per character",
+    "bits per word": "nats per word",
 }
 """In which unit a loss is after its conversion, by the unit in which it was logged."""
 
@@ -117,12 +119,16 @@ def unit_of(name: str) -> str | None:
     if has & {"acc", "accuracy", "f1", "score"}:
         return None
     if has & _PERPLEXITY:
-        if "log" in has:
+        if ("log", "2") in itertools.pairwise(words):
+            return "bits per token"
+        if has & {"log", "ln"}:
             return "nats"
         return "word perplexity" if "word" in has else "byte perplexity" if "byte" in has else "perplexity"
     if has & _BITS:
-        if "bpt" in has or "token" in has:
+        if has & {"bpt", "token", "tok", "loss", "nll"} and not has & {"bpb", "byte", "bytes"}:
             return "bits per token"
+        if has & {"bpw", "word"}:
+            return "bits per word"
         return "bits per character" if has & {"bpc", "char", "character"} else "bits per byte"
     if words and (words[-1] in _NATS or (has & {"loss", "nll", "crossentropy"}) or {"cross", "entropy"} <= has):
         return "nats"
@@ -176,7 +182,7 @@ def is_ambiguous(choice: LossChoice) -> bool:
 def is_held_out(name: str) -> bool:
     """Whether a metric's name says that it was measured on held-out text."""
     words = set(words_of(name))
-    return bool(words & _EVALUATION) and not words & {"train", "training"}
+    return bool(words & EVALUATION) and not words & {"train", "training"}
 
 
 def _usual(known: list[str], names: tuple[str, ...]) -> str:

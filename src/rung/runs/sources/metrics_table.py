@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,34 +13,47 @@ import numpy as np
 import polars as pl
 
 from rung.errors import RunsError
+from rung.findings import Finding
 from rung.messages import listed
-from rung.runs.columns import plain
+from rung.runs.sources.begun_again import parted
 from rung.runs.sources.configuration import flat
 from rung.runs.sources.files import below, content_of, names_of, read_each
 from rung.runs.sources.history import COUNTERS
+from rung.runs.sources.long_metrics import from_long
 from rung.runs.sources.loss import unit_of
+from rung.runs.sources.runs_in_table import runs_in
+from rung.runs.sources.tokens import counts_tokens
 from rung.runs.sources.tracked_run import Found, Metric, TrackedRun
-from rung.runs.status import status_column, status_of
+from rung.runs.status import flag_status, status_column, status_of
 from rung.runs.text import read_csv, read_jsonl
 from rung.units import is_missing, read_number
 
 _ROW_COUNTERS = ("_step",)
 """A store's own number of the row, which gives way to the trainer's counter beside it."""
 
-_RUN = (
-    "run",
-    "run_name",
-    "run_id",
-    "name",
-    "experiment",
-    "experiment_name",
-    "trial",
-    "trial_id",
-    "exp",
-    "model",
-    "model_name",
+_AXES = ("epoch", "epochs", "relative time", "time", "elapsed", "wall time", "timestamp", "hours", "minutes", "seconds")
+"""Columns along which rows may be logged where none counts steps, in lower case and in order of preference."""
+
+_NOT_DONE = frozenset(
+    {
+        *("warmup", "max", "total", "num", "planned", "target", "decay", "eval", "save", "log", "logging", "every"),
+        *(
+            "interval",
+            "accumulation",
+            "accum",
+            "per",
+            "val",
+            "validation",
+            "time",
+            "ms",
+            "s",
+            "size",
+            "cooldown",
+            "rampup",
+        ),
+    }
 )
-"""Columns that tell runs apart, in order of preference."""
+"""Words of columns of steps that do not count those of training."""
 
 
 def csv_frame(file: Path) -> pl.DataFrame:
@@ -89,57 +104,89 @@ def runs_of(frame: pl.DataFrame, name: str, where: str) -> list[TrackedRun]:
     Raises:
         RunsError: No column counts steps.
     """
-    step, row_steps = _step_column(frame, where)
-    by = _run_column(frame, step)
-    parts = frame.partition_by(by, as_dict=True, maintain_order=True) if by else {(name,): frame}
-    runs = []
-    for (value,), part in parts.items():
-        if value is None:
-            continue
-        runs.append(_one(part, str(value), step, row_steps=row_steps, identity=name if by else ""))
+    frame, long = from_long(frame)
+    column = _step_column(frame, where)
+    at = float_column(frame[column.name])
+    if column.axis:
+        at = pl.Series(column.name, np.arange(frame.height, dtype=float))
+    found = runs_in(frame, at, name)
+    notes = [Finding("long_metrics", f"{where}: {long}.")] if long else []
+    notes += [Finding("several_runs", f"{where}: {found.guess}.")] if found.guess else []
+    notes += [Finding("other_steps", f"{where}: {column.note}.")] if column.note else []
+    runs: list[TrackedRun] = []
+    for run_name, part in found.parts.items():
+        one = _one(part, run_name, column, identity=name if found.by else "")
+        several, told = ([one], "") if column.axis else parted(one)
+        notes += [Finding("several_runs", f"{where}, run {run_name!r}: {told}.")] if told else []
+        runs += several
+    if runs:
+        runs[0] = replace(runs[0], notes=(*notes, *runs[0].notes))
     return runs
 
 
-def _step_column(frame: pl.DataFrame, where: str) -> tuple[str, bool]:
-    """The column that counts steps, and whether it only numbers the rows."""
+@dataclass(frozen=True, slots=True)
+class _StepColumn:
+    """The column that counts steps.
+
+    Attributes:
+        name: The column.
+        row_steps: Whether it only numbers the rows.
+        axis: What it counts, where that is no steps.
+        note: Which other columns count steps otherwise; empty without any.
+    """
+
+    name: str
+    row_steps: bool = False
+    axis: str = ""
+    note: str = ""
+
+
+def _step_column(frame: pl.DataFrame, where: str) -> _StepColumn:
     by_name = {name.strip().lower().replace(" ", "_"): name for name in reversed(frame.columns)}
     found = [by_name[name] for name in COUNTERS if name in by_name and name != "batch_idx"]
     found += [
         name
         for name in frame.columns
-        if re.search(r"(^|[/_. ])(step|steps|iter|iteration)$", name.lower()) and name not in found
+        if re.search(r"(^|[/_. ])(step|steps|iter|iters|iteration|iterations|it)$", name.lower())
+        and name not in found
+        and not set(re.findall(r"[a-z]+", name.lower())) & _NOT_DONE
     ]
+    ends = {}
     for name in found:
-        if not name.startswith("_") and float_column(frame[name]).drop_nulls().len():
-            return name, False
+        numbers = float_column(frame[name]).drop_nulls()
+        if not name.startswith("_") and numbers.len():
+            ends[name] = (float(numbers[-1]), numbers.n_unique())
+    # One number in all rows is a plan, unless every run has a single row.
+    moving = [name for name, (_, distinct) in ends.items() if distinct > 1] or list(ends)
+    if moving:
+        chosen = moving[0]
+        others = [f"{name} ends at {ends[name][0]:g}" for name in moving[1:] if ends[name][0] != ends[chosen][0]]
+        return _StepColumn(
+            chosen, note=f"steps are those of {chosen}, to {ends[chosen][0]:g}; {listed(others, 4)}" if others else ""
+        )
     for name in _ROW_COUNTERS:
         if name in frame.columns:
-            return name, True
+            return _StepColumn(name, row_steps=True)
+    lowered = {name.strip().lower().replace("_", " "): name for name in reversed(frame.columns)}
+    counts = [name for name in frame.columns if counts_tokens(name)]
+    for name in (*counts, *(lowered[axis] for axis in _AXES if axis in lowered)):
+        if float_column(frame[name]).drop_nulls().n_unique() > 1:
+            return _StepColumn(name, axis=name)
     columns = listed([repr(name[:40]) for name in frame.columns], 12)
     raise RunsError(
         f"{where}: no column of steps (step, global_step, iter, iteration, ...); it has {columns}. Rename the one that counts steps."
     )
 
 
-def _run_column(frame: pl.DataFrame, step: str) -> str | None:
-    by_plain = {plain(name): name for name in reversed(frame.columns)}
-    for wanted in _RUN:
-        name = by_plain.get(wanted)
-        if name is None or name == step or frame[name].drop_nulls().n_unique() < 1:
-            continue
-        if wanted in {"model", "model_name"} and frame[name].n_unique() == 1:
-            continue
-        return name
-    return None
-
-
-def _one(frame: pl.DataFrame, name: str, step: str, *, row_steps: bool, identity: str) -> TrackedRun:
+def _one(frame: pl.DataFrame, name: str, step: _StepColumn, *, identity: str) -> TrackedRun:
     config: dict[str, Any] = {}
     logged: dict[str, Metric] = {}
-    at = float_column(frame[step])
+    at = float_column(frame[step.name])
+    if step.axis:
+        at = pl.Series(step.name, np.arange(1, frame.height + 1, dtype=float))
     clock = np.arange(frame.height, dtype=float)
     for column in frame.columns:
-        if column == step:
+        if column == step.name and not step.axis:
             continue
         series = frame[column]
         there = series.drop_nulls()
@@ -158,8 +205,10 @@ def _one(frame: pl.DataFrame, name: str, step: str, *, row_steps: bool, identity
         identity=identity,
         config=flat(config),
         logged=logged,
-        row_steps=row_steps,
-        status=status_of(str(config[said])) if said else None,
+        row_steps=step.row_steps,
+        counter="" if step.row_steps else step.name,
+        axis=step.axis,
+        status=flag_status(said, config[said]) if said else None,
     )
 
 
@@ -173,7 +222,13 @@ def float_column(series: pl.Series) -> pl.Series:
     if plainly.null_count() == series.null_count():
         return plainly
     texts = series.unique().drop_nulls().to_list()
-    numbers = {text: None if is_missing(text) or len(text) > 60 else read_number(text) for text in texts}
+    numbers = {text: None if is_missing(text) or len(text) > 60 else _value(text) for text in texts}
     return pl.Series(
         series.name, [None if text is None else numbers[text] for text in series.to_list()], dtype=pl.Float64
     )
+
+
+def _value(text: str) -> float | None:
+    """The number of a text; "diverged" in place of one is no finite number."""
+    number = read_number(text)
+    return math.nan if number is None and status_of(text) == "diverged" else number

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rung.runs.columns import ALIASES, plain
-from rung.runs.sources.configuration import Entry, as_number, entries, exactly, first
+from rung.runs.sources.batch import Batch, context_of
+from rung.runs.sources.configuration import Entry, entries, exactly
 from rung.runs.sources.history import counts_steps, ordered, without_resets
-from rung.runs.sources.loss import unit_of
+from rung.runs.sources.loss import unit_of, words_of
 from rung.runs.sources.tracked_run import ColumnOverrides, Metric, TrackedRun
 
 if TYPE_CHECKING:
@@ -41,48 +41,6 @@ PLANNED = (
 )
 """Settings that say how many tokens a run is to be trained on."""
 
-_BATCH_TOKENS = (
-    *("batch_tokens", "tokens_per_batch", "batch_size_tokens", "tokens_per_step", "global_batch_tokens"),
-    *("batch_size_in_tokens", "global_batch_size_tokens", "tokens_per_iter", "tokens_per_update"),
-)
-"""Settings that give the batch of a step in tokens."""
-
-_WHOLE_BATCH = ("global_train_batch_size", "global_batch_size", "total_train_batch_size", "effective_batch_size", "gbs")
-"""Settings that give the batch of a step in sequences, over all devices and accumulations."""
-
-_DEVICE_BATCH = (
-    *("per_device_train_batch_size", "train_micro_batch_size_per_gpu", "micro_batch_size", "device_batch_size"),
-    *(
-        "per_device_batch_size",
-        "batch_size_per_gpu",
-        "per_gpu_batch_size",
-        "per_gpu_train_batch_size",
-        "local_batch_size",
-    ),
-    *("device_train_microbatch_size", "batch_size_per_device", "mbs", "micro_batch"),
-)
-"""Settings that give the sequences of one device in one pass."""
-
-_PLAIN_BATCH = ("batch_size", "train_batch_size", "bs", "batch")
-"""Settings that give a batch in sequences without saying of what; accumulation and devices, where stated, multiply it."""
-
-_ACCUMULATION = (
-    *("gradient_accumulation_steps", "grad_accum_steps", "accumulate_grad_batches", "gradient_accumulation"),
-    *("grad_accum", "accum_steps", "accumulation_steps", "grad_accumulation_steps", "iter_size", "update_freq"),
-)
-_DEVICES = (
-    *("world_size", "num_gpus", "n_gpus", "n_gpu", "num_devices", "data_parallel_size", "dp_size", "num_processes"),
-    *("ngpu", "ngpus", "gpus", "data_parallel_world_size", "ddp_world_size", "device_count"),
-)
-_CONTEXT = (
-    *("max_sequence_length", "seq_len", "seq_length", "sequence_length", "context_length", "block_size", "max_seq_len"),
-    *("max_seq_length", "ctx_len", "context", "context_size", "n_ctx", "train_seq_len", "max_length"),
-)
-"""Settings that give the tokens of a sequence."""
-
-_RAMPS = ("rampup_batch_size", "batch_size_schedule", "batch_size_warmup", "batch_ramp", "batch_warmup", "batch_rampup")
-"""Settings that say that the batch grows during the run."""
-
 _LOGGED_BATCH = (
     *("batch_tokens", "tokens_per_step", "global_batch_size", "batch_size", "batch-size", "train/batch_size"),
     *("global batch size", "train/global_batch_size", "batch size", "throughput/batch_size"),
@@ -90,23 +48,11 @@ _LOGGED_BATCH = (
 """Metrics that give the batch of each step."""
 
 
+_TRAINED = frozenset({"seen", "consumed", "processed", "trained", "so", "far", "input", "throughput"})
+"""Words of a number of tokens that is counted while a run trains."""
+
 _RESETS = 0.2
 """Share of steps with a fall from which a metric is no counter but, say, the tokens of each batch."""
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """The tokens of one step.
-
-    Attributes:
-        tokens: Their number; None where it cannot be told.
-        rule: How it is computed, or why it cannot be.
-        guess: Why it is a guess; empty where the configuration says it.
-    """
-
-    tokens: float | None
-    rule: str
-    guess: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,74 +72,16 @@ class Tokens:
     resets: int = 0
 
 
+def counts_tokens(name: str) -> bool:
+    """Whether a metric has one of the usual names of a counter of tokens or sequences."""
+    return plain(name) in {plain(one) for one in (*COUNTED, *_SAMPLES)}
+
+
 def is_along(name: str) -> bool:
     """Whether a metric's history may be needed: it may be the loss, count steps, tokens or sequences, or be the batch."""
     if unit_of(name) is not None or counts_steps(name):
         return True
     return plain(name) in {plain(one) for one in (*COUNTED, *_SAMPLES, *_LOGGED_BATCH)}
-
-
-def batch_of(run: TrackedRun, overrides: ColumnOverrides) -> Batch:
-    """The tokens of one step, by what the user gives, by an entry that states them, or by sequences times context."""
-    config = run.config
-    if overrides.batch_tokens:
-        entry = exactly(config, overrides.batch_tokens)
-        if entry:
-            return Batch(entry.value, f"configuration {entry.name}")
-        value = as_number(overrides.batch_tokens)
-        return Batch(value, "--batch-tokens" if value else f"the configuration has no {overrides.batch_tokens!r}")
-    if entry := first(config, _BATCH_TOKENS):
-        return Batch(entry.value, f"configuration {entry.name}")
-    ramp = next((name for name in config if plain(name.rpartition(".")[2]) in _RAMPS and config[name]), None)
-    if ramp:
-        return Batch(None, f"{ramp} says that the batch grows during the run")
-    context = first(config, _CONTEXT)
-    if context is None:
-        return Batch(None, "the configuration has no batch in tokens, and no length of a sequence")
-    return _of_sequences(run, context)
-
-
-def _of_sequences(run: TrackedRun, context: Entry) -> Batch:
-    """The tokens of one step by a batch in sequences: that of the step, of one device and pass, or of neither by name."""
-    config = run.config
-    total = first(config, ("total_batch_size",))
-    if total and total.value >= 8 * context.value and total.value % context.value == 0:
-        # Some trainers count it in tokens, others in sequences.
-        guess = f"{total.name} is read as tokens, since it is a multiple of {context.name}"
-        return Batch(total.value, f"configuration {total.name}", guess)
-    if whole := first(config, _WHOLE_BATCH) or total:
-        return Batch(whole.value * context.value, f"{whole.name} x {context.name}")
-    if run.unknown_batch:
-        return Batch(None, run.unknown_batch)
-    if device := first(config, _DEVICE_BATCH):
-        return _of_devices(config, device, context)
-    if some := first(config, _PLAIN_BATCH):
-        return _of_plain(config, some, context)
-    return Batch(None, "the configuration has no batch")
-
-
-def _of_devices(config: Mapping[str, Any], device: Entry, context: Entry) -> Batch:
-    accumulation, devices = first(config, _ACCUMULATION), first(config, _DEVICES)
-    if devices is None:
-        return Batch(None, f"{device.name} is the batch of one device, and no entry says how many devices there were")
-    if accumulation is None:
-        rule = f"{device.name} x {devices.name} x {context.name}"
-        return Batch(
-            device.value * devices.value * context.value,
-            rule,
-            f"no entry states accumulation, so {device.name} counts once a step",
-        )
-    value = device.value * accumulation.value * devices.value * context.value
-    return Batch(value, f"{device.name} x {accumulation.name} x {devices.name} x {context.name}")
-
-
-def _of_plain(config: Mapping[str, Any], batch: Entry, context: Entry) -> Batch:
-    more = [entry for names in (_ACCUMULATION, _DEVICES) if (entry := first(config, names)) and entry.value > 1]
-    value, rule = batch.value, batch.name
-    for entry in more:
-        value, rule = value * entry.value, f"{rule} x {entry.name}"
-    guess = f"{batch.name} is read as the batch of one device and pass" if more else ""
-    return Batch(value * context.value, f"{rule} x {context.name}", guess)
 
 
 def tokens_at(run: TrackedRun, steps: Array, batch: Batch, overrides: ColumnOverrides) -> Tokens:
@@ -209,6 +97,11 @@ def tokens_at(run: TrackedRun, steps: Array, batch: Batch, overrides: ColumnOver
         return Tokens(np.full(len(steps), entry.value), f"configuration {entry.name}")
     if counted := _counted(run, steps, overrides):
         return counted
+    if run.axis:
+        return Tokens(None, f"its values stand along {run.axis}, and no metric counts tokens")
+    stated = _stated(run)
+    if stated is not None and (batch.tokens is None or not np.any(steps > 0) or run.row_steps):
+        return _from_stated(run, stated, steps)
     if batch.tokens is None:
         planned = [entry.name for entry in entries(run.config, PLANNED)]
         plan = (
@@ -228,16 +121,42 @@ def tokens_at(run: TrackedRun, steps: Array, batch: Batch, overrides: ColumnOver
 
 def _counted(run: TrackedRun, steps: Array, overrides: ColumnOverrides) -> Tokens | None:
     """Tokens by what was counted while the run trained; None where nothing was."""
-    for name in (overrides.tokens,) if overrides.tokens else _present(run, COUNTED):
+    names = (
+        (overrides.tokens,)
+        if overrides.tokens
+        else [name for name in _present(run, COUNTED) if not _may_be_planned(run, name)]
+    )
+    for name in names:
         if (found := _count(run.logged[name], steps)) is not None:
             return Tokens(found[0], f"{name}, at the step of the loss", resets=found[1])
-    context = first(run.config, _CONTEXT)
+    context = context_of(run.config)
     for name in _present(run, _SAMPLES) if context else ():
         if context and (found := _count(run.logged[name], steps)) is not None:
             return Tokens(
                 found[0] * context.value, f"{name} x {context.name}, at the step of the loss", resets=found[1]
             )
     return None if overrides.batch_tokens else _logged_batch(run, steps, context)
+
+
+def _may_be_planned(run: TrackedRun, name: str) -> bool:
+    """Whether a number of tokens stands once for the whole run, so that it may be its plan or what it was trained on."""
+    return name in run.config and len(run.logged[name]) == 1 and not set(words_of(name)) & _TRAINED
+
+
+def _stated(run: TrackedRun) -> str | None:
+    """The number of tokens that stands once for the whole run; None without any."""
+    return next((name for name in _present(run, COUNTED) if _may_be_planned(run, name)), None)
+
+
+def _from_stated(run: TrackedRun, name: str, steps: Array) -> Tokens:
+    """Tokens by a number that stands once for a run: of one that finished it is what was trained on, planned or not."""
+    if run.status in {None, "finished"}:
+        value = float(run.logged[name].values[-1])
+        guess = f"D is {name}, which may be what was planned" if run.status is None else ""
+        return Tokens(np.full(len(steps), value), f"{name} of the run", guess)
+    return Tokens(
+        None, f"{name} may be what was planned, and the run is {run.status}; if it was trained on it, --tokens {name}"
+    )
 
 
 def _present(run: TrackedRun, names: tuple[str, ...]) -> list[str]:

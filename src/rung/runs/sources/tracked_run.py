@@ -64,6 +64,8 @@ class TrackedRun:
         identity: What tells it apart from another run of the same name.
         status: How it ended, one of STATUSES; None where its place does not say.
         row_steps: Whether the steps only count what was logged, so that a counter among the metrics comes before them.
+        counter: The counter that was chosen for the steps where its place has several; empty where it does not say.
+        axis: What stands in place of steps, such as hours or epochs; empty where the steps are steps.
         step_metrics: The counter that was declared for a metric, by the metric's name or pattern.
         scores: Whether every metric is an evaluation score, so that none needs to be a loss.
         labels: Further columns of the run.
@@ -77,6 +79,8 @@ class TrackedRun:
     identity: str = ""
     status: str | None = None
     row_steps: bool = False
+    counter: str = ""
+    axis: str = ""
     step_metrics: Mapping[str, str] = field(default_factory=dict)
     scores: bool = False
     labels: Mapping[str, Any] = field(default_factory=dict)

@@ -73,6 +73,7 @@ def _run(name: str, step: int, file: Path, state: dict[str, Any], folder: Path) 
         config=config,
         logged=logged,
         status="finished" if finished else "unfinished",
+        counter="global_step",
         unknown_batch=_ONE_DEVICE if batch is not None and "per_device_train_batch_size" not in config else "",
         notes=tuple(notes),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import polars as pl
@@ -43,7 +44,7 @@ def _pairs(frame: pl.DataFrame) -> list[str]:
 def _of_chart(frame: pl.DataFrame, path: Path) -> list[TrackedRun]:
     """Runs of a chart: the first column is its x axis, whatever it is called."""
     axis = frame.columns[0]
-    counts_steps = "step" in axis.lower() or "iter" in axis.lower()
+    counts_steps = _counts_steps(axis)
     clock = float_column(frame[axis])
     logged: dict[str, dict[str, Metric]] = {}
     for name in _pairs(frame):
@@ -61,8 +62,21 @@ def _of_chart(frame: pl.DataFrame, path: Path) -> list[TrackedRun]:
         kept = {name: metric for name, metric in metrics.items() if name != "_step" or len(metrics) == 1}
         if not counts_steps:
             kept[axis] = Metric.of((x, x) for x in next(iter(kept.values())).steps)
-        runs.append(TrackedRun(name=run, config={}, logged=kept, row_steps=axis in {"Step", "_step"}))
+        runs.append(
+            TrackedRun(
+                name=run,
+                config={},
+                logged=kept,
+                row_steps=axis in {"Step", "_step"},
+                axis="" if counts_steps else axis,
+            )
+        )
     return runs
+
+
+def _counts_steps(axis: str) -> bool:
+    words = set(re.findall(r"[a-z]+", axis.lower()))
+    return bool(words & {"step", "steps", "iter", "iters", "iteration", "iterations", "update", "updates", "it"})
 
 
 def _is_table_of_runs(frame: pl.DataFrame) -> bool:

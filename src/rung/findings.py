@@ -125,7 +125,9 @@ FINDINGS: dict[str, FindingKind] = {
         "Give each run a name of its own in a column run.",
     ),
     "long_metrics": FindingKind(
-        "note", "Rows of training and of evaluation, or of several metrics, stood in one column.", ""
+        "note",
+        "Rows of training and of evaluation, or of several metrics, stood in one column.",
+        "See that the loss is the one that is meant.",
     ),
     "other_steps": FindingKind("note", "Several metrics count steps differently.", "Name the one: --step NAME."),
     "same_name": FindingKind("note", "Runs that share a name are told apart.", "Give each run a name of its own."),

@@ -69,14 +69,33 @@ _CONVERSIONS: dict[str, tuple[tuple[str, str], ...]] = {
     "loss": (
         ("perplexity", "log({})"),
         ("ppl", "log({})"),
-        ("val_perplexity", "log({})"),
-        ("val_ppl", "log({})"),
-        ("eval_perplexity", "log({})"),
-        ("eval_ppl", "log({})"),
         ("bpb", "{} * log(2)"),
         ("bits_per_byte", "{} * log(2)"),
         ("bits_per_token", "{} * log(2)"),
         ("loss_bits", "{} * log(2)"),
+        *(
+            (f"{before}{name}", conversion)
+            for before in ("val_", "valid_", "validation_", "eval_", "test_", "final_")
+            for name, conversion in (
+                ("perplexity", "log({})"),
+                ("ppl", "log({})"),
+                ("log2_ppl", "{} * log(2)"),
+                ("bpb", "{} * log(2)"),
+                ("bpt", "{} * log(2)"),
+                ("loss_bits", "{} * log(2)"),
+                ("bits_per_byte", "{} * log(2)"),
+                ("bits_per_token", "{} * log(2)"),
+                ("loss_bits_token", "{} * log(2)"),
+                ("loss_bits_per_token", "{} * log(2)"),
+                ("loss_bits_byte", "{} * log(2)"),
+                ("loss_bits_per_byte", "{} * log(2)"),
+            )
+        ),
+        ("loss_bits_token", "{} * log(2)"),
+        ("loss_bits_per_token", "{} * log(2)"),
+        ("loss_bits_byte", "{} * log(2)"),
+        ("loss_bits_per_byte", "{} * log(2)"),
+        ("bpt", "{} * log(2)"),
     ),
     "params": (("log10_params", "10^{}"), ("log10_n", "10^{}")),
     "tokens": (("log10_tokens", "10^{}"), ("log10_d", "10^{}")),
@@ -110,6 +129,9 @@ _UNITS = {
     "pflops": "1e15",
 }
 """The factor of a unit that stands in a column's name, as in Tokens (B) or params_m."""
+
+_WITH_UNIT = {"params": ("size", "model"), "tokens": ("data", "training_data"), "unique_tokens": ("unique",)}
+"""Further names that mean a column where a unit of counts stands behind them, as in size_m."""
 
 _IN_BRACKETS = re.compile(r"(.*?)[\s_]*[\(\[]\s*(?:in |x ?|\* ?)?([^\)\]]+?)\s*[\)\]]\s*")
 _AT_THE_END = re.compile(r"(.*)[\s_]+(?:in[\s_]+)?([a-z0-9]+)")
@@ -176,12 +198,12 @@ def find_sources(found: Sequence[str], declared: Mapping[str, str], where: str) 
             raise RunsError(f"--map {key}={text}: {column} is mapped a second time. Map it once.")
         sources[column] = _declared(column, text, found, where)
     by_plain: dict[str, str] = {}
-    for name in found:
-        by_plain.setdefault(plain(name), name)
     by_unit: dict[str, tuple[str, str]] = {}
     for name in found:
+        by_plain.setdefault(plain(name), name)
         if (stated := unit_in(name)) is not None:
             by_unit.setdefault(stated[0], (name, stated[1]))
+    sources = _of_experts(by_plain) | sources
     for column, aliases in ALIASES.items():
         if column in sources:
             continue
@@ -189,7 +211,49 @@ def find_sources(found: Sequence[str], declared: Mapping[str, str], where: str) 
             sources[column] = Source(column=column, text=column, formula=None, parts=(column,), declared=False)
         elif (source := _recognised(column, (column, *aliases), by_plain, by_unit)) is not None:
             sources[column] = source
-    return list(sources.values())
+    return list(_by_epochs(sources, by_plain).values())
+
+
+def _of_experts(by_plain: Mapping[str, str]) -> dict[str, Source]:
+    """Total and active parameters where a table names them params_t and params_a; alone, the first may be in trillions."""
+    pairs = {"params": "params_t", "params_active": "params_a"}
+    if not set(pairs.values()) <= set(by_plain):
+        return {}
+    return {
+        column: Source(column=column, text=by_plain[name], formula=None, parts=(by_plain[name],), declared=False)
+        for column, name in pairs.items()
+    }
+
+
+def _by_epochs(sources: dict[str, Source], by_plain: Mapping[str, str]) -> dict[str, Source]:
+    """The sources with D and U by the epochs where a table gives one of them and the epochs: D is what was read in all."""
+    epochs = next(
+        (by_plain[name] for name in ("epochs", "num_epochs", "n_epochs", "epoch_count") if name in by_plain), None
+    )
+    tokens = sources.get("tokens")
+    if epochs is None or tokens is None or tokens.declared or tokens.formula is not None:
+        return sources
+    name, times = tokens.parts[0], name_text(epochs)
+    if plain(name) in {"dataset_tokens", "training_dataset_size", "dataset_size"}:
+        read = Source(
+            column="tokens",
+            text=f"{name_text(name)} * {times}",
+            formula=parse_formula("x * y"),
+            parts=(name, epochs),
+            declared=False,
+        )
+        unique = Source(column="unique_tokens", text=name, formula=None, parts=(name,), declared=False)
+        return {**sources, "tokens": read, "unique_tokens": sources.get("unique_tokens", unique)}
+    if "unique_tokens" in sources:
+        return sources
+    unique = Source(
+        column="unique_tokens",
+        text=f"{name_text(name)} / {times}",
+        formula=parse_formula("x / y"),
+        parts=(name, epochs),
+        declared=False,
+    )
+    return {**sources, "unique_tokens": unique}
 
 
 def _recognised(
@@ -201,8 +265,11 @@ def _recognised(
         return Source(column=column, text=match, formula=None, parts=(match,), declared=False)
     conversions = list(_CONVERSIONS.get(column, ()))
     if column in COUNTS:
+        more = _WITH_UNIT.get(column, ())
         conversions += [
-            (plain(by_unit[name][0]), f"{{}} * {by_unit[name][1]}") for name in (*words, *letters) if name in by_unit
+            (plain(by_unit[name][0]), f"{{}} * {by_unit[name][1]}")
+            for name in (*words, *more, *letters)
+            if name in by_unit
         ]
     for alias, conversion in conversions:
         if alias in by_plain:

@@ -11,6 +11,8 @@ from collections import Counter
 
 from rung.errors import RunsError
 from rung.messages import counted
+from rung.runs.columns import columns_meant
+from rung.units import is_missing, read_number
 
 _SEPARATORS = ",;\t"
 """Candidates; the one by which most lines have the same number of fields separates the columns."""
@@ -18,7 +20,7 @@ _SEPARATORS = ",;\t"
 _LOOKED_AT = 60
 """Lines from the start of a file in which the header is looked for."""
 
-_RULE = re.compile(r"\s*\|?\s*:?-{2,}:?\s*(\|\s*:?-{2,}:?\s*)*\|?\s*")
+_RULE = re.compile(r"\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*")
 """The line below the header of a table of Markdown."""
 
 
@@ -116,6 +118,13 @@ def header_of(content: bytes) -> tuple[bytes, str, str]:
         above += 1
     else:
         above = 0
+    below = [fields_of(line, separator) for line in lines[above:] if line.strip()][:2]
+    commented = next((line for line in reversed(lines[:above]) if line.strip()), "").lstrip()
+    if below and commented.startswith("#") and _is_commented_header(commented, below[0], separator):
+        rest = b"\n".join(content.split(b"\n")[above:])
+        return commented.lstrip("# \t").encode() + b"\n" + rest, separator, "the header stands behind a #"
+    if len(below) == 2 and _is_title(below[0], below[1]):
+        above += 1
     if not above:
         return content, separator, ""
     text_lines = [line for line in lines[:above] if line.strip()]
@@ -126,6 +135,23 @@ def header_of(content: bytes) -> tuple[bytes, str, str]:
         else ""
     )
     return left, separator, note
+
+
+def _is_commented_header(line: str, values: list[str], separator: str) -> bool:
+    """Whether a comment names the columns of the rows below it, which have no header of their own."""
+    names = fields_of(line.lstrip("# \t"), separator)
+    numbers = [read_number(field) is not None or is_missing(field) for field in values]
+    return len(names) == len(values) > 1 and any(map(columns_meant, names)) and sum(numbers) * 2 > len(numbers)
+
+
+def _is_title(first: list[str], second: list[str]) -> bool:
+    """Whether a line only looks like a header because it has as many commas: the next one names columns, and it does not."""
+    named = [field for field in second if field.strip() and read_number(field) is None]
+    return (
+        len(second) == len(first) == len(named) > 1
+        and any(map(columns_meant, second))
+        and not any(map(columns_meant, first))
+    )
 
 
 def _shape(lines: list[str]) -> tuple[str, int]:

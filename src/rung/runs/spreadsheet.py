@@ -10,11 +10,12 @@ import polars as pl
 
 from rung.errors import RunsError
 from rung.messages import first_line
+from rung.runs.columns import columns_meant
 from rung.runs.text import TextTable, read_csv
 
 
 def read_spreadsheet(file: Path) -> TextTable:
-    """The first sheet of a spreadsheet that is not empty.
+    """The sheet of a spreadsheet with the most columns that are recognised; of several, the first.
 
     Raises:
         RunsError: fastexcel is not installed, or the file is no spreadsheet.
@@ -36,12 +37,18 @@ def read_spreadsheet(file: Path) -> TextTable:
     filled = [(name, rows) for name, rows in sheets if len(rows) > 1]
     if not filled:
         raise RunsError(f"{file.name} holds no sheet with rows.")
-    name, rows = filled[0]
+    # Notes and settings may stand on sheets before the one with the runs.
+    name, rows = max(filled, key=lambda sheet: _recognised(sheet[1]))
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows(rows)
     table = read_csv(out.getvalue().encode(), f"{file.name}, sheet {name}")
     others = f"; {len(filled) - 1} more with rows left out" if len(filled) > 1 else ""
     return TextTable(table.frame, (f"sheet {name!r}{others}", *table.notes))
+
+
+def _recognised(rows: list[list[str]]) -> int:
+    """The most columns that one of a sheet's first lines names."""
+    return max(len({column for cell in row for column in columns_meant(cell)}) for row in rows[:20])
 
 
 def _rows(frame: pl.DataFrame) -> list[list[str]]:

@@ -11,9 +11,9 @@ from typing import Any
 import polars as pl
 
 from rung.errors import RunsError
-from rung.messages import first_line
+from rung.messages import first_line, listed
 from rung.runs.decoding import decoded, decompressed, fields_of, from_markdown, header_of
-from rung.runs.written_numbers import with_numbers
+from rung.runs.written_numbers import dotted_thousands, with_numbers
 
 _LONG = 1 << 20
 """Bytes in which the header is looked for."""
@@ -69,8 +69,21 @@ def read_csv(content: bytes, name: str) -> TextTable:
         for column in frame.columns
         if column != column.strip() and column.strip() not in frame.columns
     }
-    frame, understood = with_numbers(frame.rename(named), separator)
+    frame = frame.rename(named)
+    dotted = dotted_thousands(frame, separator, lambda columns: _texts(content, separator, columns, named))
+    frame, understood = with_numbers(frame.with_columns(dotted), separator)
+    if dotted:
+        shown = listed([f"{series.name}, to {series.to_numpy().max():.15g}" for series in dotted], 4)
+        notes.append(f"points are read as separators of thousands in {shown}")
     return TextTable(frame, (*notes, *understood))
+
+
+def _texts(content: bytes, separator: str, columns: list[str], named: dict[str, str]) -> pl.DataFrame:
+    """Columns as they are written."""
+    written = {new: old for old, new in named.items()}
+    names = [written.get(column, column) for column in columns]
+    frame = pl.read_csv(content, separator=separator, columns=names, infer_schema=False)
+    return frame.rename({old: new for old, new in named.items() if old in names})
 
 
 def _parsed(content: bytes, separator: str, name: str) -> pl.DataFrame:
@@ -101,13 +114,29 @@ def read_jsonl(content: bytes, name: str) -> TextTable:
     """
     content = decoded(decompressed(content, name), name)
     _require_content(content, name)
+    content, cut = _without_cut_end(content, name)
     try:
         frame = pl.read_ndjson(io.BytesIO(content), infer_schema_length=None)
     except (pl.exceptions.PolarsError, OverflowError):
         # Python writes NaN and Infinity, which other readers reject because they are not in the JSON standard.
         frame = _of_objects(_objects(content, name))
     frame, notes = with_numbers(_with_leaves(frame))
-    return TextTable(frame, tuple(notes))
+    return TextTable(frame, (*cut, *notes))
+
+
+def _without_cut_end(content: bytes, name: str) -> tuple[bytes, list[str]]:
+    """The lines without a last one that is cut, as while a run still writes it, and a sentence about it."""
+    before, _, last = content.rstrip(b"\n").rpartition(b"\n")
+    if content.endswith(b"\n") or not before or not last.lstrip().startswith(b"{"):
+        return content, []
+    try:
+        json.loads(last)
+    except RecursionError:
+        return content, []
+    except ValueError:
+        line = content.count(b"\n") + 1
+        return before + b"\n", [f"line {line} of {name}, its last one, is cut and left out"]
+    return content, []
 
 
 def _of_objects(rows: list[dict[str, object]]) -> pl.DataFrame:

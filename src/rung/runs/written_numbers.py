@@ -49,6 +49,9 @@ _NAMES = frozenset(
 _LAST_WORDS = ("_name", "_id", "_label", "_tag", "_version", "_date")
 """Ends of the names of further such columns: model_size_label."""
 
+_DOTTED = r"^[1-9]\d{0,2}(\.\d{3})*$"
+"""A number whose points, if it has any, may separate thousands."""
+
 _SAMPLE = 200
 """Texts of a column that are looked at before all are read."""
 
@@ -76,6 +79,37 @@ def with_numbers(frame: pl.DataFrame, separator: str = ",") -> tuple[pl.DataFram
             found.append(read)
             notes.append(f"{series.name} is written as {example}")
     return frame.with_columns(found), [f"{listed(notes, 6)}, read as numbers"] if notes else []
+
+
+def dotted_thousands(
+    frame: pl.DataFrame, separator: str, written: Callable[[list[str]], pl.DataFrame]
+) -> list[pl.Series]:
+    """Columns that were read as decimals although their points separate thousands, as in 500.000 for half a million.
+
+    They are those whose every text has three digits after its only point, in a file whose commas are decimal elsewhere; in
+    a file with semicolons between its columns, those of them that count something.
+
+    Args:
+        frame: The table as it was read.
+        separator: What separates its columns.
+        written: The texts of columns as they are written.
+    """
+    decimal = _usual_comma(frame, ",")
+    if decimal is not True and separator != ";":
+        return []
+    columns = [
+        series.name
+        for series in frame.select(pl.col(pl.Float64))
+        if decimal or set(columns_meant(series.name)) & set(COUNTS)
+    ]
+    found = []
+    for series in written(columns) if columns else []:
+        texts = series.drop_nulls().str.strip_chars()
+        texts = texts.filter(texts != "")
+        if texts.len() and bool(texts.str.contains(_DOTTED).all()) and bool(texts.str.contains(r"\.").any()):
+            plainly = series.str.strip_chars().str.replace_all(".", "", literal=True)
+            found.append(plainly.cast(pl.Float64, strict=False).alias(series.name))
+    return found
 
 
 def _read(series: pl.Series, *, usual: bool | None) -> tuple[pl.Series | None, str]:

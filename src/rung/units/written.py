@@ -25,11 +25,14 @@ _FACTORS = {
     "m": 1e6,
     "mm": 1e6,
     "mn": 1e6,
+    "mio": 1e6,
     "million": 1e6,
     "millions": 1e6,
     "b": 1e9,
     "bn": 1e9,
     "g": 1e9,
+    "mrd": 1e9,
+    "milliard": 1e9,
     "billion": 1e9,
     "billions": 1e9,
     "t": 1e12,
@@ -39,6 +42,9 @@ _FACTORS = {
     "p": 1e15,
 }
 """The factor of each suffix, in lower case."""
+
+_ABOUT = re.compile(r"^(?:~|\u2248|\u2243|ca\.?|approx\.?|about|circa)\s*")
+"""What stands before a number that is rounded."""
 
 _NOUN = re.compile(r"\s*(?:tokens?|toks?|params?|parameters?|flops?|steps?)$")
 """What is counted, where a text says so behind the number."""
@@ -64,7 +70,7 @@ def read_number(text: str, *, decimal_comma: bool = False) -> float | None:
         return NOT_FINITE[lowered]
     if _PLAIN.fullmatch(lowered):
         return float(lowered)
-    match = _PARTS.fullmatch(_NOUN.sub("", lowered))
+    match = _PARTS.fullmatch(_ABOUT.sub("", _NOUN.sub("", lowered)).replace("mio.", "mio").replace("mrd.", "mrd"))
     if match is None:
         return None
     suffix = match[2]

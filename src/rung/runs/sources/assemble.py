@@ -12,15 +12,14 @@ import polars as pl
 from rung.errors import RunsError
 from rung.messages import did_you_mean, listed
 from rung.progress import reported
-from rung.runs.columns import ALIASES, plain
+from rung.runs.columns import plain
 from rung.runs.sources.batch import batch_of
 from rung.runs.sources.begun_again import counted_on, measured_rarely
-from rung.runs.sources.configuration import as_number, exactly, first
 from rung.runs.sources.curve import Curve, curve_of
 from rung.runs.sources.history import counted, live
 from rung.runs.sources.loss import UNITS, LossChoice, choose_loss, is_ambiguous, is_held_out
 from rung.runs.sources.notes import ImportNotes
-from rung.runs.sources.size import DEPTH, WIDTH, size_of
+from rung.runs.sources.run_settings import columns_of_settings
 from rung.runs.sources.tokens import COUNTED, tokens_at
 from rung.runs.sources.tracked_run import ColumnOverrides, Found, Imported, TrackedRun
 
@@ -29,9 +28,6 @@ if TYPE_CHECKING:
 
 SMOOTHED = 0.05
 """Share of a run's steps, at its end, over which a training loss is averaged."""
-
-_SETTINGS = {"lr": ("lr", "learning_rate", "peak_lr", "max_lr"), "seed": ("seed", "random_seed")}
-"""Further columns, and the settings that give them."""
 
 _SHOWN = 20
 """Names that a message lists at most."""
@@ -122,7 +118,14 @@ def _rows(run: TrackedRun, context: _Context, choices: dict[str, LossChoice]) ->
         choice = replace(choice, held_out=True) if choice and overrides.loss else None
     if choice is None:
         if run.scores and not overrides.loss:
-            return [{"run": run.name, **run.labels, **_settings(run, context), **_other_metrics(run, "", notes)}]
+            return [
+                {
+                    "run": run.name,
+                    **run.labels,
+                    **columns_of_settings(run, context.overrides, context.notes),
+                    **_other_metrics(run, "", notes),
+                }
+            ]
         notes.finding(
             "no_loss",
             f"run {run.name!r} of {context.where} has no {overrides.loss or 'loss that is recognised'}, and is left out.",
@@ -152,7 +155,7 @@ def _filled(run: TrackedRun, choice: LossChoice, curve: Curve, context: _Context
     overrides, notes = context.overrides, context.notes
     steps, values, rule = _taken(curve, choice, checkpoints=overrides.checkpoints)
     notes.rule(run.name, "loss", rule)
-    settings = _settings(run, context)
+    settings = columns_of_settings(run, context.overrides, context.notes)
     batch = batch_of(run, overrides)
     tokens = tokens_at(run, steps, batch, overrides)
     if batch.tokens is not None:
@@ -202,43 +205,6 @@ def _taken(curve: Curve, choice: LossChoice, *, checkpoints: bool) -> tuple[Arra
         return steps[-1:], values[-1:], f"{name}, last value{unit}"
     mean = values[steps >= steps[-1] - SMOOTHED * (steps[-1] - steps[0])].mean()
     return steps[-1:], np.array([mean]), f"{name}, mean over the last {100 * SMOOTHED:g} % of the steps{unit}"
-
-
-def _settings(run: TrackedRun, context: _Context) -> dict[str, Any]:
-    """Columns that the configuration gives."""
-    overrides, notes = context.overrides, context.notes
-    found: dict[str, Any] = {}
-
-    def fill(column: str, value: float, rule: str) -> None:
-        found[column] = value
-        notes.rule(run.name, column, rule)
-
-    if overrides.params:
-        entry, number = exactly(run.config, overrides.params), as_number(overrides.params)
-        if entry and entry.value > 0:
-            fill("params", entry.value, f"configuration {entry.name}")
-        elif number and number > 0:
-            fill("params", number, "--params")
-    else:
-        size = size_of(run.config)
-        for column, value in size.columns.items():
-            fill(column, value, size.rules[column])
-        if size.guess:
-            notes.of_runs("guessed_params", f"{{runs}}: {size.guess}. For another N: --params NAME.", run.name)
-        if size.others:
-            also = listed([entry.name for entry in size.others], 4)
-            notes.of_runs(
-                "several_params",
-                f"{{runs}}: N is {size.rules['params']}; {also} {'says' if len(size.others) == 1 else 'say'} another. For it: --params NAME.",
-                run.name,
-            )
-    for column, names in (
-        *((column, (column, *ALIASES[column])) for column in ("params_non_embedding", "params_active")),
-        *(("width", WIDTH), ("depth", DEPTH), *_SETTINGS.items()),
-    ):
-        if column not in found and (entry := first(run.config, names, signed=column == "seed")):
-            fill(column, entry.value, f"configuration {entry.name}")
-    return found
 
 
 def _other_metrics(run: TrackedRun, loss: str, notes: ImportNotes) -> dict[str, float]:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from rung.runs.columns import plain
 from rung.runs.sources.configuration import Entry, as_number, exactly, first
 from rung.runs.sources.tracked_run import ColumnOverrides, TrackedRun
@@ -95,6 +97,13 @@ def batch_of(run: TrackedRun, overrides: ColumnOverrides) -> Batch:
     if ramp:
         return Batch(None, f"{ramp} says that the batch grows during the run")
     context = context_of(config)
+    logged = {
+        name: float(metric.values[-1])
+        for name, metric in run.logged.items()
+        if len(metric) and plain(name.rpartition("/")[2]) in _BATCH_TOKENS and np.ptp(metric.values) == 0
+    }
+    if entry := first(logged, _BATCH_TOKENS):
+        return Batch(entry.value, f"{entry.name}, one value all along")
     if context is None:
         return Batch(None, "the configuration has no batch in tokens, and no length of a sequence")
     return _of_sequences(run, context)

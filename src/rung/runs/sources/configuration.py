@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from rung.runs.columns import plain
+from rung.runs.columns import plain, unit_in
 from rung.units import NOT_FINITE, read_number
 
 _CONTAINERS = frozenset(
@@ -43,6 +43,9 @@ _CONTAINERS = frozenset(
 """Sections of a configuration that describe the run itself, so that an entry in them means what its name says."""
 
 
+_COUNTED = 1e7
+"""A number from here on is a count, whatever unit its name seems to have."""
+
 _LARGEST = 10**300
 """Whole numbers from here on are no measurements, and may be too large for a float."""
 
@@ -55,11 +58,18 @@ class Entry:
         name: Its whole name.
         value: Its number.
         certain: Whether its whole name says what it is; otherwise it stands in a section of another name.
+        unit: The factor of a unit in its name, as rules show it; empty without one.
     """
 
     name: str
     value: float
     certain: bool
+    unit: str = ""
+
+    @property
+    def rule(self) -> str:
+        """How a column was filled with it."""
+        return f"configuration {self.name}{self.unit}"
 
 
 def flat(content: Mapping[str, Any], before: str = "") -> dict[str, Any]:
@@ -73,12 +83,14 @@ def flat(content: Mapping[str, Any], before: str = "") -> dict[str, Any]:
     return found
 
 
-def entries(config: Mapping[str, Any], names: Sequence[str], *, signed: bool = False) -> list[Entry]:
+def entries(
+    config: Mapping[str, Any], names: Sequence[str], *, signed: bool = False, units: bool = False
+) -> list[Entry]:
     """The entries that have one of these names and are a positive number (of any sign if `signed`), the best first.
 
     A name matches whole, or as the last part of a name whose other parts are sections of the run's own. As the last part
     of any other name it matches only if it has more than one word, and is then uncertain: the size of a teacher is no
-    size of the run.
+    size of the run. With `units`, a name may end in a unit: params_m.
     """
     ordered, known = _wanted(tuple(names))
     # A leading underscore marks what a program keeps for itself: _n_gpu counts the devices of one process.
@@ -87,8 +99,9 @@ def entries(config: Mapping[str, Any], names: Sequence[str], *, signed: bool = F
         for name in config
         if not known.isdisjoint((parts := _parts(name))[:2]) and not re.split(r"[./]", name)[-1].startswith("_")
     ]
+    with_units = _with_units(config, ordered) if units else []
     if not parsed:
-        return []
+        return with_units
     found = []
     for wanted in ordered:
         exact, nested, uncertain = [], [], []
@@ -105,7 +118,20 @@ def entries(config: Mapping[str, Any], names: Sequence[str], *, signed: bool = F
             elif "_" in wanted:
                 uncertain.append(Entry(name, number, False))
         found += [*exact, *nested, *uncertain]
-    return sorted(found, key=lambda entry: not entry.certain)
+    return sorted([*found, *with_units], key=lambda entry: not entry.certain)
+
+
+def _with_units(config: Mapping[str, Any], ordered: tuple[str, ...]) -> list[Entry]:
+    """The entries that have one of these names with a unit behind it, as single counts: params_m, Tokens (B)."""
+    by_name: dict[str, list[Entry]] = {}
+    for name, value in config.items():
+        stated = _unit_in(name)
+        if stated and stated[0] in ordered and (number := as_number(value)) is not None and number > 0:
+            by_name.setdefault(stated[0], []).append(Entry(name, number * float(stated[1]), True, f" x {stated[1]}"))
+    return [entry for name in ordered for entry in by_name.get(name, ())]
+
+
+_unit_in = lru_cache(maxsize=4096)(unit_in)
 
 
 @lru_cache(maxsize=512)
@@ -134,7 +160,12 @@ def exactly(config: Mapping[str, Any], name: str) -> Entry | None:
         (key for key in config if plain(key) == plain(name)), None
     )
     number = as_number(config[matching]) if matching is not None else None
-    return Entry(matching, number, True) if matching is not None and number is not None else None
+    if matching is None or number is None:
+        return None
+    stated = _unit_in(matching)
+    if stated and number < _COUNTED:
+        return Entry(matching, number * float(stated[1]), True, f" x {stated[1]}")
+    return Entry(matching, number, True)
 
 
 def logged_number(value: Any) -> float | None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +31,21 @@ class _Model:
     nominal: float | None = None
 
 
+_Models = dict[tuple[str, str, str], _Model]
+"""Models by name, revision and variant."""
+
+
 def read_harness(address: str) -> Found:
     """Scores of lm-evaluation-harness, of any version, and of results that are named SIZE_stepN.json.
 
     Raises:
         RunsError: There is no such file, or none can be read.
     """
-    models: dict[tuple[str, str], _Model] = {}
+    models: _Models = {}
     broken: list[Finding] = []
     failed: RunsError | None = None
-    for file in sorted(below(address, "lm-eval", ("*.json",)), key=_age):
+    read: list[tuple[Path, dict[str, Any]]] = []
+    for file in below(address, "lm-eval", ("*.json",)):
         try:
             content = json_object(file)
         except RunsError as error:
@@ -46,22 +54,53 @@ def read_harness(address: str) -> Found:
                 broken.append(Finding("damaged", f"{error.text.rstrip('.')}; it is left out."))
             continue
         if isinstance(content.get("results"), dict):
-            _add(models, file, content)
+            read.append((file, content))
+    for file, content in sorted(read, key=_age):
+        _add(models, file, content)
     if not models:
         raise failed or RunsError(
             f"lm-eval:{address}: no results of the harness below it (a JSON file with an entry results)."
         )
-    return Found(
-        runs=[_run(name, revision, model) for (name, revision), model in models.items()], findings=tuple(broken)
+    alone = Counter((name, revision) for name, revision, _ in models)
+    runs = [
+        _run(f"{name} ({variant or 'as it is'})" if alone[name, revision] > 1 else name, revision, model)
+        for (name, revision, variant), model in models.items()
+    ]
+    return Found(runs=runs, findings=tuple(broken))
+
+
+def _age(read: tuple[Path, dict[str, Any]]) -> tuple[str, float, str]:
+    """Files in the order of their date: that in their names, otherwise the one that they state."""
+    file, content = read
+    named = re.search(r"\d{4}-\d{2}-\d{2}T\d{2}[-:]\d{2}[-:]\d{2}", file.stem)
+    stated = as_number(content.get("date"))
+    date = datetime.fromtimestamp(stated, UTC).strftime("%Y-%m-%dT%H-%M-%S") if stated and stated < 4e9 else ""
+    return (named[0].replace(":", "-") if named else date), stated or 0.0, file.as_posix()
+
+
+_VARIANTS = (
+    *("peft", "delta", "dtype", "load_in_8bit", "load_in_4bit", "gguf_file", "quantization", "autogptq", "gptqmodel"),
+    *(
+        "max_length",
+        "max_model_len",
+        "prefix_token_id",
+        "add_bos_token",
+        "enable_thinking",
+        "think_end_token",
+        "subfolder",
+    ),
+)
+"""Arguments of a model by which files of one name are of different ones."""
+
+
+def _variant(arguments: dict[str, Any]) -> str:
+    """What tells a model apart from another of its name: an adapter, a number format, a length."""
+    return ",".join(
+        f"{key}={arguments[key]}" for key in _VARIANTS if arguments.get(key) not in {None, "", "None", "auto"}
     )
 
 
-def _age(file: Path) -> tuple[str, str]:
-    """Files in the order of the date in their names."""
-    return file.parent.as_posix(), file.name
-
-
-def _add(models: dict[tuple[str, str], _Model], file: Path, content: dict[str, Any]) -> None:
+def _add(models: _Models, file: Path, content: dict[str, Any]) -> None:
     config = content.get("config")
     config = config if isinstance(config, dict) else {}
     arguments = _arguments(config.get("model_args"))
@@ -73,9 +112,10 @@ def _add(models: dict[tuple[str, str], _Model], file: Path, content: dict[str, A
     revision = (
         f"step{step[1]}" if by_file and step else str(arguments.get("revision") or config.get("model_revision") or "")
     )
-    model = models.setdefault((name, revision), _Model())
+    variant = _variant(arguments)
+    model = models.setdefault((name, revision, variant), _Model())
     model.config |= {**flat({key: value for key, value in config.items() if key != "model_args"}), **arguments}
-    if by_file and (size := re.match(r"(?:.*[-_])?(\d+(?:\.\d+)?[kmb])(?:[-_]|$)", name.lower())):
+    if by_file and (size := re.search(r"(?:^|[-_])(\d+(?:\.\d+)?[mb])(?:[-_]|$)", name.lower())):
         model.nominal = read_number(size[1])
     shots = content.get("n-shot") or content.get("n_shot")
     shots = shots if isinstance(shots, dict) else {}
@@ -119,7 +159,10 @@ def _columns(task: str, scores: dict[str, Any], shots: float | None) -> Iterator
         base = f"{name.removesuffix('_stderr')}{by}_{task}{after}"
         column = f"{base}_stderr" if is_error else base
         if isinstance(value, int | float):
-            yield column, float(value)
+            # A score that is no number says that the evaluation failed.
+            finite = math.isfinite(value)
+            if finite or not is_error:
+                yield column, float(value) if finite else None
         elif not is_error and value not in {None, "", " "}:
             yield column, None
 

@@ -12,7 +12,7 @@ from rung.messages import counted, listed
 from rung.runs.columns import ALIASES, plain
 from rung.runs.sources.history import counts_steps
 from rung.runs.sources.loss import unit_of, words_of
-from rung.runs.sources.size import DEPTH, WIDTH
+from rung.runs.sources.shape import DEPTH, WIDTH
 from rung.runs.sources.tokens import counts_tokens
 
 _NAMES = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from rung.findings import Finding
 from rung.messages import counted
 from rung.progress import reported
 from rung.runs.sources.configuration import flat
+from rung.runs.sources.loss import unit_of
 from rung.runs.sources.needs import needs
 from rung.runs.sources.tracked_run import Found, Metric, TrackedRun
 from rung.runs.sources.yaml_lines import yaml_lines
@@ -82,6 +84,15 @@ def _owner(folder: Path, found: _Folder, root: Path, read: dict[Path, _Folder]) 
         return folder, ""
     if folder.name.lower() in _PARTS:
         return parent, f"{folder.name}/"
+    words = re.split(r"[-_. ]+", folder.name.lower())
+    siblings = {other.name.lower() for other in read if other.parent == parent and other != folder}
+    if words[0] in _PARTS - {"train", "training"} and (parent in read or siblings & _PARTS):
+        # eval_c4 beside train.
+        return parent, f"{folder.name}/"
+    stem = re.fullmatch(r"(.+?)[-_. ]+([a-z]+)", folder.name.lower())
+    if stem and stem[2] in _PARTS and any(_is_part_of(sibling, stem[1]) for sibling in siblings):
+        # run1_train beside run1_val.
+        return parent / folder.name[: len(stem[1])], f"{folder.name[len(stem[1]) + 1 :]}/"
     if parent in read and found.only_settings and not any(len(rows) > 1 for rows in found.rows.values()):
         return parent, "hparams/" if found.rows else ""
     if parent in read and len(found.rows) == 1:
@@ -92,6 +103,10 @@ def _owner(folder: Path, found: _Folder, root: Path, read: dict[Path, _Folder]) 
     return folder, ""
 
 
+def _is_part_of(name: str, stem: str) -> bool:
+    return name.startswith(stem) and name[len(stem) :].strip("-_. ") in _PARTS
+
+
 def _run(name: str, folder: Path, found: _Folder) -> TrackedRun:
     beside = folder / "hparams.yaml"
     config = (
@@ -99,7 +114,12 @@ def _run(name: str, folder: Path, found: _Folder) -> TrackedRun:
     ) | found.config
     logged = Metric.of_rows({tag: rows for tag, rows in found.rows.items() if not tag.startswith("hparams/")})
     damage = tuple(Finding("damaged", f"run {name!r}: {text}.") for text in found.damage)
-    return TrackedRun(name=name, config=flat(config), logged=logged, status="damaged" if damage else None, notes=damage)
+    # Keras logs its losses once an epoch, under names that begin so, with the epoch as the step.
+    losses = [tag for tag in logged if unit_of(tag) is not None]
+    axis = "epochs" if losses and all(tag.rpartition("/")[2].startswith("epoch_") for tag in losses) else ""
+    return TrackedRun(
+        name=name, config=flat(config), logged=logged, axis=axis, status="damaged" if damage else None, notes=damage
+    )
 
 
 def _read(files: list[Path]) -> _Folder:

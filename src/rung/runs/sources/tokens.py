@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rung.runs.columns import ALIASES, plain
+from rung.runs.columns import ALIASES, plain, unit_in
 from rung.runs.sources.batch import Batch, context_of
 from rung.runs.sources.configuration import Entry, entries, exactly
 from rung.runs.sources.history import counts_steps, ordered, without_resets
@@ -94,7 +94,7 @@ def tokens_at(run: TrackedRun, steps: Array, batch: Batch, overrides: ColumnOver
         entry = exactly(run.config, overrides.tokens)
         if entry is None or entry.value <= 0:
             return Tokens(None, f"no entry {overrides.tokens}")
-        return Tokens(np.full(len(steps), entry.value), f"configuration {entry.name}")
+        return Tokens(np.full(len(steps), entry.value), entry.rule)
     if counted := _counted(run, steps, overrides):
         return counted
     if run.axis:
@@ -103,7 +103,7 @@ def tokens_at(run: TrackedRun, steps: Array, batch: Batch, overrides: ColumnOver
     if stated is not None and (batch.tokens is None or not np.any(steps > 0) or run.row_steps):
         return _from_stated(run, stated, steps)
     if batch.tokens is None:
-        planned = [entry.name for entry in entries(run.config, PLANNED)]
+        planned = [entry.name for entry in entries(run.config, PLANNED, units=True)]
         plan = (
             f"; {planned[0]} is what was planned: if the run was trained on it, --tokens {planned[0]}"
             if planned
@@ -128,7 +128,8 @@ def _counted(run: TrackedRun, steps: Array, overrides: ColumnOverrides) -> Token
     )
     for name in names:
         if (found := _count(run.logged[name], steps)) is not None:
-            return Tokens(found[0], f"{name}, at the step of the loss", resets=found[1])
+            factor, unit = _unit(name)
+            return Tokens(found[0] * factor, f"{name}{unit}, at the step of the loss", resets=found[1])
     context = context_of(run.config)
     for name in _present(run, _SAMPLES) if context else ():
         if context and (found := _count(run.logged[name], steps)) is not None:
@@ -151,16 +152,27 @@ def _stated(run: TrackedRun) -> str | None:
 def _from_stated(run: TrackedRun, name: str, steps: Array) -> Tokens:
     """Tokens by a number that stands once for a run: of one that finished it is what was trained on, planned or not."""
     if run.status in {None, "finished"}:
-        value = float(run.logged[name].values[-1])
+        factor, unit = _unit(name)
+        value = float(run.logged[name].values[-1]) * factor
         guess = f"D is {name}, which may be what was planned" if run.status is None else ""
-        return Tokens(np.full(len(steps), value), f"{name} of the run", guess)
+        return Tokens(np.full(len(steps), value), f"{name}{unit} of the run", guess)
     return Tokens(
         None, f"{name} may be what was planned, and the run is {run.status}; if it was trained on it, --tokens {name}"
     )
 
 
+def _unit(name: str) -> tuple[float, str]:
+    """The factor of a unit in the name of a counter of tokens, and how a rule shows it."""
+    stated = None if counts_tokens(name) else unit_in(name)
+    return (float(stated[1]), f" x {stated[1]}") if stated else (1.0, "")
+
+
 def _present(run: TrackedRun, names: tuple[str, ...]) -> list[str]:
-    by_plain = {plain(name): name for name in reversed(list(run.logged))}
+    """The metrics of these names, with or without a unit behind them, that have a positive value."""
+    by_plain = {}
+    for name in reversed(list(run.logged)):
+        stated = unit_in(name)
+        by_plain[stated[0] if stated and plain(name) not in by_plain else plain(name)] = name
     found = [by_plain[plain(name)] for name in names if plain(name) in by_plain]
     return [name for name in dict.fromkeys(found) if np.any(run.logged[name].values > 0)]
 

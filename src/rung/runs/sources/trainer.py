@@ -9,6 +9,7 @@ from rung.errors import RunsError
 from rung.findings import Finding
 from rung.runs.sources.configuration import as_number, flat, logged_number
 from rung.runs.sources.files import below, json_object, names_of
+from rung.runs.sources.loss import unit_of
 from rung.runs.sources.tracked_run import Found, Metric, TrackedRun
 
 _SETTINGS = ("config.json", "training_args.json", "args.json", "all_results.json")
@@ -64,6 +65,10 @@ def _run(name: str, step: int, file: Path, state: dict[str, Any], folder: Path) 
     seen = as_number(config.pop("num_input_tokens_seen", None))
     if seen and step and "num_input_tokens_seen" not in logged:
         logged["num_input_tokens_seen"] = Metric.of([(float(step), seen)])
+    if _is_average(logged):
+        del logged["train_loss"]
+        text = f"run {name!r}: train_loss is the mean over its whole training, not its loss at the end, and no other loss was logged. Log with logging_steps, or evaluate."
+        notes.append(Finding("no_loss", text))
     planned = as_number(state.get("max_steps"))
     stopped = state.get("stateful_callbacks")
     early = isinstance(stopped, dict) and "EarlyStoppingCallback" in stopped
@@ -77,6 +82,12 @@ def _run(name: str, step: int, file: Path, state: dict[str, Any], folder: Path) 
         unknown_batch=_ONE_DEVICE if batch is not None and "per_device_train_batch_size" not in config else "",
         notes=tuple(notes),
     )
+
+
+def _is_average(logged: dict[str, Metric]) -> bool:
+    """Whether the only loss is the one that Trainer writes at the end, a mean over all steps."""
+    losses = [name for name in logged if unit_of(name) is not None]
+    return losses == ["train_loss"] and len(logged["train_loss"]) == 1 and "train_runtime" in logged
 
 
 def _step(state: dict[str, Any]) -> int:

@@ -80,11 +80,12 @@ class Selection(Result):
 
     def weights(self, distance: float) -> Array:
         """Weights of the laws for a question whose scale is exp(distance) times the largest of the runs (K,)."""
-        if not any(ranked.folds for ranked in self.laws):
-            return np.array([ranked.weight for ranked in self.laws])
-        return weights_at(
-            [ranked.folds for ranked in self.laws], [ranked.fit.law.name for ranked in self.laws], distance
-        )
+        folds, names = [ranked.folds for ranked in self.laws], [ranked.fit.law.name for ranked in self.laws]
+        if any(folds):
+            return weights_at(folds, names, distance)
+        near = np.array([ranked.weight for ranked in self.laws])
+        far = near * weights_at(folds, names, distance) / weights_at(folds, names, NEAR)
+        return np.asarray(far / far.sum())
 
     @property
     def best(self) -> Fit:
@@ -99,6 +100,11 @@ class Selection(Result):
     def headline(self) -> str:
         """What the backtest says of the laws."""
         tied = [ranked for ranked in self.laws if ranked.tied]
+        if not self.cuts and not all(np.isfinite(ranked.aicc) for ranked in self.laws):
+            return (
+                "too few scales for a backtest, and too few rows for AICc: nothing here judges the laws; "
+                "their weights are those of published studies"
+            )
         if not self.cuts:
             return "too few scales for a backtest: ranked by AICc alone, which says nothing about larger scales"
         over = f"over {counted(self.cuts, 'cut')} along {self.scale}"
@@ -128,7 +134,7 @@ class Selection(Result):
                 ("yes" if ranked.tied else "no") if not self.cuts or np.isfinite(ranked.error) else "-",
                 f"{ranked.weight:.2f}",
                 *([f"{far[index]:.2f}"] if self.cuts else []),
-                f"{ranked.aicc:.1f}",
+                f"{ranked.aicc:.1f}" if np.isfinite(ranked.aicc) else "-",
             ]
             for index, ranked in enumerate(self.laws)
         ]

@@ -167,21 +167,24 @@ def _ranked(trials: Sequence[_Trial], failed: Mapping[str, str]) -> Selection:
     cuts = sorted(set().union(*errors))
     scores = np.array([score_of(found, cuts) for found in errors])
     criteria = np.array([one.aicc for one in trials])
+    judged = bool(np.isfinite(criteria).all())
     finite = criteria[np.isfinite(criteria)]
-    # With too few rows for the criterion of any law, the law with the fewest coefficients comes first.
-    criteria = criteria - finite.min() if len(finite) else np.array([float(len(fit.coefficients)) for fit in fits])
-    ranked_by = np.where(np.isfinite(scores), scores, np.inf) if cuts else criteria
-    # Without a backtest the weights are Akaike's.
-    weights = weights_at(errors, names, NEAR) if cuts else np.exp(-0.5 * criteria)
-    best = int(np.argmin(ranked_by)) if np.isfinite(ranked_by).any() else int(np.argmin(criteria))
+    criteria = criteria - (finite.min() if len(finite) else 0.0)
+    weights = weights_at(errors, names, NEAR)
+    if not cuts and judged:
+        # Without a backtest, Akaike's weights times those of published studies.
+        weights = weights * np.exp(-0.5 * criteria)
+    ranked_by = np.where(np.isfinite(scores), scores, np.inf) if cuts else criteria if judged else -weights
+    best = int(np.argmin(ranked_by)) if np.isfinite(ranked_by).any() else int(np.argmax(weights))
     gaps = [paired(found, errors[best]) for found in errors]
     tied = [
         index == best or bool(np.isfinite(scores[index]) and mean <= _TIE * error)
         if cuts
-        else index == best or bool(criteria[index] < _AICC_TIE)
+        else index == best or not judged or bool(criteria[index] < _AICC_TIE)
         for index, (mean, error) in enumerate(gaps)
     ]
-    among = [index for index in range(len(fits)) if tied[index]]
+    # Where nothing judges the laws, published studies choose, and not the number of coefficients.
+    among = [index for index in range(len(fits)) if tied[index]] if cuts or judged else [best]
     simplest = min(among, key=lambda index: (len(fits[index].coefficients), ranked_by[index]))
     laws = [
         Ranked(

@@ -23,11 +23,11 @@ def test_any_line_ends_also_mixed(tmp_path, ends):
     assert rung.read_runs(tmp_path / "t.csv").numbers("loss").tolist() == [3, 2]
 
 
-def test_selection_without_a_cut_ranks_by_the_criterion_or_by_size(tmp_path):
+def test_selection_without_a_cut_or_a_criterion_takes_the_weights_of_published_studies(tmp_path):
     (tmp_path / "s.csv").write_text("params,loss\n1e6,3\n1e7,2\n1e8,1.5\n1e9,1.2\n")
     found = rung.select(tmp_path / "s.csv", ["E + A / N^alpha", "A / N^alpha"])
-    assert len(found.laws[0].fit.coefficients) == 2
-    assert 0 < found.laws[1].weight < found.laws[0].weight < 1
+    assert [law.weight for law in found.laws] == [0.5, 0.5]
+    assert "nothing here judges the laws" in found.headline()
 
 
 def test_a_law_that_overflows_is_refused(tmp_path):

@@ -184,6 +184,26 @@ class TestTensorboard:
         (row,) = import_runs(f"tensorboard:{tmp_path}").frame.to_dicts()
         assert (row["run"], row["loss"]) == ("run", pytest.approx(2.005))
 
+    @pytest.mark.parametrize("places", [("run1/train", "run1/eval_c4"), ("run1_train", "run1_val")])
+    def test_folders_of_training_and_evaluation_are_one_run(self, tmp_path, places):
+        from torch.utils.tensorboard import SummaryWriter
+
+        for place, shift in zip(places, (-1.0, 0.0), strict=True):
+            with SummaryWriter(str(tmp_path / place)) as writer:
+                for step, value in losses(2.0):
+                    writer.add_scalar("loss", value + shift, step)
+        (row,) = import_runs(f"tensorboard:{tmp_path}").frame.to_dicts()
+        assert (row["run"], row["loss"]) == ("run1", pytest.approx(2.005))
+
+    def test_epochs_of_keras_are_no_steps(self, tmp_path):
+        from torch.utils.tensorboard import SummaryWriter
+
+        with SummaryWriter(str(tmp_path / "run" / "validation")) as writer:
+            for epoch in range(4):
+                writer.add_scalar("epoch_loss", 3 - epoch / 10, epoch)
+        found = import_runs(f"tensorboard:{tmp_path}", overrides=ColumnOverrides(batch_tokens="512"))
+        assert not {"step", "tokens"} & set(found.frame.columns)
+
     def test_scalars_of_one_chart_are_one_run(self, tmp_path):
         from torch.utils.tensorboard import SummaryWriter
 

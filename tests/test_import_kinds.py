@@ -64,6 +64,29 @@ class TestSteps:
         assert only(found)["step"] == 63
         assert "other_steps" in codes(found)
 
+    @pytest.mark.parametrize("counter", ["tokens_seen", "epoch", "elapsed_time", "samples"])
+    def test_a_declared_counter_of_something_else_is_no_step(self, counter):
+        metrics = {
+            counter: [(row, 1000.0 * row) for row in range(10)],
+            "val_loss": [(row, 3.0 - row / 10) for row in range(10)],
+        }
+        found = rows(run(metrics=metrics, row_steps=True, step_metrics={"*": counter}))
+        assert only(found)["step"] == 9
+
+    def test_a_counter_beside_the_steps_of_the_store_comes_first(self):
+        metrics = {
+            "val_loss": [(epoch, 3.0 - epoch / 10) for epoch in range(1, 6)],
+            "global_step": [(epoch, 1000.0 * epoch) for epoch in range(1, 6)],
+        }
+        assert only(rows(run(metrics=metrics)))["tokens"] == 5000 * 512
+
+    def test_evaluations_that_count_themselves_take_the_steps_of_training(self):
+        training = Metric.of([(step, 2 + 100 / step) for step in range(100, 1100, 100)], range(10))
+        evaluation = Metric.of([(1, 3.0), (2, 2.5)], [4.5, 9.5])
+        found = rows(run(metrics={"loss": training, "eval_loss": evaluation}))
+        assert only(found)["step"] == 1000
+        assert "other_steps" in codes(found)
+
     def test_a_value_without_a_counter_in_its_row_takes_the_last_one(self):
         losses = Metric.of([(4, 2.5)], clock=[3.5])
         counter = Metric.of([(row, 100.0 * row) for row in range(7)])
@@ -146,6 +169,44 @@ class TestBatch:
         each = [(step, 500.0 + 30 * (step % 3)) for step in range(1, 21)]
         assert only(rows(run(metrics={"num_tokens": each, "val_loss": curve([10, 20])})))["tokens"] == 20 * 512
 
+    def test_what_a_model_can_take_is_not_what_it_was_trained_on(self):
+        config = {"per_device_train_batch_size": 8, "_n_gpu": 1, "max_length": 20, "n_ctx": 1024, "model_type": "gpt2"}
+        found = rows(run(config=config, metrics={"val_loss": curve([10])}))
+        assert "tokens" not in found.frame.columns
+
+    def test_a_batch_that_nobody_has_in_sequences_is_in_tokens(self):
+        config = {"batch_size": 524_288, "seq_len": 1024}
+        found = rows(run(config=config, metrics={"val_loss": curve([10])}))
+        assert only(found)["tokens"] == 10 * 524_288
+        assert "guessed_tokens" in codes(found)
+
+    @pytest.mark.parametrize(
+        ("status", "tokens", "code"),
+        [("finished", 1e9, None), (None, 1e9, "guessed_tokens"), ("failed", None, "no_tokens")],
+    )
+    def test_a_number_for_the_whole_run_may_be_its_plan(self, status, tokens, code):
+        one = run(
+            config={"total_tokens": 1e9}, metrics={"val_loss": [(0, 2.0)], "total_tokens": [(0, 1e9)]}, status=status
+        )
+        found = rows(one)
+        assert only(found).get("tokens") == tokens
+        assert code is None or code in codes(found)
+
+    def test_steps_times_the_batch_come_before_a_plan(self):
+        config = {**SIZED, "total_tokens": 1e9}
+        found = rows(
+            run(config=config, metrics={"val_loss": curve([10]), "total_tokens": [(10, 1e9)]}, status="failed")
+        )
+        assert only(found)["tokens"] == 5120
+
+    def test_tokens_counted_in_billions(self):
+        metrics = {"val_loss": curve([10, 20]), "tokens_b": [(10, 1.0), (20, 2.0)]}
+        assert only(rows(run(config={}, metrics=metrics)))["tokens"] == 2e9
+
+    def test_one_batch_all_along(self):
+        metrics = {"val_loss": curve([10, 20]), "train/tokens_per_step": [(10, 512.0), (20, 512.0)]}
+        assert only(rows(run(config={}, metrics=metrics)))["tokens"] == 20 * 512
+
 
 class TestSize:
     @pytest.mark.parametrize(
@@ -194,6 +255,49 @@ class TestSize:
             rows(run(config={**shape, "intermediate_size": 40, "hidden_act": "silu"}, metrics={"loss": curve([10])}))
         )
         assert row["params"] == 2 * (2 * 16 * 4 * (4 + 2) + 3 * 16 * 40)
+
+    @pytest.mark.parametrize(
+        ("config", "total", "active"),
+        [
+            (
+                {
+                    "num_experts": 4,
+                    "num_experts_per_tok": 1,
+                    "interleave_moe_layer_step": 2,
+                    "intermediate_size_mlp": 64,
+                },
+                # Two of four layers have four experts and a shared one.
+                4 * 4 * 64 + 2 * 5 * 3 * 8 * 32 + 2 * 8 * 4 + 2 * 3 * 8 * 64,
+                4 * 4 * 64 + 2 * 2 * 3 * 8 * 32 + 2 * 8 * 4 + 2 * 3 * 8 * 64,
+            ),
+            (
+                {"num_experts": 4, "num_experts_per_tok": 2, "decoder_sparse_step": 1, "mlp_only_layers": [0]},
+                4 * 4 * 64 + 3 * 4 * 3 * 8 * 32 + 3 * 8 * 4 + 3 * 8 * 32,
+                4 * 4 * 64 + 3 * 2 * 3 * 8 * 32 + 3 * 8 * 4 + 3 * 8 * 32,
+            ),
+            ({"is_encoder_decoder": True, "num_decoder_layers": 2}, 4 * (256 + 512) + 2 * (512 + 512), None),
+            (
+                {"mlp_hidden_size": 48, "activation_type": "swiglu", "intermediate_size": None},
+                4 * (256 + 3 * 8 * 24),
+                None,
+            ),
+            ({"expert_layer_period": 2, "attn_layer_period": 8, "num_experts": 4}, None, None),
+        ],
+    )
+    def test_the_shapes_of_architectures(self, config, total, active):
+        shape = {"hidden_size": 8, "num_hidden_layers": 4, "num_attention_heads": 2, "intermediate_size": 32}
+        row = only(rows(run(config={**shape, **config}, metrics={"val_loss": curve([10])})))
+        assert (row.get("params"), row.get("params_active")) == (total, active)
+
+    def test_a_unit_in_a_name(self):
+        row = only(rows(run(config={"n_params_m": 130.5}, metrics={"val_loss": curve([10])})))
+        assert row["params"] == 130.5e6
+        row = only(rows(run(config={"size_b": 1.5}, metrics={"val_loss": curve([10])}), params="size_b"))
+        assert row["params"] == 1.5e9
+
+    def test_a_size_that_is_logged(self):
+        metrics = {"val_loss": curve([10, 20]), "n_params": [(10, 5e6), (20, 5e6)]}
+        assert only(rows(run(config={}, metrics=metrics)))["params"] == 5e6
 
 
 class TestLoss:
@@ -460,6 +564,36 @@ class TestHarness:
         (tmp_path / "results_2.json").write_text(json.dumps({"results": {"u": {"acc,none": 0.5}}, "model_name": "m"}))
         assert only(import_runs(f"lm-eval:{tmp_path}"))["acc_u"] == 0.5
 
+    def test_variants_of_one_model_are_told_apart(self, tmp_path):
+        for name, arguments in (
+            ("a", "pretrained=m"),
+            ("b", "pretrained=m,peft=lora"),
+            ("c", "pretrained=m,dtype=int8"),
+        ):
+            content = {"results": {"t": {"acc,none": 0.5}}, "config": {"model_args": arguments}, "model_name": "m"}
+            (tmp_path / f"results_{name}.json").write_text(json.dumps(content))
+        names = import_runs(f"lm-eval:{tmp_path}").frame["run"].to_list()
+        assert sorted(names) == ["m (as it is)", "m (dtype=int8)", "m (peft=lora)"]
+
+    def test_the_newest_file_wins_wherever_it_lies(self, tmp_path):
+        for place, date, score in (("z", "2024-01-01", 0.1), ("a", "2025-06-01", 0.9)):
+            (tmp_path / place).mkdir()
+            content = {"results": {"t": {"acc,none": score}}, "model_name": "m"}
+            (tmp_path / place / f"results_{date}T10-00-00.123.json").write_text(json.dumps(content))
+        assert only(import_runs(f"lm-eval:{tmp_path}"))["acc_t"] == 0.9
+
+    def test_a_score_that_is_not_finite_is_left_out_and_named(self, tmp_path):
+        content = '{"results": {"t": {"acc,none": NaN}, "u": {"acc,none": 0.5}}, "model_name": "m"}'
+        (tmp_path / "results_1.json").write_text(content)
+        found = import_runs(f"lm-eval:{tmp_path}")
+        assert "acc_t" not in found.frame.columns
+        assert "not_finite" in codes(found)
+
+    def test_a_size_and_a_length_in_a_name(self, tmp_path):
+        content = {"results": {"t": {"acc": 0.5}}, "config": {"model": "x"}}
+        (tmp_path / "2.7b-8k_step1000.json").write_text(json.dumps(content))
+        assert only(import_runs(f"lm-eval:{tmp_path}"))["params"] == 2.7e9
+
     def test_shots_of_a_task_stand_in_its_column(self, tmp_path):
         for shots, score in ((0, 0.1), (5, 0.3)):
             content = {"results": {"t": {"acc,none": score}}, "n-shot": {"t": shots}, "model_name": "m"}
@@ -469,6 +603,12 @@ class TestHarness:
 
 
 class TestWandbExports:
+    @pytest.mark.parametrize("axis", ["Wall Time", "Relative Time (Process)", "epoch", "tokens_seen"])
+    def test_an_axis_that_counts_no_steps_gives_none(self, tmp_path, axis):
+        (tmp_path / "chart.csv").write_text(f"{axis},a - val_loss\n1000,3\n2000,2.5\n")
+        row = only(import_runs(f"wandb:{tmp_path / 'chart.csv'}"))
+        assert (row["loss"], row.get("step"), row.get("tokens")) == (2.5, None, 2000 if axis == "tokens_seen" else None)
+
     @pytest.mark.parametrize("axis", ["trainer/global_step", "Step", "iter"])
     def test_a_chart_with_any_axis(self, tmp_path, axis):
         pl.DataFrame(

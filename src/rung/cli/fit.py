@@ -74,7 +74,7 @@ def fit(
     from rung.units import parse_number
 
     kinds = require_kinds(output, _KINDS) | _figure_kinds(figure)
-    selected = read_selected([runs, *more], rows, options.target)
+    selected = read_selected([runs, *more], rows, options.target, shown=True)
     targets = _several_targets(options.target, selected)
     chosen = read_law(law, selected, rows, replace(options, target=targets[0]) if targets else options)
     fitted_on, held = split(chosen.runs, hold_out)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from rung.cli.options import LAW, ROWS
+from rung.cli.output import say
 from rung.errors import RungError
 from rung.messages import did_you_mean
 
@@ -61,13 +62,18 @@ class LawOptions:
     """A TOML file of your own laws that join the book."""
 
 
-def read_selected(paths: str | Sequence[str], rows: TableOptions, target: str | None = None) -> Runs:
+def read_selected(
+    paths: str | Sequence[str], rows: TableOptions, target: str | None = None, *, shown: bool = False
+) -> Runs:
     """Read one table or several, and select rows in the order of the options above.
+
+    What was understood and which rows were left out is printed on standard error.
 
     Args:
         paths: The tables.
         rows: Which of their rows.
         target: The column whose lowest mean --best-of keeps; loss by default.
+        shown: Whether the command itself shows the table's notes.
 
     Raises:
         RungError: No table is given.
@@ -96,6 +102,8 @@ def read_selected(paths: str | Sequence[str], rows: TableOptions, target: str | 
     if rows.best_of is not None:
         columns = [column_of(name.strip()) for name in rows.best_of.split(",") if name.strip()]
         runs = runs.best_of(columns, target or "loss")
+    if not shown:
+        say(*(f"note: {runs.source}: {note}" for note in runs.notes))
     return runs
 
 

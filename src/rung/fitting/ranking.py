@@ -84,6 +84,9 @@ class Selection(Result):
         if any(folds):
             return weights_at(folds, names, distance)
         near = np.array([ranked.weight for ranked in self.laws])
+        if self.cuts:
+            # A file of version 0.1 keeps weights, and not what they follow from.
+            return near
         far = near * weights_at(folds, names, distance) / weights_at(folds, names, NEAR)
         return np.asarray(far / far.sum())
 

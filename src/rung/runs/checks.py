@@ -167,7 +167,7 @@ def _percent(runs: Runs, target: str) -> list[tuple[str, str]]:
         (
             "implausible_units",
             f"{runs.source}: {target} is up to {values.max():g} and looks like percent; a share lies between 0 and 1. "
-            f"Divide it: --map '{target}={runs.mapping.get(target, target)}/100'.",
+            f"Divide it: --map '{target}={name_text(runs.mapping.get(target, target))}/100'.",
         )
     ]
 

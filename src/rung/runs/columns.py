@@ -97,6 +97,15 @@ _CONVERSIONS: dict[str, tuple[tuple[str, str], ...]] = {
         ("loss_bits_per_byte", "{} * log(2)"),
         ("bpt", "{} * log(2)"),
     ),
+    "lr": (
+        *((f"log10_{name}", "10^{}") for name in ("lr", "learning_rate", "peak_lr", "max_lr")),
+        *(
+            (f"{name}_1e_{power}", f"{{}} * 1e-{power}")
+            for name in ("lr", "learning_rate", "peak_lr", "max_lr")
+            for power in (2, 3, 4, 5)
+        ),
+    ),
+    "batch_tokens": (("log10_batch_tokens", "10^{}"),),
     "params": (("log10_params", "10^{}"), ("log10_n", "10^{}")),
     "tokens": (("log10_tokens", "10^{}"), ("log10_d", "10^{}")),
     "flops": (
@@ -193,6 +202,7 @@ def find_sources(found: Sequence[str], declared: Mapping[str, str], where: str) 
     """
     sources: dict[str, Source] = {}
     for key, text in declared.items():
+        key = key[1:-1] if key[:1] == key[-1:] == '"' and len(key) > 2 else key
         column = SYMBOLS.get(key, key)
         if column in sources:
             raise RunsError(f"--map {key}={text}: {column} is mapped a second time. Map it once.")
@@ -211,7 +221,7 @@ def find_sources(found: Sequence[str], declared: Mapping[str, str], where: str) 
             sources[column] = Source(column=column, text=column, formula=None, parts=(column,), declared=False)
         elif (source := _recognised(column, (column, *aliases), by_plain, by_unit)) is not None:
             sources[column] = source
-    return list(_by_epochs(sources, by_plain).values())
+    return list(sources.values())
 
 
 def _of_experts(by_plain: Mapping[str, str]) -> dict[str, Source]:
@@ -223,37 +233,6 @@ def _of_experts(by_plain: Mapping[str, str]) -> dict[str, Source]:
         column: Source(column=column, text=by_plain[name], formula=None, parts=(by_plain[name],), declared=False)
         for column, name in pairs.items()
     }
-
-
-def _by_epochs(sources: dict[str, Source], by_plain: Mapping[str, str]) -> dict[str, Source]:
-    """The sources with D and U by the epochs where a table gives one of them and the epochs: D is what was read in all."""
-    epochs = next(
-        (by_plain[name] for name in ("epochs", "num_epochs", "n_epochs", "epoch_count") if name in by_plain), None
-    )
-    tokens = sources.get("tokens")
-    if epochs is None or tokens is None or tokens.declared or tokens.formula is not None:
-        return sources
-    name, times = tokens.parts[0], name_text(epochs)
-    if plain(name) in {"dataset_tokens", "training_dataset_size", "dataset_size"}:
-        read = Source(
-            column="tokens",
-            text=f"{name_text(name)} * {times}",
-            formula=parse_formula("x * y"),
-            parts=(name, epochs),
-            declared=False,
-        )
-        unique = Source(column="unique_tokens", text=name, formula=None, parts=(name,), declared=False)
-        return {**sources, "tokens": read, "unique_tokens": sources.get("unique_tokens", unique)}
-    if "unique_tokens" in sources:
-        return sources
-    unique = Source(
-        column="unique_tokens",
-        text=f"{name_text(name)} / {times}",
-        formula=parse_formula("x / y"),
-        parts=(name, epochs),
-        declared=False,
-    )
-    return {**sources, "unique_tokens": unique}
 
 
 def _recognised(
@@ -289,6 +268,9 @@ def _declared(column: str, text: str, found: Sequence[str], where: str) -> Sourc
         formula = parse_formula(text)
     except FormulaError as error:
         raise RunsError(f"--map {column}={text}: neither a column of {where} nor a formula ({error.text})") from None
+    if isinstance(formula, Name) and formula.name in found:
+        # A name in quotes, as a formula needs it.
+        return Source(column=column, text=formula.name, formula=None, parts=(formula.name,), declared=True)
     parts = tuple(dict.fromkeys(name.name for name in names(formula)))
     missing = [part for part in parts if part not in found]
     if missing or not parts or isinstance(formula, Name):

@@ -14,6 +14,7 @@ from rung.files import STANDARD_INPUT
 from rung.laws import evaluate, names
 from rung.messages import first_line
 from rung.runs.columns import Source, find_sources
+from rung.runs.derived_columns import with_derived
 from rung.runs.frames import frame_of
 from rung.runs.spreadsheet import read_spreadsheet
 from rung.runs.table import ROW, Runs
@@ -68,7 +69,7 @@ def read_runs(
     if wide:
         frame, note = from_wide(frame, wide, name)
         notes.append(note)
-    sources = find_sources(frame.columns, mapping or {}, name)
+    sources = with_derived(find_sources(frame.columns, mapping or {}, name), frame.columns)
     if not wide and not {"loss", *(mapping or {})} & {found.column for found in sources}:
         require_long(frame, name)
     runs = Runs(frame=frame.with_row_index(ROW, offset=1), source=name, mapping={s.column: s.text for s in sources})

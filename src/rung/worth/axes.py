@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -78,14 +79,47 @@ def one_scale(tables: Sequence[Runs]) -> bool:
     return True
 
 
+def require_one_unit(tables: Sequence[Runs], names: tuple[str, str], target: str) -> None:
+    """Refuse to compare a loss per token with one per byte, by the names of the columns they were read from.
+
+    Raises:
+        WorthError: The names state different units.
+    """
+    units = [_unit(runs.mapping.get(target, target)) for runs in tables]
+    if units[0] != units[1]:
+        shown = [runs.mapping.get(target, target) for runs in tables]
+        raise WorthError(
+            f"{names[0]} gives {target} by {shown[0]} (per {units[0]}) and {names[1]} by {shown[1]} (per {units[1]}): a loss per "
+            f"{units[0]} is no loss per {units[1]}. Map columns of one unit: --map {target}=COLUMN."
+        )
+
+
+def _unit(name: str) -> str:
+    """Of what a loss is, by its column's name; of a token where it says nothing."""
+    words = set(re.findall(r"[a-z]+", name.lower()))
+    for unit, said in (("byte", {"bpb", "byte", "bytes"}), ("character", {"bpc", "char", "character"})):
+        if words & said:
+            return unit
+    return "word" if words & {"word", "words", "bpw"} else "token"
+
+
+def knows(runs: Runs, column: str) -> bool:
+    """Whether a table has a scale, as a column or by the two others: C = 6 N D."""
+    others = {"params", "tokens", "flops"} - {column}
+    return runs.has(column) or (column in {"tokens", "flops"} and all(map(runs.has, others)))
+
+
 def numbers(runs: Runs, column: str) -> Array:
-    """Values of a scale, which must be positive in every row; flops are also known as 6 N D.
+    """Values of a scale, which must be positive in every row; flops are also known as 6 N D, and tokens as C / 6 N.
 
     Raises:
         WorthError: A row has no positive value.
     """
     if column == "flops" and not runs.has("flops"):
         return np.asarray(flops_6nd(numbers(runs, "params"), numbers(runs, "tokens")))
+    if column == "tokens" and not runs.has("tokens"):
+        for_one: Array = flops_6nd(numbers(runs, "params"), np.ones(1))
+        return np.asarray(numbers(runs, "flops") / for_one)
     values = runs.numbers(column, "the scale")
     bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
     if len(bad):
@@ -99,7 +133,7 @@ def numbers(runs: Runs, column: str) -> Array:
 def _is_surface(tables: Sequence[Runs]) -> bool:
     """Whether the runs determine a law of N and D with factors of each recipe's own."""
     for column in ("params", "tokens"):
-        if not all(runs.has(column) and _levels(runs, column) >= _FEWEST_OF_ONE for runs in tables):
+        if not all(knows(runs, column) and _levels(runs, column) >= _FEWEST_OF_ONE for runs in tables):
             return False
         if len(scale_levels(np.concatenate([numbers(runs, column) for runs in tables]))) < FEWEST:
             return False
@@ -109,7 +143,7 @@ def _is_surface(tables: Sequence[Runs]) -> bool:
 def _ordered(tables: Sequence[Runs]) -> tuple[str, ...]:
     """The scales in the order in which they are tried: at one number of tokens the scale is the size."""
     for column, symbol in (("tokens", "N"), ("params", "D")):
-        if all(runs.has(column) for runs in tables):
+        if all(knows(runs, column) for runs in tables):
             values = np.concatenate([numbers(runs, column) for runs in tables])
             if np.ptp(np.log(values)) < _SAME_ALLOCATION:
                 return (symbol,)
@@ -117,8 +151,7 @@ def _ordered(tables: Sequence[Runs]) -> tuple[str, ...]:
 
 
 def _levels(runs: Runs, column: str) -> int:
-    known = runs.has(column) or (column == "flops" and runs.has("params") and runs.has("tokens"))
-    return len(scale_levels(numbers(runs, column))) if known else 0
+    return len(scale_levels(numbers(runs, column))) if knows(runs, column) else 0
 
 
 def _is_one_path(runs: Runs) -> bool:
@@ -131,7 +164,7 @@ def _require_one_allocation(tables: Sequence[Runs], names: tuple[str, str], symb
 
     At each scale of one recipe, the other's log(D / N) is interpolated; beyond its range the nearest one counts.
     """
-    if not all(runs.has(name) for runs in tables for name in ("params", "tokens")):
+    if not all(knows(runs, name) for runs in tables for name in ("params", "tokens")):
         return
     paths = [_path(runs, COLUMNS[symbol]) for runs in tables]
     gaps = [

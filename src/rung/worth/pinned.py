@@ -18,7 +18,7 @@ from rung.messages import counted, require_level
 from rung.results import Result, Summary, Table
 from rung.runs import as_runs
 from rung.units import format_count, format_interval, format_value
-from rung.worth.axes import COLUMNS, numbers
+from rung.worth.axes import COLUMNS, numbers, require_one_unit
 from rung.worth.matched_runs import matched
 
 
@@ -168,6 +168,7 @@ def _matched_gains(
         raise WorthError("--pin takes the floor and the exponent of E + A / x^alpha: --pin E=1.6,alpha=0.0941.")
     column = COLUMNS.get(along) or SYMBOLS.get(along, along)
     tables = [as_runs(one) for one in (control, treated)]
+    require_one_unit(tables, names, target)
     x = [numbers(runs, column)[:, None] for runs in tables]
     losses = [runs.numbers(target, "the target") for runs in tables]
     for name, values in zip(names, losses, strict=True):

@@ -16,6 +16,7 @@ from rung.messages import counted, require_level
 from rung.results import Result, Summary, Table
 from rung.runs import Runs, as_runs
 from rung.units import format_value
+from rung.worth.axes import require_one_unit
 
 POWER = 0.8
 """How often a gain as large as the minimum detectable effect is found."""
@@ -151,7 +152,7 @@ def compare_seeds(
         treated: Runs of the recipe that is measured, likewise.
         names: What the two are called.
         target: The column compared.
-        higher: Whether higher is better, as for a score.
+        higher: Whether higher is better.
         level: Coverage of the interval of the difference.
 
     Raises:
@@ -165,12 +166,11 @@ def compare_seeds(
         base, theirs, paired = float(control), np.empty(0), None
     else:
         first = as_runs(control)
+        require_one_unit((first, second), names, target)
         theirs = _values(first, target, names[0])
         base, paired = float(theirs.mean()), _paired(first, second, target)
-    difference = float(ours.mean() - base)
+    difference = float(ours.mean() - base if paired is None else np.mean(paired))
     error, degrees = _error(theirs, ours, paired)
-    if paired is not None:
-        difference = float(np.mean(paired))
     found = _tested(sign * difference, error, degrees, level)
     scale = {True: 1.0, False: 2.0}[paired is not None or not len(theirs)]
     return SeedComparison(

@@ -15,7 +15,7 @@ from rung.fitting.backtest import scale_levels
 from rung.messages import counted, plural_of
 from rung.runs import Runs
 from rung.units import flops_6nd, format_count
-from rung.worth.axes import FEWEST, choose_axes, numbers
+from rung.worth.axes import FEWEST, choose_axes, numbers, require_one_unit
 from rung.worth.multipliers import SIDES
 
 _NARROWEST = 4.0
@@ -71,6 +71,7 @@ def read_ladders(control: Runs, treated: Runs, names: tuple[str, str], along: st
     """
     for runs in (control, treated):
         runs.numbers(target, "the target")
+    require_one_unit((control, treated), names, target)
     _require_apart(control, treated, names, target)
     axes, scale = choose_axes((control, treated), names, along)
     ladders = [

@@ -13,6 +13,7 @@ import numpy as np
 
 from rung.arrays import Array
 from rung.errors import PlanError
+from rung.messages import listed
 from rung.runs import Runs
 
 _LEAST_RUNS = 8
@@ -89,7 +90,17 @@ def read_sweeps(runs: Runs, target: str = "loss") -> list[Grid]:
         RunsError: A column is missing.
         PlanError: A value is not positive, or no grid has enough runs over learning rate and batch.
     """
-    columns = {name: runs.numbers(name, "a sweep") for name in ("params", "tokens", "lr", "batch_tokens", target)}
+    columns = {name: runs.numbers(name, "a sweep") for name in ("params", "tokens", "lr", target)}
+    if not runs.has("batch_tokens"):
+        raise PlanError(
+            f"{runs.source}: no column batch_tokens, and a rule for learning rate and batch needs both; found {listed(runs.file_columns, 12)}. "
+            "Map it: --map batch_tokens=COLUMN, or --map 'batch_tokens=batch_size*seq_len'."
+        )
+    columns["batch_tokens"] = runs.numbers("batch_tokens", "a sweep")
+    # A run that diverged has no loss, and is no optimum.
+    measured = np.isfinite(columns[target])
+    columns = {name: values[measured] for name, values in columns.items()}
+    runs = runs.take(measured)
     for name, values in columns.items():
         bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
         if len(bad):

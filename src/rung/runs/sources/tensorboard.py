@@ -84,6 +84,13 @@ def _owner(folder: Path, found: _Folder, root: Path, read: dict[Path, _Folder]) 
         return folder, ""
     if folder.name.lower() in _PARTS:
         return parent, f"{folder.name}/"
+    if parent in read and found.only_settings and not any(len(rows) > 1 for rows in found.rows.values()):
+        return parent, "hparams/" if found.rows else ""
+    if parent in read and len(found.rows) == 1:
+        tag = next(iter(found.rows))
+        before = tag.replace("/", "_") + "_"
+        if folder.name.startswith(before):
+            return parent, f"{folder.name.removeprefix(before)}/"
     words = re.split(r"[-_. ]+", folder.name.lower())
     siblings = {other.name.lower() for other in read if other.parent == parent and other != folder}
     if words[0] in _PARTS - {"train", "training"} and (parent in read or siblings & _PARTS):
@@ -93,13 +100,6 @@ def _owner(folder: Path, found: _Folder, root: Path, read: dict[Path, _Folder]) 
     if stem and stem[2] in _PARTS and any(_is_part_of(sibling, stem[1]) for sibling in siblings):
         # run1_train beside run1_val.
         return parent / folder.name[: len(stem[1])], f"{folder.name[len(stem[1]) + 1 :]}/"
-    if parent in read and found.only_settings and not any(len(rows) > 1 for rows in found.rows.values()):
-        return parent, "hparams/" if found.rows else ""
-    if parent in read and len(found.rows) == 1:
-        tag = next(iter(found.rows))
-        before = tag.replace("/", "_") + "_"
-        if folder.name.startswith(before):
-            return parent, f"{folder.name.removeprefix(before)}/"
     return folder, ""
 
 

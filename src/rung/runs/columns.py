@@ -202,7 +202,6 @@ def find_sources(found: Sequence[str], declared: Mapping[str, str], where: str) 
     """
     sources: dict[str, Source] = {}
     for key, text in declared.items():
-        key = key[1:-1] if key[:1] == key[-1:] == '"' and len(key) > 2 else key
         column = SYMBOLS.get(key, key)
         if column in sources:
             raise RunsError(f"--map {key}={text}: {column} is mapped a second time. Map it once.")

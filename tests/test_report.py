@@ -11,7 +11,7 @@ import rung
 from rung.errors import ReportError
 from rung.files import require_writable, write_all, write_text
 from rung.forecasting import compare_held_out, split
-from rung.report.figure_data import FigureData
+from rung.report.figures.fit_data import FigureData
 from test_fit import noisy
 
 

@@ -42,7 +42,9 @@ from .runs import Runs as Runs
 from .runs import read_runs as read_runs
 from .version import __version__ as __version__
 from .worth import Comparison as Comparison
+from .worth import Densities as Densities
 from .worth import Density as Density
 from .worth import compare as compare
+from .worth import densities as densities
 from .worth import density as density
 from .worth import density_trend as density_trend

@@ -293,6 +293,9 @@ FINDINGS: dict[str, FindingKind] = {
         "An allocation trains so many epochs that one more token is worth less than a third of a new one.",
         "Spend less, find more data, or limit the size with --max-params.",
     ),
+    "no_density": FindingKind(
+        "warning", "A model of a table has no density.", "Fill in its params and its loss or score, or leave it out."
+    ),
     "repeats": FindingKind(
         "note", "The value of repeated tokens comes from a published law.", "Make runs with repeated data."
     ),

@@ -14,6 +14,7 @@ from rung.cli.options import (
     Budget,
     BytesPerParam,
     Cost,
+    Figure,
     Inputs,
     Json,
     Law,
@@ -21,13 +22,14 @@ from rung.cli.options import (
     Output,
     TargetLoss,
 )
-from rung.cli.output import require_kinds, say, show, write_result
+from rung.cli.output import figure_kinds, require_kinds, say, show, write_result
 from rung.cli.table_options import LawOptions, TableOptions, pairs, read_law, read_selected, tables_and_inputs
 from rung.errors import PlanError
 
 if TYPE_CHECKING:
     from rung.fitting import Fit
     from rung.planning.cost import Price
+    from rung.report import Scene
 
 TOLERANCE = 0.001
 
@@ -70,6 +72,7 @@ def allocate(
     rows: TableOptions = TableOptions(),  # noqa: B008  # frozen
     level: LevelOfFit = None,
     output: Output = (),
+    figure: Figure = (),
     json: Json = False,
 ) -> None:
     """Find the size and the data that reach the lowest loss for a budget, or a target loss at the lowest cost.
@@ -84,14 +87,14 @@ def allocate(
         Other variables of the law or the cost, and the level of each group: U=100B, corpus=c4.
     """
     if flops is not None and ":" in flops:
-        _frontier(source, inputs, (flops, loss, cost), limits, level, output, json=json)
+        _frontier(source, inputs, (flops, loss, cost), limits, level, (output, figure), json=json)
         return
     budget = flops_of(machines, other, flops=flops)
     if (budget is None) == (loss is None):
         raise PlanError(
             "give a budget (--flops 1e24, or --hours, --days, --money with --hardware) or a target loss (--loss 2.0): one or the other."
         )
-    kinds = require_kinds(output, {".json": "the result", ".csv": "the result as a table"})
+    kinds = require_kinds(output, {".json": "the result", ".csv": "the result as a table"}) | figure_kinds(figure)
     if not _is_fit(source):
         others = (inputs and tables_and_inputs(inputs)[1], cost != "6*N*D", limits != LimitOptions(), level is not None)
         if budget is None or any(others):
@@ -99,16 +102,16 @@ def allocate(
                 f"{source} is a table of runs: its three approaches are compared for a budget at 6 N D, --flops 1e24, and nothing else. "
                 "For limits, a target loss or another cost make a fit first: rung fit RUNS -o fit.json."
             )
-        found = _approaches([source, *inputs], law, options, rows, budget)
-        write_result(found, kinds)
+        found, scene = _approaches([source, *inputs], law, options, rows, budget)
+        write_result(found, kinds, scene)
         show(found, json=json)
         return
     if (law, options, rows) != ("chinchilla", LawOptions(), TableOptions()):
         raise PlanError(
             f"{source} is fitted already: laws, columns and rows are chosen where the fit is made, with rung fit."
         )
-    answer, price = _allocation(source, inputs, (budget, loss, cost), limits, machines, bytes_per_param, level)
-    write_result(answer, kinds)
+    answer, price, scene = _allocation(source, inputs, (budget, loss, cost), limits, machines, bytes_per_param, level)
+    write_result(answer, kinds, scene)
     show(answer, json=json, more={"price": price.to_dict()} if price else {}, below=[price] if price else [])
 
 
@@ -127,10 +130,11 @@ def _allocation(
     machines: Machines,
     bytes_per_param: float,
     level: float | None,
-) -> tuple[Any, Price | None]:
+) -> tuple[Any, Price | None, Scene]:
     from rung.fitting import as_fit
     from rung.planning.allocation import allocate as allocate_run
     from rung.planning.cost import cost as price_of
+    from rung.report import Scene
     from rung.units import parse_number
 
     fit: Fit = as_fit(source)
@@ -148,7 +152,7 @@ def _allocation(
     cluster = cluster_of(machines)
     params = answer.choices["params"].value if "params" in answer.choices else None
     price = price_of(answer.budget, cluster, params=params, bytes_per_param=bytes_per_param) if cluster else None
-    return answer, price
+    return answer, price, Scene(fit=fit)
 
 
 def _limits(limits: LimitOptions, bytes_per_param: float) -> dict[str, Any]:
@@ -175,7 +179,7 @@ def _frontier(
     asked: tuple[str, float | None, str],
     limits: LimitOptions,
     level: float | None,
-    output: Sequence[str],
+    files: tuple[Sequence[str], Sequence[str]],
     *,
     json: bool,
 ) -> None:
@@ -187,7 +191,7 @@ def _frontier(
     from rung.units import parse_number
 
     flops, loss, cost = asked
-    kinds = require_kinds(output, {".json": "the result", ".csv": "a row for each budget"})
+    kinds = require_kinds(files[0], {".json": "the result", ".csv": "a row for each budget"}) | figure_kinds(files[1])
     if loss is not None:
         raise PlanError("--loss and a range of budgets are two questions; give one.")
     if not _is_fit(source):
@@ -210,9 +214,12 @@ def _frontier(
     show(found, json=json)
 
 
-def _approaches(tables: Sequence[str], law: str, options: LawOptions, rows: TableOptions, flops: float) -> Any:
+def _approaches(
+    tables: Sequence[str], law: str, options: LawOptions, rows: TableOptions, flops: float
+) -> tuple[Any, Scene]:
     from rung.fitting import fit
     from rung.planning.allocation import compare_approaches
+    from rung.report import Scene
 
     choice = read_law(law, read_selected(tables, rows, options.target), rows, options)
     found = fit(
@@ -224,4 +231,4 @@ def _approaches(tables: Sequence[str], law: str, options: LawOptions, rows: Tabl
         weights=options.weights,
         draws=0,
     )
-    return compare_approaches(choice.runs, found, flops)
+    return compare_approaches(choice.runs, found, flops), Scene(fit=found, runs=choice.runs)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rung.cli.options import Along, Cuts, Fix, Json, Law, Level, More, Output, Runs, Seed
-from rung.cli.output import require_kinds, say, show, write_result
+from rung.cli.options import Along, Cuts, Figure, Fix, Json, Law, Level, More, Output, Runs, Seed
+from rung.cli.output import figure_kinds, require_kinds, say, show, write_result
 from rung.cli.table_options import LawOptions, TableOptions, pairs, read_law, read_selected, unused_maps
 
 
@@ -20,13 +20,14 @@ def backtest(
     level: Level = 0.9,
     seed: Seed = 0,
     output: Output = (),
+    figure: Figure = (),
     json: Json = False,
 ) -> None:
     """Fit a law to the smaller scales of a table and score it on the larger ones, over rolling cuts."""
     from rung.fitting.backtest import backtest as backtest_law
     from rung.units import parse_number
 
-    kinds = require_kinds(output, {".json": "the backtest", ".csv": "its cuts"})
+    kinds = require_kinds(output, {".json": "the backtest", ".csv": "its cuts"}) | figure_kinds(figure)
     chosen = read_law(law, read_selected([runs, *more], rows, options.target), rows, options)
     found = backtest_law(
         chosen.runs,

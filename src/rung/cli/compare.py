@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from rung.cli.options import QUESTION, Json, Level, Output, Seed
-from rung.cli.output import require_kinds, show, write_result
+from rung.cli.options import QUESTION, Figure, Json, Level, Output, Seed
+from rung.cli.output import figure_kinds, require_kinds, show, write_result
 from rung.cli.table_options import TableOptions, pairs, read_selected
 from rung.errors import WorthError
 
@@ -54,6 +54,7 @@ def compare(
     level: Level = 0.9,
     seed: Seed = 0,
     output: Output = (),
+    figure: Figure = (),
     json: Json = False,
 ) -> None:
     """Measure recipe B by recipe A: effective size, data and compute, and whether the gain is constant over scale.
@@ -69,7 +70,7 @@ def compare(
     """
     from rung.worth import compare_several
 
-    kinds = require_kinds(output, {".json": "the comparison", ".csv": "its multipliers"})
+    kinds = require_kinds(output, {".json": "the comparison", ".csv": "its multipliers"}) | figure_kinds(figure)
     tables = _recipes(control, treated, options, rows)
     if rows.drop_nonfinite:
         used = ["params", "tokens", "flops", options.target]

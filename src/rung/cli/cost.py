@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rung.cli.budget import Machines, cluster_of
-from rung.cli.options import Budget, BytesPerParam, Cost, Inputs, Json, Output
-from rung.cli.output import as_json, require_kinds, show, write_result
+from rung.cli.options import Budget, BytesPerParam, Cost, Figure, Inputs, Json, Output
+from rung.cli.output import as_json, figure_kinds, require_kinds, show, write_result
 from rung.cli.table_options import pairs
 from rung.errors import PlanError
 
@@ -21,6 +21,7 @@ def cost(
     machines: Machines = Machines(),  # noqa: B008  # frozen
     bytes_per_param: BytesPerParam = 16.0,
     output: Output = (),
+    figure: Figure = (),
     json: Json = False,
 ) -> None:
     """Work out what a training takes: hours, money, energy, and memory of its state.
@@ -34,7 +35,7 @@ def cost(
     from rung.planning.cost import evaluate_cost, hardware
     from rung.units import parse_number
 
-    kinds = require_kinds(output, {".json": "the price"})
+    kinds = require_kinds(output, {".json": "the price"}) | figure_kinds(figure)
     if machines.hardware == "list" or (machines.hardware is None and not (inputs or flops)):
         _list(hardware(machines.hardware_file), json=json)
         return

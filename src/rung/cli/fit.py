@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from rung.cli.options import LAW, RESULT, Figure, Fix, Json, Law, Level, More, Output, Runs, Seed
-from rung.cli.output import content_of, require_kinds, say, show, write_result
+from rung.cli.output import content_of, figure_kinds, require_kinds, say, show, write_result
 from rung.cli.table_options import LawChoice, LawOptions, TableOptions, pairs, read_law, read_selected, unused_maps
 from rung.errors import FitError
 
@@ -73,7 +73,7 @@ def fit(
     from rung.forecasting import compare_held_out, split
     from rung.units import parse_number
 
-    kinds = require_kinds(output, _KINDS) | _figure_kinds(figure)
+    kinds = require_kinds(output, _KINDS) | figure_kinds(figure)
     selected = read_selected([runs, *more], rows, options.target, shown=True)
     targets = _several_targets(options.target, selected)
     chosen = read_law(law, selected, rows, replace(options, target=targets[0]) if targets else options)
@@ -134,9 +134,9 @@ def _fit_several(
         raise FitError("--hold-out goes with one fit: leave out --each, or name one --target.")
     if targets and each is not None:
         raise FitError(f"--each {each} and several targets: give one of the two.")
-    pages = [path for path, kind in kinds.items() if kind not in {".json", ".csv"}]
+    pages = [path for path, kind in kinds.items() if kind == ".html"]
     if pages:
-        raise FitError(f"{pages[0]}: several fits are written as .json or .csv; a page or a figure shows one fit.")
+        raise FitError(f"{pages[0]}: several fits are written as .json or .csv, or drawn; a page shows one fit.")
     single = {} if targets else {"target": chosen.target}
     found = fit_each(chosen.runs, chosen.law, by=each, targets=targets, **single, **settings)
     write_result(found, kinds)
@@ -148,20 +148,8 @@ def _sources(texts: Sequence[str], option: str) -> dict[str, str]:
     return {name.strip(): source for names, source in pairs(texts, option).items() for name in names.split(",")}
 
 
-def _figure_kinds(figures: Sequence[str]) -> dict[str, str]:
-    from rung.files import require_writable
-
-    if not figures:
-        return {}
-    from rung.report import figure_kind
-
-    for path in figures:
-        require_writable(path)
-    return {path: figure_kind(path) for path in figures}
-
-
 def _content(kind: str, result: Fit, runs: Table, comparison: HeldOut | None) -> bytes:
-    from rung.report import page_text, render_figure
+    from rung.report import Scene, page_text, render_figure
 
     match kind:
         case ".json" if comparison is not None:
@@ -173,4 +161,4 @@ def _content(kind: str, result: Fit, runs: Table, comparison: HeldOut | None) ->
         case ".html":
             return page_text(result, runs, comparison).encode()
         case _:
-            return render_figure(result, runs, comparison, kind)
+            return render_figure(result, kind, Scene(runs=runs, held_out=comparison))

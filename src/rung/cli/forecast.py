@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from rung.cli.options import QUESTION, Inputs, Json, LevelOfFit, Output, TargetLoss
-from rung.cli.output import as_json, require_kinds, show, warn, write_result
+from rung.cli.options import QUESTION, Figure, Inputs, Json, LevelOfFit, Output, TargetLoss
+from rung.cli.output import as_json, figure_kinds, require_kinds, show, warn, write_result
 from rung.cli.table_options import pairs, tables_and_inputs
 from rung.errors import ForecastError
 
@@ -30,6 +30,7 @@ def forecast(
     then: Annotated[tuple[str, ...], Parameter(group=QUESTION, negative="", consume_multiple=False)] = (),
     level: LevelOfFit = None,
     output: Output = (),
+    figure: Figure = (),
     json: Json = False,
 ) -> None:
     """Forecast a run, or find the size, data or compute that a target loss needs.
@@ -50,9 +51,11 @@ def forecast(
     from rung.fitting import Fits, Selection, read_any
 
     if then:
-        _chain(fit, then, inputs, level, output, json=json, others=(loss, tokens_per_param, against))
+        _chain(fit, then, inputs, level, (output, figure), json=json, others=(loss, tokens_per_param, against))
         return
-    kinds = require_kinds(output, {".csv": "a grid, or forecasts of plans", ".json": "one forecast, or those of plans"})
+    kinds = require_kinds(
+        output, {".csv": "a grid, or forecasts of plans", ".json": "one forecast, or those of plans"}
+    ) | figure_kinds(figure)
     source = read_any(fit, level=level)
     if isinstance(source, Fits):
         _several(source, inputs, kinds, json=json, others=(loss, tokens_per_param, against))
@@ -65,18 +68,42 @@ def forecast(
         return
     if against is not None:
         raise ForecastError("--against compares the rows of a table of plans: rung forecast FIT PLANS.csv --against 1.")
-    if tokens_per_param is not None and loss is None:
-        given, tokens_per_param = _tied(given, tokens_per_param), None
+    _run(source, given, kinds, loss, tokens_per_param, json=json)
+
+
+def _run(
+    source: Fit | Selection,
+    given: dict[str, Any],
+    kinds: dict[str, str],
+    loss: float | None,
+    ratio: float | None,
+    *,
+    json: bool,
+) -> None:
+    """Forecast one run, or a grid of them."""
+    from rung.fitting import Selection
+    from rung.report import Scene
+
+    fitted = source.laws[0].fit if isinstance(source, Selection) else source
+    if ratio is not None and loss is None:
+        given, ratio = _tied(given, ratio), None
+    drawn = [path for path, kind in kinds.items() if not kind.startswith(".")]
+    if drawn and ".csv" in kinds.values():
+        raise ForecastError(
+            f"{drawn[0]}: a figure shows one forecast or a table of plans, and -o FILE.csv asks for a grid."
+        )
     grid = any(not isinstance(value, str | float) for value in given.values()) or ".csv" in kinds.values()
     if isinstance(source, Selection) and (grid or loss is not None):
         raise ForecastError(
-            f"{fit} holds several laws: they forecast one run. For a grid or a target loss, fit one law: rung fit."
+            "a selection holds several laws: they forecast one run. For a grid or a target loss, fit one law: rung fit."
         )
+    if grid and drawn:
+        raise ForecastError(f"{drawn[0]}: a figure shows one forecast or a table of plans, not a grid.")
     if grid:
         _grid(fitted, given, kinds, json=json, loss=loss)
         return
-    answer = _answer(source, given, loss, tokens_per_param)
-    write_result(answer, kinds)
+    answer = _answer(source, given, loss, ratio)
+    write_result(answer, kinds, Scene(fit=fitted))
     show(answer, json=json)
 
 
@@ -126,7 +153,7 @@ def _chain(
     then: tuple[str, ...],
     inputs: tuple[str, ...],
     level: float | None,
-    output: tuple[str, ...],
+    files: tuple[tuple[str, ...], tuple[str, ...]],
     *,
     json: bool,
     others: tuple[Any, ...],
@@ -138,7 +165,7 @@ def _chain(
 
     if any(one is not None for one in others):
         raise ForecastError("--loss, --tokens-per-param and --against do not go with --then, which forecasts one run.")
-    kinds = require_kinds(output, {".json": "the forecast"})
+    kinds = require_kinds(files[0], {".json": "the forecast"}) | figure_kinds(files[1])
     chain = [read_fit(path) for path in (fit, *then)]
     groups = {group for one in chain for group in one.groups}
     given: dict[str, Any] = {

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from rung.cli.budget import Machines, OtherBudget, cluster_of, flops_of, whole
-from rung.cli.options import QUESTION, Budget, Cost, Json, Law, Level, Output, Runs, Seed
-from rung.cli.output import content_of, require_kinds, say, show
+from rung.cli.options import QUESTION, Budget, Cost, Figure, Json, Law, Level, Output, Runs, Seed
+from rung.cli.output import content_of, figure_kinds, require_kinds, say, show
 from rung.cli.table_options import LawOptions, TableOptions, pairs, read_law, read_selected
 from rung.errors import LadderError, PlanError
 
 if TYPE_CHECKING:
     from rung.planning.experiments import NextRuns
+    from rung.report import Scene
 
 _BUILT_OFF = 0.1
 """How far off the plan a size may be built without a warning."""
@@ -68,6 +69,7 @@ def next_(
     level: Level = 0.9,
     seed: Seed = 0,
     output: Output = (),
+    figure: Figure = (),
     json: Json = False,
 ) -> None:
     """Choose the runs that sharpen a forecast or a decision most for a budget.
@@ -75,8 +77,9 @@ def next_(
     Without RUNS, the law of --law with the book's constants stands in. RUNS may also be a fit (.json).
     """
     from rung.planning.cost import cost as price_of
+    from rung.report import Scene
 
-    kinds = require_kinds(output, _KINDS)
+    kinds = require_kinds(output, _KINDS) | figure_kinds(figure)
     head = _head(plan.like, kinds)
     budget = flops_of(machines, other, budget=flops)
     if budget is None and not plan.design:
@@ -88,7 +91,7 @@ def next_(
         raise PlanError(f"{' and '.join(given)} are two sets of runs; give one.")
     known = _known(runs, law, plan.law_options(), rows, level, fitted=bool(plan.decide))
     found = _plan(known, plan, budget=budget, cost=cost, level=level, seed=seed)
-    _write(found, kinds, head)
+    _write(found, kinds, head, Scene(runs=_made(known)))
     cluster = cluster_of(machines)
     price = price_of(found.spent, cluster) if cluster else None
     show(found, json=json, more={"price": price.to_dict()} if price else {}, below=[price] if price else [])
@@ -133,7 +136,16 @@ def _plan(known: dict[str, Any], plan: PlanOptions, **options: Any) -> NextRuns:
     )
 
 
-def _write(found: NextRuns, kinds: dict[str, str], head: str | None) -> None:
+def _made(known: dict[str, Any]) -> Any:
+    """The runs that were made: those of a table, or those that a fit keeps; None for a law of the book."""
+    from rung.fitting import Fit
+    from rung.report import kept_runs
+
+    source = known["known"]
+    return None if isinstance(source, str) else kept_runs(source) if isinstance(source, Fit) else source
+
+
+def _write(found: NextRuns, kinds: dict[str, str], head: str | None, scene: Scene) -> None:
     from rung.files import write_all
 
     contents: dict[str | Path, bytes] = {}
@@ -144,7 +156,7 @@ def _write(found: NextRuns, kinds: dict[str, str], head: str | None) -> None:
             case ".csv":
                 contents[path] = found.to_csv().encode()
             case _:
-                contents[path] = content_of(found, kind)
+                contents[path] = content_of(found, kind, scene)
     write_all(contents)
 
 

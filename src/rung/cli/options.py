@@ -91,7 +91,7 @@ Figure = Annotated[
         group=RESULT,
         negative="",
         consume_multiple=False,
-        help="Draw the result: a .png or .svg file. Repeatable.",
+        help="Draw the result: a .png, .svg or .pdf file. Repeatable.",
     ),
 ]
 Json = Annotated[

@@ -13,6 +13,7 @@ from rung.messages import listed, printable, shortened
 
 if TYPE_CHECKING:
     from rung.findings import Finding
+    from rung.report import Scene
     from rung.results import Result
 
 Writer = Callable[[], bytes]
@@ -90,15 +91,41 @@ def show(result: Result, *, json: bool, more: Mapping[str, Any] | None = None, b
     warn([finding for one in (result, *below) for finding in one.findings()])
 
 
-def write_result(result: Result, kinds: Mapping[str, str]) -> None:
-    """Write a result as .json, or as .csv where it is a table; all files or none."""
+def figure_kinds(figures: Sequence[str]) -> dict[str, str]:
+    """The ending of each figure, before the work.
+
+    Raises:
+        ReportError: A file has another ending, or a folder is not there.
+    """
+    if not figures:
+        return {}
+    from rung.files import require_writable
+    from rung.report import figure_kind
+
+    for path in figures:
+        require_writable(path)
+    return {path: figure_kind(path) for path in figures}
+
+
+def write_result(result: Result, kinds: Mapping[str, str], scene: Scene | None = None) -> None:
+    """Write a result as .json, as .csv where it is a table, or as a figure; all files or none.
+
+    Args:
+        result: The result.
+        kinds: The ending of each file.
+        scene: What stands around the result in a figure.
+    """
     from rung.files import write_all
 
-    write_all({path: content_of(result, kind) for path, kind in kinds.items()})
+    write_all({path: content_of(result, kind, scene) for path, kind in kinds.items()})
 
 
-def content_of(result: Result, kind: str) -> bytes:
+def content_of(result: Result, kind: str, scene: Scene | None = None) -> bytes:
     """A result as the content of a file."""
+    if not kind.startswith("."):
+        from rung.report import Scene, render_figure
+
+        return render_figure(result, kind, scene or Scene())
     if kind == ".csv":
         frame: Any = result
         return str(frame.to_frame().write_csv()).encode()

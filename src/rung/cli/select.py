@@ -6,8 +6,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from rung.cli.options import LAW, Along, Cuts, Json, Level, More, Output, Runs, Seed
-from rung.cli.output import require_kinds, say, show, write_result
+from rung.cli.options import LAW, Along, Cuts, Figure, Json, Level, More, Output, Runs, Seed
+from rung.cli.output import figure_kinds, require_kinds, say, show, write_result
 from rung.cli.table_options import AUTO, LawOptions, TableOptions, read_selected
 from rung.errors import RungError
 
@@ -24,6 +24,7 @@ def select(
     level: Level = 0.9,
     seed: Seed = 0,
     output: Output = (),
+    figure: Figure = (),
     json: Json = False,
 ) -> None:
     """Rank laws by how well each, fitted to the smaller scales, forecasts the larger ones.
@@ -36,7 +37,9 @@ def select(
     from rung.fitting import select as select_laws
     from rung.laws import find_law
 
-    kinds = require_kinds(output, {".json": "the laws with their weights, for rung forecast", ".csv": "the ranking"})
+    kinds = require_kinds(
+        output, {".json": "the laws with their weights, for rung forecast", ".csv": "the ranking"}
+    ) | figure_kinds(figure)
     if rows.drop_tokens == AUTO:
         raise RungError("--drop-tokens auto depends on the law, and here are several. Give a number of tokens.")
     table = read_selected([runs, *more], rows, options.target)

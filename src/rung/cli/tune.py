@@ -6,8 +6,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from rung.cli.options import QUESTION, Inputs, Json, Output, Seed
-from rung.cli.output import require_kinds, show, write_result
+from rung.cli.options import QUESTION, Figure, Inputs, Json, Output, Seed
+from rung.cli.output import figure_kinds, require_kinds, show, write_result
 from rung.cli.table_options import TableOptions, pairs, read_selected, tables_and_inputs
 from rung.errors import PlanError
 
@@ -22,6 +22,7 @@ def tune(
     rows: TableOptions = TableOptions(),  # noqa: B008  # frozen
     seed: Seed = 0,
     output: Output = (),
+    figure: Figure = (),
     json: Json = False,
 ) -> None:
     """Propose learning rate and batch for a run, and score the rules by regret on your own sweeps.
@@ -38,9 +39,10 @@ def tune(
         The column of losses; loss by default.
     """
     from rung.planning.tuning import tune as tune_run
+    from rung.report import Scene
     from rung.units import parse_number
 
-    kinds = require_kinds(output, {".json": "the result", ".csv": "the proposals"})
+    kinds = require_kinds(output, {".json": "the result", ".csv": "the proposals"}) | figure_kinds(figure)
     tables, named = tables_and_inputs(inputs)
     if not tables and (rows != TableOptions() or target != "loss"):
         raise PlanError("columns and rows belong to a table of sweeps, and none is given.")
@@ -48,13 +50,14 @@ def tune(
     unknown = [name for name in given if name not in _NAMES]
     if unknown:
         raise PlanError(f"{unknown[0]!r} does not describe a run here; give N and D: N=1B D=20B.")
+    sweeps = read_selected(tables, rows, target) if tables else None
     found = tune_run(
-        read_selected(tables, rows, target) if tables else None,
+        sweeps,
         params_active=parse_number(params_active) if params_active else None,
         batch_step=parse_number(batch_step) if batch_step else None,
         target=target,
         seed=seed,
         **{_NAMES[name]: value for name, value in given.items()},
     )
-    write_result(found, kinds)
+    write_result(found, kinds, Scene(runs=sweeps))
     show(found, json=json)

@@ -10,7 +10,7 @@ from rung.fitting.file import as_fit, read_fit
 from rung.fitting.fit import fit
 from rung.fitting.learning_curve import learning_curve
 from rung.fitting.published import PUBLISHED, is_published, published_fit
-from rung.fitting.ranking import Ranked, Selection
+from rung.fitting.ranking import Ranked, Selection, name_of
 from rung.fitting.refit import Fitted, LawBounds, fitted, law_bounds, reopen
 from rung.fitting.result import Fit, level_combinations
 from rung.fitting.selection import select
@@ -34,6 +34,7 @@ __all__ = [
     "law_bounds",
     "learning_curve",
     "level_combinations",
+    "name_of",
     "published_fit",
     "read_any",
     "read_fit",

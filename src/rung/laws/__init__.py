@@ -2,6 +2,7 @@
 
 from rung.laws.book import Entry, find_law, law_book, target_of
 from rung.laws.coefficients import Coefficient, Scale
+from rung.laws.derivatives import DenseDerivatives, Derivatives, JoinedDerivatives
 from rung.laws.law import SYMBOL_OF, SYMBOLS, Law, column_of, symbol_of
 from rung.laws.surface import Surface
 from rung.laws.syntax import parse_formula
@@ -29,8 +30,11 @@ __all__ = [
     "Binary",
     "Call",
     "Coefficient",
+    "DenseDerivatives",
+    "Derivatives",
     "Entry",
     "Expression",
+    "JoinedDerivatives",
     "Law",
     "Name",
     "Negative",

@@ -10,10 +10,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rung.arrays import Array
+from rung.laws.derivatives import DenseDerivatives, Derivatives, GroupedDerivatives, Levels
 from rung.laws.graph import COEFFICIENT, DATA
 from rung.laws.tape import _UFUNCS, ELEMENTS_PER_PASS, Index, Instruction, Tape
+
+_Call = tuple[Callable[..., Any], tuple[Any, ...], Any]
+"""A function of NumPy, its operands and where it writes."""
 
 
 @dataclass(slots=True)
@@ -41,6 +46,7 @@ class Workspace:
     _slot_of: dict[int, int] = field(init=False)
     _live: list[Instruction] = field(init=False)
     _bound: dict[int, Any] = field(init=False, default_factory=dict)
+    _derivatives: dict[int, Derivatives] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         tape = self.tape
@@ -126,8 +132,10 @@ class Workspace:
             return self._jacobian[self._direct[value], :lanes]
         return self._slots[self._slot_of[value]][:lanes]
 
-    def _bind(self, lanes: int) -> list[tuple[Callable[..., Any], tuple[Any, ...], Any]]:
-        calls: list[tuple[Callable[..., Any], tuple[Any, ...], Any]] = []
+    def _bind(self, lanes: int) -> tuple[list[_Call], list[_Call]]:
+        """What to call for the values, and then for the rows of the Jacobian of each level."""
+        calls: list[_Call] = []
+        of_levels: list[_Call] = []
         for value, source in self.tape.sources.items():
             if source[0] == "group":
                 codes = self.groups[str(source[2])] + int(source[1])
@@ -139,25 +147,66 @@ class Workspace:
             out = self._jacobian[index, :lanes]
             if level is not None:
                 mask = (self.groups[level[0]] == level[1]).astype(np.float64)[None, :]
-                calls.append((np.multiply, (self._array(value, lanes), mask), out))
+                of_levels.append((np.multiply, (self._array(value, lanes), mask), out))
             elif self._direct.get(value) != index:
                 calls.append((np.positive, (np.asarray(self._array(value, lanes), dtype=float),), out))
-        return calls
+        return calls, of_levels
+
+    def _run(self, unconstrained_LK: Array, *, levels: bool) -> Array:
+        """Compute the values, and those of the levels; the prediction (L, n)."""
+        lanes = len(unconstrained_LK)
+        bound = self._bound.get(lanes)
+        if bound is None:
+            bound = self._bound[lanes] = self._bind(lanes)
+        self._unconstrained[:lanes] = unconstrained_LK
+        for part in bound[: 1 + levels]:
+            for function, operands, out in part:
+                function(*operands, out=out)
+        return np.broadcast_to(self._array(self.tape.root, lanes), (lanes, self.rows))
 
     def evaluate(self, unconstrained_LK: Array) -> tuple[Array, Array]:
         """Prediction (L, n) and derivatives by the unconstrained parameters (K, L, n).
 
         Both are views that the next call overwrites.
         """
+        return self._run(unconstrained_LK, levels=True), self._jacobian[:, : len(unconstrained_LK)]
+
+    def linearise(self, unconstrained_LK: Array) -> tuple[Array, Derivatives]:
+        """Prediction (L, n) and derivatives, those of levels without their zeros; the next call overwrites both."""
         lanes = len(unconstrained_LK)
-        calls = self._bound.get(lanes)
-        if calls is None:
-            calls = self._bound[lanes] = self._bind(lanes)
-        self._unconstrained[:lanes] = unconstrained_LK
-        for function, operands, out in calls:
-            function(*operands, out=out)
-        root = self._array(self.tape.root, lanes)
-        return np.broadcast_to(root, (lanes, self.rows)), self._jacobian[:, :lanes]
+        prediction = self._run(unconstrained_LK, levels=False)
+        found = self._derivatives.get(lanes)
+        if found is None:
+            found = self._derivatives[lanes] = self._derivatives_of(lanes)
+        return prediction, found
+
+    @property
+    def levels(self) -> NDArray[np.intp] | None:
+        """The parameters of each level (M, g) of the group with the most; None without groups."""
+        by_group: dict[str, list[int]] = {}
+        for index, (_, level) in enumerate(self.tape.jacobian):
+            if level is not None:
+                by_group.setdefault(level[0], []).append(index)
+        if not by_group:
+            return None
+        group = max(by_group, key=lambda name: len(by_group[name]))
+        count = 1 + max(level[1] for _, level in self.tape.jacobian if level and level[0] == group)
+        return np.array(by_group[group], dtype=np.intp).reshape(-1, count).T
+
+    def _derivatives_of(self, lanes: int) -> Derivatives:
+        jacobian = self.tape.jacobian
+        shared = np.array([index for index, (_, level) in enumerate(jacobian) if level is None], dtype=np.intp)
+        if len(shared) == len(jacobian):
+            return DenseDerivatives(self._jacobian[:, :lanes])
+        levels = []
+        for index, (value, level) in enumerate(jacobian):
+            if level is not None and level[1] == 0:
+                group = level[0]
+                ends = (at for at in range(index + 1, len(jacobian)) if (jacobian[at][1] or ("", 0))[1] == 0)
+                width = next(ends, len(jacobian)) - index
+                values = np.broadcast_to(np.asarray(self._array(value, lanes), dtype=float), (lanes, self.rows))
+                levels.append(Levels(index, width, self.groups[group], values))
+        return GroupedDerivatives(shared, self._jacobian[:, :lanes], tuple(levels), len(jacobian))
 
 
 def _gather(unconstrained_LK: Array, index: Index, *, out: Array) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from rung.files import write_text
 from rung.fitting import Fit
 from rung.report.checklist import checklist
-from rung.report.figure import render_figure
-from rung.report.figure_data import rows_of
+from rung.report.figures import Scene, render_figure
+from rung.report.figures.fit_data import rows_of
 from rung.units import format_count, format_error, format_interval, format_percent, format_value
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def page_text(fit: Fit, runs: Any = None, held_out: HeldOut | None = None) -> st
     environment.filters["number"] = format_value
     environment.filters["count"] = format_count
     environment.globals |= {"interval": format_interval, "error": format_error, "percent_of": format_percent}
-    svg = render_figure(fit, runs, held_out, "svg").decode()
+    svg = render_figure(fit, "svg", Scene(runs=runs, held_out=held_out)).decode()
     return environment.get_template("page.html").render(
         fit=fit,
         runs=runs,

@@ -3,6 +3,7 @@
 from rung.worth.axes import one_scale
 from rung.worth.compare import compare
 from rung.worth.comparison import Comparison
+from rung.worth.densities import Densities, densities
 from rung.worth.density import density
 from rung.worth.effective import Density
 from rung.worth.merge_size import experts_needed
@@ -15,6 +16,7 @@ from rung.worth.trend import Trend, density_trend
 __all__ = [
     "AnyComparison",
     "Comparison",
+    "Densities",
     "Density",
     "PinnedComparison",
     "SeedComparison",
@@ -24,6 +26,7 @@ __all__ = [
     "compare_pinned",
     "compare_seeds",
     "compare_several",
+    "densities",
     "density",
     "density_trend",
     "experts_needed",

@@ -136,4 +136,4 @@ def _doubling(low: float, high: float) -> Interval:
 
 
 def _days(number: float) -> str:
-    return f"{number:.3g}"
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"

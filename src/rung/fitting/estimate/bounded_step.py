@@ -5,7 +5,10 @@ Shapes: `L` lanes, `K` unconstrained parameters; matrices (L, K, K), right-hand 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+from numpy.typing import NDArray
 
 from rung.arrays import Array
 
@@ -14,7 +17,29 @@ _MOST_HELD_SINGLY = 12
 once. Also the most rounds of holding."""
 
 
-def solve_within(matrices: Array, right: Array, limits: Array) -> Array:
+_FEWEST_LEVELS = 12
+"""Levels from which a system is solved by its arrow: below, one dense solution is as fast."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrow:
+    """The parameters of a system of which those of different levels of a group do not touch each other.
+
+    With the levels in blocks B_1, ..., B_M along the diagonal, the system has the shape of an arrow, and its solution costs
+    as much per level, whatever their number: with the border F between shared and level parameters,
+
+        (S - F B^-1 F') x_shared = g_shared - F B^-1 g_levels,    x_levels = B^-1 (g_levels - F' x_shared).
+
+    Attributes:
+        levels: The parameters of each level (M, g).
+        shared: All others (S,).
+    """
+
+    levels: NDArray[np.intp]
+    shared: NDArray[np.intp]
+
+
+def solve_within(matrices: Array, right: Array, limits: Array, arrow: Arrow | None = None) -> Array:
     """Solve each system within |step| <= limit: hold the component furthest beyond its limit, solve the rest again.
 
     With the held set A at its limits and the free set F, the rest solves H_FF step_F = g_F - H_FA step_A.
@@ -22,7 +47,7 @@ def solve_within(matrices: Array, right: Array, limits: Array) -> Array:
     A long step in a flat direction leads to where the law has lost a term and its derivatives are zero, and it moves
     the other components too. So those are first solved without it, before any of them is held or shortened.
     """
-    step = _solve_each(matrices, right)
+    step = _solve_each(matrices, right, arrow)
     size = step.shape[1]
     held = np.zeros(step.shape, dtype=bool)
     unit = np.eye(size)
@@ -38,7 +63,7 @@ def solve_within(matrices: Array, right: Array, limits: Array) -> Array:
         fixed = np.where(free, 0.0, np.clip(step[lanes], -limits[lanes], limits[lanes]))
         remaining = right[lanes] - np.matmul(matrices[lanes], fixed[:, :, None])[:, :, 0]
         free_system = np.where(free[:, :, None] & free[:, None, :], matrices[lanes], unit)
-        step[lanes] = _solve_each(free_system, np.where(free, remaining, fixed))
+        step[lanes] = _solve_each(free_system, np.where(free, remaining, fixed), arrow)
     return np.clip(step, -limits, limits)
 
 
@@ -57,10 +82,29 @@ def descend_within(matrices: Array, right: Array, limits: Array) -> Array:
     return step
 
 
-def _solve_each(matrices: Array, right: Array) -> Array:
+def _solve_each(matrices: Array, right: Array, arrow: Arrow | None = None) -> Array:
     try:
+        if arrow is not None and len(arrow.levels) >= _FEWEST_LEVELS:
+            return _solve_arrow(matrices, right, arrow)
         return np.asarray(np.linalg.solve(matrices, right[:, :, None])[:, :, 0])
     except np.linalg.LinAlgError:
         # One lane is exactly singular. This small ridge is far below the damping that the lane gets next.
         size = matrices.shape[1]
         return np.asarray(np.linalg.solve(matrices + 1e-10 * np.eye(size), right[:, :, None])[:, :, 0])
+
+
+def _solve_arrow(matrices: Array, right: Array, arrow: Arrow) -> Array:
+    levels, shared = arrow.levels, arrow.shared
+    lanes, width = len(matrices), levels.shape[1]
+    blocks = matrices[:, levels[:, :, None], levels[:, None, :]]
+    border = matrices[:, levels.ravel()][:, :, shared].reshape(lanes, len(levels), width, len(shared))
+    both = np.concatenate([border, right[:, levels][..., None]], axis=3)
+    solved = both / blocks if width == 1 else np.linalg.solve(blocks, both)
+    flat = border.reshape(lanes, -1, len(shared)).transpose(0, 2, 1)
+    carried = np.matmul(flat, solved.reshape(lanes, -1, len(shared) + 1))
+    step = np.empty_like(right)
+    inner = matrices[:, shared[:, None], shared] - carried[:, :, :-1]
+    step[:, shared] = np.linalg.solve(inner, (right[:, shared] - carried[:, :, -1])[:, :, None])[:, :, 0]
+    rest = solved[..., -1] - np.matmul(solved[..., :-1], step[:, None, shared, None])[..., 0]
+    step[:, levels.ravel()] = rest.reshape(lanes, -1)
+    return step

@@ -25,8 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.arrays import Array
-from rung.fitting.estimate.bounded_step import descend_within, solve_within
+from rung.fitting.estimate.bounded_step import Arrow, descend_within, solve_within
 from rung.fitting.estimate.loss import Loss, Space
+from rung.laws import Derivatives
 
 TOLERANCE = 1e-11
 """Predicted relative decrease of the loss below which a step is negligible and its lane has converged."""
@@ -109,6 +110,12 @@ def solve(
     return Solutions(unconstrained_JK=run.best_JK, objective_J=run.objective_J, converged_J=run.converged_J)
 
 
+def _arrow_of(levels: NDArray[np.intp] | None, size: int) -> Arrow | None:
+    if levels is None:
+        return None
+    return Arrow(levels=levels, shared=np.setdiff1d(np.arange(size), levels))
+
+
 class _Run:
     """The state of the lanes in one call of `solve`."""
 
@@ -117,6 +124,7 @@ class _Run:
     ) -> None:
         jobs, size = starts_JK.shape
         self.space, self.loss = space, loss
+        self.arrow = _arrow_of(space.levels, size)
         self.reach = np.full(size, np.inf) if options.reach is None else options.reach
         self.starts_JK, self.all_weights, self.all_targets = starts_JK, weights, target
         self.shared = len(weights) == 1
@@ -150,13 +158,13 @@ class _Run:
         """Try one step in every lane; return False when all jobs are done."""
         if not len(self.job):
             return False
-        prediction, jacobian = self.space.evaluate(self.trial)
+        prediction, derivatives = self.space.linearise(self.trial)
         residual = self.target - prediction
         loss, psi, curve, scaling = self.loss.terms(residual, self.weights, self.tau)
         better = (loss < self.objective) & np.isfinite(loss)
         self._accept(better, loss)
         if better.any():
-            self._linearise(better, jacobian, psi, curve, scaling)
+            self._linearise(better, derivatives, psi, curve, scaling)
         self._reject(~better)
         done = self._done()
         doubtful = done & (self.damping > _DOUBTFUL_DAMPING) & (self.objective < self.before * (1 - _GAIN))
@@ -189,19 +197,13 @@ class _Run:
         self.point[better] = self.trial[better]
         self.steps += 1
 
-    def _linearise(self, better: NDArray[np.bool_], jacobian: Array, psi: Array, curve: Array, scaling: Array) -> None:
+    def _linearise(
+        self, better: NDArray[np.bool_], derivatives: Derivatives, psi: Array, curve: Array, scaling: Array
+    ) -> None:
         """Gradient g = J psi, curvature H = J diag(curve) J' and scaling D = diag(J diag(scaling) J') of each lane."""
-        by_lane = jacobian.transpose(1, 0, 2)
-        gradient = np.matmul(by_lane, psi[:, :, None])[:, :, 0]
-        weighted = by_lane * curve[:, None, :]
-        curvature = np.matmul(weighted, by_lane.transpose(0, 2, 1))
-        if curve is scaling:
-            scale = np.einsum("lkk->lk", curvature)
-        else:
-            np.multiply(by_lane, by_lane, out=weighted)
-            scale = np.matmul(weighted, scaling[:, :, None])[:, :, 0]
+        gradient, curvature, scale = derivatives.sums(psi, curve, scaling)
         if better.all():
-            self.gradient, self.curvature, self.scale = gradient, curvature, scale.copy()
+            self.gradient, self.curvature, self.scale = gradient, curvature, scale
         else:
             self.gradient[better] = gradient[better]
             self.curvature[better] = curvature[better]
@@ -276,7 +278,7 @@ class _Run:
         size = scaled.shape[1]
         scaled[:, range(size), range(size)] += self.damping[:, None]
         right = self.gradient / scale_sqrt
-        step = solve_within(scaled, right, self.reach * scale_sqrt) / scale_sqrt
+        step = solve_within(scaled, right, self.reach * scale_sqrt, self.arrow) / scale_sqrt
         predicted = self._decrease(step)
         # With parameters held at their limits, the step may fail to descend.
         uphill = predicted <= 0

@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rung.arrays import Array
 from rung.fitting.estimate.objective import STUDENT_DEGREES
+from rung.laws import Derivatives
 
 
 class Space(Protocol):
@@ -28,8 +30,15 @@ class Space(Protocol):
     def lanes(self) -> int:
         """The largest number of coefficient vectors that are evaluated together."""
 
+    @property
+    def levels(self) -> NDArray[np.intp] | None:
+        """The parameters of each level (M, g) of a group whose levels share no row; None without one."""
+
     def evaluate(self, unconstrained_LK: Array, /) -> tuple[Array, Array]:
         """Predictions (L, n) and their derivatives (K, L, n) by the unconstrained parameters."""
+
+    def linearise(self, unconstrained_LK: Array, /) -> tuple[Array, Derivatives]:
+        """Predictions (L, n) and derivatives that sum themselves over the rows."""
 
 
 class Loss(Protocol):

@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rung.arrays import Array
 from rung.fitting.estimate.loss import Loss, Space
+from rung.laws import DenseDerivatives, Derivatives, JoinedDerivatives
 
 
 class Quantities(Protocol):
@@ -38,6 +40,11 @@ class Combinations:
 
     weights_QK: Array
 
+    @property
+    def single(self) -> bool:
+        """Whether each combination is one parameter alone."""
+        return bool(np.all(np.count_nonzero(self.weights_QK, axis=1) <= 1))
+
     def evaluate(self, points_LK: Array) -> tuple[Array, Array]:
         lanes = len(points_LK)
         derivatives = np.broadcast_to(self.weights_QK.T[:, None, :], (points_LK.shape[1], lanes, len(self.weights_QK)))
@@ -55,10 +62,22 @@ class AugmentedSpace:
     def lanes(self) -> int:
         return self.rows.lanes
 
+    @property
+    def levels(self) -> NDArray[np.intp] | None:
+        # A penalty on a combination of coefficients ties its levels together.
+        alone = isinstance(self.quantities, Combinations) and self.quantities.single
+        return self.rows.levels if alone else None
+
     def evaluate(self, points_LK: Array) -> tuple[Array, Array]:
         prediction, jacobian = self.rows.evaluate(points_LK)
         values, derivatives = self.quantities.evaluate(points_LK)
         return np.concatenate([prediction, values], axis=1), np.concatenate([jacobian, derivatives], axis=2)
+
+    def linearise(self, points_LK: Array) -> tuple[Array, Derivatives]:
+        prediction, of_rows = self.rows.linearise(points_LK)
+        values, derivatives = self.quantities.evaluate(points_LK)
+        joined = JoinedDerivatives(of_rows, prediction.shape[1], DenseDerivatives(derivatives))
+        return np.concatenate([prediction, values], axis=1), joined
 
 
 @dataclass(frozen=True, slots=True)

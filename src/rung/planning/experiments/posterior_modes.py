@@ -31,7 +31,7 @@ from rung.fitting.estimate import (
     projected_starts,
     solve,
 )
-from rung.laws import Workspace
+from rung.laws import DenseDerivatives, Derivatives, Workspace
 from rung.planning.experiments.discrepancy_process import DiscrepancyProcess
 from rung.planning.experiments.residual_scale import PRIOR_ROWS, ResidualScale, whitening_matrix
 from rung.planning.experiments.weak_prior import (
@@ -103,9 +103,18 @@ class _Whitened:
     def lanes(self) -> int:
         return self.rows.lanes
 
+    @property
+    def levels(self) -> None:
+        """No levels: whitening mixes the rows."""
+        return None
+
     def evaluate(self, points_LK: Array) -> tuple[Array, Array]:
         prediction, jacobian = self.rows.evaluate(points_LK)
         return prediction @ self.whitening_nn.T, jacobian @ self.whitening_nn.T
+
+    def linearise(self, points_LK: Array) -> tuple[Array, Derivatives]:
+        prediction, jacobian = self.evaluate(points_LK)
+        return prediction, DenseDerivatives(jacobian)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

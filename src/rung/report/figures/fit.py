@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import io
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rung.errors import ReportError
-from rung.files import write_bytes
 from rung.fitting import Fit
-from rung.forecasting import HeldOut
 from rung.laws import column_of
-from rung.report.figure_data import FigureData, rows_of
+from rung.report.figures.fit_data import FigureData, rows_of
+from rung.report.figures.style import count_axis, named
 from rung.units import format_count
 
 if TYPE_CHECKING:
@@ -21,6 +17,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from rung.arrays import Array
+    from rung.report.figures.draw import Scene
+
+SIZE = (7.4, 6.2)
+"""Width and height [inch]."""
 
 _MANY, _MANY_HELD = 3000, 40
 _SINGLE, _HELD, _GREY = "#1d4ed8", "#c2410c", "#6b7280"
@@ -28,64 +28,19 @@ _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _LINES = ("-", "--", ":", "-.", (0, (8, 2)), (0, (1, 3)), (0, (6, 2, 1, 2, 1, 2)))
 """Signs of group levels; more parts than these are drawn alike."""
 
-_STYLE: Any = {
-    "font.size": 9.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#e5e7eb",
-    "grid.linewidth": 0.6,
-    "axes.axisbelow": True,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "rung",
-}
-
 _FLAT = 1e-6
 """Range of a target, relative to its size, below which it counts as constant."""
 
 
-def draw_figure(to: str | Path | Axes, fit: Fit, runs: Any = None, held_out: HeldOut | None = None) -> None:
-    """Draw a fit over its data.
-
-    Args:
-        to: A .png or .svg file, or the Axes of a figure of your own, on which data and law are drawn without residuals.
-        fit: The fit.
-        runs: The rows that it was fitted on, or anything that `read_runs` takes; by default those that the fit keeps.
-        held_out: Rows that it was not fitted on, drawn apart.
-
-    Raises:
-        ReportError: The file's type is neither, it cannot be written, or the fit keeps no rows.
-    """
-    if isinstance(to, str | Path):
-        write_bytes(to, render_figure(fit, runs, held_out, figure_kind(to)))
-    else:
-        _draw_on(to, None, FigureData.of(fit, rows_of(fit, runs), held_out))
+def layout(figure: Figure, fit: Fit, scene: Scene) -> None:
+    """Data and law above, and residuals below."""
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1.15))
+    _draw_on(above, below, FigureData.of(fit, rows_of(fit, scene.runs), scene.held_out))
 
 
-def figure_kind(path: str | Path) -> str:
-    """Which kind of figure a file's name asks for: "png" or "svg".
-
-    Raises:
-        ReportError: Neither.
-    """
-    kind = Path(path).suffix.lower().lstrip(".")
-    if kind not in {"png", "svg"}:
-        raise ReportError(f"{path}: a figure is a .png or a .svg file.")
-    return kind
-
-
-def render_figure(fit: Fit, runs: Any, held_out: HeldOut | None, kind: str) -> bytes:
-    """The figure as the content of a file; see `draw_figure`."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(7.4, 6.2), layout="constrained")
-        above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1.15))
-        _draw_on(above, below, FigureData.of(fit, rows_of(fit, runs), held_out))
-        content = io.BytesIO()
-        figure.savefig(content, format=kind, dpi=160, metadata={"Date": None} if kind == "svg" else None)
-    return content.getvalue()
+def draw(axes: Axes, fit: Fit, scene: Scene) -> None:
+    """Data and law."""
+    _draw_on(axes, None, FigureData.of(fit, rows_of(fit, scene.runs), scene.held_out))
 
 
 def _draw_on(above: Axes, below: Axes | None, data: FigureData) -> None:
@@ -180,9 +135,11 @@ def _residuals(data: FigureData) -> tuple[Array, str]:
 def _label(above: Axes, below: Axes | None, data: FigureData) -> None:
     fit = data.fit
     if np.all(data.x > 0):
-        above.set_xscale("log")
         if data.along is None:
+            above.set_xscale("log")
             _label_plainly(above.xaxis, data.x)
+        else:
+            count_axis(above, "x", data.x)
     if np.all(data.target > 0):
         above.set_yscale("log")
         _label_plainly(above.yaxis, data.target)
@@ -190,17 +147,16 @@ def _label(above: Axes, below: Axes | None, data: FigureData) -> None:
         # A constant has no scale of its own: a tenth around it, rather than its rounding.
         middle = float(np.mean(data.target))
         above.set_ylim(middle - 0.1 * abs(middle or 1), middle + 0.1 * abs(middle or 1))
-    above.set_ylabel(f"{fit.target}, measured" if data.along is None else fit.target)
+    above.set_ylabel(f"{named(fit.target)}, measured" if data.along is None else named(fit.target))
     lowest = above
     if below is not None:
         lowest = below
         below.axhline(0, color=_GREY, linewidth=0.8)
         below.set_ylabel(_residuals(data)[1], fontsize=8.5)
     if data.along is None:
-        lowest.set_xlabel(f"{fit.target}, by the law")
+        lowest.set_xlabel(f"{named(fit.target)}, by the law")
     else:
-        name = column_of(data.along)
-        lowest.set_xlabel(name if name == data.along else f"{name} ({data.along})")
+        lowest.set_xlabel(named(column_of(data.along)))
     above.set_title(_title(fit), fontsize=11, loc="left", pad=10)
 
 
@@ -235,7 +191,7 @@ def _shade_key(figure: Figure, axes: Axes, norm: Any, colour_of: Any, name: str,
     steps = norm.inverse(np.linspace(0, 1, 256))
     mappable = ScalarMappable(norm, ListedColormap([colour_of(value) for value in steps]))
     bar = figure.colorbar(mappable, ax=axes, pad=0.02, aspect=28)
-    bar.set_label(column_of(name) if column_of(name) == name else f"{column_of(name)} ({name})")
+    bar.set_label(named(column_of(name)))
     ticks = np.unique(values) if len(np.unique(values)) <= 8 else norm.inverse(np.linspace(0, 1, 6))
     bar.set_ticks(list(ticks), labels=[format_count(float(tick)) for tick in ticks])
     bar.minorticks_off()

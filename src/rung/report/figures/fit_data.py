@@ -190,8 +190,16 @@ def rows_of(fit: Fit, runs: Any) -> Runs:
     """
     if runs is not None:
         return as_runs(runs)
-    if fit.table is None:
+    kept = kept_runs(fit)
+    if kept is None:
         raise ReportError(f"the fit keeps no rows of {fit.rows:,}. Give the runs that it was fitted on.")
+    return kept
+
+
+def kept_runs(fit: Fit) -> Runs | None:
+    """The rows that a fit keeps; None where it keeps none."""
+    if fit.table is None:
+        return None
     design = fit.table
     levels = {group: np.array(design.level_names[group])[codes] for group, codes in design.groups.items()}
     columns = {column_of(name): values for name, values in design.columns.items()}

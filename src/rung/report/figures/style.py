@@ -1,0 +1,158 @@
+"""How figures look: a sober style, colours that all eyes tell apart, and logarithmic axes with round numbers on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rung.units import format_count, format_value
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from rung.arrays import Array
+
+SIZE = (6.4, 4.2)
+"""Width and height of a figure of one panel [inch]."""
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
+"""Colours of series (Okabe and Ito 2008), which people with any kind of colour blindness tell apart."""
+
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+LAW, RUN, GREY, PALE = COLOURS[0], COLOURS[1], "#6b7280", "#9ca3af"
+"""Colours of the law, of a new run, of what was measured, and of what stands behind."""
+
+STYLE: Any = {
+    "font.size": 9.0,
+    "axes.titlesize": 10.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e5e7eb",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "legend.fontsize": 8.0,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "rung",
+    "pdf.fonttype": 42,
+}
+
+UNITS = {
+    "params": "parameters N",
+    "tokens": "tokens D",
+    "flops": "compute C [FLOP]",
+    "loss": "loss [nats per token]",
+    "lr": "peak learning rate",
+    "batch_tokens": "batch [tokens]",
+}
+"""What stands on an axis for a column; another column stands by its own name."""
+
+_FEW_DECADES = 0.8
+"""Decades of an axis below which its numbers are spaced evenly."""
+
+_MOST_DECADES = 7
+"""Decades up to which every power of ten is labelled."""
+
+
+def named(column: str) -> str:
+    """The label of an axis for a column, with its unit."""
+    return UNITS.get(column, column.replace("_", " "))
+
+
+def count_axis(axes: Axes, which: str, values: Any) -> None:
+    """Make an axis logarithmic, with round numbers such as 10M and 1B on it.
+
+    Args:
+        axes: The axes.
+        which: "x" or "y".
+        values: What is drawn along it.
+    """
+    from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter
+
+    known = np.asarray(values, dtype=float).ravel()
+    known = known[np.isfinite(known) & (known > 0)]
+    if not len(known):
+        return
+    axis: Any = getattr(axes, f"{which}axis")
+    getattr(axes, f"set_{which}scale")("log")
+    low, high = np.log10(known.min()), np.log10(known.max())
+    low, high = (low - 0.1, high + 0.1) if high - low < 1e-6 else (low, high)
+    room = 0.04 * (high - low)
+    if high - low < _FEW_DECADES:
+        axis.set_major_locator(MaxNLocator(7, steps=[1, 2, 2.5, 5, 10]))
+    else:
+        axis.set_major_locator(FixedLocator(_round(low - room, high + room)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
+    axis.set_minor_formatter(NullFormatter())
+    axis.minorticks_off()
+    getattr(axes, f"set_{which}lim")(10 ** (low - room), 10 ** (high + room))
+
+
+def _round(low: float, high: float) -> list[float]:
+    """Round numbers between two powers of ten."""
+    span = high - low
+    steps: tuple[float, ...] = (1.0, 2.0, 5.0) if span <= 1.4 else (1.0, 3.0) if span <= 2.4 else (1.0,)
+    every = 1 if span <= _MOST_DECADES else int(np.ceil(span / _MOST_DECADES))
+    powers = range(int(np.floor(low)) - 1, int(np.ceil(high)) + 1)
+    found = [step * 10.0**power for power in powers if power % every == 0 for step in steps]
+    return [one for one in found if 10**low <= one <= 10**high]
+
+
+def _tick(value: float) -> str:
+    return format_count(value) if value >= 1000 else f"{value:g}"
+
+
+def linear_counts(axes: Axes, which: str) -> None:
+    """Short numbers on a linear axis."""
+    from matplotlib.ticker import FuncFormatter
+
+    axis: Any = getattr(axes, f"{which}axis")
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value) if value else "0"))
+
+
+def band(axes: Axes, x: Array, low: Array, high: Array, label: str = "", **style: Any) -> None:
+    """A band between two lines, where both are finite."""
+    there = np.isfinite(low) & np.isfinite(high)
+    if there.any():
+        kept: Any = {"color": LAW, "alpha": 0.16, "linewidth": 0, **style}
+        axes.fill_between(x, low, high, where=there.tolist(), label=label or None, **kept)
+
+
+def bars(
+    axes: Axes,
+    names: Sequence[str],
+    values: Sequence[float],
+    bounds: Sequence[Sequence[tuple[float | None, float | None]]],
+) -> None:
+    """Values with intervals, one below the other; of several intervals the first is the widest line.
+
+    Args:
+        axes: The axes.
+        names: What each is called.
+        values: The values.
+        bounds: For each kind of interval, that of each value; open bounds reach the edge of the axes.
+    """
+    rows = np.arange(len(names))[::-1]
+    known = [bound for kind in bounds for pair in kind for bound in pair if bound is not None and np.isfinite(bound)]
+    finite = [*known, *[value for value in values if np.isfinite(value)]]
+    low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
+    room = 0.06 * (high - low or abs(high) or 1.0)
+    for kind, (width, alpha) in zip(bounds, ((5.0, 0.45), (1.6, 0.9)), strict=False):
+        for row, (first, last) in zip(rows, kind, strict=True):
+            if first is None and last is None:
+                continue
+            ends = [low - room if first is None else first, high + room if last is None else last]
+            axes.plot(ends, [row, row], color=LAW, linewidth=width, alpha=alpha, solid_capstyle="butt")
+    axes.plot(values, rows, "o", color="#111827", markersize=4, zorder=4)
+    axes.set_yticks(rows, labels=[name if len(name) < 40 else f"{name[:37]}..." for name in names])
+    axes.set_ylim(-0.7, len(names) - 0.3)
+    axes.set_xlim(low - room, high + room)
+    axes.grid(visible=False, axis="y")
+
+
+def shown(value: float, *, count: bool = False) -> str:
+    """A value beside a point."""
+    return format_count(value) if count or value >= 1e4 else format_value(value, 4)

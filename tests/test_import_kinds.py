@@ -751,3 +751,71 @@ def test_a_run_that_is_running_keeps_its_status_and_is_left_out_of_a_fit():
     assert len(read) == 5
     assert "'r5' (running)" in read.notes[0]
     assert len(rung.read_runs(frame, unfinished=True)) == 6
+
+
+class TestDevices:
+    @pytest.mark.parametrize(
+        ("config", "sequences"),
+        [
+            ({"batch_size": 4, "devices": 8, "num_nodes": 4}, 128),
+            ({"batch_size": 4, "devices": 8, "num_nodes": 4, "accumulate_grad_batches": 2}, 256),
+            ({"micro_batch_size": 4, "grad_accum_steps": 8, "world_size": 16, "tensor_model_parallel_size": 4}, 128),
+            ({"micro_batch_size": 4, "grad_accum_steps": 2, "gpus": 8, "nodes": 4}, 256),
+            ({"micro_batch_size": 4, "grad_accum_steps": 2, "data_parallel_size": 4, "world_size": 16}, 32),
+        ],
+    )
+    def test_devices_machines_and_models_that_are_split(self, config, sequences):
+        found = rows(run(config={**config, "seq_len": 64}, metrics={"val_loss": curve([10])}))
+        assert only(found)["tokens"] == 10 * 64 * sequences
+
+    def test_machines_without_devices_leave_d_open(self):
+        found = rows(run(config={"batch_size": 4, "num_nodes": 4, "seq_len": 64}, metrics={"val_loss": curve([10])}))
+        assert "tokens" not in found.frame.columns
+
+    def test_ranks_of_one_run_are_one_run(self):
+        parts = [run(name=f"rank_{rank}/stderr", metrics={"loss": curve([10, 20])}) for rank in range(3)]
+        found = rows(*parts)
+        assert found.frame["run"].to_list() == ["rank_0/stderr"]
+        assert "several_records" in codes(found)
+
+
+@pytest.mark.parametrize(
+    ("count", "stop", "status"), [(0, False, "unfinished"), (3, False, "finished"), (0, True, "finished")]
+)
+def test_early_stopping_that_was_set_is_not_early_stopping_that_happened(tmp_path, count, stop, status):
+    state = {
+        "global_step": 600,
+        "max_steps": 2000,
+        "log_history": [{"step": 600, "eval_loss": 2.0}],
+        "stateful_callbacks": {
+            "EarlyStoppingCallback": {
+                "args": {"early_stopping_patience": 3},
+                "attributes": {"early_stopping_patience_counter": count},
+            },
+            "TrainerControl": {"args": {"should_training_stop": stop}},
+        },
+    }
+    (tmp_path / "trainer_state.json").write_text(json.dumps(state))
+    assert only(import_runs(f"trainer:{tmp_path}"))["status"] == status
+
+
+def test_a_checkpoint_of_another_run_is_left_out(tmp_path):
+    for place, step, end in ((".", 1000, 1000), ("checkpoint-2000", 2000, 4000)):
+        (tmp_path / place).mkdir(exist_ok=True)
+        state = {"global_step": step, "max_steps": end, "log_history": [{"step": step, "eval_loss": step / 500}]}
+        (tmp_path / place / "trainer_state.json").write_text(json.dumps(state))
+    assert only(import_runs(f"trainer:{tmp_path}"))["loss"] == 2.0
+
+
+def test_a_limited_evaluation_does_not_replace_a_whole_one(tmp_path):
+    for name, limit, score in (("2024-01-01", None, 0.6), ("2025-01-01", 10, 0.9)):
+        content = {"results": {"t": {"acc,none": score}}, "model_name": "m", "config": {"limit": limit}}
+        (tmp_path / f"results_{name}T00-00-00.0.json").write_text(json.dumps(content))
+    table = {row["run"]: row["acc_t"] for row in import_runs(f"lm-eval:{tmp_path}").frame.to_dicts()}
+    assert table == {"m (as it is)": 0.6, "m (limit=10)": 0.9}
+
+
+def test_a_log_in_utf16_and_one_that_ran_out_of_memory(tmp_path):
+    lines = "".join(f"iter {step}: loss {2 + 1 / step:.4f}, time 3.0ms\n" for step in (100, 200))
+    (tmp_path / "a.log").write_bytes((lines + "torch.OutOfMemoryError: CUDA out of memory\n").encode("utf-16"))
+    assert only(import_runs(f"log:{tmp_path}"))["status"] == "failed"

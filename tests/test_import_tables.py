@@ -322,3 +322,87 @@ def test_no_rows_of_a_trainer_are_no_table(tmp_path):
     (tmp_path / "x.csv").write_text("a,b\n1,2\n")
     with pytest.raises(RunsError, match="no column of steps"):
         import_runs(f"csv:{tmp_path}")
+
+
+class TestAxes:
+    @pytest.mark.parametrize("column", ["seed", "n_params", "fold"])
+    def test_runs_along_epochs_are_told_apart(self, tmp_path, column):
+        rows = [(value, epoch, loss(100 * epoch, value / 10)) for value in (1, 2) for epoch in range(1, 5)]
+        found = imported(tmp_path, rows, f"{column},epoch,val_loss")
+        assert found.frame["loss"].to_list() == [loss(400, 0.1), loss(400, 0.2)]
+
+    def test_runs_along_tokens_do_not_add_up(self, tmp_path):
+        rows = [(size, tokens, loss(tokens / 1e6)) for size in (1e7, 2e7) for tokens in (1e8, 2e8, 3e8)]
+        found = imported(tmp_path, rows, "n_params,tokens_seen,val_loss")
+        assert found.frame["tokens"].to_list() == [3e8, 3e8]
+
+    def test_the_newest_row_first(self, tmp_path):
+        rows = [(step, loss(step)) for step in reversed(STEPS)]
+        found = imported(tmp_path, rows, "step,val_loss")
+        assert (found.frame["step"].to_list(), found.frame["loss"].to_list()) == ([1000], [loss(1000)])
+        assert "sorted_rows" in codes(found)
+
+    def test_an_end_before_the_planned_one(self, tmp_path):
+        rows = [(step, 2000, loss(step)) for step in STEPS]
+        assert imported(tmp_path, rows, "step,max_steps,val_loss").frame["status"].to_list() == ["unfinished"]
+
+    def test_a_record_that_begins_late_is_named(self, tmp_path):
+        rows = [(step, loss(step)) for step in range(600, 1100, 50)]
+        assert "later_start" in codes(imported(tmp_path, rows, "step,val_loss"))
+
+    def test_the_last_word_of_a_status_counts(self, tmp_path):
+        rows = [(name, step, loss(step), "running") for name in "ab" for step in STEPS]
+        rows[9], rows[19] = (*rows[9][:3], "finished"), (*rows[19][:3], "crashed")
+        found = imported(tmp_path, rows, "run,step,val_loss,status")
+        assert found.frame["status"].to_list() == ["finished", "failed"]
+
+
+class TestUnits:
+    def test_a_loss_in_bits_by_its_perplexity(self, tmp_path):
+        rows = [(step, loss(step), round(2 ** loss(step), 4)) for step in STEPS]
+        found = imported(tmp_path, rows, "step,loss,ppl")
+        assert found.frame["loss"][0] == pytest.approx(loss(1000) * np.log(2))
+        assert "loss_in_bits" in codes(found)
+
+    def test_a_loss_in_nats_beside_its_perplexity_stays(self, tmp_path):
+        rows = [(step, loss(step), round(np.exp(loss(step)), 4)) for step in STEPS]
+        assert imported(tmp_path, rows, "step,loss,ppl").frame["loss"][0] == pytest.approx(loss(1000))
+
+    @pytest.mark.parametrize(("option", "said"), [("my_ppl", "a perplexity"), ("c4_bpb", "a loss in bits")])
+    def test_a_mapping_of_another_unit_is_warned_of(self, tmp_path, option, said):
+        lines = [f"{10.0**power},{2 + 1 / power}" for power in range(6, 12)]
+        (tmp_path / "t.csv").write_text(f"params,{option}\n" + "\n".join(lines) + "\n")
+        runs = rung.read_runs(tmp_path / "t.csv", {"loss": option})
+        fit = rung.fit(runs, "E + A / N^alpha", draws=0)
+        assert any(said in one.text and "--map" in one.text for one in fit.warnings)
+
+    @pytest.mark.parametrize("row", ["50M,1B,3.5", "50000000,1000000000,3.5"])
+    def test_a_unit_in_the_header_and_in_the_cells_counts_once(self, tmp_path, row):
+        (tmp_path / "t.csv").write_text(f"params (M),tokens (B),loss\n{row}\n{row}\n")
+        runs = rung.read_runs(tmp_path / "t.csv")
+        assert (runs.numbers("params")[0], runs.numbers("tokens")[0]) == (5e7, 1e9)
+        assert any("single counts" in note for note in runs.notes)
+
+    def test_symbols_come_before_small_letters(self, tmp_path):
+        (tmp_path / "t.csv").write_text("n,d,N,D,loss\n12,768,1e8,2e9,3\n")
+        runs = rung.read_runs(tmp_path / "t.csv")
+        assert (runs.numbers("params")[0], runs.numbers("tokens")[0]) == (1e8, 2e9)
+
+    def test_a_row_of_means_is_named(self, tmp_path):
+        lines = [f"m{power},{10.0**power},{2 + 1 / power}" for power in range(6, 12)]
+        (tmp_path / "t.csv").write_text("model,params,loss\n" + "\n".join([*lines, "mean,2e10,2.1"]) + "\n")
+        fit = rung.fit(tmp_path / "t.csv", "E + A / N^alpha", draws=0)
+        assert "summary_row" in {one.code for one in fit.warnings}
+
+    @pytest.mark.parametrize(
+        ("header", "said"),
+        [
+            ("params,loss_mean,loss_std", '"loss_mean"'),
+            ("params,best_val_loss,final_val_loss", '"final_val_loss"'),
+            ("params,bpc,x", "map 'loss=bpc * log\\(2\\)'"),
+        ],
+    )
+    def test_what_is_suggested_for_a_loss(self, tmp_path, header, said):
+        (tmp_path / "t.csv").write_text(f"{header}\n1e8,3,0.1\n")
+        with pytest.raises(RunsError, match=said):
+            rung.read_runs(tmp_path / "t.csv").numbers("loss")

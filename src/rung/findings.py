@@ -124,11 +124,22 @@ FINDINGS: dict[str, FindingKind] = {
         "One file holds several runs, told apart by their settings or by where their steps begin again.",
         "Give each run a name of its own in a column run.",
     ),
-    "long_metrics": FindingKind(
-        "note",
-        "Rows of training and of evaluation, or of several metrics, stood in one column.",
-        "See that the loss is the one that is meant.",
+    "sorted_rows": FindingKind(
+        "note", "Rows of a run were not in the order of their steps.", "Check that it is one run."
     ),
+    "later_start": FindingKind(
+        "warning", "The record of a run begins long after its start.", "Join it with its start."
+    ),
+    "several_records": FindingKind("note", "Several ranks recorded one run; one is read.", "Give the folder of one."),
+    "loss_in_bits": FindingKind(
+        "warning",
+        "A loss is in bits, since 2 to its power is the perplexity beside it; it is converted.",
+        "Log the loss in nats, or name another: --loss NAME.",
+    ),
+    "summary_row": FindingKind(
+        "severe", "A row is called a mean or a sum.", "Leave it out: --where \"run <> 'mean'\"."
+    ),
+    "long_metrics": FindingKind("note", "Several metrics stood in one column.", "See that the loss is the one meant."),
     "other_steps": FindingKind("note", "Several metrics count steps differently.", "Name the one: --step NAME."),
     "same_name": FindingKind("note", "Runs that share a name are told apart.", "Give each run a name of its own."),
     "restart": FindingKind(

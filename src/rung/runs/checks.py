@@ -14,13 +14,11 @@ from rung.laws import name_text
 from rung.messages import plural_of
 from rung.runs.columns import COUNTS, plain
 from rung.runs.table import ROW, Runs
+from rung.runs.target_checks import of_target
 from rung.units import flops_6nd, format_count
 
 _CONSTANT_IN_RUN = ("params", "lr", "batch_tokens", "seed", "family", "width", "depth")
 """Columns that have a single value within a run."""
-
-_LARGEST_LOSS = 25.0
-"""Highest plausible loss in nats per token; a uniform guess over a million words has log(1e6) = 13.8."""
 
 _FEWEST, _MOST = 1e-2, 1e6
 """Plausible range of tokens per parameter in the median row; outside it, units are doubted."""
@@ -44,12 +42,6 @@ _MID_RUN = (
 )
 """Message on rows from the middle of a run."""
 
-_HELD_OUT = frozenset({"val_loss", "valid_loss", "validation_loss", "eval_loss", "test_loss", "heldout_loss"})
-"""Names of a held-out loss beside a column loss."""
-
-_SCORES = frozenset({"acc", "accuracy", "score", "em", "match", "f1", "pass", "rate", "recall", "precision", "hits"})
-"""Words of a score that is a share."""
-
 _UNIT_WORDS = {
     "b": "1e9",
     "bn": "1e9",
@@ -65,8 +57,7 @@ _UNIT_WORDS = {
 def plausibility(runs: Runs, target: str = "loss") -> tuple[Finding, ...]:
     """Findings on what is implausible in a table: units, conventions, and checkpoint rows without a name of their run."""
     found = [
-        *_loss(runs, target),
-        *_percent(runs, target),
+        *of_target(runs, target),
         *_counts(runs),
         *_compute(runs),
         *_checkpoints(runs),
@@ -127,49 +118,6 @@ def _distinguishing_columns(runs: Runs, first: int, second: int, identity: list[
     among = [name for name in runs.file_columns if name not in {*identity, "loss", ROW}]
     few = [name for name in among if 1 < frame[name].n_unique() <= max(len(runs) // 20, 2)]
     return [name for name in few if frame[name][first] != frame[name][second]][:2]
-
-
-def _loss(runs: Runs, target: str) -> list[tuple[str, str]]:
-    if target != "loss" or not runs.has("loss"):
-        return []
-    better = [name for name in runs.file_columns if runs.mapping.get("loss") == "loss" and plain(name) in _HELD_OUT]
-    beside = [
-        (
-            "better_column",
-            f"{runs.source}: the column loss is used, and {better[0]} stands beside it, which is held out by its name. If it is the "
-            f"one: --map loss={better[0]}.",
-        )
-        for _ in better[:1]
-    ]
-    values = runs.numbers("loss")
-    high = np.flatnonzero(values > _LARGEST_LOSS)
-    if not len(high):
-        return beside
-    return [
-        *beside,
-        (
-            "implausible_loss",
-            f"{runs.row_name(int(high[0]))}: loss is {values[high[0]]:g}, higher than any loss in nats per token "
-            f"({len(high)} such {plural_of(len(high), 'row')}). Is it a perplexity? Then pass --map 'loss=log(COLUMN)'.",
-        ),
-    ]
-
-
-def _percent(runs: Runs, target: str) -> list[tuple[str, str]]:
-    """A finding where a score looks like percent, whose laws lie between 0 and 1."""
-    if target == "loss" or not set(plain(target).split("_")) & _SCORES or not runs.has(target):
-        return []
-    values = runs.numbers(target)
-    values = values[np.isfinite(values)]
-    if not len(values) or not (1.5 < values.max() <= 100) or values.min() < 0:
-        return []
-    return [
-        (
-            "implausible_units",
-            f"{runs.source}: {target} is up to {values.max():g} and looks like percent; a share lies between 0 and 1. "
-            f"Divide it: --map '{target}={name_text(runs.mapping.get(target, target))}/100'.",
-        )
-    ]
 
 
 def _single_counts(runs: Runs) -> bool:

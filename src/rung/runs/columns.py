@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from rung.errors import FormulaError, RunsError
 from rung.laws import SYMBOLS, Expression, Name, name_text, names, parse_formula, to_text
+from rung.runs.loss_units import in_nats
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "run": ("run_name", "run_id", "hyper_id"),
@@ -142,6 +143,9 @@ _UNITS = {
 _WITH_UNIT = {"params": ("size", "model"), "tokens": ("data", "training_data"), "unique_tokens": ("unique",)}
 """Further names that mean a column where a unit of counts stands behind them, as in size_m."""
 
+_NOT_MEANT = frozenset({"std", "stderr", "err", "error", "var", "variance", "min", "max", "per", "stdev", "sd", "se"})
+"""Words of columns that are statistics of another, so that they are not suggested for it."""
+
 _IN_BRACKETS = re.compile(r"(.*?)[\s_]*[\(\[]\s*(?:in |x ?|\* ?)?([^\)\]]+?)\s*[\)\]]\s*")
 _AT_THE_END = re.compile(r"(.*)[\s_]+(?:in[\s_]+)?([a-z0-9]+)")
 
@@ -156,6 +160,7 @@ class Source:
         formula: The formula's tree, where there is one.
         parts: The columns of the file that it needs, in the order in which the formula names them.
         declared: Whether the user mapped it; otherwise its name was recognised.
+        unit: Whether the formula only multiplies by a unit in the name.
     """
 
     column: str
@@ -163,6 +168,7 @@ class Source:
     formula: Expression | None
     parts: tuple[str, ...]
     declared: bool
+    unit: bool = False
 
 
 @lru_cache(maxsize=8192)
@@ -209,6 +215,9 @@ def find_sources(found: Sequence[str], declared: Mapping[str, str], where: str) 
     by_plain: dict[str, str] = {}
     by_unit: dict[str, tuple[str, str]] = {}
     for name in found:
+        if len(name) == 1 and name.isupper():
+            # N and D are symbols; n and d beside them may be anything.
+            by_plain[plain(name)] = name
         by_plain.setdefault(plain(name), name)
         if (stated := unit_in(name)) is not None:
             by_unit.setdefault(stated[0], (name, stated[1]))
@@ -252,7 +261,9 @@ def _recognised(
     for alias, conversion in conversions:
         if alias in by_plain:
             text, formula = conversion.format(name_text(by_plain[alias])), parse_formula(conversion.format("x"))
-            return Source(column=column, text=text, formula=formula, parts=(by_plain[alias],), declared=False)
+            unit = conversion.startswith("{} * 1e") and column in COUNTS
+            parts = (by_plain[alias],)
+            return Source(column=column, text=text, formula=formula, parts=parts, declared=False, unit=unit)
     match = next((by_plain[name] for name in letters if name in by_plain), None)
     return None if match is None else Source(column=column, text=match, formula=None, parts=(match,), declared=False)
 
@@ -283,11 +294,25 @@ def no_column(
     """The error for a column that a table does not have; `also` names further columns to suggest."""
     shown = ", ".join(found[:12]) + (f" and {len(found) - 12} more" if len(found) > 12 else "")
     known = {plain(name): name for name in (*found, *also)}
+    known = {name: shown for name, shown in known.items() if not set(name.split("_")) & _NOT_MEANT}
     near = difflib.get_close_matches(plain(column), known, 1)
     if not near or plain(column) not in near[0]:
         # A name that contains the wanted word is nearer than one of similar spelling: for loss, final_loss before flops.
-        near = [name for name in known if plain(column) in name.split("_")][:1] or near
+        containing = [name for name in known if plain(column) in name.split("_")]
+        near = (
+            sorted(containing, key=lambda name: bool(set(name.split("_")) & {"best", "lowest", "train", "training"}))[
+                :1
+            ]
+            or near
+        )
     hint = f' Did you mean "{known[near[0]]}"?' if near else ""
     symbol = next((symbol for symbol, name in SYMBOLS.items() if name == column and symbol != "L"), column)
     remedy = "" if before else f" Map it: --map {symbol}=COLUMN."
+    if column == "loss" and not before and (other := next((name for name in found if in_nats(name)), None)):
+        remedy = (
+            f" {other} is no loss in nats by its name; as one: --map 'loss={in_nats(other).format(name_text(other))}'."
+        )
+        hint = ""
+    if len(found) == 1 and len(found[0].split()) > 1:
+        remedy, hint = " Its columns are not separated by commas, semicolons or tabs. Save it as CSV.", ""
     return RunsError(f'{before}{where}: no column "{column}"; found {shown}.{hint}{remedy}')

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from rung.errors import RunsError
@@ -35,6 +37,10 @@ _FORMATS = {
     ".ods": "spreadsheet",
 }
 """The format of a file by the ending of its name."""
+
+
+_COUNTED = 1e7
+"""A number from here on is a count, whatever unit its column's name seems to state."""
 
 
 def read_runs(
@@ -72,7 +78,9 @@ def read_runs(
     sources = with_derived(find_sources(frame.columns, mapping or {}, name), frame.columns)
     if not wide and not {"loss", *(mapping or {})} & {found.column for found in sources}:
         require_long(frame, name)
-    runs = Runs(frame=frame.with_row_index(ROW, offset=1), source=name, mapping={s.column: s.text for s in sources})
+    runs = Runs(frame=frame.with_row_index(ROW, offset=1), source=name, mapping={})
+    sources = [_in_single_counts(runs, found, notes) for found in sources]
+    runs = replace(runs, mapping={s.column: s.text for s in sources})
     added = [_column(runs, found) for found in sources if found.text != found.column]
     runs = Runs(frame=runs.frame.with_columns(added), source=name, mapping=runs.mapping, notes=tuple(notes))
     return runs if unfinished else runs.finished()
@@ -85,6 +93,18 @@ def as_runs(source: Any) -> Runs:
         RunsError: The source cannot be read.
     """
     return source if isinstance(source, Runs) else read_runs(source)
+
+
+def _in_single_counts(runs: Runs, source: Source, notes: list[str]) -> Source:
+    """A source whose name states a unit although its numbers are single counts, without that unit; said in the notes."""
+    part = source.parts[0]
+    if not source.unit or runs.frame[part].dtype.is_nested():
+        return source
+    values = runs.numbers(part)
+    if not np.any(values >= _COUNTED):
+        return source
+    notes.append(f"{part} holds single counts, whatever unit its name states")
+    return Source(column=source.column, text=part, formula=None, parts=(part,), declared=False)
 
 
 def _column(runs: Runs, source: Source) -> pl.Series:

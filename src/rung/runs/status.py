@@ -20,34 +20,65 @@ _WORDS = {
     ),
     "killed": (
         *("killed", "preempted", "preempting", "cancelled", "canceled", "aborted", "timeout", "terminated"),
-        *("interrupted", "evicted", "revoked", "deadline", "timed_out"),
+        *(
+            "interrupted",
+            "evicted",
+            "revoked",
+            "deadline",
+            "timed_out",
+            "sigkill",
+            "sigterm",
+            "walltime",
+            "out_of_time",
+        ),
     ),
     "running": (
         *("running", "in_progress", "inprogress", "active", "pending", "scheduled", "queued", "ongoing", "started"),
         *("training", "wip", "submitted", "configuring", "completing", "suspended"),
     ),
-    "unfinished": ("unfinished", "stopped", "incomplete", "planned", "partial", "paused"),
+    "unfinished": (
+        *("unfinished", "stopped", "incomplete", "planned", "partial", "paused", "early", "short", "hung", "stalled"),
+        *("dnf", "stuck", "abandoned", "abgebrochen", "unvollstaendig", "cut"),
+    ),
     "damaged": ("damaged", "corrupt", "corrupted"),
-    "finished": ("finished", "done", "completed", "complete", "success", "succeeded", "successful", "ok", "ended"),
+    "finished": (
+        "finished",
+        "done",
+        "completed",
+        "complete",
+        "success",
+        "succeeded",
+        "successful",
+        "ok",
+        "ended",
+        "finish",
+    ),
 }
 """Words of each status. A text with several of them means the first status in this order: DIVERGED (after a crash)."""
 
 _STATUS_OF = {word: status for status, words in reversed(_WORDS.items()) for word in words}
 
+_SYMBOLS = {**dict.fromkeys("\u2717\u2718\u274c", "failed"), **dict.fromkeys("\u2713\u2714\u2705", "finished")}
+"""Signs in place of a word."""
+
 _NEGATIONS = frozenset({"not", "never", "no", "didn", "isn", "wasn"})
 
 _COLUMNS = (
     *("status", "state", "run_status", "run_state", "job_status", "job_state", "final_status", "exit_status"),
-    *("outcome", "training_status", "wandb_state", "slurm_state", "end_state"),
+    *("outcome", "training_status", "wandb_state", "slurm_state", "end_state", "jobstate", "runstate", "jobstatus"),
+    *("exit_code", "exitcode", "return_code", "exit"),
 )
 """Columns that may say how a run ended, in order of preference."""
 
 _FLAGS: dict[str, tuple[str, str | None]] = {
-    **dict.fromkeys(("diverged", "is_diverged", "has_diverged", "nan", "is_nan"), ("diverged", None)),
+    **dict.fromkeys(("diverged", "is_diverged", "has_diverged", "nan", "is_nan", "has_nan"), ("diverged", None)),
     **dict.fromkeys(("failed", "crashed", "is_failed", "oom"), ("failed", None)),
     **dict.fromkeys(("killed", "preempted", "cancelled", "aborted"), ("killed", None)),
     **dict.fromkeys(
-        ("finished", "completed", "is_finished", "is_complete", "is_completed", "complete"),
+        (
+            *("finished", "completed", "is_finished", "is_complete", "is_completed", "complete", "done", "success"),
+            *("succeeded", "ok", "is_done"),
+        ),
         ("finished", "unfinished"),
     ),
     **dict.fromkeys(("running", "is_running", "unfinished"), ("unfinished", None)),
@@ -63,7 +94,8 @@ def status_of(text: str | None) -> str | None:
     >>> status_of("FINISHED"), status_of("CANCELLED by 1234"), status_of("failed: NaN at step 400"), status_of("baseline")
     ('finished', 'killed', 'diverged', None)
     """
-    words = re.findall(r"[a-z]+", (text or "").lower())
+    symbol = _SYMBOLS.get((text or "").strip())
+    words = [symbol] if symbol else re.findall(r"[a-z]+", (text or "").lower())
     # A status stands among the first words of a text about how a run ended: OUT_OF_MEMORY, not finished.
     early = {"_".join(words[first:last]) for first in range(3) for last in range(first + 1, first + 4)}
     if not early & set(_STATUS_OF):
@@ -86,6 +118,9 @@ def statuses_in(frame: pl.DataFrame) -> tuple[str, dict[object, str | None]] | N
     """
     plain = {re.sub(r"[^a-z0-9]+", "_", name.strip().lower()).strip("_"): name for name in frame.columns}
     for wanted in _COLUMNS:
+        if wanted in plain and "exit" in wanted and frame[plain[wanted]].dtype.is_integer():
+            codes = frame[plain[wanted]].drop_nulls().unique().to_list()
+            return plain[wanted], {code: "finished" if code == 0 else "failed" for code in codes}
         if wanted in plain and frame[plain[wanted]].dtype == pl.String:
             values = frame[plain[wanted]].drop_nulls().unique().to_list()
             known: dict[object, str | None] = {text: status_of(text) for text in values}
@@ -122,8 +157,13 @@ def without_unfinished(frame: pl.DataFrame) -> tuple[pl.DataFrame, str]:
         return frame, ""
     column, known = said
     out = [value for value, status in known.items() if status not in {None, "finished"}]
+    unknown = [value for value, status in known.items() if status is None and str(value).strip()]
+    shown = listed([repr(value) for value in unknown], 4) if unknown else ""
+    kept_words = (
+        f"{column} also holds {shown}, which says nothing of how a run ended; such rows stay" if unknown else ""
+    )
     if not out:
-        return frame, ""
+        return frame, kept_words
     left = frame.filter(pl.col(column).is_in(out))
     kept = frame.filter(~pl.col(column).is_in(out) | pl.col(column).is_null())
     names = [str(known[value]) for value in left[column].to_list()]
@@ -135,5 +175,5 @@ def without_unfinished(frame: pl.DataFrame) -> tuple[pl.DataFrame, str]:
     by = "" if column in {"status", "state"} else f" by the column {column}"
     return (
         kept,
-        f"{left.height} of {frame.height} rows left out, of runs that did not finish{by}: {who}; --unfinished keeps them",
+        f"{left.height} of {frame.height} rows left out, of runs that did not finish{by}: {who}; --unfinished keeps them{'; ' if unknown else ''}{kept_words}",
     )

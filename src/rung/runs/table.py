@@ -262,7 +262,7 @@ class Runs:
         """
         kept, note = without_unfinished(self.frame)
         if kept.height == len(self):
-            return self
+            return replace(self, notes=(*self.notes, note)) if note else self
         if kept.height == 0:
             raise RunsError(f"{self.source}: no run of it finished: {note.partition(': ')[2]}.")
         return self._selected(kept, note)

@@ -15,10 +15,11 @@ from rung.progress import reported
 from rung.runs.columns import plain
 from rung.runs.sources.batch import batch_of
 from rung.runs.sources.begun_again import counted_on, measured_rarely
-from rung.runs.sources.curve import Curve, curve_of
+from rung.runs.sources.curve import Curve, curve_of, in_its_unit
 from rung.runs.sources.history import counted, live
 from rung.runs.sources.loss import UNITS, LossChoice, choose_loss, is_ambiguous, is_held_out
 from rung.runs.sources.notes import ImportNotes
+from rung.runs.sources.records import along_tokens, ended, late_start, without_ranks
 from rung.runs.sources.run_settings import columns_of_settings
 from rung.runs.sources.tokens import COUNTED, tokens_at
 from rung.runs.sources.tracked_run import ColumnOverrides, Found, Imported, TrackedRun
@@ -56,7 +57,9 @@ def assemble(found: Found, where: str, overrides: ColumnOverrides = ColumnOverri
     if not found.runs:
         raise RunsError(" ".join([f"{where} has no runs.", *(finding.text for finding in found.findings[:3])]))
     notes = ImportNotes(warnings=list(found.findings))
-    runs = _told_apart(list(found.runs), notes)
+    records, lost = without_ranks(found.runs)
+    notes.warnings += lost
+    runs = _told_apart(records, notes)
     context = _Context(where=where, overrides=overrides, notes=notes)
     choices: dict[str, LossChoice] = {}
     rows = []
@@ -92,7 +95,8 @@ def _told_apart(runs: list[TrackedRun], notes: ImportNotes) -> list[TrackedRun]:
     return found
 
 
-def _rows(run: TrackedRun, context: _Context, choices: dict[str, LossChoice]) -> list[dict[str, Any]]:
+def _straightened(run: TrackedRun, context: _Context) -> tuple[TrackedRun, str]:
+    """The run with the trainer's steps, without dead branches, and the rule of its steps."""
     overrides, notes = context.overrides, context.notes
     run, counter, found = counted(run, overrides.step)
     notes.warnings += found
@@ -104,7 +108,8 @@ def _rows(run: TrackedRun, context: _Context, choices: dict[str, LossChoice]) ->
     for straightened in (counted_on, measured_rarely):
         run, found = straightened(run)
         notes.warnings += found
-    run, restarts = live(run)
+    run, restarts = live(ended(run))
+    notes.warnings += late_start(run)
     if restarts:
         first_restart = restarts[0]
         often = f" ({len(restarts)} times)" if len(restarts) > 1 else ""
@@ -113,6 +118,12 @@ def _rows(run: TrackedRun, context: _Context, choices: dict[str, LossChoice]) ->
             f"run {run.name!r} goes back from step {first_restart.before:g} to {first_restart.after:g}, as after a restart{often}; the "
             f"{first_restart.dead} values of the branch that was given up are left out.",
         )
+    return run, counter
+
+
+def _rows(run: TrackedRun, context: _Context, choices: dict[str, LossChoice]) -> list[dict[str, Any]]:
+    overrides, notes = context.overrides, context.notes
+    run, counter = _straightened(run, context)
     choice = choose_loss(run.logged, overrides.loss)
     if run.scores:
         choice = replace(choice, held_out=True) if choice and overrides.loss else None
@@ -136,6 +147,10 @@ def _rows(run: TrackedRun, context: _Context, choices: dict[str, LossChoice]) ->
             f"{context.where}: run {run.name!r} has several held-out losses, {listed(sorted([choice.name, *choice.passed_over]), 8)}. "
             "Name the one that is meant: --loss NAME."
         )
+    choice, bits = in_its_unit(run, choice)
+    if bits:
+        notes.of_runs("loss_in_bits", f"{{runs}}: {bits}. For nats as they stand, leave out the perplexity.", run.name)
+    run = along_tokens(run, choice.name)
     curve = curve_of(run, choice)
     if not len(curve.steps):
         notes.finding(

@@ -42,10 +42,28 @@ _ACCUMULATION = (
     *("gradient_accumulation_steps", "grad_accum_steps", "accumulate_grad_batches", "gradient_accumulation"),
     *("grad_accum", "accum_steps", "accumulation_steps", "grad_accumulation_steps", "iter_size", "update_freq"),
 )
-_DEVICES = (
-    *("world_size", "num_gpus", "n_gpus", "n_gpu", "num_devices", "data_parallel_size", "dp_size", "num_processes"),
-    *("ngpu", "ngpus", "gpus", "data_parallel_world_size", "ddp_world_size", "device_count"),
+_REPLICAS = ("data_parallel_size", "dp_size", "data_parallel_world_size", "ddp_world_size", "dp_world_size")
+"""Settings that give how many devices train on sequences of their own."""
+
+_DEVICES = ("world_size", "num_processes", "num_devices", "total_gpus", "num_gpus_total")
+"""Settings that give the devices of all machines together."""
+
+_DEVICES_EACH = (
+    *("gpus_per_node", "num_gpus_per_node", "n_gpus_per_node", "nproc_per_node", "devices_per_node", "devices"),
+    *("num_gpus", "n_gpus", "n_gpu", "ngpu", "ngpus", "gpus", "device_count", "n_devices"),
 )
+"""Settings that give the devices, of one machine where the number of machines is stated beside."""
+
+_MACHINES = ("num_nodes", "n_nodes", "nnodes", "nodes", "num_machines", "num_hosts")
+"""Settings that give the number of machines."""
+
+_SPLIT = (
+    ("tensor_model_parallel_size", "tensor_parallel_size", "tp_size", "tensor_parallel_degree"),
+    ("pipeline_model_parallel_size", "pipeline_parallel_size", "pp_size", "pipeline_parallel_degree"),
+    ("context_parallel_size", "cp_size", "sequence_parallel_size", "context_parallel_degree"),
+)
+"""Settings by which several devices train on one sequence together."""
+
 _CONTEXT = (
     *("max_sequence_length", "seq_len", "seq_length", "sequence_length", "context_length", "block_size", "max_seq_len"),
     *("max_seq_length", "ctx_len", "context", "context_size", "train_seq_len", "train_sequence_length"),
@@ -138,25 +156,69 @@ def _of_sequences(run: TrackedRun, context: Entry) -> Batch:
     return Batch(None, "the configuration has no batch")
 
 
-def _of_devices(config: Mapping[str, Any], device: Entry, context: Entry) -> Batch:
-    accumulation, devices = first(config, _ACCUMULATION), first(config, _DEVICES)
-    if devices is None:
-        return Batch(None, f"{device.name} is the batch of one device, and no entry says how many devices there were")
-    if accumulation is None:
-        rule = f"{device.name} x {devices.name} x {context.name}"
-        return Batch(
-            device.value * devices.value * context.value,
-            rule,
-            f"no entry states accumulation, so {device.name} counts once a step",
+@dataclass(frozen=True, slots=True)
+class _Replicas:
+    """How many devices train on sequences of their own.
+
+    Attributes:
+        count: Their number; None where it cannot be told.
+        rule: How it follows, as factors of a rule; where it cannot be told, why not.
+        guess: Why it is a guess; empty where the settings say it.
+    """
+
+    count: float | None
+    rule: str
+    guess: str = ""
+
+
+def _replicas(config: Mapping[str, Any]) -> _Replicas | None:
+    """The devices with sequences of their own; None where no entry speaks of devices."""
+    if own := first(config, _REPLICAS):
+        return _Replicas(own.value, f" x {own.name}")
+    each, machines = first(config, _DEVICES_EACH), first(config, _MACHINES)
+    count, rule, guess = 0.0, "", ""
+    if total := first(config, _DEVICES):
+        count, rule = total.value, f" x {total.name}"
+    elif each and machines and machines.value > 1:
+        count, rule = each.value * machines.value, f" x {each.name} x {machines.name}"
+        stated = "per_node" in each.name or each.name.rpartition(".")[2] in {"devices", "nproc_per_node"}
+        guess = "" if stated else f"{each.name} is read as the devices of one machine"
+    elif each:
+        count, rule = each.value, f" x {each.name}"
+    elif machines and machines.value > 1:
+        return _Replicas(
+            None, f"{machines.name} says that there were several machines, and no entry says how many devices"
         )
-    value = device.value * accumulation.value * devices.value * context.value
-    return Batch(value, f"{device.name} x {accumulation.name} x {devices.name} x {context.name}")
+    else:
+        return None
+    for names in _SPLIT:
+        if (split := first(config, names)) and split.value > 1:
+            count, rule = count / split.value, f"{rule} / {split.name}"
+    if count < 1 or count != int(count):
+        return _Replicas(None, f"its devices ({rule.removeprefix(' x ')}) are no whole number")
+    return _Replicas(count, rule, guess)
+
+
+def _of_devices(config: Mapping[str, Any], device: Entry, context: Entry) -> Batch:
+    accumulation, replicas = first(config, _ACCUMULATION), _replicas(config)
+    if replicas is None or replicas.count is None:
+        why = "no entry says how many devices there were" if replicas is None else replicas.rule
+        return Batch(None, f"{device.name} is the batch of one device, and {why}")
+    guesses = [replicas.guess] if replicas.guess else []
+    if accumulation is None:
+        guesses.append(f"no entry states accumulation, so {device.name} counts once a step")
+    times, passes = (accumulation.value, f" x {accumulation.name}") if accumulation else (1.0, "")
+    value = device.value * times * replicas.count * context.value
+    return Batch(value, f"{device.name}{passes}{replicas.rule} x {context.name}", "; ".join(guesses))
 
 
 def _of_plain(config: Mapping[str, Any], batch: Entry, context: Entry) -> Batch:
-    more = [entry for names in (_ACCUMULATION, _DEVICES) if (entry := first(config, names)) and entry.value > 1]
-    value, rule = batch.value, batch.name
-    for entry in more:
-        value, rule = value * entry.value, f"{rule} x {entry.name}"
-    guess = f"{batch.name} is read as the batch of one device and pass" if more else ""
-    return Batch(value * context.value, f"{rule} x {context.name}", guess)
+    accumulation, replicas = first(config, _ACCUMULATION), _replicas(config)
+    if replicas is not None and replicas.count is None:
+        return Batch(None, replicas.rule)
+    times, passes = (
+        (accumulation.value, f" x {accumulation.name}") if accumulation and accumulation.value > 1 else (1.0, "")
+    )
+    count, rule = (replicas.count or 1.0, replicas.rule) if replicas and (replicas.count or 1.0) > 1 else (1.0, "")
+    guess = f"{batch.name} is read as the batch of one device and pass" if times * count > 1 else ""
+    return Batch(batch.value * times * count * context.value, f"{batch.name}{passes}{rule} x {context.name}", guess)

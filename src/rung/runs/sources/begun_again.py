@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rung.findings import Finding
-from rung.runs.sources.loss import choose_loss, is_held_out, unit_of
+from rung.runs.loss_units import unit_of
+from rung.runs.sources.loss import choose_loss, is_held_out
 from rung.runs.sources.tracked_run import Metric, TrackedRun
 
 if TYPE_CHECKING:

@@ -126,8 +126,10 @@ def _with_units(config: Mapping[str, Any], ordered: tuple[str, ...]) -> list[Ent
     by_name: dict[str, list[Entry]] = {}
     for name, value in config.items():
         stated = _unit_in(name)
-        if stated and stated[0] in ordered and (number := as_number(value)) is not None and number > 0:
-            by_name.setdefault(stated[0], []).append(Entry(name, number * float(stated[1]), True, f" x {stated[1]}"))
+        number = as_number(value) if stated and stated[0] in ordered else None
+        if stated and number is not None and number > 0:
+            times, shown = in_unit(number, stated[1])
+            by_name.setdefault(stated[0], []).append(Entry(name, number * times, True, shown))
     return [entry for name in ordered for entry in by_name.get(name, ())]
 
 
@@ -163,9 +165,13 @@ def exactly(config: Mapping[str, Any], name: str) -> Entry | None:
     if matching is None or number is None:
         return None
     stated = _unit_in(matching)
-    if stated and number < _COUNTED:
-        return Entry(matching, number * float(stated[1]), True, f" x {stated[1]}")
-    return Entry(matching, number, True)
+    times, shown = in_unit(number, stated[1]) if stated else (1.0, "")
+    return Entry(matching, number * times, True, shown)
+
+
+def in_unit(number: float, factor: str) -> tuple[float, str]:
+    """The factor of a unit in a name and how rules show it; 1 for a number that is too large to be in that unit."""
+    return (float(factor), f" x {factor}") if number < _COUNTED else (1.0, "")
 
 
 def logged_number(value: Any) -> float | None:

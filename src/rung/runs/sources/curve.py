@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rung.runs.loss_units import unit_of
 from rung.runs.sources.history import ordered
-from rung.runs.sources.loss import LossChoice, choose_loss, unit_of
+from rung.runs.sources.loss import LossChoice, choose_loss, is_held_out
 from rung.runs.sources.tracked_run import TrackedRun
 
 if TYPE_CHECKING:
@@ -24,6 +25,10 @@ _WORSE, _WORSE_BY = 0.25, 0.5
 
 _SMOOTHED_OVER = 3
 """Values of a training loss whose median is compared with that of earlier ones."""
+
+
+_FEWEST_BESIDE, _SAME_UNIT = 2, 0.02
+"""Steps with a loss and its perplexity, and how near their ratio must be to that of bits, for a loss to count as bits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +52,31 @@ class Curve:
     not_finite: int
     first_not_finite: float
     gap: tuple[float, float] | None
+
+
+def in_its_unit(run: TrackedRun, choice: LossChoice) -> tuple[LossChoice, str]:
+    """The loss in bits where the perplexity beside it says so, as fairseq logs it, and a sentence about it.
+
+    Where 2^loss, and not e^loss, is the perplexity that was logged at the same steps, the loss is in bits.
+    """
+    if choice.unit != "nats":
+        return choice, ""
+    steps, loss = ordered(run.logged[choice.name])
+    for name, metric in run.logged.items():
+        if unit_of(name) != "perplexity" or is_held_out(name) != choice.held_out:
+            continue
+        beside, perplexity = ordered(metric)
+        _, at, there = np.intersect1d(steps, beside, return_indices=True)
+        usable = np.isfinite(loss[at]) & (perplexity[there] > 1.0) & (loss[at] > 0)
+        if usable.sum() < _FEWEST_BESIDE:
+            continue
+        nats = np.log(perplexity[there][usable])
+        ratio = float(np.median(loss[at][usable] / nats))
+        if abs(ratio * np.log(2) - 1) < _SAME_UNIT:
+            return replace(
+                choice, unit="bits per token"
+            ), f"2^{choice.name} is {name}, so {choice.name} is in bits and is converted"
+    return choice, ""
 
 
 def curve_of(run: TrackedRun, choice: LossChoice) -> Curve:

@@ -93,11 +93,13 @@ _VARIANTS = (
 """Arguments of a model by which files of one name are of different ones."""
 
 
-def _variant(arguments: dict[str, Any]) -> str:
-    """What tells a model apart from another of its name: an adapter, a number format, a length."""
-    return ",".join(
-        f"{key}={arguments[key]}" for key in _VARIANTS if arguments.get(key) not in {None, "", "None", "auto"}
-    )
+def _variant(arguments: dict[str, Any], content: dict[str, Any]) -> str:
+    """What tells results apart from others of one model's name: an adapter, a number format, a limit, a template."""
+    by_model = [f"{key}={arguments[key]}" for key in _VARIANTS if arguments.get(key) not in {None, "", "None", "auto"}]
+    limit = content.get("limit")
+    by_limit = [f"limit={limit:g}"] if isinstance(limit, int | float) and limit > 0 else []
+    prompted = [key for key in ("chat_template", "system_instruction", "fewshot_as_multiturn") if content.get(key)]
+    return ",".join([*by_model, *by_limit, *prompted])
 
 
 def _add(models: _Models, file: Path, content: dict[str, Any]) -> None:
@@ -112,7 +114,7 @@ def _add(models: _Models, file: Path, content: dict[str, Any]) -> None:
     revision = (
         f"step{step[1]}" if by_file and step else str(arguments.get("revision") or config.get("model_revision") or "")
     )
-    variant = _variant(arguments)
+    variant = _variant(arguments, {**content, **config})
     model = models.setdefault((name, revision, variant), _Model())
     model.config |= {**flat({key: value for key, value in config.items() if key != "model_args"}), **arguments}
     if by_file and (size := re.search(r"(?:^|[-_])(\d+(?:\.\d+)?[mb])(?:[-_]|$)", name.lower())):

@@ -20,7 +20,17 @@ if TYPE_CHECKING:
 COUNTERS = (
     *("optimizer_step", "opt_step", "update_step", "num_updates", "updates", "update", "optimizer_steps"),
     *("trainer/global_step", "train/global_step", "global_step", "globalstep", "trainer/step", "train/step"),
-    *("train_step", "training_step", "current_steps", "step", "steps", "train/iteration", "train/iter", "train_iter"),
+    *(
+        "time/batch",
+        "train_step",
+        "training_step",
+        "current_steps",
+        "step",
+        "steps",
+        "train/iteration",
+        "train/iter",
+        "train_iter",
+    ),
     *("iteration", "iterations", "iter", "iters", "it", "batch_idx"),
 )
 """Metrics by which trainers count their own steps, in order of preference: those of the optimizer before passes."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import polars as pl
 
 from rung.runs.columns import plain
-from rung.runs.sources.loss import EVALUATION, unit_of, words_of
+from rung.runs.loss_units import unit_of, words_of
+from rung.runs.sources.loss import EVALUATION
 
 _PHASES = (
     *("split", "phase", "mode", "stage", "type", "event", "kind", "set", "subset", "partition", "fold", "eval_set"),

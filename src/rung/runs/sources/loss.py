@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rung.runs.loss_units import unit_of, words_of
 from rung.units import BITS_PER_NAT
 
 if TYPE_CHECKING:
@@ -53,10 +51,6 @@ _OTHER = frozenset(
 
 _OVERALL = ("macro", "overall", "mean", "avg", "average", "all")
 """Words of a mean over several held-out sets, in order of preference."""
-
-_NATS = frozenset({"loss", "nll", "ce", "xent", "crossentropy"})
-_PERPLEXITY = frozenset({"perplexity", "ppl"})
-_BITS = frozenset({"bpb", "bpt", "bpc", "bits", "bpw"})
 
 UNITS = {
     "nats": "nats per token",
@@ -102,37 +96,6 @@ class LossChoice:
             with np.errstate(all="ignore"):
                 return np.where(values > 0, np.log(np.where(values > 0, values, 1.0)), np.nan)
         return values / BITS_PER_NAT if self.unit.startswith("bits") else values
-
-
-@lru_cache(maxsize=4096)
-def words_of(name: str) -> tuple[str, ...]:
-    """The words of a name in lower case: of "train/CrossEntropyLoss", train, cross, entropy and loss."""
-    parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
-    return tuple(re.findall(r"[a-z]+|\d+", parted.lower()))
-
-
-@lru_cache(maxsize=4096)
-def unit_of(name: str) -> str | None:
-    """The unit that a metric's name states, as a key of UNITS; None where it names no loss."""
-    words = words_of(name)
-    has = set(words)
-    if has & {"acc", "accuracy", "f1", "score"}:
-        return None
-    if has & _PERPLEXITY:
-        if ("log", "2") in itertools.pairwise(words):
-            return "bits per token"
-        if has & {"log", "ln"}:
-            return "nats"
-        return "word perplexity" if "word" in has else "byte perplexity" if "byte" in has else "perplexity"
-    if has & _BITS:
-        if has & {"bpt", "token", "tok", "loss", "nll"} and not has & {"bpb", "byte", "bytes"}:
-            return "bits per token"
-        if has & {"bpw", "word"}:
-            return "bits per word"
-        return "bits per character" if has & {"bpc", "char", "character"} else "bits per byte"
-    if words and (words[-1] in _NATS or (has & {"loss", "nll", "crossentropy"}) or {"cross", "entropy"} <= has):
-        return "nats"
-    return None
 
 
 def choose_loss(names: Iterable[str], wanted: str = "") -> LossChoice | None:

@@ -15,12 +15,12 @@ import polars as pl
 from rung.errors import RunsError
 from rung.findings import Finding
 from rung.messages import listed
+from rung.runs.loss_units import unit_of
 from rung.runs.sources.begun_again import parted
 from rung.runs.sources.configuration import flat
 from rung.runs.sources.files import below, content_of, names_of, read_each
 from rung.runs.sources.history import COUNTERS
 from rung.runs.sources.long_metrics import from_long
-from rung.runs.sources.loss import unit_of
 from rung.runs.sources.runs_in_table import runs_in
 from rung.runs.sources.tokens import counts_tokens
 from rung.runs.sources.tracked_run import Found, Metric, TrackedRun
@@ -107,21 +107,32 @@ def runs_of(frame: pl.DataFrame, name: str, where: str) -> list[TrackedRun]:
     frame, long = from_long(frame)
     column = _step_column(frame, where)
     at = float_column(frame[column.name])
-    if column.axis:
-        at = pl.Series(column.name, np.arange(frame.height, dtype=float))
     found = runs_in(frame, at, name)
     notes = [Finding("long_metrics", f"{where}: {long}.")] if long else []
     notes += [Finding("several_runs", f"{where}: {found.guess}.")] if found.guess else []
     notes += [Finding("other_steps", f"{where}: {column.note}.")] if column.note else []
     runs: list[TrackedRun] = []
-    for run_name, part in found.parts.items():
+    for run_name, unsorted in found.parts.items():
+        part, in_order = _in_order(unsorted, column.name)
+        if not in_order:
+            text = f"{where}, run {run_name!r}: its rows are not in the order of {column.name}; they are put in order."
+            notes.append(Finding("sorted_rows", text))
         one = _one(part, run_name, column, identity=name if found.by else "")
-        several, told = ([one], "") if column.axis else parted(one)
+        several, told = parted(one)
         notes += [Finding("several_runs", f"{where}, run {run_name!r}: {told}.")] if told else []
         runs += several
     if runs:
         runs[0] = replace(runs[0], notes=(*notes, *runs[0].notes))
     return runs
+
+
+def _in_order(frame: pl.DataFrame, step: str) -> tuple[pl.DataFrame, bool]:
+    """The rows in the order of their steps where each stands once, as of a table that was sorted; and whether they were."""
+    at = float_column(frame[step])
+    ahead = np.diff(at.to_numpy())
+    if at.null_count() or not np.any(ahead < 0) or at.n_unique() < at.len():
+        return frame, True
+    return frame.select(pl.all().gather(at.arg_sort())), False
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +193,6 @@ def _one(frame: pl.DataFrame, name: str, step: _StepColumn, *, identity: str) ->
     config: dict[str, Any] = {}
     logged: dict[str, Metric] = {}
     at = float_column(frame[step.name])
-    if step.axis:
-        at = pl.Series(step.name, np.arange(1, frame.height + 1, dtype=float))
     clock = np.arange(frame.height, dtype=float)
     for column in frame.columns:
         if column == step.name and not step.axis:
@@ -199,7 +208,8 @@ def _one(frame: pl.DataFrame, name: str, step: _StepColumn, *, identity: str) ->
         known = (numbers.is_not_null() & at.is_not_null()).to_numpy()
         if known.any():
             logged[column] = Metric(steps=at.to_numpy()[known], values=numbers.to_numpy()[known], clock=clock[known])
-    said = status_column(list(config))
+    said = status_column(frame.columns)
+    last = frame[said].drop_nulls() if said else None
     return TrackedRun(
         name=name,
         identity=identity,
@@ -208,7 +218,7 @@ def _one(frame: pl.DataFrame, name: str, step: _StepColumn, *, identity: str) ->
         row_steps=step.row_steps,
         counter="" if step.row_steps else step.name,
         axis=step.axis,
-        status=flag_status(said, config[said]) if said else None,
+        status=flag_status(said, last[-1]) if said and last is not None and last.len() else None,
     )
 
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from rung.messages import listed
 from rung.runs.columns import ALIASES, plain
+from rung.runs.loss_units import unit_of
 from rung.runs.sources.configuration import as_number, exactly, first
-from rung.runs.sources.loss import unit_of
 from rung.runs.sources.notes import ImportNotes
 from rung.runs.sources.shape import DEPTH, WIDTH
 from rung.runs.sources.size import TOTAL, Size, size_of

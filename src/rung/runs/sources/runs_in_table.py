@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from rung.messages import counted, listed
 from rung.runs.columns import ALIASES, plain
+from rung.runs.loss_units import unit_of, words_of
 from rung.runs.sources.history import counts_steps
-from rung.runs.sources.loss import unit_of, words_of
 from rung.runs.sources.shape import DEPTH, WIDTH
 from rung.runs.sources.tokens import counts_tokens
 

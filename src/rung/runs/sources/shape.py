@@ -16,7 +16,7 @@ DEPTH = ("num_hidden_layers", "n_layers", "n_layer", "num_layers", "depth")
 """Settings that give the number of layers."""
 
 _HEADS = ("num_attention_heads", "n_heads", "n_head", "num_heads")
-_KEY_HEADS = ("num_key_value_heads", "n_kv_heads", "n_kv_head", "num_kv_heads", "num_query_groups")
+_KEY_HEADS = ("num_key_value_heads", "n_kv_heads", "n_kv_head", "num_kv_heads", "num_query_groups", "kv_n_heads")
 _HEAD_SIZE = ("head_dim", "kv_channels", "d_kv", "head_size")
 _INNER = ("intermediate_size", "ffn_hidden_size", "n_inner", "d_ff", "ffn_dim")
 _BOTH_INNER = ("mlp_hidden_size",)
@@ -73,6 +73,10 @@ _ACTIVATIONS = (
 )
 
 
+_NOT_GATED = frozenset({"starcoder2", "gpt_bigcode", "falcon", "phi", "gpt_neox", "opt", "bloom", "gpt2", "mpt"})
+"""Architectures without a gate whose activation has the name of one with it elsewhere."""
+
+
 @dataclass(frozen=True, slots=True)
 class Weights:
     """The weights in the layers of a model.
@@ -120,10 +124,28 @@ class Shape:
     @property
     def gated(self) -> bool:
         """Whether the feed-forward part has a gate, by its activation."""
+        if self.model_type in _NOT_GATED:
+            return False
         for name, value in self.config.items():
             if name.rpartition(".")[2] in _ACTIVATIONS:
                 return plain(str(value)) in _GATED
         return False
+
+    @property
+    def model_type(self) -> str:
+        """The architecture by its name in Transformers; empty where it is not stated."""
+        found = (value for name, value in self.config.items() if name.rpartition(".")[2] == "model_type")
+        return next((str(value) for value in found), "")
+
+    @property
+    def key_heads(self) -> float | None:
+        """The heads of keys and values; None where they are as many as those of queries, or not stated."""
+        single = any(name.rpartition(".")[2] == "multi_query" and value is True for name, value in self.config.items())
+        grouped = any(
+            name.rpartition(".")[2] == "new_decoder_architecture" and value is True
+            for name, value in self.config.items()
+        )
+        return 1.0 if single and not grouped else self.number(_KEY_HEADS)
 
     @property
     def inner(self) -> float | None:
@@ -175,7 +197,7 @@ def _attention(shape: Shape) -> float:
     if latent:
         return _latent_attention(shape, width, heads, latent)
     dimension = shape.number(_HEAD_SIZE) or width / heads
-    return 2 * width * dimension * (heads + (shape.number(_KEY_HEADS) or heads))
+    return 2 * width * dimension * (heads + (shape.key_heads or heads))
 
 
 def _latent_attention(shape: Shape, width: float, heads: float, latent: float) -> float:

@@ -55,7 +55,7 @@ def size_of(config: Mapping[str, Any]) -> Size:
 
 def shape_size(config: Mapping[str, Any]) -> Size | None:
     """The weights in the layers of a transformer of the configuration's shape, without embeddings; None without a shape."""
-    if first(config, _NOT_BY_SHAPE):
+    if first(config, _NOT_BY_SHAPE) or _has_other_layers(config):
         return None
     found = weights_of(config)
     if found is None:
@@ -65,3 +65,30 @@ def shape_size(config: Mapping[str, Any]) -> Size | None:
     if found.active is not None:
         columns["params_active"], rules["params_active"] = found.active, f"{found.rule}, those of one token"
     return Size(columns, rules, guess)
+
+
+_OTHER_TYPES = (
+    "rwkv",
+    "mamba",
+    "mamba2",
+    "albert",
+    "falcon_mamba",
+    "jamba",
+    "zamba",
+    "zamba2",
+    "recurrent_gemma",
+    "xlstm",
+)
+"""Architectures in Transformers whose layers share weights, or are no transformer layers."""
+
+
+def _has_other_layers(config: Mapping[str, Any]) -> bool:
+    """Whether some layers are no transformer layers of their own: recurrent ones, or layers that share their weights."""
+    for name, value in config.items():
+        last = name.rpartition(".")[2]
+        if last == "model_type" and str(value).lower() in _OTHER_TYPES:
+            return True
+        listed = value if last in {"layer_types", "layers_block_type"} and isinstance(value, list) else []
+        if any("attention" not in str(one) for one in listed):
+            return True
+    return False

@@ -14,13 +14,15 @@ from rung.errors import RunsError
 from rung.findings import Finding
 from rung.messages import counted
 from rung.progress import reported
+from rung.runs.loss_units import unit_of
 from rung.runs.sources.configuration import flat
-from rung.runs.sources.loss import unit_of
 from rung.runs.sources.needs import needs
 from rung.runs.sources.tracked_run import Found, Metric, TrackedRun
 from rung.runs.sources.yaml_lines import yaml_lines
 
-_PARTS = frozenset({"train", "training", "validation", "val", "valid", "eval", "evaluation", "test", "dev", "heldout"})
+_PARTS = frozenset(
+    {"train", "training", "train_inner", "validation", "val", "valid", "eval", "evaluation", "test", "dev", "heldout"}
+)
 """Folders that hold one part of a run's metrics, not a run of their own."""
 
 
@@ -116,7 +118,7 @@ def _run(name: str, folder: Path, found: _Folder) -> TrackedRun:
     damage = tuple(Finding("damaged", f"run {name!r}: {text}.") for text in found.damage)
     # Keras logs its losses once an epoch, under names that begin so, with the epoch as the step.
     losses = [tag for tag in logged if unit_of(tag) is not None]
-    axis = "epochs" if losses and all(tag.rpartition("/")[2].startswith("epoch_") for tag in losses) else ""
+    axis = "epochs" if any(tag.rpartition("/")[2].startswith("epoch_") for tag in losses) else ""
     return TrackedRun(
         name=name, config=flat(config), logged=logged, axis=axis, status="damaged" if damage else None, notes=damage
     )

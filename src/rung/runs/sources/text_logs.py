@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from rung.errors import RunsError
 from rung.findings import Finding
 from rung.messages import counted, listed
+from rung.runs.decoding import decoded
 from rung.runs.sources.begun_again import parted
 from rung.runs.sources.files import below, content_of, names_of, read_each
 from rung.runs.sources.tracked_run import Found, Metric, TrackedRun
@@ -61,10 +63,11 @@ def _settings(**patterns: str) -> tuple[tuple[re.Pattern[str], str], ...]:
 FORMATS = (
     LogFormat(
         name="nanoGPT",
-        head=re.compile(r"(?:step|iter) \d+: (?:train )?loss"),
+        head=re.compile(r"(?:step|iter) \d+: (?:train |val )?loss"),
         lines=_lines(
             r"step (?P<step>\d+): train loss (?P<estimate>NUM), val loss (?P<val>NUM)\b",
             r"iter (?P<step>\d+): loss (?P<train>NUM), time",
+            r"(?:step|iter) (?P<step>\d+): val loss (?P<val>NUM)\b",
         ),
         settings=(
             *_settings(batch_tokens=r"tokens per iteration will be: NUM", params=r"number of parameters: NUM"),
@@ -148,12 +151,13 @@ def read_logs(address: str) -> Found:
 
 
 def _read(file: Path, name: str) -> list[TrackedRun]:
-    text = content_of(file).decode("utf-8", errors="replace")
+    text = decoded(content_of(file), str(file)).decode("utf-8", errors="replace")
     lines = [_ANSI.sub("", line).strip() for line in re.split(r"\r\n|\n|\r", text)]
     chosen = max(FORMATS, key=lambda form: sum(1 for line in lines if _match(form, line) is not None))
     found = _Reading(chosen)
     for number, line in enumerate(lines, 1):
         found.take(number, line)
+    found.crashed([line for line in lines if line])
     if found.empty:
         raise RunsError(
             f"{file}: no line of it is one of {listed([form.name for form in FORMATS])}. For a table of metrics: csv:FILE or jsonl:FILE."
@@ -187,6 +191,7 @@ class _Reading:
         self.unread: list[int] = []
         self.step = 0.0
         self.last: float | None = None
+        self.ended: str | None = None
 
     def take(self, number: int, line: str) -> None:
         """Add what a line says."""
@@ -215,6 +220,12 @@ class _Reading:
     def empty(self) -> bool:
         """Whether no line has a value."""
         return not any(life.rows for life in self.lives)
+
+    def crashed(self, lines: Sequence[str]) -> None:
+        """Note an end by a crash or a signal, by the last lines of the log."""
+        for pattern, status in _ENDS:
+            if any(pattern.search(line) for line in lines[-_LAST_LINES:]):
+                self.ended = status
 
     def runs(self, name: str, file: Path) -> list[TrackedRun]:
         """The runs of the log: starts that went on from an earlier one are lives of one run."""
@@ -254,9 +265,10 @@ class _Reading:
             logged["tokens_per_step"] = Metric.of_rows({"": _batches(lives)})[""]
             config.pop("batch_tokens", None)
         config, notes = _with_params(config, name)
-        end = self.last if self.last is not None else _number(config.get("max_steps"))
+        planned = next((config[key] for key in ("max_steps", "max_iters", "train_iters") if key in config), None)
+        end = self.last if self.last is not None else _number(planned)
         last = lives[-1].steps[-1]
-        status = None if end is None else "finished" if last >= end - 1 else "unfinished"
+        status = self.ended if end is None else "finished" if last >= end - 1 else self.ended or "unfinished"
         return TrackedRun(name=name, config=config, logged=logged, status=status, notes=notes)
 
 
@@ -281,6 +293,15 @@ def _batches(lives: list[_Life]) -> list[tuple[float, float, float]]:
         rows += [(step, before if step <= first else batch, line) for line, step in sorted(lines.items())]
     return rows
 
+
+_ENDS = (
+    (re.compile(r"^Traceback \(most recent call last\)|Error: |OutOfMemoryError|CUDA error"), "failed"),
+    (re.compile(r"DUE TO TIME LIMIT|CANCELLED|Killed$|SIGKILL|SIGTERM|PREEMPT"), "killed"),
+)
+"""Lines near the end of a log by which a run did not come to its end."""
+
+_LAST_LINES = 30
+"""Last lines of a log that are looked at for its end."""
 
 _RANK = re.compile(r"number of parameters on .*rank *\(([\d, ]+)\)")
 

@@ -8,17 +8,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rung.runs.columns import ALIASES, plain, unit_in
+from rung.runs.loss_units import unit_of, words_of
 from rung.runs.sources.batch import Batch, context_of
-from rung.runs.sources.configuration import Entry, entries, exactly
+from rung.runs.sources.configuration import Entry, entries, exactly, in_unit
 from rung.runs.sources.history import counts_steps, ordered, without_resets
-from rung.runs.sources.loss import unit_of, words_of
 from rung.runs.sources.tracked_run import ColumnOverrides, Metric, TrackedRun
 
 if TYPE_CHECKING:
     from rung.arrays import Array
 
 COUNTED = (
-    *("tokens", "throughput/total_tokens", "total_tokens", "tokens_seen", "num_input_tokens_seen", "num_tokens"),
+    *(
+        "time/token",
+        "tokens",
+        "throughput/total_tokens",
+        "total_tokens",
+        "tokens_seen",
+        "num_input_tokens_seen",
+        "num_tokens",
+    ),
     *(
         "train/tokens",
         "n_tokens",
@@ -103,13 +111,7 @@ def tokens_at(run: TrackedRun, steps: Array, batch: Batch, overrides: ColumnOver
     if stated is not None and (batch.tokens is None or not np.any(steps > 0) or run.row_steps):
         return _from_stated(run, stated, steps)
     if batch.tokens is None:
-        planned = [entry.name for entry in entries(run.config, PLANNED, units=True)]
-        plan = (
-            f"; {planned[0]} is what was planned: if the run was trained on it, --tokens {planned[0]}"
-            if planned
-            else ""
-        )
-        return Tokens(None, f"{batch.rule}{plan}")
+        return Tokens(None, f"{batch.rule}{_planned(run)}")
     if not np.any(steps > 0):
         return Tokens(None, "its steps were not logged")
     guess = batch.guess
@@ -117,6 +119,21 @@ def tokens_at(run: TrackedRun, steps: Array, batch: Batch, overrides: ColumnOver
         rows = "no metric counts the trainer's steps, so what was logged counts as steps (--step NAME for another)"
         guess = f"{guess}; {rows}" if guess else rows
     return Tokens(steps * batch.tokens, f"steps x {batch.rule}", guess)
+
+
+def _planned(run: TrackedRun) -> str:
+    """What a number of tokens in the settings may be, and the option that says so; empty without any."""
+    planned = [entry.name for entry in entries(run.config, PLANNED, units=True)]
+    if not planned:
+        return ""
+    name = planned[0]
+    if run.counter and not run.status:
+        # A table gives it with every row.
+        return (
+            f"; {name} is the same in all rows: if it is the tokens of a step, --batch-tokens {name}; if the run was trained on it in "
+            f"all, --tokens {name}"
+        )
+    return f"; {name} is what was planned: if the run was trained on it, --tokens {name}"
 
 
 def _counted(run: TrackedRun, steps: Array, overrides: ColumnOverrides) -> Tokens | None:
@@ -128,7 +145,7 @@ def _counted(run: TrackedRun, steps: Array, overrides: ColumnOverrides) -> Token
     )
     for name in names:
         if (found := _count(run.logged[name], steps)) is not None:
-            factor, unit = _unit(name)
+            factor, unit = _unit(name, run.logged[name])
             return Tokens(found[0] * factor, f"{name}{unit}, at the step of the loss", resets=found[1])
     context = context_of(run.config)
     for name in _present(run, _SAMPLES) if context else ():
@@ -152,7 +169,7 @@ def _stated(run: TrackedRun) -> str | None:
 def _from_stated(run: TrackedRun, name: str, steps: Array) -> Tokens:
     """Tokens by a number that stands once for a run: of one that finished it is what was trained on, planned or not."""
     if run.status in {None, "finished"}:
-        factor, unit = _unit(name)
+        factor, unit = _unit(name, run.logged[name])
         value = float(run.logged[name].values[-1]) * factor
         guess = f"D is {name}, which may be what was planned" if run.status is None else ""
         return Tokens(np.full(len(steps), value), f"{name}{unit} of the run", guess)
@@ -161,10 +178,10 @@ def _from_stated(run: TrackedRun, name: str, steps: Array) -> Tokens:
     )
 
 
-def _unit(name: str) -> tuple[float, str]:
+def _unit(name: str, metric: Metric) -> tuple[float, str]:
     """The factor of a unit in the name of a counter of tokens, and how a rule shows it."""
     stated = None if counts_tokens(name) else unit_in(name)
-    return (float(stated[1]), f" x {stated[1]}") if stated else (1.0, "")
+    return in_unit(float(np.nanmax(metric.values)), stated[1]) if stated else (1.0, "")
 
 
 def _present(run: TrackedRun, names: tuple[str, ...]) -> list[str]:

@@ -7,9 +7,9 @@ from typing import Any
 
 from rung.errors import RunsError
 from rung.findings import Finding
+from rung.runs.loss_units import unit_of
 from rung.runs.sources.configuration import as_number, flat, logged_number
 from rung.runs.sources.files import below, json_object, names_of
-from rung.runs.sources.loss import unit_of
 from rung.runs.sources.tracked_run import Found, Metric, TrackedRun
 
 _SETTINGS = ("config.json", "training_args.json", "args.json", "all_results.json")
@@ -43,8 +43,19 @@ def read_trainer(address: str) -> Found:
     runs = []
     for run, found in states.items():
         step, file, state = max(found, key=lambda one: one[:2])
+        whole = next((one for one in found if one[1].parent == run and _is_whole(one[2])), None)
+        if whole is not None and whole[0] < step:
+            # What the run wrote at its end counts, and not a checkpoint of another run that was left there.
+            text = f"{file} is at step {step}, beyond the end of the run in {run} at step {whole[0]}; it is left out."
+            broken.append(Finding("damaged", text))
+            step, file, state = whole
         runs.append(_run(names[run], step, file, state, run))
     return Found(runs=runs, findings=tuple(broken))
+
+
+def _is_whole(state: dict[str, Any]) -> bool:
+    planned, step = as_number(state.get("max_steps")), as_number(state.get("global_step"))
+    return planned is not None and step is not None and 0 < planned <= step
 
 
 def _run(name: str, step: int, file: Path, state: dict[str, Any], folder: Path) -> TrackedRun:
@@ -70,8 +81,7 @@ def _run(name: str, step: int, file: Path, state: dict[str, Any], folder: Path) 
         text = f"run {name!r}: train_loss is the mean over its whole training, not its loss at the end, and no other loss was logged. Log with logging_steps, or evaluate."
         notes.append(Finding("no_loss", text))
     planned = as_number(state.get("max_steps"))
-    stopped = state.get("stateful_callbacks")
-    early = isinstance(stopped, dict) and "EarlyStoppingCallback" in stopped
+    early = _stopped_early(state.get("stateful_callbacks"))
     finished = planned is None or planned <= 0 or step >= planned or early
     return TrackedRun(
         name=name,
@@ -82,6 +92,24 @@ def _run(name: str, step: int, file: Path, state: dict[str, Any], folder: Path) 
         unknown_batch=_ONE_DEVICE if batch is not None and "per_device_train_batch_size" not in config else "",
         notes=tuple(notes),
     )
+
+
+def _stopped_early(callbacks: Any) -> bool:
+    """Whether early stopping ended the run, by the control's flag or by its count of evaluations without a gain."""
+    if not isinstance(callbacks, dict) or "EarlyStoppingCallback" not in callbacks:
+        return False
+
+    def said(callback: str, part: str, name: str) -> Any:
+        content = callbacks.get(callback)
+        inner = content.get(part) if isinstance(content, dict) else None
+        return inner.get(name) if isinstance(inner, dict) else None
+
+    stop = said("TrainerControl", "args", "should_training_stop")
+    count = as_number(said("EarlyStoppingCallback", "attributes", "early_stopping_patience_counter"))
+    patience = as_number(said("EarlyStoppingCallback", "args", "early_stopping_patience"))
+    if count is not None and patience is not None:
+        return bool(stop) or count >= patience
+    return stop is None or bool(stop)
 
 
 def _is_average(logged: dict[str, Metric]) -> bool:

@@ -217,7 +217,7 @@ def test_the_book_is_listed_and_shown(command):
         (["RUNS", "--hold-out", "loss > 0"], "leaves no row to fit on"),
         (["RUNS", "-o", "fit.txt"], "use .json (the fit), .html (the page)"),
         (["RUNS", "-o", "nowhere/fit.json"], "there is no folder"),
-        (["RUNS", "--figure", "fit.gif"], ".png or a .svg"),
+        (["RUNS", "--figure", "fit.gif"], ".png, .svg or .pdf"),
         (["RUNS", "--drop-tokens", "many"], "is not a number"),
     ],
 )

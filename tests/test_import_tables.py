@@ -399,7 +399,7 @@ class TestUnits:
         [
             ("params,loss_mean,loss_std", '"loss_mean"'),
             ("params,best_val_loss,final_val_loss", '"final_val_loss"'),
-            ("params,bpc,x", "map 'loss=bpc * log\\(2\\)'"),
+            ("params,bpc,x", "map 'loss=bpc \\* log\\(2\\)'"),
         ],
     )
     def test_what_is_suggested_for_a_loss(self, tmp_path, header, said):

@@ -60,7 +60,7 @@ def test_the_commands_take_levels_and_targets(families, tmp_path, command):
     ("arguments", "message"),
     [
         (["--each", "family", "--target", "loss,score"], "give one of the two"),
-        (["--each", "family", "-o", "page.html"], "a page or a figure shows one fit"),
+        (["--each", "family", "-o", "page.html"], "a page shows one fit"),
         (["--each", "family", "--hold-out", "params > 1e9"], "goes with one fit"),
         (["--each", "famly"], 'no column "famly"'),
         (["--target", "loss,scor"], "scor"),

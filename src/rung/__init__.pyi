@@ -37,7 +37,9 @@ from .planning.cost import cost as cost
 from .planning.experiments import next_runs as next_runs
 from .planning.tuning import tune as tune
 from .report import draw_figure as draw_figure
+from .report import make_report as make_report
 from .report import write_page as write_page
+from .report import write_report as write_report
 from .runs import Runs as Runs
 from .runs import read_runs as read_runs
 from .version import __version__ as __version__

@@ -98,6 +98,11 @@ COMMANDS: dict[str, Command] = {
         "The papers: claims of each, checked here.",
         ("rung reproduce", "rung reproduce hestness mystery -o results"),
     ),
+    "report": Command(
+        "rung.cli.report:report",
+        "Write a page about runs: the answer in words, and everything that it rests on.",
+        ("rung report runs.csv -o page.html", "rung report fit.json N=70B D=1.4T --flops 1e24 -o page.html"),
+    ),
     "laws": Command(
         "rung.cli.laws:laws",
         "The law book: published laws with source, convention and constants.",

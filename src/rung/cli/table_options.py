@@ -103,7 +103,8 @@ def read_selected(
         columns = [column_of(name.strip()) for name in rows.best_of.split(",") if name.strip()]
         runs = runs.best_of(columns, target or "loss")
     if not shown:
-        say(*(f"note: {runs.source}: {note}" for note in runs.notes))
+        # What an option of this command left out was asked for.
+        say(*(f"note: {runs.source}: {note}" for note in runs.notes if " left out by --" not in note))
     return runs
 
 

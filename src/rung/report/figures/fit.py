@@ -92,7 +92,8 @@ def _draw_rows(above: Axes, below: Axes | None, data: FigureData, colours: list[
         rows = np.flatnonzero(part.rows & ~data.held)
         shades = [colours[row] for row in rows]
         marker = _MARKERS[index] if apart else "o"
-        above.scatter(data.x[rows], data.target[rows], c=shades, marker=marker, **style)
+        points = above.scatter(data.x[rows], data.target[rows], c=shades, marker=marker, **style)
+        points.set_gid(f"runs-{index}")
         if below is not None:
             below.scatter(data.x[rows], _residuals(data)[0][rows], c=shades, marker=marker, **style)
         if apart:

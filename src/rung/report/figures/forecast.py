@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from rung.arrays import Array
     from rung.report.figures.draw import Scene
 
+_MANY = 3000
+"""Runs from which they are drawn as one picture, in a figure of vector graphics too."""
+
 _POINTS = 60
 """Points of the law's line."""
 
@@ -38,7 +41,10 @@ def draw(axes: Axes, result: Forecast, scene: Scene) -> None:
     steps = np.geomspace(min(first, where), max(where, float(values.max(initial=where))), _POINTS)
     found = predict(fit, ask(fit, {**_path(scale, at, steps / where), **levels}))
     percent = f"{100 * result.level:g} %"
-    axes.scatter(values, target, s=14, color=GREY, alpha=0.7, linewidths=0, label="runs")
+    many = len(values) > _MANY
+    axes.scatter(
+        values, target, s=4 if many else 14, color=GREY, alpha=0.7, linewidths=0, rasterized=many, label="runs"
+    )
     band(axes, steps, found.law_low, found.law_high, f"{percent} of the law")
     band(axes, steps, found.run_low, found.run_high, f"{percent} of a new run", color=RUN, alpha=0.10)
     axes.plot(steps, found.value, color=LAW, linewidth=1.4, label="law")

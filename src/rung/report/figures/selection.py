@@ -63,5 +63,5 @@ def draw(axes: Axes, result: Selection, scene: Scene) -> None:
     names = [name_of(one.fit.law) for one in result.laws]
     axes.set_yticks(rows, labels=[name if len(name) < 26 else f"{name[:23]}..." for name in names])
     axes.set_ylim(-0.7, len(rows) - 0.3)
-    axes.set_xlabel("error over the cuts [%]")
-    axes.set_title(f"{result.chosen} is chosen; bars: standard error against the best", loc="left")
+    axes.set_xlabel("error over the cuts [%], +- against the best")
+    axes.set_title(f"{result.chosen} is chosen", loc="left")

@@ -1,0 +1,108 @@
+"""What a report shows of the runs themselves: data and law, and forecasts between which a reader moves the target."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from rung.errors import RungError
+from rung.fitting import Fit
+from rung.forecasting import Forecast, forecast_grid
+from rung.laws import column_of
+from rung.report.figures import Scene, render_figure
+from rung.report.figures.fit_data import FigureData
+from rung.report.sections import Explorer, Paragraph, Picture, Section
+from rung.results import Result
+from rung.runs import Runs
+from rung.units import format_count, format_value
+
+_GRID = 21
+"""Values of each variable on the grid between which a reader moves the target."""
+
+_GRID_BEYOND, _GRID_WITHIN = 100.0, 1.0
+"""How far the grid reaches beyond the largest value of the runs, and below the smallest."""
+
+_MOST_NAMED = 3000
+"""Rows up to which a point of the figure bears its name; more are drawn as one picture."""
+
+_DIGITS = 7
+"""Significant digits of the data behind a figure."""
+
+
+def data_and_law(fit: Fit, runs: Runs | None, scene: Scene) -> Section:
+    formula = Paragraph(f"{fit.target} = {fit.law.text}")
+    if runs is None:
+        return Section("law", "The law", [formula])
+    data = FigureData.of(fit, runs, scene.held_out)
+    frame = runs.distinct
+    names = [str(runs.short_name(row)) for row in range(len(runs))] if len(runs) <= _MOST_NAMED else []
+    points = {
+        f"runs-{index}": [_point(fit, data, int(row), names[row]) for row in np.flatnonzero(part.rows & ~data.held)]
+        for index, part in enumerate(data.parts)
+        if names
+    }
+    words = f"{fit.rows} rows and the law {fit.target} = {fit.law.text}, with the residuals below."
+    columns = [name for name in frame.columns if not name.startswith("_") and frame[name].dtype.is_nested() is False]
+    picture = Picture(
+        svg=svg_of(fit, scene),
+        words=words,
+        name="runs.csv",
+        csv=frame.select(columns).with_columns(pl.col(pl.Float64).round_sig_figs(_DIGITS)).write_csv(),
+        points=points,
+    )
+    return Section("law", "Data and law", [formula, picture])
+
+
+def _point(fit: Fit, data: FigureData, row: int, name: str) -> str:
+    """What a point is: its run, its variables, what was measured, and the law."""
+    inputs = ", ".join(f"{variable} {format_count(float(values[row]))}" for variable, values in data.variables.items())
+    return f"{name}: {inputs}, {fit.target} {format_value(float(data.target[row]), 4)}, law {format_value(float(data.law[row]), 4)}"
+
+
+def svg_of(result: Result, scene: Scene) -> str:
+    """The figure of a result as vector graphics."""
+    text = render_figure(result, "svg", scene).decode()
+    return text[text.index("<svg") :]
+
+
+def explorer_of(fit: Fit, target: Forecast | None) -> Explorer | None:
+    """Forecasts on a grid around the target, of a law in one or two variables."""
+    names = [name for name in fit.law.variables if name in fit.ranges and fit.ranges[name][0] > 0]
+    if target is None or not names or len(names) > 2 or len(names) < len(fit.law.variables):
+        return None
+    values, at = {}, {}
+    for name in names:
+        low, high = fit.ranges[name]
+        asked = float(target.inputs[column_of(name)])
+        at[name] = asked
+        values[name] = np.geomspace(min(low * _GRID_WITHIN, asked), max(high * _GRID_BEYOND, asked), _GRID)
+    points: dict[str, Any] = {**values, **{group: str(target.inputs[group]) for group in fit.groups}}
+    try:
+        frame = forecast_grid(fit, **points)
+    except RungError:
+        return None
+    kept = {
+        name: [None if not np.isfinite(value) else float(f"{value:.6g}") for value in frame[name]] for name in _FORECAST
+    }
+    return Explorer(
+        {
+            "target": fit.target,
+            "level": f"{100 * fit.level:g} %",
+            "variables": [
+                {
+                    "name": column_of(name),
+                    "at": at[name],
+                    "largest": fit.ranges[name][1],
+                    "values": [float(f"{one:.6g}") for one in values[name]],
+                }
+                for name in names
+            ],
+            **kept,
+        }
+    )
+
+
+_FORECAST = ("value", "law_low", "law_high", "run_low", "run_high", "extrapolation_factor")
+"""What the grid holds at each point."""

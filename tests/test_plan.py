@@ -12,6 +12,7 @@ from rung.laws import law_book
 from rung.planning.allocation.allocate import best_sizes
 from rung.planning.allocation.optima import Optima
 from rung.planning.allocation.problem import Limits, allocation_problem
+from rung.planning.cost.cost_formula import evaluate_cost
 from rung.planning.cost.hardware import Cluster, accelerator_named, hardware
 from rung.planning.experiments.greedy_design import greedy_design
 from rung.planning.experiments.predictive import ScaleDiscrepancy, predictive_of_estimate
@@ -210,6 +211,31 @@ class TestAllocate:
             low, high = rung.allocate(fit, flops=3e23).choices["params"].interval
             held += (low or 0) <= truth <= (high or np.inf)
         assert 83 <= held <= 97
+
+
+class TestMixtureOfExperts:
+    def test_the_cost_is_that_of_active_parameters(self):
+        fit = rung.fit(isoflop(noise=0.0), LAW, draws=0)
+        dense = rung.allocate(fit, flops=1e22)
+        sparse = rung.allocate(fit, flops=1e21, active_share=0.1)
+        # A tenth of the cost for each N and D: the same optimum for a tenth of the budget.
+        assert sparse.choices["params"].value == pytest.approx(dense.choices["params"].value, rel=1e-6)
+        assert sparse.choices["tokens"].value == pytest.approx(dense.choices["tokens"].value, rel=1e-6)
+        assert "params_active" in sparse.summary()
+        assert sparse.to_dict()["active_share"] == 0.1
+
+    def test_a_share_is_a_share(self):
+        fit = rung.fit(isoflop(noise=0.0), LAW, draws=0)
+        with pytest.raises(PlanError, match="must lie between 0 and 1"):
+            rung.allocate(fit, flops=1e22, active_share=37.0)
+
+    @pytest.mark.parametrize("name", ["N_active", "params_active"])
+    def test_a_run_computes_with_active_parameters_and_keeps_all(self, name):
+        assert evaluate_cost("6*N*D", {"N": 671e9, name: 37e9, "D": 14.8e12}) == pytest.approx(6 * 37e9 * 14.8e12)
+
+    def test_more_active_than_there_are(self):
+        with pytest.raises(PlanError, match="of which it is a part"):
+            evaluate_cost("6*N*D", {"N": 37e9, "N_active": 671e9, "D": 1e12})
 
 
 class TestCost:

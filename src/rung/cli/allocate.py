@@ -52,6 +52,8 @@ class LimitOptions:
     """The largest size."""
     sizes: str | None = None
     """The sizes that can be built, such as 1B,3B,7B."""
+    active_share: float | None = None
+    """Of a mixture of experts: the share of N that one token uses; the cost is then 6 times it times N D."""
     memory: str | None = None
     """Bytes that weights, gradients and optimizer state may take."""
 
@@ -170,6 +172,7 @@ def _limits(limits: LimitOptions, bytes_per_param: float) -> dict[str, Any]:
         "max_params": min(largest) if largest else None,
         "sizes": [parse_number(size) for size in limits.sizes.split(",")] if limits.sizes is not None else (),
         "tolerance": limits.tolerance,
+        "active_share": limits.active_share,
     }
 
 

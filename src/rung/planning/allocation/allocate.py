@@ -28,7 +28,7 @@ from rung.planning.allocation.refusals import (
     unreachable_target,
 )
 from rung.planning.allocation.result import Allocation, Choice
-from rung.planning.cost.cost_formula import COST
+from rung.planning.cost.cost_formula import COST, active_cost
 from rung.units import format_count, format_percent
 
 TOLERANCE = 1e-3
@@ -45,6 +45,7 @@ def allocate(
     unique_tokens: float | None = None,
     max_params: float | None = None,
     sizes: Sequence[float] = (),
+    active_share: float | None = None,
     tolerance: float = TOLERANCE,
     level: float | None = None,
     **given: float | str,
@@ -61,6 +62,7 @@ def allocate(
             with a variable U takes it as U.
         max_params: The largest size.
         sizes: The sizes that can be built; by default any size.
+        active_share: Of a mixture of experts, the share of N that one token uses; the default cost is then 6 times it.
         tolerance: Share of the lowest loss that counts as good as the best.
         level: Coverage of the intervals; by default that of the fit.
         **given: Values of other variables of the law or the cost by name, and the level of each group.
@@ -89,11 +91,14 @@ def allocate(
         )
     if not 0 < tolerance < 1:
         raise PlanError(f"--tolerance {tolerance:g} must lie between 0 and 1; 0.001 is a tenth of a percent.")
+    if active_share is not None:
+        if not 0 < active_share <= 1:
+            raise PlanError(f"--active-share {active_share:g} must lie between 0 and 1: active over all parameters.")
+        cost = active_cost(cost, active_share)
     limits = Limits(tokens_per_param=tokens_per_param, unique_tokens=unique_tokens, max_params=max_params)
     problem = allocation_problem(fit, cost, given, limits)
-    if sizes:
-        return _among(problem, sizes, flops, loss, tolerance)
-    return _solve(problem, flops, loss, tolerance)
+    found = _among(problem, sizes, flops, loss, tolerance) if sizes else _solve(problem, flops, loss, tolerance)
+    return replace(found, active_share=active_share)
 
 
 def best_sizes(fit: Fit, flops: Array) -> Array:

@@ -50,6 +50,7 @@ class Allocation(Result):
         level: Coverage of the intervals.
         warnings: Findings that speak against the allocation.
         sizes: Of a list of sizes, each that can be trained: its values by column, its cost and its loss.
+        active_share: Of a mixture of experts, the share of its parameters that one token uses; None for a dense model.
     """
 
     choices: Mapping[str, Choice]
@@ -68,6 +69,7 @@ class Allocation(Result):
     level: float
     warnings: tuple[Finding, ...]
     sizes: tuple[Mapping[str, float], ...] = ()
+    active_share: float | None = None
 
     @property
     def tokens_per_param(self) -> float | None:
@@ -139,6 +141,12 @@ class Allocation(Result):
             ]
             for name, choice in self.choices.items()
         ]
+        if self.active_share is not None and "params" in self.choices:
+            share, size = self.active_share, self.choices["params"]
+            bounds = [None if bound is None else share * bound for bound in size.interval]
+            flat = format_interval(share * size.flat[0], share * size.flat[1], format_count)
+            interval = format_interval(bounds[0], bounds[1], format_count)
+            rows.append(["params_active", format_count(share * size.value), interval, flat])
         if self.tokens_per_param is not None:
             params, tokens = self.choices["params"].flat, self.choices["tokens"].flat
             flat = format_interval(tokens[0] / params[1], tokens[1] / params[0], lambda x: format_value(x, 3))
@@ -184,4 +192,5 @@ class Allocation(Result):
             "level": self.level,
             "warnings": [finding.to_dict() for finding in self.warnings],
             "sizes": [dict(one) for one in self.sizes],
+            **({} if self.active_share is None else {"active_share": self.active_share}),
         }

@@ -558,3 +558,36 @@ class TestPublishedGains:
             pair = [pl.DataFrame({"flops": [1e19], "loss": [row[f"{arm}_loss"]]}) for arm in ("baseline", "variant")]
             said = compare_pinned(*pair, {"E": row["asymptote"], "alpha": row["exponent"]})
             assert said.multiplier == pytest.approx(row["stepwise_speedup_recomputed"], abs=6e-5)
+
+
+def test_many_models_have_the_densities_that_each_has_alone():
+    """Bounds from a grid differ from those computed one by one by less than 2 % of an interval's width."""
+    rng = np.random.default_rng(0)
+
+    def law(params, tokens):
+        return 1.8 + 400 / params**0.34 + 1500 / tokens**0.37
+
+    params, ratio = 10 ** rng.uniform(7, 9.5, 60), rng.uniform(10, 60, 60)
+    loss = law(params, params * ratio) * np.exp(0.004 * rng.standard_normal(60))
+    runs = pl.DataFrame({"params": params, "tokens": params * ratio, "loss": loss})
+    fit = rung.fit(runs, "E + A / N^alpha + B / D^beta", draws=100)
+    sizes = 10 ** rng.uniform(8, 11, 30)
+    tokens = sizes * rng.uniform(20, 400, 30)
+    models = pl.DataFrame(
+        {
+            "model": [f"m{index}" for index in range(30)],
+            "params": sizes,
+            "tokens": tokens,
+            "loss": law(sizes, tokens) * rng.uniform(0.99, 1.02, 30),
+        }
+    )
+    found = rung.densities(fit, models)
+    for row in models.head(8).to_dicts():
+        alone = rung.density(fit, loss=row["loss"], params=row["params"], tokens=row["tokens"])
+        both = found.models[row["model"]]
+        assert both.size.value == alone.size.value
+        for one, other in ((both.size, alone.size), (both.data, alone.data)):
+            width = np.log((other.interval[1] or np.inf) / other.interval[0])
+            for bound, exact in zip(one.interval, other.interval, strict=True):
+                assert (bound is None) == (exact is None)
+                assert exact is None or abs(np.log(bound / exact)) < 0.02 * width

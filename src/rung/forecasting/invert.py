@@ -7,7 +7,7 @@ here and not SciPy's: importing scipy.optimize would lengthen a cold `rung forec
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,8 @@ import numpy as np
 from rung.arrays import Array
 from rung.errors import ForecastError
 from rung.fitting import Fit, as_fit
+from rung.fitting.uncertainty import Profiler
+from rung.forecasting.bounds_grid import BoundsGrid
 from rung.forecasting.forecast import Forecast, Interval, no_interval_findings
 from rung.forecasting.question import Question, ask, completed, extrapolation, far_findings, missing, named
 from rung.forecasting.single_law import predict, reopened
@@ -58,7 +60,26 @@ def invert(
     Raises:
         ForecastError: Not exactly one variable is open, or no value of it reaches the target loss.
     """
-    fit = as_fit(fit, level)
+    return _inverted(as_fit(fit, level), loss, given, tokens_per_param, None)
+
+
+def invert_within(grid: BoundsGrid, loss: float, **given: float | str) -> Forecast:
+    """As `invert`, with bounds from a grid of them; for many inversions of one fit.
+
+    Args:
+        grid: The fit, and its bounds over a box; beyond the box they are computed one by one.
+        loss: The target loss.
+        **given: The given variables, all but one.
+
+    Raises:
+        ForecastError: As for `invert`.
+    """
+    return _inverted(grid.fit, loss, given, None, grid)
+
+
+def _inverted(
+    fit: Fit, loss: float, given: Mapping[str, float | str], tokens_per_param: float | None, near: BoundsGrid | None
+) -> Forecast:
     if not np.isfinite(require_number(loss, "loss", ForecastError)):
         raise ForecastError(f"--loss {loss:g} is not a finite number.")
     question = ask(fit, given)
@@ -76,7 +97,7 @@ def invert(
         raise ForecastError(
             f"{fit.target} {loss:g} needs numbers beyond the range of floating point. Ask for a higher value."
         )
-    law, run = _intervals(fit, question, point, loss, value, grid)
+    law, run = _intervals(fit, question, point, loss, (value, grid), near)
     factor, _ = extrapolation(fit, solved)
     asked: dict[str, float | str] = {**named(question.variables), **question.levels, fit.target: loss}
     if tokens_per_param is not None:
@@ -161,21 +182,15 @@ def _intervals(
     question: Question,
     point: Callable[[Array], dict[str, Array]],
     target: float,
-    value: float,
-    grid: Array,
+    solution: tuple[float, Array],
+    near: BoundsGrid | None,
 ) -> tuple[Interval, Interval]:
     """The values around the solution at which the target loss lies inside the interval of the law, and of a new run.
 
     A bound is None where the target loss stays inside up to the edge of the grid.
     """
-    profiler = reopened(fit)
-
-    def margins(x: Array) -> Array:
-        """Distance of the target loss to the nearer bound of the law, and of a new run (2, m): negative outside."""
-        variables = {key: np.broadcast_to(part, x.shape) for key, part in point(x).items()}
-        there = predict(fit, Question(variables=variables, levels=question.levels), profiler)
-        bounds = ((there.law_low, there.law_high), (there.run_low, there.run_high))
-        return np.stack([np.minimum(target - low, high - target) for low, high in bounds])
+    value, grid = solution
+    margins = _Margins(fit, question, point, target, near)
 
     if np.isnan(margins(np.array([value]))[0, 0]):
         return (None, None), (None, None)
@@ -195,6 +210,44 @@ def _intervals(
             margin = inner[which, index * _REFINEMENTS : (index + 1) * _REFINEMENTS]
             found[which][side] = float(np.exp(_zero(x, margin)))
     return (found[0][0], found[0][1]), (found[1][0], found[1][1])
+
+
+class _Margins:
+    """Distances of a target to the nearer bound of the law, and of a new run (2, m): negative outside."""
+
+    def __init__(
+        self,
+        fit: Fit,
+        question: Question,
+        point: Callable[[Array], dict[str, Array]],
+        target: float,
+        near: BoundsGrid | None,
+    ) -> None:
+        self.fit, self.question, self.point, self.target, self.near = fit, question, point, target, near
+        self.profiler: Profiler | None = None
+        self.opened = False
+
+    def __call__(self, x: Array) -> Array:
+        variables = {key: np.broadcast_to(part, x.shape) for key, part in self.point(x).items()}
+        if self.near is None:
+            return self._exact(variables)
+        found = np.full((2, len(x)), np.nan)
+        inside = self.near.holds(variables)
+        if inside.any():
+            found[:, inside] = self._least(self.near.bounds({key: part[inside] for key, part in variables.items()}))
+        if not inside.all() and not np.any(found < 0, axis=1).all():
+            # The target is left within the box on both counts, or the points beyond it decide.
+            found[:, ~inside] = self._exact({key: part[~inside] for key, part in variables.items()})
+        return np.where(np.isnan(found) & ~inside, np.inf, found)
+
+    def _exact(self, variables: dict[str, Array]) -> Array:
+        if not self.opened:
+            self.profiler, self.opened = reopened(self.fit), True
+        there = predict(self.fit, Question(variables=variables, levels=self.question.levels), self.profiler)
+        return self._least(((there.law_low, there.law_high), (there.run_low, there.run_high)))
+
+    def _least(self, bounds: tuple[tuple[Array, Array], tuple[Array, Array]]) -> Array:
+        return np.stack([np.minimum(self.target - low, high - self.target) for low, high in bounds])
 
 
 def _zero(x: Array, margin: Array) -> float:

@@ -14,14 +14,21 @@ from rung.arrays import Array
 from rung.errors import RungError, WorthError
 from rung.findings import Finding
 from rung.fitting import Fit, as_fit
+from rung.forecasting import BoundsGrid
 from rung.messages import counted
 from rung.progress import reported
 from rung.results import Result, Summary, Table
 from rung.runs import Runs, as_runs
 from rung.units import format_count, format_interval, format_value
-from rung.worth.density import density
+from rung.worth.density import Measured, density_of
 from rung.worth.effective import Density
 from rung.worth.trend import Trend, density_trend
+
+_MANY = 25
+"""Models from which bounds come from a grid of them, computed once."""
+
+_AROUND = 30.0
+"""How far the grid reaches beyond the models and the runs."""
 
 _KINDS = ("params", "active params", "stored bits")
 """Over what a density may be."""
@@ -138,6 +145,7 @@ def _each(fit: Fit, scores: Fit | None, at: float | None, runs: Runs) -> dict[st
     groups = {name: runs.texts(name) for name in fit.groups}
     label = next((name for name in ("model", "run") if runs.has(name)), None)
     names = runs.texts(label) if label else runs.row_numbers().astype(str)
+    near = _near(fit, values) if len(runs) >= _MANY else None
     found: dict[str, Density | str] = {}
     for row, name in enumerate(reported(names.tolist(), "models")):
         known: dict[str, Any] = {
@@ -149,10 +157,26 @@ def _each(fit: Fit, scores: Fit | None, at: float | None, runs: Runs) -> dict[st
             found[key] = f"its {'params are' if 'params' not in known else f'{measured} is'} missing."
             continue
         try:
-            found[key] = density(fit, score_fit=scores, reference_tokens=at, **known)
+            parts = {
+                name: known.pop(name, None) for name in ("loss", "score", "params", "tokens", "params_active", "bits")
+            }
+            found[key] = density_of(fit, Measured(**parts, given=known), scores, at, near)
         except RungError as error:
             found[key] = error.text
     return found
+
+
+def _near(fit: Fit, values: Mapping[str, Array]) -> BoundsGrid | None:
+    """Bounds of the reference over a box around the models; None where there is no such grid."""
+    box = {}
+    for name in fit.law.variables:
+        column = values.get({"N": "params", "D": "tokens"}.get(name, name))
+        known = np.array([]) if column is None else column[np.isfinite(column) & (column > 0)]
+        low, high = fit.ranges.get(name, (0.0, 0.0))
+        if not (low > 0):
+            return None
+        box[name] = (min(low, *known, high) / _AROUND, max(high, *known, low) * _AROUND)
+    return BoundsGrid.of(fit, box)
 
 
 def _days(runs: Runs, date: str) -> Array:

@@ -8,7 +8,9 @@ Shapes: `n` models.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ import numpy as np
 
 from rung.errors import ForecastError, WorthError
 from rung.fitting import Fit, as_fit
-from rung.forecasting import Interval, invert
+from rung.forecasting import BoundsGrid, Forecast, Interval, invert, invert_within
 from rung.worth.effective import Density, Effective
 
 FULL_BITS = 16.0
@@ -54,30 +56,68 @@ def density(
         WorthError: The score lies outside the reach of its law, the loss below the reference's limit, or a number is
             missing.
     """
-    fit = as_fit(fit)
-    _require_answerable(fit, loss, score, score_fit, reference_tokens, given)
-    if score is not None:
-        loss = _loss_of(score, score_fit)
+    model = Measured(
+        loss=loss, score=score, params=params, tokens=tokens, params_active=params_active, bits=bits, given=given
+    )
+    return density_of(as_fit(fit), model, score_fit, reference_tokens)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What is known of one model.
+
+    Attributes:
+        loss: The measured loss; None where a score was measured.
+        score: The score.
+        params: Its parameters.
+        tokens: The tokens that it was trained on.
+        params_active: Parameters that one token meets.
+        bits: Bits that a stored parameter takes.
+        given: Other variables and groups of the reference law.
+    """
+
+    loss: float | None = None
+    score: float | None = None
+    params: float | None = None
+    tokens: float | None = None
+    params_active: float | None = None
+    bits: float | None = None
+    given: Mapping[str, float | str] = field(default_factory=dict)
+
+
+def density_of(
+    fit: Fit, model: Measured, score_fit: Fit | None, reference_tokens: float | None, near: BoundsGrid | None = None
+) -> Density:
+    """The density of one model; see `density`. With `near`, bounds come from a grid of them.
+
+    Raises:
+        WorthError: As for `density`.
+    """
+    inverted: Callable[..., Forecast] = partial(invert, fit) if near is None else partial(invert_within, near)
+    loss, params, tokens = model.loss, model.params, model.tokens
+    _require_answerable(fit, model, score_fit, reference_tokens)
+    if model.score is not None:
+        loss = _loss_of(model.score, score_fit)
     assert loss is not None
-    _require_positive({"params": params, "tokens": tokens, "active params": params_active, "bits": bits})
+    _require_positive({"params": params, "tokens": tokens, "active params": model.params_active, "bits": model.bits})
     at = _tokens_of_reference(fit, reference_tokens, tokens)
     try:
-        asked: dict[str, Any] = {**given, **({} if at is None else {"D": at})}
-        found = invert(fit, loss, **asked)
+        asked: dict[str, Any] = {**model.given, **({} if at is None else {"D": at})}
+        found = inverted(loss, **asked)
     except ForecastError as error:
         raise WorthError(f"no size of the reference reaches a {fit.target} of {loss:.5g}: {error.text}") from None
     bases = {
         "params": params,
-        "active params": params_active,
-        "stored bits": None if bits is None or params is None else params * bits / FULL_BITS,
+        "active params": model.params_active,
+        "stored bits": None if model.bits is None or params is None else params * model.bits / FULL_BITS,
     }
     sizes = {name: _over("params", found.value, found.run_interval, base) for name, base in bases.items()}
     return Density(
         loss=loss,
-        score=score,
+        score=model.score,
         tokens=at,
         size=sizes["params"],
-        data=_data(fit, loss, params, tokens, given),
+        data=_data(fit, loss, model, inverted),
         densities={name: size for name, size in sizes.items() if size.over is not None},
         target=fit.target,
         level=fit.level,
@@ -101,15 +141,9 @@ def _tokens_of_reference(fit: Fit, reference_tokens: float | None, tokens: float
     return at
 
 
-def _require_answerable(
-    fit: Fit,
-    loss: float | None,
-    score: float | None,
-    score_fit: Fit | None,
-    reference_tokens: float | None,
-    given: Mapping[str, Any],
-) -> None:
+def _require_answerable(fit: Fit, model: Measured, score_fit: Fit | None, reference_tokens: float | None) -> None:
     """Refuse a question that the reference cannot answer, and inputs that would be left unused."""
+    loss, score, given = model.loss, model.score, model.given
     if (loss is None) == (score is None):
         raise WorthError("give a measured loss, or a score with the law that reads it as a loss.")
     if score_fit is not None and score is None:
@@ -148,13 +182,11 @@ def _over(of: str, value: float, interval: Interval, base: float | None) -> Effe
     return Effective(of=of, value=value, interval=interval, over=value / base, over_interval=(low, high))
 
 
-def _data(
-    fit: Fit, loss: float, params: float | None, tokens: float | None, given: Mapping[str, Any]
-) -> Effective | None:
-    if params is None or "D" not in fit.law.variables:
+def _data(fit: Fit, loss: float, model: Measured, inverted: Callable[..., Forecast]) -> Effective | None:
+    if model.params is None or "D" not in fit.law.variables:
         return None
     try:
-        found = invert(fit, loss, N=params, **given)
+        found = inverted(loss, N=model.params, **model.given)
     except ForecastError:
         return None
-    return _over("tokens", found.value, found.run_interval, tokens)
+    return _over("tokens", found.value, found.run_interval, model.tokens)

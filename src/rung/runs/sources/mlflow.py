@@ -6,6 +6,7 @@ import logging
 import os
 import warnings
 from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,8 +26,8 @@ _FIRST_ANSWER_S, _LATER_ANSWERS_S = 8, 120
 
 _SEARCH = "/api/2.0/mlflow/runs/search"
 
-_PAGE = 10_000
-"""Runs of one answer, as many as MLflow's own table of runs asks for."""
+_PAGE = 300
+"""Runs of one answer: while it is worked on, and the histories of its metrics are read, the server makes the next one."""
 
 _SQLITE = b"SQLite format 3\0"
 
@@ -173,12 +174,27 @@ def _run_of(content: Any) -> SimpleNamespace:
     )
 
 
-def _runs(client: Any, experiments: list[str], wanted: Collection[str]) -> Iterator[TrackedRun]:
-    token = None
-    while True:
-        page = _answer(client, experiments, token) or client.search_runs(
+def _pages(client: Any, experiments: list[str]) -> Iterator[Any]:
+    """The pages of runs; the next one is asked for while the one before is worked on."""
+
+    def ask(token: str | None) -> Any:
+        return _answer(client, experiments, token) or client.search_runs(
             experiments, max_results=_PAGE, page_token=token
         )
+
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(ask, None)
+        while True:
+            page = coming.result()
+            if not page.token:
+                yield page
+                return
+            coming = pool.submit(ask, page.token)
+            yield page
+
+
+def _runs(client: Any, experiments: list[str], wanted: Collection[str]) -> Iterator[TrackedRun]:
+    for page in _pages(client, experiments):
         names = {name for run in page for name in run.data.metrics}
         along = {name for name in names if name in wanted or is_along(name)}
         history = histories(client, page, sorted(along))
@@ -191,5 +207,3 @@ def _runs(client: Any, experiments: list[str], wanted: Collection[str]) -> Itera
                 logged={name: history.get((run_id, name)) or latest(run, name) for name in run.data.metrics},
                 status=status_of(run.info.status),
             )
-        if not (token := page.token):
-            return

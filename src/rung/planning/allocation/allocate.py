@@ -17,13 +17,17 @@ from rung.fitting import Fit, as_fit
 from rung.fitting.uncertainty import interval_of
 from rung.forecasting import Forecast, Interval, Question, ask, one_point, predict
 from rung.laws import SYMBOLS, to_text
-from rung.messages import plural_of, require_number
+from rung.messages import plural_of
 from rung.planning.allocation.closed_form import closed_form
 from rung.planning.allocation.optima import Optima
 from rung.planning.allocation.problem import AllocationProblem, Limits, allocation_problem
 from rung.planning.allocation.refusals import (
+    require_choice,
     require_covered,
     require_inside_search,
+    require_numbers,
+    require_one_question,
+    require_shares,
     too_small_budget,
     unreachable_target,
 )
@@ -71,30 +75,19 @@ def allocate(
         PlanError: The budget, the target loss, the cost or a limit is not valid or cannot be met.
     """
     fit = as_fit(fit, level)
-    if (flops is None) == (loss is None):
-        raise PlanError("give either a budget (--flops 1e24) or a target loss (--loss 2.0).")
-    for name, number in (
-        ("the budget", flops),
-        ("--tokens-per-param", tokens_per_param),
-        ("--unique-tokens", unique_tokens),
-        ("the largest size", max_params),
-        *(("a size", size) for size in sizes),
-    ):
-        if number is not None and not (np.isfinite(require_number(number, name, PlanError)) and number > 0):
-            raise PlanError(f"{name} {number:g} must be a positive number.")
-    if loss is not None and not np.isfinite(require_number(loss, "loss", PlanError)):
-        raise PlanError(f"a target loss of {loss:g} is not a finite number.")
-    if tokens_per_param is not None and (sizes or max_params is not None):
-        raise PlanError(
-            "--tokens-per-param leaves nothing to choose: the budget alone then decides the size, so a limit on it is of no use. "
-            "Leave one out."
-        )
-    if not 0 < tolerance < 1:
-        raise PlanError(f"--tolerance {tolerance:g} must lie between 0 and 1; 0.001 is a tenth of a percent.")
-    if active_share is not None:
-        if not 0 < active_share <= 1:
-            raise PlanError(f"--active-share {active_share:g} must lie between 0 and 1: active over all parameters.")
-        cost = active_cost(cost, active_share)
+    require_numbers(
+        {
+            "the budget": [flops],
+            "--tokens-per-param": [tokens_per_param],
+            "--unique-tokens": [unique_tokens],
+            "the largest size": [max_params],
+            "a size": sizes,
+        }
+    )
+    require_one_question(flops, loss)
+    require_choice(tokens_per_param, limited=bool(sizes) or max_params is not None)
+    require_shares(tolerance, active_share)
+    cost = cost if active_share is None else active_cost(cost, active_share)
     limits = Limits(tokens_per_param=tokens_per_param, unique_tokens=unique_tokens, max_params=max_params)
     problem = allocation_problem(fit, cost, given, limits)
     found = _among(problem, sizes, flops, loss, tolerance) if sizes else _solve(problem, flops, loss, tolerance)

@@ -2,13 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from rung.arrays import Array
 from rung.errors import PlanError
 from rung.laws import to_text
+from rung.messages import require_number
 from rung.planning.allocation.problem import AllocationProblem
 from rung.units import format_count
+
+
+def require_one_question(flops: float | None, loss: float | None) -> None:
+    """Refuse a budget and a target loss together, neither, and a target loss that is no number.
+
+    Raises:
+        PlanError: It is so.
+    """
+    if (flops is None) == (loss is None):
+        raise PlanError("give either a budget (--flops 1e24) or a target loss (--loss 2.0).")
+    if loss is not None and not np.isfinite(require_number(loss, "loss", PlanError)):
+        raise PlanError(f"a target loss of {loss:g} is not a finite number.")
+
+
+def require_numbers(given: Mapping[str, Sequence[float | None]]) -> None:
+    """Refuse limits that are not positive.
+
+    Raises:
+        PlanError: One is not.
+    """
+    for name, numbers in given.items():
+        for number in numbers:
+            if number is not None and not (np.isfinite(require_number(number, name, PlanError)) and number > 0):
+                raise PlanError(f"{name} {number:g} must be a positive number.")
+
+
+def require_choice(tokens_per_param: float | None, *, limited: bool) -> None:
+    """Refuse a limit on a size that the budget alone decides.
+
+    Raises:
+        PlanError: D / N is fixed, and the size is limited.
+    """
+    if tokens_per_param is not None and limited:
+        raise PlanError(
+            "--tokens-per-param leaves nothing to choose: the budget alone then decides the size, so a limit on it is of no use. "
+            "Leave one out."
+        )
+
+
+def require_shares(tolerance: float, active_share: float | None) -> None:
+    """Refuse a tolerance or a share of active parameters that is no share.
+
+    Raises:
+        PlanError: One is not between 0 and 1.
+    """
+    if not 0 < tolerance < 1:
+        raise PlanError(f"--tolerance {tolerance:g} must lie between 0 and 1; 0.001 is a tenth of a percent.")
+    if active_share is not None and not 0 < active_share <= 1:
+        raise PlanError(f"--active-share {active_share:g} must lie between 0 and 1: active over all parameters.")
 
 
 def require_inside_search(problem: AllocationProblem, best: Array) -> None:

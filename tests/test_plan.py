@@ -206,11 +206,11 @@ class TestAllocate:
     def test_the_interval_of_the_best_size_holds_it(self):
         truth = best_sizes(rung.fit(isoflop(noise=0.0), LAW, draws=0), np.array([3e23]))[0]
         held = 0
-        for seed in range(100):
+        for seed in range(60):
             fit = rung.fit(isoflop(noise=0.01, seed=seed), LAW, draws=0)
             low, high = rung.allocate(fit, flops=3e23).choices["params"].interval
             held += (low or 0) <= truth <= (high or np.inf)
-        assert 83 <= held <= 97
+        assert 48 <= held <= 59
 
 
 class TestMixtureOfExperts:

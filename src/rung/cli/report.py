@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from rung.cli.options import RESULT, Budget, Law, Level, Output, Seed
-from rung.cli.output import require_kinds, say
+from rung.cli.options import RESULT, Budget, Json, Law, Level, Output, Seed
+from rung.cli.output import as_json, require_kinds, say
 from rung.cli.table_options import LawOptions, TableOptions, pairs, read_law, read_selected, tables_and_inputs
 from rung.errors import ReportError
 
@@ -32,6 +32,7 @@ def report(
     level: Level = 0.9,
     seed: Seed = 0,
     output: Output = (),
+    json: Json = False,
 ) -> None:
     """Write a page about runs: the answer in words with its interval, and everything that it rests on.
 
@@ -62,8 +63,13 @@ def report(
         command=shlex.join(["rung", *sys.argv[1:]]),
         held_out=held_out,
     )
-    page = report_text(make_report(fit, runs, asked)).encode()
+    made = make_report(fit, runs, asked)
+    page = report_text(made).encode()
     write_all(dict.fromkeys(kinds, page))
+    if json:
+        print(as_json({"title": made.title, "answers": list(made.answers), "pages": list(kinds)}))
+    else:
+        print("\n".join(made.answers))
     say(*(f"{path}: {len(page) / 1000:,.0f} kB" for path in kinds))
 
 

@@ -92,62 +92,67 @@ def entries(
     of any other name it matches only if it has more than one word, and is then uncertain: the size of a teacher is no
     size of the run. With `units`, a name may end in a unit: params_m.
     """
-    ordered, known = _wanted(tuple(names))
-    # A leading underscore marks what a program keeps for itself: _n_gpu counts the devices of one process.
-    parsed = [
-        (name, parts)
-        for name in config
-        if not known.isdisjoint((parts := _parts(name))[:2]) and not re.split(r"[./]", name)[-1].startswith("_")
-    ]
-    with_units = _with_units(config, ordered) if units else []
-    if not parsed:
-        return with_units
     found = []
-    for wanted in ordered:
-        exact, nested, uncertain = [], [], []
-        for name, (whole, last, own) in parsed:
-            if wanted not in {last, whole}:
-                continue
-            number = as_number(config[name])
-            if number is None or not (signed or number > 0) or len(wanted) == 1:
-                continue
-            if whole == wanted:
-                exact.append(Entry(name, number, True))
-            elif own:
-                nested.append(Entry(name, number, True))
-            elif "_" in wanted:
-                uncertain.append(Entry(name, number, False))
-        found += [*exact, *nested, *uncertain]
-    return sorted([*found, *with_units], key=lambda entry: not entry.certain)
+    for name, certain, factor in _matching(tuple(config), tuple(names), units):
+        number = as_number(config[name])
+        if number is None or not (signed or number > 0):
+            continue
+        times, shown = in_unit(number, factor) if factor else (1.0, "")
+        found.append(Entry(name, number * times, certain, shown))
+    return found
 
 
-def _with_units(config: Mapping[str, Any], ordered: tuple[str, ...]) -> list[Entry]:
-    """The entries that have one of these names with a unit behind it, as single counts: params_m, Tokens (B)."""
-    by_name: dict[str, list[Entry]] = {}
-    for name, value in config.items():
-        stated = _unit_in(name)
-        number = as_number(value) if stated and stated[0] in ordered else None
-        if stated and number is not None and number > 0:
-            times, shown = in_unit(number, stated[1])
-            by_name.setdefault(stated[0], []).append(Entry(name, number * times, True, shown))
-    return [entry for name in ordered for entry in by_name.get(name, ())]
+@lru_cache(maxsize=4096)
+def _matching(settings: tuple[str, ...], names: tuple[str, ...], units: bool) -> tuple[tuple[str, bool, str], ...]:  # noqa: FBT001  # cached
+    """The settings that have one of these names, whether they certainly mean it, and the factor of a unit; the best first.
+
+    Many runs have the same settings, and are asked for the same names.
+    """
+    by_part, by_unit = _index(settings)
+    sure, unsure = [], []
+    for wanted in _wanted(names):
+        candidates = [one for one in by_part.get(wanted, ()) if len(wanted) > 1]
+        exact = [name for name, whole, _ in candidates if whole == wanted]
+        nested = [name for name, whole, own in candidates if whole != wanted and own]
+        sure += [(name, True, "") for name in (*exact, *nested)]
+        unsure += [
+            (name, False, "") for name, whole, own in candidates if whole != wanted and not own and "_" in wanted
+        ]
+    for wanted in _wanted(names) if units else ():
+        sure += [(name, True, factor) for name, factor in by_unit.get(wanted, ())]
+    return (*sure, *unsure)
+
+
+_ByPart = dict[str, list[tuple[str, str, bool]]]
+_ByUnit = dict[str, list[tuple[str, str]]]
+
+
+@lru_cache(maxsize=256)
+def _index(names: tuple[str, ...]) -> tuple[_ByPart, _ByUnit]:
+    """The settings of a configuration by whole name and last part, and by name without a unit; many runs have the same ones.
+
+    A leading underscore marks what a program keeps for itself: _n_gpu counts the devices of one process.
+    """
+    by_part: _ByPart = {}
+    by_unit: _ByUnit = {}
+    for name in names:
+        *sections, last = re.split(r"[./]", name)
+        whole, short = plain(name), plain(last)
+        own = all(plain(section) in _CONTAINERS for section in sections)
+        for part in dict.fromkeys((whole, short)) if not last.startswith("_") else ():
+            by_part.setdefault(part, []).append((name, whole, own))
+        if (stated := unit_in(name)) is not None:
+            by_unit.setdefault(stated[0], []).append((name, stated[1]))
+    return by_part, by_unit
 
 
 _unit_in = lru_cache(maxsize=4096)(unit_in)
 
 
 @lru_cache(maxsize=512)
-def _wanted(names: tuple[str, ...]) -> tuple[tuple[str, ...], frozenset[str]]:
-    """Names in plain form, in their order and as a set; many runs are asked for the same ones."""
-    found = tuple(map(plain, names))
-    return found, frozenset(found)
-
-
-@lru_cache(maxsize=4096)
-def _parts(name: str) -> tuple[str, str, bool]:
-    """A setting's whole name and last part in plain form, and whether its sections are the run's own."""
-    *sections, last = re.split(r"[./]", name)
-    return plain(name), plain(last), all(plain(section) in _CONTAINERS for section in sections)
+def _wanted(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Names in plain form, in their order; many runs are asked for the same ones."""
+    return tuple(map(plain, names))
 
 
 def first(config: Mapping[str, Any], names: Sequence[str], *, signed: bool = False) -> Entry | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -105,6 +106,12 @@ def choose_loss(names: Iterable[str], wanted: str = "") -> LossChoice | None:
     held-out perplexity or bits, a training loss by its usual name, another one. A name that counts as none of these is
     taken only where it was given.
     """
+    return _chosen(tuple(names), wanted)
+
+
+@lru_cache(maxsize=1024)
+def _chosen(names: tuple[str, ...], wanted: str) -> LossChoice | None:
+    """The loss among these metrics; many runs have the same ones."""
     known = list(names)
     if wanted:
         if wanted not in known:

@@ -66,8 +66,10 @@ def late_start(run: TrackedRun) -> tuple[Finding, ...]:
     if longest is None or len(longest) < 4 or run.axis or run.scores:
         return ()
     begins = min(float(metric.steps.min()) for metric in run.logged.values() if len(metric))
+    if begins < _LATE * float(longest.steps.max()):
+        return ()
     pauses = np.diff(np.unique(longest.steps))
-    if begins < _LATE * float(longest.steps.max()) or begins < _PAUSES * float(np.median(pauses)):
+    if not len(pauses) or begins < _PAUSES * float(np.median(pauses)):
         return ()
     text = f"run {run.name!r} begins at step {begins:g}: what it did before is not in its record. Is it the second start of another run?"
     return (Finding("later_start", text),)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -186,12 +187,17 @@ def _unit(name: str, metric: Metric) -> tuple[float, str]:
 
 def _present(run: TrackedRun, names: tuple[str, ...]) -> list[str]:
     """The metrics of these names, with or without a unit behind them, that have a positive value."""
+    found = _of_these_names(tuple(run.logged), names)
+    return [name for name in found if np.any(run.logged[name].values > 0)]
+
+
+@lru_cache(maxsize=1024)
+def _of_these_names(logged: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:
     by_plain = {}
-    for name in reversed(list(run.logged)):
+    for name in reversed(logged):
         stated = unit_in(name)
         by_plain[stated[0] if stated and plain(name) not in by_plain else plain(name)] = name
-    found = [by_plain[plain(name)] for name in names if plain(name) in by_plain]
-    return [name for name in dict.fromkeys(found) if np.any(run.logged[name].values > 0)]
+    return tuple(dict.fromkeys(by_plain[plain(name)] for name in names if plain(name) in by_plain))
 
 
 def _count(metric: Metric, wanted: Array) -> tuple[Array, int] | None:

@@ -23,8 +23,8 @@ from rung.fitting import Fit
 from rung.forecasting.question import Question, completed
 from rung.forecasting.single_law import predict
 
-_POINTS = 25
-"""Points along each variable: between them, half widths are off by less than a hundredth (tests/test_worth.py)."""
+_POINTS = 21
+"""Points along each variable: between them, bounds are off by less than 2 % of an interval's width (tests/test_worth.py)."""
 
 _BOUNDS = ("law_low", "law_high", "run_low", "run_high")
 

@@ -42,6 +42,7 @@ VERBS = {
     "density",
     "next_",
     "cost",
+    "report",
 }
 """Public functions and commands, which may have more than eight parameters."""
 

@@ -182,6 +182,15 @@ def test_recipes_of_one_law_with_other_allocations():
     assert all(one.value == pytest.approx(1, abs=0.03) for one in found.constant)
 
 
+def test_a_selection_from_rows_that_judge_no_law(tmp_path):
+    (tmp_path / "five.csv").write_text("\n".join((TABLES / "marin4447.csv").read_text().splitlines()[:6]) + "\n")
+    found = rung.select(tmp_path / "five.csv")
+    # The law without a floor is not chosen for having the fewest coefficients.
+    assert found.chosen == "m2"
+    low, high = rung.forecast_selection(found, C=1e23).run_interval
+    assert low < 2.234 < high
+
+
 def test_a_selection_from_one_cut():
     found = rung.select(TABLES / "marin4447.csv")
     assert all(one.weight > 0.2 for one in found.laws)

@@ -176,6 +176,8 @@ def _ranked(trials: Sequence[_Trial], failed: Mapping[str, str]) -> Selection:
         weights = weights * np.exp(-0.5 * criteria)
     ranked_by = np.where(np.isfinite(scores), scores, np.inf) if cuts else criteria if judged else -weights
     best = int(np.argmin(ranked_by)) if np.isfinite(ranked_by).any() else int(np.argmax(weights))
+    if not (cuts or judged):
+        best = _assuming_least(fits, weights)
     gaps = [paired(found, errors[best]) for found in errors]
     tied = [
         index == best or bool(np.isfinite(scores[index]) and mean <= _TIE * error)
@@ -210,6 +212,19 @@ def _ranked(trials: Sequence[_Trial], failed: Mapping[str, str]) -> Selection:
         noise=float(np.std(fits[best].noise)) if len(fits[best].noise) else 0.0,
         discrepancy=learn(combined(rolled, names), discrepancy_prior(combined=True)) if along else None,
     )
+
+
+def _assuming_least(fits: Sequence[Fit], weights: Array) -> int:
+    """Of the laws that published studies weigh most, the one that leaves out least and has two rows to spare.
+
+    A law without a floor is the stronger assumption, and nothing here speaks for it.
+    """
+
+    def spared(index: int) -> int:
+        size = len(fits[index].coefficients)
+        return size if fits[index].rows >= size + 2 else 0
+
+    return max(range(len(fits)), key=lambda index: (round(float(weights[index]), 6), spared(index)))
 
 
 def aicc(problem: Problem, unconstrained: Array) -> float:

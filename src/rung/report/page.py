@@ -10,6 +10,7 @@ from rung.fitting import Fit
 from rung.report.checklist import checklist
 from rung.report.figures import Scene, render_figure
 from rung.report.figures.fit_data import rows_of
+from rung.report.html import environment
 from rung.units import format_count, format_error, format_interval, format_percent, format_value
 
 if TYPE_CHECKING:
@@ -33,22 +34,13 @@ def page_text(fit: Fit, runs: Any = None, held_out: HeldOut | None = None) -> st
         runs: The rows that it was fitted on, or anything that `read_runs` takes; by default those that the fit keeps.
         held_out: Rows that it was not fitted on.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     runs = rows_of(fit, runs)
-
-    environment = Environment(
-        loader=PackageLoader("rung.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = format_value
-    environment.filters["count"] = format_count
-    environment.globals |= {"interval": format_interval, "error": format_error, "percent_of": format_percent}
+    pages = environment().overlay()
+    pages.filters["number"] = format_value
+    pages.filters["count"] = format_count
+    pages.globals |= {"interval": format_interval, "error": format_error, "percent_of": format_percent}
     svg = render_figure(fit, "svg", Scene(runs=runs, held_out=held_out)).decode()
-    return environment.get_template("page.html").render(
+    return pages.get_template("page.html").render(
         fit=fit,
         runs=runs,
         held_out=held_out,

@@ -19,6 +19,7 @@ from rung.report.checklist import checklist
 from rung.report.data_section import data_and_law, explorer_of, svg_of
 from rung.report.figures import Scene
 from rung.report.figures.fit_data import kept_runs
+from rung.report.html import environment
 from rung.report.sections import (
     Block,
     Code,
@@ -111,16 +112,7 @@ def write_report(path: str | Path, report: Report) -> None:
 
 def report_text(report: Report) -> str:
     """A report as HTML. The same report gives the same text."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("rung.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html").render(report=report)
+    return environment().get_template("report.html").render(report=report)
 
 
 def _target(fit: Fit, asked: Asked) -> tuple[Forecast | None, str]:

@@ -15,6 +15,12 @@ def with_derived(sources: Sequence[Source], found: Sequence[str]) -> list[Source
     return list(_by_sequences(_by_epochs(by_column, by_plain), by_plain).values())
 
 
+def _of_two(column: str, first: str, sign: str, second: str) -> Source:
+    """A column as the product, or the ratio, of two others."""
+    text = f"{name_text(first)} {sign} {name_text(second)}"
+    return Source(column=column, text=text, formula=parse_formula(f"x {sign} y"), parts=(first, second), declared=False)
+
+
 def _by_epochs(sources: dict[str, Source], by_plain: Mapping[str, str]) -> dict[str, Source]:
     """The sources with D and U by the epochs where a table gives one of them and the epochs: D is what was read in all."""
     epochs = next(
@@ -23,26 +29,14 @@ def _by_epochs(sources: dict[str, Source], by_plain: Mapping[str, str]) -> dict[
     tokens = sources.get("tokens")
     if epochs is None or tokens is None or tokens.declared or tokens.formula is not None:
         return sources
-    name, times = tokens.parts[0], name_text(epochs)
+    name = tokens.parts[0]
     if plain(name) in {"dataset_tokens", "training_dataset_size", "dataset_size"}:
-        read = Source(
-            column="tokens",
-            text=f"{name_text(name)} * {times}",
-            formula=parse_formula("x * y"),
-            parts=(name, epochs),
-            declared=False,
-        )
+        read = _of_two("tokens", name, "*", epochs)
         unique = Source(column="unique_tokens", text=name, formula=None, parts=(name,), declared=False)
         return {**sources, "tokens": read, "unique_tokens": sources.get("unique_tokens", unique)}
     if "unique_tokens" in sources:
         return sources
-    unique = Source(
-        column="unique_tokens",
-        text=f"{name_text(name)} / {times}",
-        formula=parse_formula("x / y"),
-        parts=(name, epochs),
-        declared=False,
-    )
+    unique = _of_two("unique_tokens", name, "/", epochs)
     return {**sources, "unique_tokens": unique}
 
 
@@ -79,11 +73,5 @@ def _by_sequences(sources: dict[str, Source], by_plain: Mapping[str, str]) -> di
     length = next((by_plain[name] for name in _LENGTHS if name in by_plain), None)
     if batch is None or length is None or "batch_tokens" in sources or _MULTIPLIERS & set(by_plain):
         return sources
-    found = Source(
-        column="batch_tokens",
-        text=f"{name_text(batch)} * {name_text(length)}",
-        formula=parse_formula("x * y"),
-        parts=(batch, length),
-        declared=False,
-    )
+    found = _of_two("batch_tokens", batch, "*", length)
     return {**sources, "batch_tokens": found}

@@ -80,6 +80,13 @@ class TestSteps:
         }
         assert only(rows(run(metrics=metrics)))["tokens"] == 5000 * 512
 
+    def test_a_counter_within_an_epoch_is_no_step(self):
+        metrics = {
+            "val_loss": [(step, 3.0 - step / 1e4) for step in range(100, 1100, 100)],
+            "batch_idx": [(step, float(step % 300)) for step in range(100, 1100, 100)],
+        }
+        assert only(rows(run(metrics=metrics)))["step"] == 1000
+
     def test_evaluations_that_count_themselves_take_the_steps_of_training(self):
         training = Metric.of([(step, 2 + 100 / step) for step in range(100, 1100, 100)], range(10))
         evaluation = Metric.of([(1, 3.0), (2, 2.5)], [4.5, 9.5])

@@ -64,8 +64,11 @@ def counted(run: TrackedRun, wanted: str = "") -> tuple[TrackedRun, str, tuple[F
         usable = counter is not None and len(counter) > 0
         return (_recounted(run, dict.fromkeys(run.logged, wanted)), wanted, ()) if usable else (run, "", ())
     found = [name for name in run.logged if _is_counter(run.logged[name])]
-    if not (run.row_steps or _constant_steps(run) or (not run.counter and _differing(run, found))):
-        return run, "", ()
+    if not (run.row_steps or _constant_steps(run)):
+        # Beside steps that a trainer gave, only a counter that never falls is taken for its own.
+        found = [name for name in found if np.all(np.diff(run.logged[name].values) >= 0)]
+        if run.counter or not _differing(run, found):
+            return run, "", ()
     usual = sorted((name for name in found if _rank(name) is not None), key=lambda name: (_rank(name), name))
     chosen = {name: _declared(name, run.step_metrics, found) or (usual[0] if usual else "") for name in run.logged}
     used = {counter for metric, counter in chosen.items() if counter and metric not in {*usual, *chosen.values()}}

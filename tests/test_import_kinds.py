@@ -13,7 +13,7 @@ from fuzz import write_wandb
 from rung.errors import RunsError
 from rung.runs.sources import ColumnOverrides, import_runs
 from rung.runs.sources.assemble import assemble
-from rung.runs.sources.mlflow_history import histories
+from rung.runs.sources.mlflow_history import Histories
 from rung.runs.sources.tracked_run import Found, Metric, TrackedRun
 
 SIZED = {"n_params": 1_000_000, "global_batch_size": 8, "seq_len": 64}
@@ -696,7 +696,7 @@ class TestMlflowHistory:
 
     def histories(self, client):
         run = SimpleNamespace(info=SimpleNamespace(run_id="r"), data=SimpleNamespace(metrics={"loss": 2.0}))
-        return histories(client, [run], ["loss"])["r", "loss"]
+        return Histories(client, [run], ["loss"]).get("r", "loss")
 
     def test_values_come_in_the_order_of_their_clock_and_infinity_is_infinite(self):
         client = Client(self.POINTS, list(self.POINTS))

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlparse
 from rung.errors import RunsError
 from rung.messages import first_line
 from rung.runs.sources.mlflow_folder import is_store, read_folder
-from rung.runs.sources.mlflow_history import histories, latest
+from rung.runs.sources.mlflow_history import Histories
 from rung.runs.sources.needs import needs, no_experiment
 from rung.runs.sources.tokens import is_along
 from rung.runs.sources.tracked_run import Found, TrackedRun
@@ -26,8 +26,8 @@ _FIRST_ANSWER_S, _LATER_ANSWERS_S = 8, 120
 
 _SEARCH = "/api/2.0/mlflow/runs/search"
 
-_PAGE = 300
-"""Runs of one answer: while it is worked on, and the histories of its metrics are read, the server makes the next one."""
+_PAGE = 10_000
+"""Runs of one answer, as many as MLflow's own table of runs asks for."""
 
 _SQLITE = b"SQLite format 3\0"
 
@@ -197,13 +197,13 @@ def _runs(client: Any, experiments: list[str], wanted: Collection[str]) -> Itera
     for page in _pages(client, experiments):
         names = {name for run in page for name in run.data.metrics}
         along = {name for name in names if name in wanted or is_along(name)}
-        history = histories(client, page, sorted(along))
+        history = Histories(client, page, sorted(along))
         for run in page:
             run_id = run.info.run_id
             yield TrackedRun(
                 name=run.info.run_name or run_id,
                 identity=run_id[:8],
                 config=dict(run.data.params),
-                logged={name: history.get((run_id, name)) or latest(run, name) for name in run.data.metrics},
+                logged=history.logged(run),
                 status=status_of(run.info.status),
             )

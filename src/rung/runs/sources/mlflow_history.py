@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from rung.progress import reported
+from rung.errors import RunsError
+from rung.messages import first_line
 from rung.runs.sources.mlflow_folder import finite_or_infinite
 from rung.runs.sources.tracked_run import Metric
 
@@ -22,23 +23,72 @@ Point = tuple[float, float, float]
 """Timestamp, step and value."""
 
 
-def histories(client: Any, runs: Sequence[Any], names: Iterable[str]) -> dict[tuple[str, str], Metric]:
-    """The history of each metric of each run, by run id and name."""
-    found: dict[tuple[str, str], list[Point]] = {}
-    parts = []
-    for name in names:
-        ids = [run.info.run_id for run in runs if name in run.data.metrics]
-        parts += [(name, ids[first : first + _RUNS]) for first in range(0, len(ids), _RUNS)]
-    # A server answers some requests at once, and reads while the answers before are taken apart here.
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        answers = pool.map(lambda part: _together(client, part[1], part[0]), parts)
-        for (name, ids), together in zip(reported(parts, "metrics"), answers, strict=True):
-            if together is None:
-                found |= {(one, name): list(_single(client, one, name)) for one in ids}
-                continue
-            for one, point in together:
-                found.setdefault((one, name), []).append(point)
-    return {key: _metric(points) for key, points in found.items()}
+class Histories:
+    """The histories of metrics, read in the background: who asks for one waits until its answer is there.
+
+    A server answers some requests at once, and makes the later ones while the rows of the earlier ones are assembled.
+    """
+
+    def __init__(self, client: Any, runs: Sequence[Any], names: Iterable[str]) -> None:
+        self._parts: dict[tuple[str, str], Future[dict[str, list[Point]]]] = {}
+        parts = []
+        for name in names:
+            ids = [run.info.run_id for run in runs if name in run.data.metrics]
+            parts += [(first, name, ids[first : first + _RUNS]) for first in range(0, len(ids), _RUNS)]
+        pool = ThreadPoolExecutor(_AT_ONCE)
+        # Those of the first runs first, in the order in which they are asked for.
+        for _, name, ids in sorted(parts, key=lambda part: part[0]):
+            answer = pool.submit(_part, client, ids, name)
+            self._parts |= {(one, name): answer for one in ids}
+        pool.shutdown(wait=False)
+
+    def get(self, run_id: str, name: str) -> Metric | None:
+        """The history of one metric of one run; None where it was not read, or is empty."""
+        answer = self._parts.get((run_id, name))
+        points = None if answer is None else answer.result().get(run_id)
+        return _metric(points) if points else None
+
+    def logged(self, run: Any) -> Mapping[str, Metric]:
+        """The metrics of a run by name: those with a history as it comes, of the others the last value."""
+        return _Logged(self, run)
+
+
+class _Logged(Mapping[str, Metric]):
+    """The metrics of one run, each read when it is first asked for."""
+
+    def __init__(self, histories: Histories, run: Any) -> None:
+        self._histories, self._run = histories, run
+        self._known: dict[str, Metric] = {}
+
+    def __getitem__(self, name: str) -> Metric:
+        if name not in self._known:
+            if name not in self._run.data.metrics:
+                raise KeyError(name)
+            try:
+                found = self._histories.get(self._run.info.run_id, name)
+            except Exception as error:  # noqa: BLE001  # the client raises its own, and a user needs one sentence
+                raise RunsError(
+                    f"the history of {name} cannot be read from MLflow: {first_line(error)[:300]}."
+                ) from None
+            self._known[name] = found or latest(self._run, name)
+        return self._known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._run.data.metrics)
+
+    def __len__(self) -> int:
+        return len(self._run.data.metrics)
+
+
+def _part(client: Any, ids: list[str], name: str) -> dict[str, list[Point]]:
+    """The values of one metric of many runs, by run."""
+    together = _together(client, ids, name)
+    if together is None:
+        return {one: list(_single(client, one, name)) for one in ids}
+    found: dict[str, list[Point]] = {}
+    for one, point in together:
+        found.setdefault(one, []).append(point)
+    return found
 
 
 def latest(run: Any, name: str) -> Metric:

@@ -77,7 +77,7 @@ MADE = {
     "plans": (lambda fit: rung.forecast_plans(fit, PLANS), "wide"),
     "fits": (lambda _: each(), "alpha"),
     "backtest": (lambda _: rung.backtest(table(), LAW), "repeating the largest run"),
-    "selection": (lambda _: rung.select(table(), [LAW, "E + A / N^alpha"]), "is chosen"),
+    "selection": (lambda _: rung.select(table(), [LAW, "E + A / N^alpha"]), "times the largest scale"),
     "allocation": (lambda fit: rung.allocate(fit, flops=1e22), "within 0.1 % of the lowest"),
     "frontier": (lambda fit: rung.allocate_budgets(fit, [1e22, 1e23, 1e24]), "Chinchilla"),
     "comparison": (lambda _: rung.compare(table(), table(1.4, 3), names=("old", "new")), "new measured by old"),

@@ -37,6 +37,8 @@ def cost(
 
     kinds = require_kinds(output, {".json": "the price"}) | figure_kinds(figure)
     if machines.hardware == "list" or (machines.hardware is None and not (inputs or flops)):
+        if figure:
+            raise PlanError(f"{figure[0]}: the list of machines has no figure. State a training: N=7B D=2T.")
         _list(hardware(machines.hardware_file), json=json)
         return
     cluster = cluster_of(machines)

@@ -59,13 +59,13 @@ def density(
     date
         The column of dates, such as 2025-03-14; date by default.
     """
-    from rung.fitting import read_fit
+    from rung.fitting import as_fit, read_fit
     from rung.report import Scene
     from rung.units import parse_number
     from rung.worth import densities
 
     kinds = require_kinds(output, {".json": "the densities"}) | figure_kinds(figure)
-    fit = read_fit(reference, level=level)
+    fit = as_fit(reference, level)
     scores = read_fit(score_fit) if score_fit else None
     at = parse_number(tokens) if tokens else None
     tables, named = tables_and_inputs(inputs)

@@ -84,4 +84,4 @@ def _validated(fit: Fit, held_out: HeldOut | None) -> str:
             f"{len(fit.backtest.cuts)} backtests along {shown_scale(fit.backtest.along, fit.backtest.column)}: error {format_percent(fit.backtest.error)}, bias "
             f"{format_percent(fit.backtest.bias, signed=True)}"
         )
-    return "; ".join(answers) or "not tested: too few scales to hold any out"
+    return "; ".join(answers) or "not tested in this fit to hold any out"

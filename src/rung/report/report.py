@@ -96,7 +96,7 @@ def make_report(fit: Fit | str | Path, runs: Runs | None = None, asked: Asked = 
     ]
     return Report(
         title=f"{fit.law.name if fit.law.name != 'custom' else 'A law'} on {fit.source or 'runs'}",
-        answers=_answers(fit, target, allocation, selection),
+        answers=_answers(fit, target, allocation, selection, why_no_target),
         sections=[section for section in sections if section.blocks],
     )
 
@@ -160,13 +160,14 @@ def _selection(fit: Fit, runs: Runs | None) -> tuple[Selection | None, str]:
     if runs is None or fit.groups:
         return None, ""
     try:
-        return select(runs, target=fit.target, level=fit.level), ""
-    except RungError as error:
-        return None, error.text
+        return select(runs, objective=fit.objective.name, target=fit.target, level=fit.level), ""
+    except RungError:
+        # No laws are usual on these columns, or none can be fitted: nothing is missing from the answer.
+        return None, ""
 
 
 def _answers(
-    fit: Fit, target: Forecast | None, allocation: Allocation | None, selection: Selection | None
+    fit: Fit, target: Forecast | None, allocation: Allocation | None, selection: Selection | None, why: str
 ) -> list[str]:
     """The answer in sentences."""
     percent = f"{100 * fit.level:g} %"
@@ -178,9 +179,15 @@ def _answers(
         )
         beyond = f", {target.extrapolation_factor:.3g} times beyond the runs" if target.extrapolation_factor > 1 else ""
         found.append(
-            f"At {at}{beyond}, {fit.target} is forecast at {format_value(target.value, 4)}; a new run comes out at "
-            f"{_interval(target.run_interval)} ({percent})."
+            f"At {at}{beyond}, {fit.target} is forecast at {format_value(target.value, 4)}; "
+            + (
+                "the runs do not determine its interval."
+                if target.run_interval == (None, None)
+                else f"a new run comes out at {_interval(target.run_interval)} ({percent})."
+            )
         )
+    elif why:
+        found.append(f"No forecast: {why}")
     if allocation is not None:
         best = ", ".join(
             f"{name} {format_count(choice.value)} ({format_interval(*choice.interval, format_count)})"
@@ -195,7 +202,12 @@ def _answers(
             f"run missed them by {format_percent(fit.backtest.last_error)}."
         )
     if selection is not None and selection.cuts:
-        found.append(f"{selection.headline()[0].upper()}{selection.headline()[1:]}.")
+        apart = (
+            ""
+            if fit.law.name in {one.fit.law.name for one in selection.laws}
+            else " The law of this page is not among them."
+        )
+        found.append(f"Of the laws that are usual here: {selection.headline()}.{apart}")
     severe = sum(one.severity == "severe" for one in fit.warnings)
     if severe:
         found.append(
@@ -246,7 +258,15 @@ def _csv(result: Result) -> str:
 
 def _backtest(fit: Fit, scene: Scene) -> Section:
     if fit.backtest is None:
-        return Section("backtest", "Backtest", [Paragraph("None: the runs have too few scales for a cut.")])
+        return Section(
+            "backtest",
+            "Backtest",
+            [
+                Paragraph(
+                    "This fit has none: it was made without one, or its runs have too few scales. rung backtest tries one."
+                )
+            ],
+        )
     return _of(fit, "backtest", "How wrong it would have been", fit.backtest, "", scene)
 
 

@@ -10,7 +10,7 @@ from rung.fitting import Fit
 from rung.forecasting import ask, predict
 from rung.laws import evaluate, names, parse_formula
 from rung.planning.allocation import Allocation
-from rung.report.figures.style import LAW, RUN, band, bars, count_axis, named
+from rung.report.figures.style import LAW, RUN, band, bars, count_axis, headed, named
 from rung.units import format_count, format_value
 
 if TYPE_CHECKING:
@@ -45,15 +45,10 @@ def draw(axes: Axes, result: Allocation, scene: Scene) -> None:
     )
     first, last = choice.interval
     bottom = float(np.nanmin(value)) - 0.05 * float(np.ptp(value))
-    ends = [params[0] if first is None else first, params[-1] if last is None else last]
-    axes.plot(
-        ends,
-        [bottom, bottom],
-        color=RUN,
-        linewidth=3,
-        solid_capstyle="butt",
-        label=f"{100 * result.level:g} % interval of the best size",
-    )
+    if first is not None or last is not None:
+        ends = [params[0] if first is None else first, params[-1] if last is None else last]
+        label = f"{100 * result.level:g} % interval of the best size"
+        axes.plot(ends, [bottom, bottom], color=RUN, linewidth=3, solid_capstyle="butt", label=label)
     axes.plot([choice.value], [result.loss], "*", color=RUN, markersize=12, zorder=5, label="best")
     if result.sizes:
         shown = [one for one in result.sizes if {"params", result.target} <= set(one)]
@@ -68,12 +63,12 @@ def draw(axes: Axes, result: Allocation, scene: Scene) -> None:
     axes.set_xlabel(named("params"))
     axes.set_ylabel(named(result.target))
     ratio = result.tokens_per_param
-    axes.set_title(
+    headed(
+        axes,
         f"N {format_count(choice.value)}, D {format_count(result.choices['tokens'].value)}"
         + ("" if ratio is None else f", {format_value(ratio, 3)} tokens per parameter"),
-        loc="left",
     )
-    axes.legend(loc="upper center")
+    axes.legend(loc="best")
 
 
 def _equal_cost(result: Allocation) -> tuple[Array, Array] | None:
@@ -112,4 +107,4 @@ def _choices(axes: Axes, result: Allocation) -> None:
     bars(axes, [named(name) for name in result.choices], values, [[one.interval for one in result.choices.values()]])
     count_axis(axes, "x", [bound for one in result.choices.values() for bound in (one.value, *one.interval) if bound])
     axes.set_xlabel(f"best value, and its {100 * result.level:g} % interval")
-    axes.set_title(result.headline(), loc="left")
+    headed(axes, result.headline())

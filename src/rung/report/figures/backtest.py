@@ -8,7 +8,7 @@ import numpy as np
 
 from rung.fitting.backtest import Backtest
 from rung.laws import column_of
-from rung.report.figures.style import COLOURS, MARKERS, count_axis, named
+from rung.report.figures.style import COLOURS, MARKERS, count_axis, headed, named
 from rung.units import format_count
 
 if TYPE_CHECKING:
@@ -50,8 +50,7 @@ def draw(axes: Axes, result: Backtest, scene: Scene) -> None:
         if result.inside is None
         else f", {100 * result.inside:.0f} % of runs inside the {100 * result.level:g} % interval"
     )
-    axes.set_title(
-        f"error {100 * result.error:.2f} % over {len(result.cuts)} cuts up to {format_count(at.max())}{inside}",
-        loc="left",
+    headed(
+        axes, f"error {100 * result.error:.2f} % over {len(result.cuts)} cuts up to {format_count(at.max())}{inside}"
     )
     axes.legend()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rung.laws import column_of
-from rung.report.figures.style import GREY, LAW, RUN, band, bars, count_axis, named
+from rung.report.figures.style import GREY, LAW, RUN, band, bars, count_axis, headed, named
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,7 +55,7 @@ def _along(axes: Axes, result: Any) -> None:
     count_axis(axes, "x", at)
     axes.set_xlabel(named(column_of(result.along)))
     axes.set_ylabel(f"{constant.of} multiplier of {result.treated}")
-    axes.set_title(f"{result.treated} measured by {result.control}: {result.verdict}", loc="left")
+    headed(axes, f"{result.treated} measured by {result.control}: {result.verdict}")
     axes.legend()
 
 
@@ -68,20 +68,24 @@ def _pinned(axes: Axes, result: Any) -> None:
     count_axis(axes, "x", result.scales)
     axes.set_xlabel(named(column_of(result.along)))
     axes.set_ylabel(f"compute multiplier of {result.treated}")
-    axes.set_title(f"{result.treated} measured by {result.control}, under one pinned law", loc="left")
+    headed(axes, f"{result.treated} measured by {result.control}, under one pinned law")
     axes.legend()
 
 
 def _seeds(axes: Axes, result: Any) -> None:
     bars(
         axes,
-        [f"{result.treated} less {result.control}"],
+        ["difference"],
         [result.difference],
         [[(_finite(result.low), _finite(result.high))]],
+        line=0.0,
     )
-    axes.axvline(0, color=GREY, linewidth=0.9)
-    axes.set_xlabel(f"difference of the mean {named(result.target)}, {100 * result.level:g} % interval")
-    axes.set_title(f"{result.runs[1]} runs against {result.runs[0]}, p = {result.p_value:.3g}", loc="left")
+    axes.set_xlabel(f"difference of {named(result.target)}, {100 * result.level:g} %")
+    against = f"{result.runs[0]}" if result.runs[0] else f"the threshold {result.control}"
+    headed(
+        axes,
+        f"{result.treated} less {result.control}: {result.runs[1]} runs against {against}, p = {result.p_value:.3g}",
+    )
 
 
 def _several(axes: Axes, result: Any) -> None:
@@ -99,12 +103,11 @@ def _several(axes: Axes, result: Any) -> None:
             case _:
                 values.append(one.constant[-1].value)
                 intervals.append((one.constant[-1].low, one.constant[-1].high))
-    bars(axes, names, values, [intervals])
-    axes.axvline(0.0 if differences else 1.0, color=GREY, linewidth=0.9)
+    bars(axes, names, values, [intervals], line=0.0 if differences else 1.0)
     control = result.comparisons[0].control
     what = "difference of the mean" if differences else "multiplier"
     axes.set_xlabel(f"{what}, measured by {control}; {100 * result.level:g} % jointly")
-    axes.set_title(result.headline(), loc="left")
+    headed(axes, result.headline())
 
 
 def _even(axes: Axes, drawn: list[float], result: Any) -> None:

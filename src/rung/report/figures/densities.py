@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rung.report.figures.style import GREY, LAW, RUN, bars, count_axis
+from rung.report.figures.style import GREY, LAW, RUN, bars, count_axis, headed
 from rung.worth import Densities
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def draw(axes: Axes, result: Densities, scene: Scene) -> None:
     )
     axes.axvline(1.0, color=GREY, linewidth=0.9)
     axes.set_xlabel(f"effective over own size, {100 * result.level:g} % interval")
-    axes.set_title(result.headline(), loc="left")
+    headed(axes, result.headline())
 
 
 def _over_dates(axes: Axes, result: Densities) -> None:
@@ -70,5 +70,5 @@ def _over_dates(axes: Axes, result: Densities) -> None:
     count_axis(axes, "y", over)
     axes.set_xlabel("date of release [year]")
     axes.set_ylabel("effective over own size")
-    axes.set_title(f"density of {len(result.models)} models", loc="left")
+    headed(axes, f"density of {len(result.models)} models")
     axes.legend(loc="upper left")

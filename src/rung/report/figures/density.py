@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rung.report.figures.style import GREY, bars
+from rung.report.figures.style import GREY, bars, headed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,4 +29,4 @@ def draw(axes: Axes, result: Any, scene: Scene) -> None:
         )
         axes.axvline(1.0, color=GREY, linewidth=0.9)
         axes.set_xlabel(f"effective over own size, {100 * result.level:g} % interval")
-    axes.set_title(result.headline(), loc="left")
+    headed(axes, result.headline())

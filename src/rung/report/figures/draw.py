@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import importlib
 import io
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from rung.errors import ReportError
 from rung.files import write_bytes
@@ -49,6 +52,9 @@ _MODULES = {
     "Price": "price",
 }
 """The module that draws each kind of result."""
+
+_LARGEST = 60.0
+"""Largest width or height of a figure [inch]."""
 
 _RESOLUTION = 200
 """Dots per inch of a picture of dots."""
@@ -126,7 +132,11 @@ def render_figure(
     from matplotlib.figure import Figure
 
     module = _module(result)
-    with mpl.rc_context(STYLE):
+    if size is not None and not (np.all(np.isfinite(size)) and min(size) >= 1 and max(size) <= _LARGEST):
+        raise ReportError(f"size {size}: width and height of a figure are 1 to {_LARGEST:g} inches.")
+    with mpl.rc_context(STYLE), warnings.catch_warnings():
+        # A name in a script that the font lacks is drawn as boxes, and stands in full in the text beside.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure = Figure(figsize=size or getattr(module, "SIZE", SIZE), layout="constrained")
         if hasattr(module, "layout"):
             module.layout(figure, result, scene)

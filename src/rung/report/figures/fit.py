@@ -9,7 +9,7 @@ import numpy as np
 from rung.fitting import Fit
 from rung.laws import column_of
 from rung.report.figures.fit_data import FigureData, rows_of
-from rung.report.figures.style import count_axis, named
+from rung.report.figures.style import count_axis, named, plainly
 from rung.units import format_count
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 SIZE = (7.4, 6.2)
 """Width and height [inch]."""
 
+_MOST_APART = 16
+"""Groups that have a small figure each, at most."""
+
 _MANY, _MANY_HELD = 3000, 40
 _SINGLE, _HELD, _GREY = "#1d4ed8", "#c2410c", "#6b7280"
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -33,9 +36,40 @@ _FLAT = 1e-6
 
 
 def layout(figure: Figure, fit: Fit, scene: Scene) -> None:
-    """Data and law above, and residuals below."""
+    """Data and law above, and residuals below; of many groups a small figure each."""
+    data = FigureData.of(fit, rows_of(fit, scene.runs), scene.held_out)
+    if len(data.parts) > len(_LINES) and data.along is not None:
+        _each_apart(figure, data)
+        return
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1.15))
-    _draw_on(above, below, FigureData.of(fit, rows_of(fit, scene.runs), scene.held_out))
+    _draw_on(above, below, data)
+
+
+def _each_apart(figure: Figure, data: FigureData) -> None:
+    """Small multiples: the rows and the lines of each group, on axes that all share."""
+    shown = data.parts[:_MOST_APART]
+    across = 4
+    down = -(-len(shown) // across)
+    figure.set_size_inches(2.3 * across, 1.0 + 1.75 * down)
+    panels = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False)
+    for axes, part in zip(panels.ravel(), shown, strict=False):
+        rows = part.rows & ~data.held
+        axes.scatter(data.x[rows], data.target[rows], s=9, color=_GREY, linewidths=0)
+        axes.set_title(plainly(part.name[:30]), loc="left", fontsize=8)
+    for index, x, y, _ in data.curves():
+        if index < len(shown):
+            panels.ravel()[index].plot(x, y, color=_SINGLE, linewidth=1.1)
+    for axes in panels.ravel()[len(shown) :]:
+        axes.set_axis_off()
+    first = panels[0, 0]
+    if np.all(data.x > 0):
+        count_axis(first, "x", data.x)
+    if np.all(data.target > 0):
+        count_axis(first, "y", data.target)
+    more = f"; the first {len(shown)} of {len(data.parts)}" if len(data.parts) > len(shown) else ""
+    figure.suptitle(f"{_title(data.fit)}, by {data.parts_title}{more}", fontsize=9.5)
+    figure.supxlabel(named(column_of(data.along or "")), fontsize=9)
+    figure.supylabel(named(data.fit.target), fontsize=9)
 
 
 def draw(axes: Axes, fit: Fit, scene: Scene) -> None:

@@ -146,8 +146,9 @@ class FigureData:
         nearest = np.argmin(np.abs(_safe_log(values)[:, None] - _safe_log(picked)[None, :]), axis=1)
         for index, value in enumerate(picked):
             rows = mask & (nearest == index)
-            if rows.sum() > 1:
-                yield float(value), rows
+            # A single run at a value still has a line, over the range of all.
+            if rows.any():
+                yield float(value), rows if rows.sum() > 1 else mask
 
 
 def _parts(levels: dict[str, NDArray[np.str_]], rows: int) -> tuple[Part, ...]:

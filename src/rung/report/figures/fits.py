@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rung.fitting import Fits
-from rung.report.figures.style import bars
+from rung.report.figures.style import bars, headed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,8 +23,9 @@ def layout(figure: Figure, result: Fits, scene: Scene) -> None:
     names = _coefficients(result)
     across = min(3, len(names))
     down = -(-len(names) // across)
-    figure.set_size_inches(2.6 * across + 0.8, down * (1.2 + 0.2 * min(len(result.fits), 60)))
-    panels = figure.subplots(down, across, squeeze=False).ravel()
+    longest = min(max(map(len, result.fits)), 34)
+    figure.set_size_inches(2.6 * across + 0.08 * longest, down * (1.2 + 0.2 * min(len(result.fits), 60)))
+    panels = figure.subplots(down, across, squeeze=False, sharey=True).ravel()
     for axes, name in zip(panels, names, strict=False):
         _panel(axes, result, name)
     for axes in panels[len(names) :]:
@@ -45,4 +46,6 @@ def _coefficients(result: Fits) -> list[str]:
 def _panel(axes: Axes, result: Fits, name: str) -> None:
     found = {label: fit.coefficients[name] for label, fit in result.fits.items() if name in fit.coefficients}
     bars(axes, list(found), [one.value for one in found.values()], [[(one.low, one.high) for one in found.values()]])
-    axes.set_title(name, loc="left")
+    axes.locator_params(axis="x", nbins=3)
+    axes.ticklabel_format(axis="x", style="plain", useOffset=False)
+    headed(axes, name)

@@ -9,7 +9,7 @@ import numpy as np
 from rung.fitting import Fit
 from rung.forecasting import Forecast, ask, predict
 from rung.laws import column_of
-from rung.report.figures.style import GREY, LAW, RUN, band, bars, count_axis, named
+from rung.report.figures.style import GREY, LAW, RUN, band, bars, count_axis, headed, named
 from rung.units import flops_6nd, format_interval, format_value
 
 if TYPE_CHECKING:
@@ -42,12 +42,13 @@ def draw(axes: Axes, result: Forecast, scene: Scene) -> None:
     found = predict(fit, ask(fit, {**_path(scale, at, steps / where), **levels}))
     percent = f"{100 * result.level:g} %"
     many = len(values) > _MANY
-    axes.scatter(
-        values, target, s=4 if many else 14, color=GREY, alpha=0.7, linewidths=0, rasterized=many, label="runs"
-    )
+    if len(values):
+        axes.scatter(
+            values, target, s=4 if many else 14, color=GREY, alpha=0.7, linewidths=0, rasterized=many, label="runs"
+        )
     band(axes, steps, found.law_low, found.law_high, f"{percent} of the law")
     band(axes, steps, found.run_low, found.run_high, f"{percent} of a new run", color=RUN, alpha=0.10)
-    axes.plot(steps, found.value, color=LAW, linewidth=1.4, label="law")
+    axes.plot(steps, found.value, color=LAW, linewidth=1.4, label=_along(scale, at))
     asked = result.value if result.solution is None else float(result.inputs.get(result.target, np.nan))
     low, high = result.run_interval if result.solution is None else (None, None)
     if low is not None and high is not None:
@@ -70,8 +71,16 @@ def draw(axes: Axes, result: Forecast, scene: Scene) -> None:
         )
     axes.set_xlabel(_label(scale))
     axes.set_ylabel(named(result.target))
-    axes.set_title(_title(result), loc="left")
-    axes.legend(loc="lower left")
+    headed(axes, _title(result))
+    axes.legend(loc="best")
+
+
+def _along(scale: str, at: dict[str, float]) -> str:
+    """What the law's line goes along: at the tokens per parameter that are asked about, or with the rest held."""
+    if scale == "C" and {"N", "D"} <= set(at):
+        return f"law at {format_value(at['D'] / at['N'], 3)} tokens per parameter"
+    held = ", ".join(f"{name} {format_value(value, 3)}" for name, value in at.items() if name != scale)
+    return f"law at {held}" if held else "law"
 
 
 def _solved(result: Forecast) -> dict[str, float]:
@@ -89,7 +98,7 @@ def _title(result: Forecast) -> str:
 def _alone(axes: Axes, result: Forecast) -> None:
     bars(axes, [result.solved_for or result.target], [result.value], [[result.law_interval], [result.run_interval]])
     axes.set_xlabel(named(result.solved_for or result.target))
-    axes.set_title(result.headline(), loc="left")
+    headed(axes, result.headline())
 
 
 def _runs(fit: Fit, at: dict[str, float], levels: dict[str, str]) -> tuple[str, Array, Array]:

@@ -71,7 +71,7 @@ def _panel(axes: Axes, result: BudgetFrontier, name: str) -> None:
         else []
     )
     for index, (label, x, y) in enumerate(known):
-        if budgets.min() <= x <= budgets.max():
+        if 1.5 * budgets.min() <= x <= budgets.max() / 1.5:
             axes.plot([x], [y], "D", color=GREY, markersize=5)
             axes.annotate(
                 label,

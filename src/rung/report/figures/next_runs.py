@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rung.planning.experiments import NextRuns
-from rung.report.figures.style import GREY, LAW, RUN, count_axis, named
+from rung.report.figures.style import GREY, LAW, RUN, count_axis, headed, named
 from rung.units import format_count
 
 if TYPE_CHECKING:
@@ -35,10 +35,10 @@ def layout(figure: Figure, result: NextRuns, scene: Scene) -> None:
             str(number), (x, 100 * one.relative_se_after), textcoords="offset points", xytext=(4, 4), fontsize=8
         )
     count_axis(right, "x", spent)
-    right.set_ylim(bottom=0)
+    right.set_ylim(0, 1.12 * max(100 * one.relative_se_after for one in result.runs))
     right.set_xlabel(f"spent by {result.cost}")
     right.set_ylabel("standard error of the targets [%]")
-    right.set_title("what each run buys", loc="left")
+    headed(right, "what each run buys")
 
 
 def draw(axes: Axes, result: NextRuns, scene: Scene) -> None:
@@ -74,5 +74,5 @@ def draw(axes: Axes, result: NextRuns, scene: Scene) -> None:
     count_axis(axes, "y", drawn_y)
     axes.set_xlabel(named(x))
     axes.set_ylabel(named(y) if y else f"cost by {result.cost}")
-    axes.set_title(f"{len(result.runs)} runs for {format_count(result.spent)}", loc="left")
+    headed(axes, f"{len(result.runs)} runs for {format_count(result.spent)}")
     axes.legend(loc="best")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rung.report.figures.style import bars, count_axis, named
+from rung.report.figures.style import bars, count_axis, headed, named
 from rung.units import format_count
 
 if TYPE_CHECKING:
@@ -44,6 +44,5 @@ def draw(axes: Axes, result: Any, scene: Scene) -> None:
     bars(axes, names, values, intervals)
     if max(values) > 1e5:
         count_axis(axes, "x", [*values])
-    axes.set_xlabel(f"{named(target)}; thick: {100 * level:g} % of the law, thin: of a new run")
-    if asked:
-        axes.set_title(f"at {asked}", loc="left")
+    axes.set_xlabel(named(target))
+    headed(axes, f"{f'at {asked}; ' if asked else ''}{100 * level:g} %: thick, the law; thin, a new run")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rung.planning.cost import Price
-from rung.report.figures.style import GREY, LAW, RUN, count_axis
+from rung.report.figures.style import GREY, LAW, RUN, count_axis, headed
 from rung.units import format_count, format_value
 
 if TYPE_CHECKING:
@@ -47,5 +47,5 @@ def draw(axes: Axes, result: Price, scene: Scene) -> None:
     count_axis(axes, "y", days)
     axes.set_xlabel(f"accelerators, {result.cluster.accelerator.name}")
     axes.set_ylabel("days")
-    axes.set_title(result.headline(), loc="left")
+    headed(axes, result.headline())
     axes.legend()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rung.fitting import Selection, name_of
-from rung.report.figures.style import COLOURS, MARKERS, count_axis
+from rung.report.figures.style import COLOURS, MARKERS, count_axis, headed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,7 +53,7 @@ def draw(axes: Axes, result: Selection, scene: Scene) -> None:
     for index, (row, one) in enumerate(zip(rows, result.laws, strict=True)):
         colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
         if np.isfinite(one.error):
-            spread = 100 * one.difference_error if one.difference_error < 1 else 0.0
+            spread = 100 * one.difference_error if 0 < one.difference_error < 1 and index else 0.0
             axes.errorbar(100 * one.error, row, xerr=spread, fmt=marker, color=colour, markersize=6, capsize=3)
         else:
             axes.plot(middle, row, marker, color=colour, markersize=6, fillstyle="none")
@@ -64,4 +64,6 @@ def draw(axes: Axes, result: Selection, scene: Scene) -> None:
     axes.set_yticks(rows, labels=[name if len(name) < 26 else f"{name[:23]}..." for name in names])
     axes.set_ylim(-0.7, len(rows) - 0.3)
     axes.set_xlabel("error over the cuts [%], +- against the best")
-    axes.set_title(f"{result.chosen} is chosen", loc="left")
+    tied = sum(one.tied for one in result.laws)
+    judged = f"{result.chosen}: the simplest of {tied} that are tied" if tied > 1 else f"{result.chosen} is the best"
+    headed(axes, judged if result.cuts else result.headline())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,19 @@ _MOST_DECADES = 7
 def named(column: str) -> str:
     """The label of an axis for a column, with its unit."""
     return UNITS.get(column, column.replace("_", " "))
+
+
+def plainly(text: str) -> str:
+    """A text in which a dollar is a dollar, and no mathematics."""
+    return text.replace("$", r"\$")
+
+
+def headed(axes: Axes, text: str) -> None:
+    """A title to the left, in as many lines as the width of the axes asks for."""
+    figure: Any = axes.figure
+    across = float(axes.get_position().width or 1.0) * float(figure.get_size_inches()[0])
+    wide = max(24, int(13 * across))
+    axes.set_title("\n".join(textwrap.wrap(plainly(text), wide)[:3]), loc="left")
 
 
 def count_axis(axes: Axes, which: str, values: Any) -> None:
@@ -126,6 +140,8 @@ def bars(
     names: Sequence[str],
     values: Sequence[float],
     bounds: Sequence[Sequence[tuple[float | None, float | None]]],
+    *,
+    line: float | None = None,
 ) -> None:
     """Values with intervals, one below the other; of several intervals the first is the widest line.
 
@@ -134,10 +150,13 @@ def bars(
         names: What each is called.
         values: The values.
         bounds: For each kind of interval, that of each value; open bounds reach the edge of the axes.
+        line: A value of no difference, at which a line stands.
     """
+    from matplotlib.ticker import MaxNLocator
+
     rows = np.arange(len(names))[::-1]
     known = [bound for kind in bounds for pair in kind for bound in pair if bound is not None and np.isfinite(bound)]
-    finite = [*known, *[value for value in values if np.isfinite(value)]]
+    finite = [*known, *[value for value in values if np.isfinite(value)], *([] if line is None else [line])]
     low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
     room = 0.06 * (high - low or abs(high) or 1.0)
     for kind, (width, alpha) in zip(bounds, ((5.0, 0.45), (1.6, 0.9)), strict=False):
@@ -147,7 +166,10 @@ def bars(
             ends = [low - room if first is None else first, high + room if last is None else last]
             axes.plot(ends, [row, row], color=LAW, linewidth=width, alpha=alpha, solid_capstyle="butt")
     axes.plot(values, rows, "o", color="#111827", markersize=4, zorder=4)
-    axes.set_yticks(rows, labels=[name if len(name) < 40 else f"{name[:37]}..." for name in names])
+    if line is not None:
+        axes.axvline(line, color=GREY, linewidth=0.9)
+    axes.set_yticks(rows, labels=[plainly(name if len(name) < 34 else f"{name[:31]}...") for name in names])
+    axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.set_ylim(-0.7, len(names) - 0.3)
     axes.set_xlim(low - room, high + room)
     axes.grid(visible=False, axis="y")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rung.planning.tuning import Tuning, read_sweeps
-from rung.report.figures.style import COLOURS, GREY, MARKERS, bars, count_axis, named
+from rung.report.figures.style import COLOURS, GREY, MARKERS, bars, count_axis, headed, named
 from rung.units import format_count
 
 if TYPE_CHECKING:
@@ -36,12 +36,12 @@ def layout(figure: Figure, result: Tuning, scene: Scene) -> None:
     if names:
         bars(right, names, means, [worst])
     right.set_xlabel("regret [%]: mean, and a line to the worst grid")
-    right.set_title(f"rules on {result.grids} grids", loc="left")
+    headed(right, f"rules on {result.grids} grids")
 
 
 def draw(axes: Axes, result: Tuning, scene: Scene) -> None:
     """Proposals over learning rate and batch, above the regret on the largest grid of the sweeps."""
-    rates, batches = [one.lr for one in result.proposals], [one.batch_tokens for one in result.proposals]
+    rates, batches = [one.lr for one in result.proposals], [one.batch_rounded for one in result.proposals]
     grid = _largest(scene)
     if grid is not None:
         rate, batch = np.exp(grid.log_rate), np.exp(grid.log_batch)
@@ -72,7 +72,7 @@ def draw(axes: Axes, result: Tuning, scene: Scene) -> None:
     for index, one in enumerate(result.proposals):
         axes.plot(
             [one.lr],
-            [one.batch_tokens],
+            [one.batch_rounded],
             MARKERS[index % len(MARKERS)],
             color=COLOURS[index % len(COLOURS)],
             markersize=7,
@@ -83,7 +83,7 @@ def draw(axes: Axes, result: Tuning, scene: Scene) -> None:
     count_axis(axes, "y", batches)
     axes.set_xlabel(named("lr"))
     axes.set_ylabel(named("batch_tokens"))
-    axes.set_title(result.headline(), loc="left")
+    headed(axes, result.headline())
     axes.legend(fontsize=7)
 
 

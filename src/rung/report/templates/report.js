@@ -83,9 +83,9 @@
       const label = document.createElement("label"), name = document.createElement("span");
       const input = document.createElement("input"), shown = document.createElement("output");
       name.textContent = variable.name;
-      Object.assign(input, { type: "range", min: 0, max: 1000 });
+      Object.assign(input, { type: "range", min: 0, max: 1000, step: "any" });
       const values = variable.values, span = Math.log(values.at(-1) / values[0]);
-      input.value = Math.round(1000 * Math.log(variable.at / values[0]) / span);
+      input.value = 1000 * Math.log(variable.at / values[0]) / span;
       label.append(name, input, shown);
       box.append(label);
       return { input, shown, read: () => values[0] * Math.exp(span * input.value / 1000), variable };
@@ -97,9 +97,11 @@
         one.shown.textContent = short(values[index]);
         one.input.setAttribute("aria-valuetext", one.variable.name + " " + short(values[index]));
       });
-      const get = (name) => short(at(name, places)), factor = at("extrapolation_factor", places, true);
-      found.textContent = `${grid.target} ${get("value")}; ${grid.level} of the law ${get("law_low")} to ${get("law_high")}, of a new run ` +
-        `${get("run_low")} to ${get("run_high")}` + (factor > 1.0001 ? `; ${short(factor)} times beyond the runs` : "; inside the range of the runs");
+      const get = (name) => short(at(name, places));
+      const between = (low, high) => at(low, places) === null && at(high, places) === null ? "not determined" : `${get(low)} to ${get(high)}`;
+      const factor = at("extrapolation_factor", places, true);
+      found.textContent = `${grid.target} ${get("value")}; ${grid.level} of the law ${between("law_low", "law_high")}, of a new run ` +
+        between("run_low", "run_high") + (factor > 1.0001 ? `; ${short(factor)} times beyond the runs` : "; inside the range of the runs");
     };
     box.append(found);
     box.hidden = false;

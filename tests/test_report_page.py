@@ -96,17 +96,20 @@ def test_without_a_question_it_asks_for_ten_times_the_largest_run():
     assert float(asked) == pytest.approx(10 * largest, rel=0.01)
 
 
+@pytest.mark.slow
 def test_a_law_of_one_variable_has_no_allocation():
     report = make_report(rung.fit(table(), "E + A / N^alpha", draws=0))
     assert "allocation" not in [section.anchor for section in report.sections]
     assert "target" in [section.anchor for section in report.sections]
 
 
+@pytest.mark.slow
 def test_five_thousand_rows_fit_into_a_page_of_a_megabyte_and_a_half():
     fit = rung.fit(table(5000), "E + A / N^alpha + B / D^beta", draws=0)
     assert len(report_text(make_report(fit, rung.read_runs(table(5000))))) < 1.5e6
 
 
+@pytest.mark.slow
 def test_the_command(command, tmp_path):
     table().write_csv(tmp_path / "runs.csv")
     done = command("report", tmp_path / "runs.csv", "N=7B", "D=140B", "--flops", "6e21", "-o", tmp_path / "p.html")

@@ -66,6 +66,12 @@ def test_names_that_are_markup_stay_text(made):
     assert json.loads(unescape(points))["runs-0"][0].startswith(HOSTILE)
 
 
+def test_a_law_of_the_book_has_a_report_without_intervals():
+    report = make_report("besiroglu-2024", asked=Asked(inputs={"N": 70e9, "D": 1.4e12}))
+    assert report.title == "besiroglu-2024 with published constants"
+    assert report.answers[0].endswith("the runs do not determine its interval.")
+
+
 def test_the_grid_holds_what_forecast_says(made):
     fit, report = made
     text = report_text(report)

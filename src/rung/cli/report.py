@@ -39,7 +39,7 @@ def report(
     Parameters
     ----------
     inputs
-        A fit (.json), tables of runs, or the folder of a ladder; and the run to forecast, N=70B D=1.4T, by default one of ten times the largest compute.
+        A fit (.json), a law of the book with constants, tables of runs, or the folder of a ladder; and the run to forecast, N=70B D=1.4T, by default one of ten times the largest compute.
     hold_out
         Rows to leave out of the fit, and to forecast: "params > 1e9".
     """
@@ -83,16 +83,16 @@ def _fitted(
     seed: int,
 ) -> tuple[Fit, Runs | None, HeldOut | None]:
     """The fit that was given, or one of the tables."""
+    from rung.fitting import as_fit, is_published
     from rung.fitting import fit as fit_law
-    from rung.fitting import read_fit
     from rung.forecasting import compare_held_out, split
 
-    if len(sources) == 1 and sources[0].lower().endswith(".json"):
+    if len(sources) == 1 and (sources[0].lower().endswith(".json") or is_published(sources[0])):
         if (law, options, rows, hold_out) != ("chinchilla", LawOptions(), TableOptions(), None):
             raise ReportError(
                 f"{sources[0]} is fitted already: laws, columns and rows are chosen where the fit is made, with rung fit."
             )
-        return read_fit(sources[0]), None, None
+        return as_fit(sources[0]), None, None
     folder = Path(sources[0])
     if len(sources) == 1 and folder.is_dir():
         table = _ladder(folder)

@@ -11,7 +11,7 @@ import numpy as np
 
 from rung.errors import RungError
 from rung.files import write_text
-from rung.fitting import Fit, Selection, as_fit, select
+from rung.fitting import PUBLISHED, Fit, Selection, as_fit, select
 from rung.forecasting import Forecast, HeldOut, forecast
 from rung.laws import column_of
 from rung.planning.allocation import Allocation, allocate
@@ -95,10 +95,15 @@ def make_report(fit: Fit | str | Path, runs: Runs | None = None, asked: Asked = 
         _reproduce(fit, asked),
     ]
     return Report(
-        title=f"{fit.law.name if fit.law.name != 'custom' else 'A law'} on {fit.source or 'runs'}",
+        title=_title(fit),
         answers=_answers(fit, target, allocation, selection, why_no_target),
         sections=[section for section in sections if section.blocks],
     )
+
+
+def _title(fit: Fit) -> str:
+    name = fit.law.name if fit.law.name != "custom" else "A law"
+    return f"{name} with published constants" if fit.status == PUBLISHED else f"{name} on {fit.source or 'runs'}"
 
 
 def write_report(path: str | Path, report: Report) -> None:

@@ -239,6 +239,8 @@ class TestTables:
             "# N,D,loss\n1e8,2e9,3\n2e8,4e9,2.9\n",
             "Results, May 2026, v2\nN,D,loss\n1e8,2e9,3\n2e8,4e9,2.9\n",
             "| N | D | loss |\n|-|-|-|\n| 1e8 | 2e9 | 3 |\n| 2e8 | 4e9 | 2.9 |\n",
+            "N    D    loss\n1e8  2e9  3\n2e8  4e9  2.9\n",
+            "# N D loss\n1e8 2e9 3\n2e8 4e9 2.9\n",
         ],
     )
     def test_what_stands_above_the_rows(self, tmp_path, text):
@@ -382,6 +384,10 @@ class TestUnits:
         runs = rung.read_runs(tmp_path / "t.csv")
         assert (runs.numbers("params")[0], runs.numbers("tokens")[0]) == (5e7, 1e9)
         assert any("single counts" in note for note in runs.notes)
+
+    def test_one_epoch_says_nothing_of_unique_tokens(self, tmp_path):
+        (tmp_path / "t.csv").write_text("params,tokens,epochs,loss\n1e8,2e9,1,3\n2e8,4e9,1,2.9\n")
+        assert not rung.read_runs(tmp_path / "t.csv").has("unique_tokens")
 
     def test_symbols_come_before_small_letters(self, tmp_path):
         (tmp_path / "t.csv").write_text("n,d,N,D,loss\n12,768,1e8,2e9,3\n")

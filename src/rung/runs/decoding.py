@@ -98,6 +98,29 @@ def from_markdown(content: bytes) -> bytes | None:
     return out.getvalue().encode()
 
 
+def from_spaces(content: bytes) -> bytes | None:
+    """A table whose columns are separated by spaces alone, as CSV; None where the text is none.
+
+    Its first line names columns, and every line has as many words as that one.
+    """
+    start = [line for line in content[:65536].decode("utf-8", errors="replace").split("\n") if line.strip()]
+    names = start[0].lstrip("# ").split() if start else []
+    if (
+        len(names) < 2
+        or len(start) < 2
+        or any(sign in start[0] for sign in _SEPARATORS)
+        or not any(map(columns_meant, names))
+    ):
+        return None
+    whole = [line for line in content.decode("utf-8", errors="replace").split("\n") if line.strip()]
+    rows = [names, *(line.split() for line in whole[1:])]
+    if any(len(row) != len(names) for row in rows):
+        return None
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(rows)
+    return out.getvalue().encode()
+
+
 def header_of(content: bytes) -> tuple[bytes, str, str]:
     """The table without lines above its header, its separator, and a sentence about the lines left out.
 

@@ -79,7 +79,7 @@ def read_runs(
     if not wide and not {"loss", *(mapping or {})} & {found.column for found in sources}:
         require_long(frame, name)
     runs = Runs(frame=frame.with_row_index(ROW, offset=1), source=name, mapping={})
-    sources = [_in_single_counts(runs, found, notes) for found in sources]
+    sources = [_in_single_counts(runs, found, notes) for found in sources if not _says_nothing(runs, found)]
     runs = replace(runs, mapping={s.column: s.text for s in sources})
     added = [_column(runs, found) for found in sources if found.text != found.column]
     runs = Runs(frame=runs.frame.with_columns(added), source=name, mapping=runs.mapping, notes=tuple(notes))
@@ -93,6 +93,13 @@ def as_runs(source: Any) -> Runs:
         RunsError: The source cannot be read.
     """
     return source if isinstance(source, Runs) else read_runs(source)
+
+
+def _says_nothing(runs: Runs, source: Source) -> bool:
+    """Whether unique tokens by the epochs are the tokens themselves, since no run has more than one epoch."""
+    if source.column != "unique_tokens" or source.declared or len(source.parts) < 2:
+        return False
+    return not np.any(runs.numbers(source.parts[1]) > 1)
 
 
 def _in_single_counts(runs: Runs, source: Source, notes: list[str]) -> Source:

@@ -12,7 +12,7 @@ import polars as pl
 
 from rung.errors import RunsError
 from rung.messages import first_line, listed
-from rung.runs.decoding import decoded, decompressed, fields_of, from_markdown, header_of
+from rung.runs.decoding import decoded, decompressed, fields_of, from_markdown, from_spaces, header_of
 from rung.runs.written_numbers import dotted_thousands, with_numbers
 
 _LONG = 1 << 20
@@ -55,6 +55,9 @@ def read_csv(content: bytes, name: str) -> TextTable:
     if (table := from_markdown(content)) is not None:
         content, separator = table, ","
         notes.append("read as a table of Markdown")
+    elif (table := from_spaces(content)) is not None:
+        content, separator = table, ","
+        notes.append("its columns are separated by spaces")
     else:
         content, separator, above = header_of(content)
         notes += [above] if above else []

@@ -75,15 +75,12 @@ _FLAGS: dict[str, tuple[str, str | None]] = {
     **dict.fromkeys(("failed", "crashed", "is_failed", "oom"), ("failed", None)),
     **dict.fromkeys(("killed", "preempted", "cancelled", "aborted"), ("killed", None)),
     **dict.fromkeys(
-        (
-            *("finished", "completed", "is_finished", "is_complete", "is_completed", "complete", "done", "success"),
-            *("succeeded", "ok", "is_done"),
-        ),
+        (*("finished", "completed", "is_finished", "is_complete", "is_completed", "complete", "done", "is_done"),),
         ("finished", "unfinished"),
     ),
     **dict.fromkeys(("running", "is_running", "unfinished"), ("unfinished", None)),
 }
-"""Columns of yes and no, with what yes and no mean; None where no says nothing."""
+"""Columns of yes and no, with what yes and no mean; None where no says nothing. A column success is a score, and none of them."""
 
 _YES, _NO = frozenset({"true", "yes", "y", "1", "1.0", "t"}), frozenset({"false", "no", "n", "0", "0.0", "f"})
 

@@ -65,8 +65,8 @@ _NEGATIONS = frozenset({"not", "never", "no", "didn", "isn", "wasn"})
 
 _COLUMNS = (
     *("status", "state", "run_status", "run_state", "job_status", "job_state", "final_status", "exit_status"),
-    *("outcome", "training_status", "wandb_state", "slurm_state", "end_state", "jobstate", "runstate", "jobstatus"),
-    *("exit_code", "exitcode", "return_code", "exit"),
+    *("training_status", "wandb_state", "slurm_state", "end_state", "jobstate", "runstate", "jobstatus"),
+    *("exit_code", "exitcode", "return_code"),
 )
 """Columns that may say how a run ended, in order of preference."""
 

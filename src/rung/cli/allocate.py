@@ -22,14 +22,13 @@ from rung.cli.options import (
     Output,
     TargetLoss,
 )
-from rung.cli.output import figure_kinds, require_kinds, say, show, write_result
+from rung.cli.output import figure_kinds, require_kinds, say, scene_of, show, write_result
 from rung.cli.table_options import LawOptions, TableOptions, pairs, read_law, read_selected, tables_and_inputs
 from rung.errors import PlanError
 
 if TYPE_CHECKING:
     from rung.fitting import Fit
     from rung.planning.cost import Price
-    from rung.report import Scene
 
 TOLERANCE = 0.001
 
@@ -104,16 +103,16 @@ def allocate(
                 f"{source} is a table of runs: its three approaches are compared for a budget at 6 N D, --flops 1e24, and nothing else. "
                 "For limits, a target loss or another cost make a fit first: rung fit RUNS -o fit.json."
             )
-        found, scene = _approaches([source, *inputs], law, options, rows, budget)
-        write_result(found, kinds, scene)
+        found, around = _approaches([source, *inputs], law, options, rows, budget)
+        write_result(found, kinds, scene_of(kinds, **around))
         show(found, json=json)
         return
     if (law, options, rows) != ("chinchilla", LawOptions(), TableOptions()):
         raise PlanError(
             f"{source} is fitted already: laws, columns and rows are chosen where the fit is made, with rung fit."
         )
-    answer, price, scene = _allocation(source, inputs, (budget, loss, cost), limits, machines, bytes_per_param, level)
-    write_result(answer, kinds, scene)
+    answer, price, fit = _allocation(source, inputs, (budget, loss, cost), limits, machines, bytes_per_param, level)
+    write_result(answer, kinds, scene_of(kinds, fit=fit))
     show(answer, json=json, more={"price": price.to_dict()} if price else {}, below=[price] if price else [])
 
 
@@ -132,11 +131,10 @@ def _allocation(
     machines: Machines,
     bytes_per_param: float,
     level: float | None,
-) -> tuple[Any, Price | None, Scene]:
+) -> tuple[Any, Price | None, Fit]:
     from rung.fitting import as_fit
     from rung.planning.allocation import allocate as allocate_run
     from rung.planning.cost import cost as price_of
-    from rung.report import Scene
     from rung.units import parse_number
 
     fit: Fit = as_fit(source)
@@ -154,7 +152,7 @@ def _allocation(
     cluster = cluster_of(machines)
     params = answer.choices["params"].value if "params" in answer.choices else None
     price = price_of(answer.budget, cluster, params=params, bytes_per_param=bytes_per_param) if cluster else None
-    return answer, price, Scene(fit=fit)
+    return answer, price, fit
 
 
 def _limits(limits: LimitOptions, bytes_per_param: float) -> dict[str, Any]:
@@ -219,10 +217,9 @@ def _frontier(
 
 def _approaches(
     tables: Sequence[str], law: str, options: LawOptions, rows: TableOptions, flops: float
-) -> tuple[Any, Scene]:
+) -> tuple[Any, dict[str, Any]]:
     from rung.fitting import fit
     from rung.planning.allocation import compare_approaches
-    from rung.report import Scene
 
     choice = read_law(law, read_selected(tables, rows, options.target), rows, options)
     found = fit(
@@ -234,4 +231,4 @@ def _approaches(
         weights=options.weights,
         draws=0,
     )
-    return compare_approaches(choice.runs, found, flops), Scene(fit=found, runs=choice.runs)
+    return compare_approaches(choice.runs, found, flops), {"fit": found, "runs": choice.runs}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from rung.cli.options import QUESTION, Figure, Inputs, Json, LevelOfFit, Output
-from rung.cli.output import figure_kinds, require_kinds, show, write_result
+from rung.cli.output import figure_kinds, require_kinds, scene_of, show, write_result
 from rung.cli.table_options import TableOptions, pairs, read_selected, tables_and_inputs
 from rung.errors import WorthError
 
@@ -60,7 +60,6 @@ def density(
         The column of dates, such as 2025-03-14; date by default.
     """
     from rung.fitting import as_fit, read_fit
-    from rung.report import Scene
     from rung.units import parse_number
     from rung.worth import densities
 
@@ -77,12 +76,12 @@ def density(
         if trend:
             raise WorthError("--trend needs a table of models with dates.")
         found = _one(fit, scores, at, named)
-        write_result(found, kinds, Scene(fit=fit))
+        write_result(found, kinds, scene_of(kinds, fit=fit))
         show(found, json=json)
         return
     runs = read_selected(tables, rows, fit.target)
     every = densities(fit, runs, score_fit=scores, reference_tokens=at, date=date if trend else None)
-    write_result(every, kinds, Scene(fit=fit))
+    write_result(every, kinds, scene_of(kinds, fit=fit))
     show(every, json=json)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from rung.cli.options import QUESTION, Figure, Inputs, Json, LevelOfFit, Output, TargetLoss
-from rung.cli.output import as_json, figure_kinds, require_kinds, show, warn, write_result
+from rung.cli.output import as_json, figure_kinds, require_kinds, scene_of, show, warn, write_result
 from rung.cli.table_options import pairs, tables_and_inputs
 from rung.errors import ForecastError
 
@@ -82,7 +82,6 @@ def _run(
 ) -> None:
     """Forecast one run, or a grid of them."""
     from rung.fitting import Selection
-    from rung.report import Scene
 
     fitted = source.laws[0].fit if isinstance(source, Selection) else source
     if ratio is not None and loss is None:
@@ -103,7 +102,7 @@ def _run(
         _grid(fitted, given, kinds, json=json, loss=loss)
         return
     answer = _answer(source, given, loss, ratio)
-    write_result(answer, kinds, Scene(fit=fitted))
+    write_result(answer, kinds, scene_of(kinds, fit=fitted))
     show(answer, json=json)
 
 

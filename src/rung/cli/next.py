@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from rung.cli.budget import Machines, OtherBudget, cluster_of, flops_of, whole
 from rung.cli.options import QUESTION, Budget, Cost, Figure, Json, Law, Level, Output, Runs, Seed
-from rung.cli.output import content_of, figure_kinds, require_kinds, say, show
+from rung.cli.output import content_of, figure_kinds, require_kinds, say, scene_of, show
 from rung.cli.table_options import LawOptions, TableOptions, pairs, read_law, read_selected
 from rung.errors import LadderError, PlanError
 
@@ -77,7 +77,6 @@ def next_(
     Without RUNS, the law of --law with the book's constants stands in. RUNS may also be a fit (.json).
     """
     from rung.planning.cost import cost as price_of
-    from rung.report import Scene
 
     kinds = require_kinds(output, _KINDS) | figure_kinds(figure)
     head = _head(plan.like, kinds)
@@ -91,7 +90,7 @@ def next_(
         raise PlanError(f"{' and '.join(given)} are two sets of runs; give one.")
     known = _known(runs, law, plan.law_options(), rows, level, fitted=bool(plan.decide))
     found = _plan(known, plan, budget=budget, cost=cost, level=level, seed=seed)
-    _write(found, kinds, head, Scene(runs=_made(known)))
+    _write(found, kinds, head, scene_of(kinds, runs=_made(known)))
     cluster = cluster_of(machines)
     price = price_of(found.spent, cluster) if cluster else None
     show(found, json=json, more={"price": price.to_dict()} if price else {}, below=[price] if price else [])
@@ -145,7 +144,7 @@ def _made(known: dict[str, Any]) -> Any:
     return None if isinstance(source, str) else kept_runs(source) if isinstance(source, Fit) else source
 
 
-def _write(found: NextRuns, kinds: dict[str, str], head: str | None, scene: Scene) -> None:
+def _write(found: NextRuns, kinds: dict[str, str], head: str | None, scene: Scene | None) -> None:
     from rung.files import write_all
 
     contents: dict[str | Path, bytes] = {}

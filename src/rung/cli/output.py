@@ -107,6 +107,15 @@ def figure_kinds(figures: Sequence[str]) -> dict[str, str]:
     return {path: figure_kind(path) for path in figures}
 
 
+def scene_of(kinds: Mapping[str, str], **around: Any) -> Scene | None:
+    """What stands around a result in its figures; None, without an import, where none is drawn."""
+    if all(kind.startswith(".") for kind in kinds.values()):
+        return None
+    from rung.report import Scene
+
+    return Scene(**around)
+
+
 def write_result(result: Result, kinds: Mapping[str, str], scene: Scene | None = None) -> None:
     """Write a result as .json, as .csv where it is a table, or as a figure; all files or none.
 

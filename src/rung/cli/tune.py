@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from rung.cli.options import QUESTION, Figure, Inputs, Json, Output, Seed
-from rung.cli.output import figure_kinds, require_kinds, show, write_result
+from rung.cli.output import figure_kinds, require_kinds, scene_of, show, write_result
 from rung.cli.table_options import TableOptions, pairs, read_selected, tables_and_inputs
 from rung.errors import PlanError
 
@@ -39,7 +39,6 @@ def tune(
         The column of losses; loss by default.
     """
     from rung.planning.tuning import tune as tune_run
-    from rung.report import Scene
     from rung.units import parse_number
 
     kinds = require_kinds(output, {".json": "the result", ".csv": "the proposals"}) | figure_kinds(figure)
@@ -59,5 +58,5 @@ def tune(
         seed=seed,
         **{_NAMES[name]: value for name, value in given.items()},
     )
-    write_result(found, kinds, Scene(runs=sweeps))
+    write_result(found, kinds, scene_of(kinds, runs=sweeps))
     show(found, json=json)

@@ -21,8 +21,8 @@ from rung.units import format_count, format_value
 _GRID = 21
 """Values of each variable on the grid between which a reader moves the target."""
 
-_GRID_BEYOND, _GRID_WITHIN = 100.0, 1.0
-"""How far the grid reaches beyond the largest value of the runs, and below the smallest."""
+_GRID_BEYOND = 100.0
+"""How many times the largest value of the runs the grid reaches."""
 
 _MOST_NAMED = 3000
 """Rows up to which a point of the figure bears its name; more are drawn as one picture."""
@@ -77,7 +77,7 @@ def explorer_of(fit: Fit, target: Forecast | None) -> Explorer | None:
         low, high = fit.ranges[name]
         asked = float(target.inputs[column_of(name)])
         at[name] = asked
-        values[name] = np.geomspace(min(low * _GRID_WITHIN, asked), max(high * _GRID_BEYOND, asked), _GRID)
+        values[name] = np.geomspace(min(low, asked), max(high * _GRID_BEYOND, asked), _GRID)
     points: dict[str, Any] = {**values, **{group: str(target.inputs[group]) for group in fit.groups}}
     try:
         frame = forecast_grid(fit, **points)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rung.errors import RungError
-from rung.files import write_text
+from rung.files import csv_text, write_text
 from rung.fitting import PUBLISHED, Fit, Selection, as_fit, select
 from rung.forecasting import Forecast, HeldOut, forecast
 from rung.laws import column_of
@@ -80,10 +80,10 @@ def make_report(fit: Fit | str | Path, runs: Runs | None = None, asked: Asked = 
     selection, why_no_selection = _selection(fit, table)
     sections = [
         data_and_law(fit, table, scene),
-        _of(fit, "target", "What it says of the target", target, why_no_target, scene, explorer_of(fit, target)),
+        _of("target", "What it says of the target", target, why_no_target, scene, explorer_of(fit, target)),
         _backtest(fit, scene),
-        _of(fit, "allocation", "Allocation", allocation, why_no_allocation, scene),
-        _of(fit, "selection", "Which law", selection, why_no_selection, Scene()),
+        _of("allocation", "Allocation", allocation, why_no_allocation, scene),
+        _of("selection", "Which law", selection, why_no_selection, Scene()),
         _coefficients(fit),
         _findings(fit, target, allocation),
         Section(
@@ -225,9 +225,7 @@ def _interval(bounds: tuple[float | None, float | None]) -> str:
     return format_interval(*bounds, lambda value: format_value(value, 4))
 
 
-def _of(
-    fit: Fit, anchor: str, title: str, result: Result | None, why: str, scene: Scene, *more: Block | None
-) -> Section:
+def _of(anchor: str, title: str, result: Result | None, why: str, scene: Scene, *more: Block | None) -> Section:
     """The section of one result: its summary and its figure; without one, why."""
     if result is None:
         return Section(anchor, title, [Paragraph(f"None: {why}")] if why else [])
@@ -243,22 +241,13 @@ def _of(
         )
     except RungError as error:
         blocks.append(Paragraph(f"No figure: {error.text}"))
-    del fit
     return Section(anchor, title, [*blocks, *(block for block in more if block is not None)])
 
 
 def _csv(result: Result) -> str:
     """The tables of a result as CSV."""
-    import csv
-    import io
-
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    for block in result.describe().blocks:
-        if isinstance(block, Table):
-            writer.writerow(block.header)
-            writer.writerows(block.rows)
-    return out.getvalue()
+    tables = [block for block in result.describe().blocks if isinstance(block, Table)]
+    return csv_text(row for table in tables for row in (table.header, *table.rows))
 
 
 def _backtest(fit: Fit, scene: Scene) -> Section:
@@ -272,7 +261,7 @@ def _backtest(fit: Fit, scene: Scene) -> Section:
                 )
             ],
         )
-    return _of(fit, "backtest", "How wrong it would have been", fit.backtest, "", scene)
+    return _of("backtest", "How wrong it would have been", fit.backtest, "", scene)
 
 
 def _coefficients(fit: Fit) -> Section:

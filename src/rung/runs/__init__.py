@@ -2,6 +2,7 @@
 
 from rung.runs.checks import plausibility, require_usable
 from rung.runs.columns import ALIASES
+from rung.runs.loss_units import loss_of
 from rung.runs.read import as_runs, read_runs
 from rung.runs.settings import configurations, swept
 from rung.runs.several import read_several
@@ -12,6 +13,7 @@ __all__ = [
     "Runs",
     "as_runs",
     "configurations",
+    "loss_of",
     "plausibility",
     "read_runs",
     "read_several",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import gzip
-import io
 import re
 import zlib
 from collections import Counter
 
 from rung.errors import RunsError
+from rung.files import csv_text
 from rung.messages import counted
 from rung.runs.columns import columns_meant
 from rung.units import is_missing, read_number
@@ -93,9 +93,7 @@ def from_markdown(content: bytes) -> bytes | None:
         if "|" not in line:
             break
         rows.append([re.sub(r"^[*_`]+|[*_`]+$", "", cell.strip()) for cell in line.strip("|").split("|")])
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows(rows)
-    return out.getvalue().encode()
+    return csv_text(rows).encode()
 
 
 def from_spaces(content: bytes) -> bytes | None:
@@ -116,9 +114,7 @@ def from_spaces(content: bytes) -> bytes | None:
     rows = [names, *(line.split() for line in whole[1:])]
     if any(len(row) != len(names) for row in rows):
         return None
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows(rows)
-    return out.getvalue().encode()
+    return csv_text(rows).encode()
 
 
 def header_of(content: bytes) -> tuple[bytes, str, str]:

@@ -8,6 +8,13 @@ from functools import lru_cache
 
 _NATS = frozenset({"loss", "nll", "ce", "xent", "crossentropy"})
 _PERPLEXITY = frozenset({"perplexity", "ppl"})
+_OF = {
+    "byte": frozenset({"bpb", "byte", "bytes"}),
+    "character": frozenset({"bpc", "char", "character"}),
+    "word": frozenset({"bpw", "word", "words"}),
+}
+"""Words of a name that say of what a loss is, besides a token."""
+
 _BITS = frozenset({"bpb", "bpt", "bpc", "bits", "bpw"})
 
 
@@ -32,14 +39,23 @@ def unit_of(name: str) -> str | None:
             return "nats"
         return "word perplexity" if "word" in has else "byte perplexity" if "byte" in has else "perplexity"
     if has & _BITS:
-        if has & {"bpt", "token", "tok", "loss", "nll"} and not has & {"bpb", "byte", "bytes"}:
+        if has & {"bpt", "token", "tok", "loss", "nll"} and not has & _OF["byte"]:
             return "bits per token"
-        if has & {"bpw", "word"}:
+        if has & _OF["word"]:
             return "bits per word"
-        return "bits per character" if has & {"bpc", "char", "character"} else "bits per byte"
+        return "bits per character" if has & _OF["character"] else "bits per byte"
     if words and (words[-1] in _NATS or (has & {"loss", "nll", "crossentropy"}) or {"cross", "entropy"} <= has):
         return "nats"
     return None
+
+
+def loss_of(name: str) -> str:
+    """Of what a loss is by its name: "byte", "character", "word", or "token", also where the name says nothing."""
+    has = set(words_of(name))
+    for what, words in _OF.items():
+        if has & words:
+            return what
+    return "token"
 
 
 def in_nats(name: str) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 
 import polars as pl
 
 from rung.errors import RunsError
+from rung.files import csv_text
 from rung.messages import first_line
 from rung.runs.columns import columns_meant
 from rung.runs.text import TextTable, read_csv
@@ -39,9 +38,7 @@ def read_spreadsheet(file: Path) -> TextTable:
         raise RunsError(f"{file.name} holds no sheet with rows.")
     # Notes and settings may stand on sheets before the one with the runs.
     name, rows = max(filled, key=lambda sheet: _recognised(sheet[1]))
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows(rows)
-    table = read_csv(out.getvalue().encode(), f"{file.name}, sheet {name}")
+    table = read_csv(csv_text(rows).encode(), f"{file.name}, sheet {name}")
     others = f"; {len(filled) - 1} more with rows left out" if len(filled) > 1 else ""
     return TextTable(table.frame, (f"sheet {name!r}{others}", *table.notes))
 

@@ -101,7 +101,7 @@ class Runs:
     def _series(self, column: str, what: str | None) -> pl.Series:
         if not self.has(column):
             error = no_column(column, self.file_columns, self.source, also=self.columns)
-            raise RunsError(f"{error.text} ({what} needs it.)" if what else error.text)
+            raise RunsError(f"{error.text} Needed for {what}." if what else error.text)
         return self.frame[column]
 
     def shown(self, column: str, index: int) -> str:

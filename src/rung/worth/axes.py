@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -12,7 +11,7 @@ from rung.arrays import Array
 from rung.errors import WorthError
 from rung.fitting.backtest import scale_levels
 from rung.laws import SYMBOLS
-from rung.runs import Runs
+from rung.runs import Runs, loss_of
 from rung.units import flops_6nd, format_value
 
 COLUMNS = {"N": "params", "D": "tokens", "C": "flops"}
@@ -85,22 +84,13 @@ def require_one_unit(tables: Sequence[Runs], names: tuple[str, str], target: str
     Raises:
         WorthError: The names state different units.
     """
-    units = [_unit(runs.mapping.get(target, target)) for runs in tables]
+    units = [loss_of(runs.mapping.get(target, target)) for runs in tables]
     if units[0] != units[1]:
         shown = [runs.mapping.get(target, target) for runs in tables]
         raise WorthError(
             f"{names[0]} gives {target} by {shown[0]} (per {units[0]}) and {names[1]} by {shown[1]} (per {units[1]}): a loss per "
             f"{units[0]} is no loss per {units[1]}. Map columns of one unit: --map {target}=COLUMN."
         )
-
-
-def _unit(name: str) -> str:
-    """Of what a loss is, by its column's name; of a token where it says nothing."""
-    words = set(re.findall(r"[a-z]+", name.lower()))
-    for unit, said in (("byte", {"bpb", "byte", "bytes"}), ("character", {"bpc", "char", "character"})):
-        if words & said:
-            return unit
-    return "word" if words & {"word", "words", "bpw"} else "token"
 
 
 def knows(runs: Runs, column: str) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rung.fitting import Fit
-from rung.planning.allocation import Approaches
+from rung.planning.allocation import PARABOLA, Approaches, profile_rows
 from rung.report.figures.fit_data import rows_of
 from rung.report.figures.style import COLOURS, GREY, MARKERS, RUN, count_axis, named
 from rung.units import flops_6nd, format_count
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
 SIZE = (8.8, 4.2)
 """Width and height [inch]."""
-
-_WITHIN = 0.06
-"""Difference in the logarithm of compute within which runs are drawn with a profile, or half a bin where it is binned."""
 
 
 def layout(figure: Figure, result: Approaches, scene: Scene) -> None:
@@ -42,15 +39,12 @@ def draw(axes: Axes, result: Approaches, scene: Scene) -> None:
 
     params, compute, loss = _rows(scene.fit, scene)
     shades = colormaps["viridis"](np.linspace(0.0, 0.88, max(len(result.profiles), 2)))
-    within = np.log(10) / 8 if result.binned else _WITHIN
-    for colour, profile in zip(shades, result.profiles, strict=False):
-        rows = np.abs(np.log(compute / profile.flops)) < within
-        if not rows.any():
-            continue
+    parted, _ = profile_rows(compute, params)
+    for colour, profile, rows in zip(shades, result.profiles, parted, strict=False):
         axes.scatter(params[rows], loss[rows], s=13, color=colour, linewidths=0, label=format_count(profile.flops))
-        if rows.sum() > 3:
+        if len(np.unique(params[rows])) > PARABOLA:
             centre = float(np.log(params[rows]).mean())
-            curve = np.polynomial.Polynomial.fit(np.log(params[rows]) - centre, loss[rows], 2)
+            curve = np.polynomial.Polynomial.fit(np.log(params[rows]) - centre, loss[rows], PARABOLA)
             x = np.linspace(np.log(params[rows]).min(), np.log(params[rows]).max(), 60)
             axes.plot(np.exp(x), curve(x - centre), color=colour, linewidth=1.0)
             if profile.parabola.at is not None:
@@ -77,7 +71,7 @@ def _rows(fit: Fit, scene: Scene) -> tuple[Array, Array, Array]:
 
 
 def _lines(axes: Axes, result: Approaches) -> None:
-    """The bottoms over compute, and each approach's line to the compute that is asked about."""
+    """The bottoms over compute with their standard errors, and each approach's line to the compute that is asked about."""
     kept = [
         (one.flops, one.parabola.at, one.parabola.error)
         for one in result.profiles
@@ -87,8 +81,7 @@ def _lines(axes: Axes, result: Approaches) -> None:
     compute = np.geomspace(min(start, result.flops), result.flops, 30)
     drawn: list[float] = []
     for flops, at, error in kept:
-        spread = error or 0.0
-        ends = np.exp([at - 1.64 * spread, at + 1.64 * spread])
+        ends = np.exp([at - (error or 0.0), at + (error or 0.0)])
         axes.plot([flops, flops], ends, color=GREY, linewidth=1.2)
         axes.plot([flops], [np.exp(at)], "v", color=GREY, markersize=5)
         drawn += [*ends]

@@ -22,8 +22,8 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#0
 """Colours of series (Okabe and Ito 2008), which people with any kind of colour blindness tell apart."""
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-LAW, RUN, GREY, PALE = COLOURS[0], COLOURS[1], "#6b7280", "#9ca3af"
-"""Colours of the law, of a new run, of what was measured, and of what stands behind."""
+LAW, RUN, GREY = COLOURS[0], COLOURS[1], "#6b7280"
+"""Colours of the law, of a new run, and of what was measured."""
 
 STYLE: Any = {
     "font.size": 9.0,
@@ -117,14 +117,6 @@ def _round(low: float, high: float) -> list[float]:
 
 def _tick(value: float) -> str:
     return format_count(value) if value >= 1000 else f"{value:g}"
-
-
-def linear_counts(axes: Axes, which: str) -> None:
-    """Short numbers on a linear axis."""
-    from matplotlib.ticker import FuncFormatter
-
-    axis: Any = getattr(axes, f"{which}axis")
-    axis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value) if value else "0"))
 
 
 def band(axes: Axes, x: Array, low: Array, high: Array, label: str = "", **style: Any) -> None:

@@ -1,4 +1,4 @@
-"""Learning rate and batch: what every rule proposes, on the losses of the user's own nearest grid."""
+"""Learning rate and batch: what every rule proposes, on the losses of the largest grid of the sweeps."""
 
 from __future__ import annotations
 
@@ -51,10 +51,8 @@ def draw(axes: Axes, result: Tuning, scene: Scene) -> None:
         lines = axes.tricontour(
             Triangulation(grid.log_rate, grid.log_batch), regret, levels=_REGRETS, colors=GREY, linewidths=0.8
         )
-        for collection in [lines]:
-            paths = collection.get_paths()
-            for path in paths:
-                path.vertices = np.exp(path.vertices)
+        for path in lines.get_paths():
+            path.vertices = np.exp(path.vertices)
         axes.scatter(
             rate, batch, s=8, color=GREY, label=f"sweep at N {format_count(grid.params)}, D {format_count(grid.tokens)}"
         )

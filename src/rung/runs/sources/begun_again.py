@@ -64,8 +64,9 @@ def parted(run: TrackedRun) -> tuple[list[TrackedRun], str]:
     if reference is None:
         return [run], ""
     metric = run.logged[reference]
-    turns = [turn for turn in _beginnings(metric) if not _goes_on(run, metric, turn)]
-    if not turns or len(_beginnings(metric)) != int(np.sum(np.diff(metric.steps) < 0)):
+    beginnings = _beginnings(metric)
+    turns = [turn for turn in beginnings if not _goes_on(run, metric, turn)]
+    if not turns or len(beginnings) != int(np.sum(np.diff(metric.steps) < 0)):
         return [run], ""
     bounds = [0, *(turn + 1 for turn in turns), len(metric)]
     ends = [float(metric.steps[first:last].max()) for first, last in itertools.pairwise(bounds)]

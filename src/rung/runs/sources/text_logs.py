@@ -243,14 +243,14 @@ class _Reading:
                     f"{file}, line {self.unread[0]}: a line of {self.form.name} that cannot be read ({counted(len(self.unread), 'such line')}); left out.",
                 )
             )
-        runs, told = [self._run(group, name) for group in groups], ""
+        runs, note = [self._run(group, name) for group in groups], ""
         if len(runs) == 1:
-            runs, told = parted(runs[0])
+            runs, note = parted(runs[0])
         else:
             runs = [replace(run, name=f"{name} ({number})") for number, run in enumerate(runs, 1)]
-            told = f"the trainer was started again for another run: read as {len(runs)} runs"
-        if told:
-            notes.append(Finding("several_runs", f"{file}: {told}."))
+            note = f"the trainer was started again for another run: read as {len(runs)} runs"
+        if note:
+            notes.append(Finding("several_runs", f"{file}: {note}."))
         return [replace(runs[0], notes=(*notes, *runs[0].notes)), *runs[1:]]
 
     def _run(self, lives: list[_Life], name: str) -> TrackedRun:

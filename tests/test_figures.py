@@ -110,14 +110,73 @@ def test_a_forecast_without_its_fit_shows_its_intervals(fit):
     assert "loss" in render_figure(rung.forecast(fit, N=7e10, D=1.4e12), "svg").decode()
 
 
-def test_profiles_show_their_bottoms():
+def profiles():
     params, compute = (part.ravel() for part in np.meshgrid(np.geomspace(1e7, 1e9, 9), [1e18, 1e19, 1e20]))
     frame = pl.DataFrame({"params": params, "flops": compute, "tokens": compute / (6 * params)})
     frame = frame.with_columns(loss=pl.Series(law(params, compute / (6 * params))))
     fit = rung.fit(frame, "E + A / N^alpha + B / D^beta", draws=0)
-    found = compare_approaches(rung.read_runs(frame), fit, 1e22)
-    written = render_figure(found, "svg", Scene(fit=fit, runs=rung.read_runs(frame))).decode()
+    runs = rung.read_runs(frame)
+    return compare_approaches(runs, fit, 1e22), Scene(fit=fit, runs=runs)
+
+
+def test_profiles_show_their_bottoms():
+    found, scene = profiles()
+    written = render_figure(found, "svg", scene).decode()
     assert "where their parabolas are lowest" in written
+
+
+def drawn(result, scene):
+    """The lines, areas and points of a figure by label: each as an array of x and y."""
+    from matplotlib.figure import Figure
+
+    axes = Figure().subplots()
+    rung.draw_figure(axes, result, scene.runs, fit=scene.fit)
+    found = {line.get_label(): line.get_xydata() for line in axes.lines}
+    found |= {area.get_label(): area.get_paths()[0].vertices for area in axes.collections if area.get_paths()}
+    return found, axes
+
+
+def test_a_forecast_ends_where_it_says(fit):
+    found = rung.forecast(fit, N=7e10, D=1.4e12)
+    parts, _ = drawn(found, Scene(fit=fit))
+    at = 6 * 7e10 * 1.4e12
+    assert parts["asked"] == pytest.approx(np.array([[at, found.value]]))
+    for label, interval in (("of the law", found.law_interval), ("of a new run", found.run_interval)):
+        x, y = parts[f"90 % {label}"].T
+        ends = y[np.isclose(x, at)]
+        assert (ends.min(), ends.max()) == pytest.approx(interval, rel=1e-6)
+
+
+def test_an_allocation_stands_at_the_lowest_point_of_its_curve(fit):
+    found = rung.allocate(fit, flops=1e22)
+    parts, _ = drawn(found, Scene(fit=fit))
+    assert parts["best"] == pytest.approx(np.array([[found.choices["params"].value, found.loss]]))
+    params, loss = next(part for label, part in parts.items() if label.startswith("law at")).T
+    assert params[np.argmin(loss)] == pytest.approx(found.choices["params"].value, rel=0.1)
+    assert loss.min() == pytest.approx(found.loss, rel=1e-4)
+    # Away from the best size each point spends the same budget.
+    for size, value in zip(params[::20], loss[::20], strict=True):
+        assert rung.forecast(fit, N=size, D=1e22 / (6 * size)).value == pytest.approx(value)
+
+
+def test_a_comparison_draws_its_multipliers():
+    found = rung.compare(table(), table(1.4, 3), names=("old", "new"))
+    parts, _ = drawn(found, Scene())
+    wanted = np.array([(one.at, one.value) for one in found.by_scale])
+    assert parts["multiplier, if it may change with scale"] == pytest.approx(wanted)
+
+
+def test_the_mark_of_a_profile_is_the_lowest_point_of_its_curve():
+    found, scene = profiles()
+    _, axes = drawn(found, scene)
+    curves, marks = ([line for line in axes.lines if (line.get_marker() == "v") is mark] for mark in (False, True))
+    inside = [one for one in found.profiles if one.parabola.status == "inside"]
+    assert len(curves) == len(found.profiles)
+    assert [mark.get_xdata()[0] for mark in marks] == pytest.approx([np.exp(one.parabola.at) for one in found.profiles])
+    assert inside
+    for one, curve, mark in zip(found.profiles, curves, marks, strict=True):
+        if one in inside:
+            assert mark.get_ydata()[0] == pytest.approx(curve.get_ydata().min(), rel=1e-4)
 
 
 def test_a_figure_on_ones_own_axes_and_of_ones_own_size(fit, tmp_path):

@@ -389,6 +389,11 @@ class TestUnits:
         (tmp_path / "t.csv").write_text("params,tokens,epochs,loss\n1e8,2e9,1,3\n2e8,4e9,1,2.9\n")
         assert not rung.read_runs(tmp_path / "t.csv").has("unique_tokens")
 
+    def test_a_held_out_nll_is_the_loss(self, tmp_path):
+        (tmp_path / "t.tsv").write_text("Params (M)\tTrain tokens\tVal NLL\n12,5\t0.5 B\t3,91\n50\t1 B\t3,42\n")
+        runs = rung.read_runs(tmp_path / "t.tsv")
+        assert (runs.numbers("params")[0], runs.numbers("tokens")[0], runs.numbers("loss")[0]) == (1.25e7, 5e8, 3.91)
+
     def test_symbols_come_before_small_letters(self, tmp_path):
         (tmp_path / "t.csv").write_text("n,d,N,D,loss\n12,768,1e8,2e9,3\n")
         runs = rung.read_runs(tmp_path / "t.csv")

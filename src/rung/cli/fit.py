@@ -10,11 +10,11 @@ from cyclopts import Parameter
 
 from rung.cli.options import LAW, RESULT, Figure, Fix, Json, Law, Level, More, Output, Runs, Seed
 from rung.cli.output import content_of, figure_kinds, require_kinds, say, show, write_result
-from rung.cli.table_options import LawChoice, LawOptions, TableOptions, pairs, read_law, read_selected, unused_maps
+from rung.cli.table_options import LawOptions, TableOptions, pairs, read_law, read_selected, unused_maps
 from rung.errors import FitError
 
 if TYPE_CHECKING:
-    from rung.fitting import Fit
+    from rung.fitting import Fit, LawChoice
     from rung.forecasting import HeldOut
     from rung.runs import Runs as Table
 

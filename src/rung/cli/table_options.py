@@ -14,7 +14,7 @@ from rung.errors import RungError
 from rung.messages import did_you_mean
 
 if TYPE_CHECKING:
-    from rung.laws import Law
+    from rung.fitting import LawChoice
     from rung.runs import Runs
 
 AUTO = "auto"
@@ -79,7 +79,7 @@ def read_selected(
         RungError: No table is given.
     """
     from rung.laws import column_of
-    from rung.runs import read_runs, read_several
+    from rung.runs import RowChoice, read_runs, read_several, select_rows
     from rung.units import parse_number
 
     given = [paths] if isinstance(paths, str) else list(paths)
@@ -90,65 +90,38 @@ def read_selected(
         runs = read_runs(given[0], mapping, wide=rows.wide, unfinished=rows.unfinished)
     else:
         runs = read_several(given, mapping, wide=rows.wide, unfinished=rows.unfinished)
-    runs = runs.without_repeats()
-    if rows.where is not None:
-        runs = runs.where(rows.where)
-    if rows.drop_duplicates:
-        runs = runs.drop_duplicates()
-    if rows.last:
-        runs = runs.last()
-    if rows.drop_tokens not in {None, AUTO}:
-        runs = runs.drop_tokens(parse_number(str(rows.drop_tokens)))
-    if rows.best_of is not None:
-        columns = [column_of(name.strip()) for name in rows.best_of.split(",") if name.strip()]
-        runs = runs.best_of(columns, target or "loss")
+    runs = select_rows(
+        runs,
+        RowChoice(
+            where=rows.where,
+            drop_duplicates=rows.drop_duplicates,
+            last=rows.last,
+            drop_tokens=parse_number(rows.drop_tokens) if rows.drop_tokens not in {None, AUTO} else None,
+            best_of=[column_of(name.strip()) for name in (rows.best_of or "").split(",") if name.strip()],
+        ),
+        target or "loss",
+    )
     if not shown:
         # What an option of this command left out was asked for.
         say(*(f"note: {runs.source}: {note}" for note in runs.notes if " left out by --" not in note))
     return runs
 
 
-@dataclass(frozen=True, kw_only=True)
-class LawChoice:
-    """A law over a table, with what the law book says of it where the user said nothing.
-
-    Attributes:
-        runs: The rows, without those that lack a number where they were to be dropped.
-        law: The law.
-        target: The column that it predicts.
-        objective: What is minimised.
-        used: The columns that are read.
-    """
-
-    runs: Runs
-    law: Law
-    target: str
-    objective: str
-    used: list[str]
-
-
 def read_law(law: str, runs: Runs, rows: TableOptions, options: LawOptions) -> LawChoice:
     """The law that a user named, and the rows that it can use."""
-    from rung.fitting.backtest import drop_start
-    from rung.fitting.estimate import FitSpecification, columns_used
-    from rung.laws import find_law, law_book
+    from rung.fitting import choose_law
 
-    named = find_law(law, runs.columns, options.laws)
-    entry = law_book(options.laws).get(named.name)
-    stated = FitSpecification(
-        law=named,
-        target=options.target or (entry.target if entry else None),
-        objective=options.objective or (entry.objective if entry else None),
+    return choose_law(
+        law,
+        runs,
+        target=options.target,
+        objective=options.objective,
         delta=options.delta,
         weights=options.weights,
+        laws=options.laws,
+        drop_nonfinite=rows.drop_nonfinite,
+        drop_start_too=rows.drop_tokens == AUTO,
     )
-    chosen = stated.resolved(runs.columns)
-    used = columns_used(named, chosen.target, options.weights)
-    if rows.drop_nonfinite:
-        runs = runs.drop_nonfinite([name for name in used if name not in named.groups], named.groups)
-    if rows.drop_tokens == AUTO:
-        runs = drop_start(runs, stated)
-    return LawChoice(runs=runs, law=named, target=chosen.target, objective=chosen.objective, used=used)
 
 
 def unused_maps(rows: TableOptions, used: Collection[str], *conditions: str | None) -> list[str]:

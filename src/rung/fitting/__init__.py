@@ -8,6 +8,7 @@ what looks wrong.
 from rung.fitting.estimate.objective import Objective
 from rung.fitting.file import as_fit, read_fit
 from rung.fitting.fit import fit
+from rung.fitting.law_choice import LawChoice, choose_law
 from rung.fitting.learning_curve import learning_curve
 from rung.fitting.published import PUBLISHED, is_published, published_fit
 from rung.fitting.ranking import Ranked, Selection, name_of
@@ -23,10 +24,12 @@ __all__ = [
     "Fits",
     "Fitted",
     "LawBounds",
+    "LawChoice",
     "Objective",
     "Ranked",
     "Selection",
     "as_fit",
+    "choose_law",
     "fit",
     "fit_each",
     "fitted",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,7 @@ import polars as pl
 
 from rung.errors import RungError
 from rung.fitting import Fit
-from rung.forecasting import Forecast, forecast_grid
+from rung.forecasting import Forecast, HeldOut, forecast_grid
 from rung.laws import column_of
 from rung.report.figures import Scene, render_figure
 from rung.report.figures.fit_data import FigureData
@@ -51,8 +53,43 @@ def data_and_law(fit: Fit, runs: Runs | None, scene: Scene) -> Section:
         name="runs.csv",
         csv=frame.select(columns).with_columns(pl.col(pl.Float64).round_sig_figs(_DIGITS)).write_csv(),
         points=points,
+        groups={f"runs-{index}": part.name for index, part in enumerate(data.parts) if part.name},
     )
     return Section("law", "Data and law", [formula, picture])
+
+
+_ROWS = re.compile(r"\brows? (\d+(?:(?:, | and )\d+)*)")
+"""Rows as findings name them: row 3; rows 3, 5 and 8."""
+
+Point = tuple[str, int]
+"""A point of the figure of data and law: the id of its group, and its place there."""
+
+
+def points_of(fit: Fit, runs: Runs | None, held_out: HeldOut | None) -> dict[str, Point]:
+    """The points of the figure of data and law by the names of their rows; empty where they are too many to be named."""
+    if runs is None or len(runs) > _MOST_NAMED:
+        return {}
+    data = FigureData.of(fit, runs, held_out)
+    numbers = runs.row_numbers()
+    found: dict[str, Point] = {}
+    for index, part in enumerate(data.parts):
+        for place, row in enumerate(np.flatnonzero(part.rows & ~data.held).tolist()):
+            found[f"row {numbers[row]}"] = (f"runs-{index}", place)
+            found.setdefault(str(runs.short_name(row)), (f"runs-{index}", place))
+    return found
+
+
+def named_points(text: str, points: Mapping[str, Point]) -> dict[str, list[int]]:
+    """The points that a sentence names, by the id of their group. A bare number names none."""
+    words = {word.strip("'\".") for word in re.split(r"[\s,;()]+", text)}
+    for numbers in _ROWS.findall(text):
+        words |= {f"row {number}" for number in re.findall(r"\d+", numbers)}
+    found: dict[str, list[int]] = {}
+    for name, (group, place) in points.items():
+        spaced = " " in name and not name.startswith("row ") and name in text
+        if (name in words and not name.isdigit()) or spaced:
+            found.setdefault(group, []).append(place)
+    return {group: sorted(set(places)) for group, places in found.items()}
 
 
 def _point(fit: Fit, data: FigureData, row: int, name: str) -> str:

@@ -10,33 +10,33 @@ from typing import Any
 import numpy as np
 
 from rung.errors import RungError
-from rung.files import csv_text, write_text
+from rung.files import write_text
 from rung.fitting import PUBLISHED, Fit, Selection, as_fit, select
 from rung.forecasting import Forecast, HeldOut, forecast
 from rung.laws import column_of
 from rung.planning.allocation import Allocation, allocate
 from rung.report.checklist import checklist
-from rung.report.data_section import data_and_law, explorer_of, svg_of
+from rung.report.data_section import data_and_law, explorer_of, points_of
 from rung.report.figures import Scene
 from rung.report.figures.fit_data import kept_runs
 from rung.report.html import environment
+from rung.report.result_sections import (
+    backtest_section,
+    coefficients_section,
+    findings_section,
+    read_section,
+    result_section,
+)
 from rung.report.sections import (
-    Block,
     Code,
     Definitions,
-    Findings,
-    Paragraph,
-    Picture,
     Report,
     Section,
-    TableBlock,
 )
-from rung.results import Result, Table
 from rung.runs import Runs
 from rung.units import (
     flops_6nd,
     format_count,
-    format_error,
     format_interval,
     format_percent,
     format_value,
@@ -80,18 +80,18 @@ def make_report(fit: Fit | str | Path, runs: Runs | None = None, asked: Asked = 
     selection, why_no_selection = _selection(fit, table)
     sections = [
         data_and_law(fit, table, scene),
-        _of("target", "What it says of the target", target, why_no_target, scene, explorer_of(fit, target)),
-        _backtest(fit, scene),
-        _of("allocation", "Allocation", allocation, why_no_allocation, scene),
-        _of("selection", "Which law", selection, why_no_selection, Scene()),
-        _coefficients(fit),
-        _findings(fit, target, allocation),
+        result_section("target", "What it says of the target", target, why_no_target, scene, explorer_of(fit, target)),
+        backtest_section(fit, scene),
+        result_section("allocation", "Allocation", allocation, why_no_allocation, scene),
+        result_section("selection", "Which law", selection, why_no_selection, Scene()),
+        coefficients_section(fit),
+        findings_section([fit, target, allocation], points_of(fit, table, asked.held_out)),
         Section(
             "checklist",
             "Checklist of a scaling law",
             [Definitions(checklist(fit, table, asked.held_out))] if table else [],
         ),
-        _read(fit, table),
+        read_section(fit, table),
         _reproduce(fit, asked),
     ]
     return Report(
@@ -223,78 +223,6 @@ def _answers(
 
 def _interval(bounds: tuple[float | None, float | None]) -> str:
     return format_interval(*bounds, lambda value: format_value(value, 4))
-
-
-def _of(anchor: str, title: str, result: Result | None, why: str, scene: Scene, *more: Block | None) -> Section:
-    """The section of one result: its summary and its figure; without one, why."""
-    if result is None:
-        return Section(anchor, title, [Paragraph(f"None: {why}")] if why else [])
-    blocks: list[Block] = [
-        TableBlock(block) if isinstance(block, Table) else Paragraph(block)
-        for block in result.describe().blocks
-        if block != result.headline()
-    ]
-    try:
-        csv = _csv(result)
-        blocks.insert(
-            0, Picture(svg=svg_of(result, scene), words=result.headline(), name=f"{anchor}.csv", csv=csv, points={})
-        )
-    except RungError as error:
-        blocks.append(Paragraph(f"No figure: {error.text}"))
-    return Section(anchor, title, [*blocks, *(block for block in more if block is not None)])
-
-
-def _csv(result: Result) -> str:
-    """The tables of a result as CSV."""
-    tables = [block for block in result.describe().blocks if isinstance(block, Table)]
-    return csv_text(row for table in tables for row in (table.header, *table.rows))
-
-
-def _backtest(fit: Fit, scene: Scene) -> Section:
-    if fit.backtest is None:
-        return Section(
-            "backtest",
-            "Backtest",
-            [
-                Paragraph(
-                    "This fit has none: it was made without one, or its runs have too few scales. rung backtest tries one."
-                )
-            ],
-        )
-    return _of("backtest", "How wrong it would have been", fit.backtest, "", scene)
-
-
-def _coefficients(fit: Fit) -> Section:
-    rows = [
-        [
-            name,
-            format_value(estimate.value),
-            format_interval(estimate.low, estimate.high),
-            format_error(estimate.std_error, estimate.low, estimate.high),
-        ]
-        for name, estimate in {**fit.coefficients, **fit.derived}.items()
-    ]
-    fixed = [[one.name, format_value(one.fixed), "fixed", "-"] for one in fit.law.coefficients if one.fixed is not None]
-    header = ["coefficient", "value", f"{100 * fit.level:g} % interval", "std. error"]
-    return Section("coefficients", "Coefficients", [TableBlock(Table(header, [*rows, *fixed]))])
-
-
-def _findings(fit: Fit, *results: Result | None) -> Section:
-    found = {one.text: one for result in (fit, *results) if result is not None for one in result.findings()}
-    if not found:
-        return Section("findings", "Findings", [Paragraph("Nothing speaks against the fit.")])
-    return Section("findings", "Findings", [Findings(list(found.values()))])
-
-
-def _read(fit: Fit, runs: Runs | None) -> Section:
-    pairs = [(column, source) for column, source in fit.mapping.items()]
-    pairs += [
-        (f"range of {name}", f"{format_count(low)} to {format_count(high)}") for name, (low, high) in fit.ranges.items()
-    ]
-    pairs += [
-        ("left out, or understood", note) for note in (runs.notes if runs is not None and runs.notes else fit.notes)
-    ]
-    return Section("read", "What was read", [Definitions(pairs)])
 
 
 def _reproduce(fit: Fit, asked: Asked) -> Section:

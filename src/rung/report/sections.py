@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rung.findings import Finding
@@ -36,21 +36,36 @@ class Picture:
         name: The name of the file of its data.
         csv: The data.
         points: What each point is, by the id of its group in the figure; empty where points have no names.
+        groups: What each group of points is called, by its id in the figure.
     """
 
     svg: str
     words: str
     name: str
     csv: str
-    points: Mapping[str, Sequence[str]]
+    points: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    groups: Mapping[str, str] = field(default_factory=dict)
     kind: str = "picture"
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedFinding:
+    """A finding, and the points of the first figure that it names.
+
+    Attributes:
+        finding: The finding.
+        points: Their places, by the id of the group in the figure.
+    """
+
+    finding: Finding
+    points: Mapping[str, Sequence[int]]
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
     """What speaks against the results."""
 
-    findings: Sequence[Finding]
+    findings: Sequence[MarkedFinding]
     kind: str = "findings"
 
 

@@ -4,12 +4,14 @@ from rung.runs.checks import plausibility, require_usable
 from rung.runs.columns import ALIASES
 from rung.runs.loss_units import loss_of
 from rung.runs.read import as_runs, read_runs
+from rung.runs.selecting import RowChoice, select_rows
 from rung.runs.settings import configurations, swept
 from rung.runs.several import read_several
 from rung.runs.table import Runs
 
 __all__ = [
     "ALIASES",
+    "RowChoice",
     "Runs",
     "as_runs",
     "configurations",
@@ -18,5 +20,6 @@ __all__ = [
     "read_runs",
     "read_several",
     "require_usable",
+    "select_rows",
     "swept",
 ]

@@ -94,9 +94,10 @@ def _draw_on(above: Axes, below: Axes | None, data: FigureData) -> None:
 
     _draw_rows(above, below, data, [colour_of(value) for value in shade])
     apart = 1 < len(data.parts) <= len(_LINES)
-    for index, line_x, line_y, value in data.curves():
+    for number, (index, line_x, line_y, value) in enumerate(data.curves()):
         style = _LINES[index] if apart else "-"
-        above.plot(line_x, line_y, color=colour_of(value), linewidth=1.1, linestyle=style)
+        (line,) = above.plot(line_x, line_y, color=colour_of(value), linewidth=1.1, linestyle=style)
+        line.set_gid(f"law-{index}-{number}")
     if data.along is None:
         diagonal = [np.min(data.law), np.max(data.law)]
         above.plot(diagonal, diagonal, color=_GREY, linewidth=0.9)
@@ -129,7 +130,8 @@ def _draw_rows(above: Axes, below: Axes | None, data: FigureData, colours: list[
         points = above.scatter(data.x[rows], data.target[rows], c=shades, marker=marker, **style)
         points.set_gid(f"runs-{index}")
         if below is not None:
-            below.scatter(data.x[rows], _residuals(data)[0][rows], c=shades, marker=marker, **style)
+            rest = below.scatter(data.x[rows], _residuals(data)[0][rows], c=shades, marker=marker, **style)
+            rest.set_gid(f"residuals-{index}")
         if apart:
             line = _LINES[index] if data.along else ""
             above.plot([], [], color=_GREY, marker=marker, markersize=4, linestyle=line, linewidth=1.1, label=part.name)

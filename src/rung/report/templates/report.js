@@ -29,6 +29,100 @@
     picture.addEventListener("pointerleave", () => { tip.hidden = true; });
   }
 
+  // A figure is zoomed by dragging over it, and shows or hides each group of its runs.
+  for (const picture of document.querySelectorAll(".picture")) {
+    const svg = picture.querySelector("svg");
+    if (!svg || !svg.getAttribute("viewBox")) continue;
+    const whole = svg.getAttribute("viewBox");
+    const tools = document.createElement("p");
+    tools.className = "tools";
+    const button = (text, act) => {
+      const made = document.createElement("button");
+      made.type = "button";
+      made.textContent = text;
+      made.addEventListener("click", () => act(made));
+      tools.append(made);
+      return made;
+    };
+    const zoom = (share) => {
+      const [x, y, width, height] = svg.getAttribute("viewBox").split(" ").map(Number);
+      svg.setAttribute("viewBox", [x + width * (1 - share) / 2, y + height * (1 - share) / 2, width * share, height * share].join(" "));
+      back.hidden = false;
+    };
+    button("Zoom in", () => zoom(0.7));
+    button("Zoom out", () => zoom(1 / 0.7));
+    const back = button("Whole figure", () => { svg.setAttribute("viewBox", whole); back.hidden = true; });
+    back.hidden = true;
+    const groups = picture.dataset.groups ? Object.entries(JSON.parse(picture.dataset.groups)) : [];
+    if (groups.length > 1)
+      for (const [id, name] of groups) {
+        const parts = [...picture.querySelectorAll(`#${id}, #${id.replace("runs", "residuals")}, [id^="${id.replace("runs", "law")}-"]`)];
+        const made = button(name, () => {
+          const shown = made.getAttribute("aria-pressed") !== "true";
+          made.setAttribute("aria-pressed", shown);
+          for (const part of parts) part.style.display = shown ? "" : "none";
+        });
+        made.setAttribute("aria-pressed", "true");
+      }
+    let from = null, box = null;
+    const place = (event) => new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
+    svg.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0 || event.pointerType === "touch") return;
+      from = place(event);
+      box = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+      box.setAttribute("class", "brush");
+      svg.append(box);
+      event.preventDefault();
+    });
+    addEventListener("pointermove", (event) => {
+      if (!from) return;
+      const to = place(event);
+      box.setAttribute("x", Math.min(from.x, to.x));
+      box.setAttribute("y", Math.min(from.y, to.y));
+      box.setAttribute("width", Math.abs(to.x - from.x));
+      box.setAttribute("height", Math.abs(to.y - from.y));
+    });
+    addEventListener("pointerup", (event) => {
+      if (!from) return;
+      const to = place(event), width = Math.abs(to.x - from.x), height = Math.abs(to.y - from.y);
+      if (width > 8 && height > 8) {
+        svg.setAttribute("viewBox", [Math.min(from.x, to.x), Math.min(from.y, to.y), width, height].join(" "));
+        back.hidden = false;
+      }
+      box.remove();
+      from = box = null;
+    });
+    picture.before(tools);
+  }
+
+  // A finding shows the runs that it names.
+  for (const made of document.querySelectorAll("[data-marks]")) {
+    const groups = Object.entries(JSON.parse(made.dataset.marks));
+    const points = groups.flatMap(([id, places]) => {
+      const uses = document.querySelectorAll("#" + CSS.escape(id) + " use");
+      return places.map((index) => uses[index]).filter(Boolean);
+    });
+    if (!points.length) continue;
+    made.hidden = false;
+    made.setAttribute("aria-pressed", "false");
+    made.addEventListener("click", () => {
+      const marked = made.getAttribute("aria-pressed") !== "true";
+      made.setAttribute("aria-pressed", marked);
+      for (const old of document.querySelectorAll(".ring")) old.remove();
+      for (const other of document.querySelectorAll("[data-marks]")) if (other !== made) other.setAttribute("aria-pressed", "false");
+      if (!marked) return;
+      for (const point of points) {
+        const ring = document.createElementNS("http://www.w3.org/2000/svg", "circle");
+        ring.setAttribute("class", "ring");
+        ring.setAttribute("cx", point.getAttribute("x"));
+        ring.setAttribute("cy", point.getAttribute("y"));
+        ring.setAttribute("r", 9);
+        point.parentNode.append(ring);
+      }
+      points[0].closest("figure").scrollIntoView({ block: "center" });
+    });
+  }
+
   // The data behind a figure, to copy and to download.
   for (const area of document.querySelectorAll("textarea[data-name]")) {
     const copy = document.createElement("button");
@@ -106,6 +200,10 @@
     box.append(found);
     box.hidden = false;
     box.addEventListener("input", update);
+    box.addEventListener("change", () => {
+      const moved = Object.fromEntries(inputs.map((one) => [one.variable.name, one.read()]));
+      box.dispatchEvent(new CustomEvent("target", { bubbles: true, detail: moved }));
+    });
     update();
   }
 })();

@@ -22,6 +22,7 @@ ROOMS = [
     "ladder",
     "papers",
     "report",
+    "app",
     "cli",
 ]
 """Left to right; laws stand before runs for the reason in docs/adr/0003."""

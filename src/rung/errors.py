@@ -97,3 +97,15 @@ class ReportError(RungError):
 
 class PapersError(RungError):
     """A paper cannot be checked: it is not known, or a published table that it needs is not there."""
+
+
+class AppError(RungError):
+    """The local app cannot serve: a file outside its folders, an upload that is too large, an address that is taken.
+
+    Attributes:
+        field: The field of a form that it is about; empty where it is about none.
+    """
+
+    def __init__(self, text: str, field: str = "") -> None:
+        super().__init__(text)
+        self.field = field

@@ -103,6 +103,11 @@ COMMANDS: dict[str, Command] = {
         "Write a page about runs: the answer in words, and everything that it rests on.",
         ("rung report runs.csv -o page.html", "rung report fit.json N=70B D=1.4T --flops 1e24 -o page.html"),
     ),
+    "app": Command(
+        "rung.cli.app_:app_",
+        "Look at runs, laws, plans, ladders and papers in the browser, on this machine alone.",
+        ("rung app", "rung app runs.csv --port 8417"),
+    ),
     "laws": Command(
         "rung.cli.laws:laws",
         "The law book: published laws with source, convention and constants.",

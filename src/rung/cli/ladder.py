@@ -12,8 +12,8 @@ from cyclopts import App, Parameter
 from rung.cli.budget import Machines, cluster_of
 from rung.cli.ladder_run import Flag, resume, run
 from rung.cli.ladder_status import duration, print_statuses, require_torch
-from rung.cli.options import Json, Output
-from rung.cli.output import as_json, require_kinds, say
+from rung.cli.options import Figure, Json, Output
+from rung.cli.output import as_json, figure_kinds, require_kinds, say
 from rung.cli.table_file import KINDS, write_frame
 
 if TYPE_CHECKING:
@@ -168,17 +168,24 @@ def _corpus_findings(ladder: Any, keep: Path) -> list[str]:
 
 
 @app.command
-def status(folder: Annotated[str, Parameter(name="FOLDER")], /, *, json: Json = False) -> None:
-    """Show how far each run is.
+def status(folder: Annotated[str, Parameter(name="FOLDER")], /, *, figure: Figure = (), json: Json = False) -> None:
+    """Show how far each run is; with --figure, its learning curve and the forecast of its end.
 
     Parameters
     ----------
     folder
         The folder of runs, or a ladder file.
     """
+    from rung.cli.output import write_result
     from rung.ladder.execution import folders_of, run_statuses
 
-    print_statuses(list(run_statuses(folders_of(folder))), json=json)
+    kinds = figure_kinds(figure)
+    folders = folders_of(folder)
+    if kinds:
+        from rung.ladder import learning_curves
+
+        write_result(learning_curves(folders), kinds)
+    print_statuses(list(run_statuses(folders)), json=json)
 
 
 @app.command

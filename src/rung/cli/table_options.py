@@ -119,8 +119,7 @@ def read_law(law: str, runs: Runs, rows: TableOptions, options: LawOptions) -> L
         delta=options.delta,
         weights=options.weights,
         laws=options.laws,
-        drop_nonfinite=rows.drop_nonfinite,
-        drop_start_too=rows.drop_tokens == AUTO,
+        leave_out=[part for part, out in (("gaps", rows.drop_nonfinite), ("start", rows.drop_tokens == AUTO)) if out],
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from rung.fitting.backtest import drop_start
@@ -38,8 +39,7 @@ def choose_law(
     delta: float | None = None,
     weights: str | None = None,
     laws: str | None = None,
-    drop_nonfinite: bool = False,
-    drop_start_too: bool = False,
+    leave_out: Collection[str] = (),
 ) -> LawChoice:
     """The law that a user names, and the rows that it can use.
 
@@ -51,8 +51,8 @@ def choose_law(
         delta: Huber's threshold.
         weights: A column of row weights.
         laws: A TOML file of laws that join the book.
-        drop_nonfinite: Whether to leave out rows in which a number that the law uses is missing or not finite.
-        drop_start_too: Whether backtests decide which start of the runs is left out.
+        leave_out: "gaps" for rows in which a number that the law uses is missing or not finite; "start" for the start of
+            the runs as far as backtests decide.
 
     Raises:
         FormulaError: The formula cannot be read.
@@ -69,8 +69,8 @@ def choose_law(
     )
     chosen = stated.resolved(runs.columns)
     used = columns_used(named, chosen.target, weights)
-    if drop_nonfinite:
+    if "gaps" in leave_out:
         runs = runs.drop_nonfinite([name for name in used if name not in named.groups], named.groups)
-    if drop_start_too:
+    if "start" in leave_out:
         runs = drop_start(runs, stated)
     return LawChoice(runs=runs, law=named, target=chosen.target, objective=chosen.objective, used=used)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from functools import cache
+from importlib.resources import files
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+TEMPLATES = files("rung.report") / "templates"
+"""The folder of the templates, with the style and the script of a report."""
 
 
 @cache

@@ -122,14 +122,14 @@ def report_text(report: Report) -> str:
 
 def _target(fit: Fit, asked: Asked) -> tuple[Forecast | None, str]:
     """The forecast of the run that is asked about, or of one at ten times the largest compute; or why there is none."""
-    inputs: dict[str, Any] = {**(asked.inputs or _farther(fit))}
+    inputs: dict[str, Any] = {**(asked.inputs or farther(fit))}
     try:
         return forecast(fit, **inputs), ""
     except RungError as error:
         return None, error.text
 
 
-def _farther(fit: Fit) -> dict[str, float | str]:
+def farther(fit: Fit) -> dict[str, float | str]:
     """Ten times the largest run: of N and D at its compute and its tokens per parameter, else along each variable's own."""
     found: dict[str, float | str] = {group: levels[0] for group, levels in fit.groups.items()}
     if fit.table is None:

@@ -50,6 +50,7 @@ _MODULES = {
     "NextRuns": "next_runs",
     "Tuning": "tuning",
     "Price": "price",
+    "Curves": "curves",
 }
 """The module that draws each kind of result."""
 

@@ -157,7 +157,9 @@
       const low = Math.max(0, Math.min(last - 1, Math.floor(share)));
       return [low, Math.max(0, Math.min(1, share - low))];
     };
-    const at = (name, places, log = false) => {
+    // Power laws are straight in logarithms, so values are weighed in theirs where all are positive.
+    const logarithmic = Object.fromEntries(Object.entries(grid).filter(([, values]) => Array.isArray(values)).map(([name, values]) => [name, values.every((value) => value > 0)]));
+    const at = (name, places, log = logarithmic[name]) => {
       let sum = 0;
       for (let corner = 0; corner < 2 ** places.length; corner++) {
         let index = 0, weight = 1;
@@ -193,13 +195,20 @@
       });
       const get = (name) => short(at(name, places));
       const between = (low, high) => at(low, places) === null && at(high, places) === null ? "not determined" : `${get(low)} to ${get(high)}`;
-      const factor = at("extrapolation_factor", places, true);
+      const factor = at("extrapolation_factor", places);
       found.textContent = `${grid.target} ${get("value")}; ${grid.level} of the law ${between("law_low", "law_high")}, of a new run ` +
         between("run_low", "run_high") + (factor > 1.0001 ? `; ${short(factor)} times beyond the runs` : "; inside the range of the runs");
     };
     box.append(found);
     box.hidden = false;
     box.addEventListener("input", update);
+    document.addEventListener("target-set", (event) => {
+      for (const one of inputs) {
+        const value = event.detail[one.variable.name], values = one.variable.values;
+        if (value > 0) one.input.value = 1000 * Math.log(value / values[0]) / Math.log(values.at(-1) / values[0]);
+      }
+      update();
+    });
     box.addEventListener("change", () => {
       const moved = Object.fromEntries(inputs.map((one) => [one.variable.name, one.read()]));
       box.dispatchEvent(new CustomEvent("target", { bubbles: true, detail: moved }));

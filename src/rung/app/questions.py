@@ -1,0 +1,356 @@
+"""What the app can be asked: each question with its fields, and the same question as a command."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rung.errors import RungError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """A field of a form.
+
+    Attributes:
+        name: Its name in the address.
+        label: What it is called on the page.
+        option: The option of the command that says the same; "=" before the name of an input (N=...).
+        kind: text, number, check, choice, law or column.
+        default: What is asked where it stays empty.
+        hint: What can be written.
+        choices: What can be chosen.
+    """
+
+    name: str
+    label: str
+    option: str = ""
+    kind: str = "text"
+    default: str = ""
+    hint: str = ""
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A question.
+
+    Attributes:
+        name: Its path in the address, and the command that answers it.
+        title: Its tab.
+        lead: What it answers, in a sentence.
+        fields: Its own fields.
+        law: Whether it asks for a law.
+        table: Whether it is asked of a table.
+        button: What its button says.
+        fitted: Whether the command takes a fit instead of a table.
+    """
+
+    name: str
+    title: str
+    lead: str
+    fields: tuple[Field, ...] = ()
+    law: bool = True
+    table: bool = True
+    button: str = "Answer"
+    fitted: bool = False
+
+
+ROWS: tuple[Field, ...] = (
+    Field(name="where", label="Keep rows where", option="--where", hint="corpus = 'c4' and params > 10M"),
+    Field(name="drop_tokens", label="Leave out rows up to tokens", option="--drop-tokens", kind="number", hint="10B"),
+    Field(name="best_of", label="Keep the best of settings", option="--best-of", hint="lr,batch_tokens"),
+    Field(name="last", label="Last row of each run", option="--last", kind="check"),
+    Field(name="drop_duplicates", label="First of repeated rows", option="--drop-duplicates", kind="check"),
+    Field(name="drop_nonfinite", label="Leave out rows with gaps", option="--drop-nonfinite", kind="check"),
+    Field(name="unfinished", label="Use unfinished runs too", option="--unfinished", kind="check"),
+)
+"""Which rows of a table are used."""
+
+MAPPED = {
+    "run": "run",
+    "family": "family",
+    "params": "params (N)",
+    "tokens": "tokens (D)",
+    "flops": "flops (C)",
+    "loss": "loss",
+    "step": "step (S)",
+    "batch_tokens": "batch_tokens (B)",
+    "lr": "lr",
+    "unique_tokens": "unique_tokens (U)",
+}
+"""Columns that a person can correct, with what they are called on the page; the field is map-COLUMN."""
+
+_OBJECTIVES = (
+    "log-huber",
+    "log-squares",
+    "log-absolute",
+    "log-student-t",
+    "huber",
+    "squares",
+    "absolute",
+    "logit-squares",
+)
+
+LAW: tuple[Field, ...] = (
+    Field(
+        name="law",
+        label="Law",
+        option="--law",
+        kind="law",
+        default="chinchilla",
+        hint="a name of the book, or a formula: E + A / N^alpha + B / D^beta",
+    ),
+    Field(
+        name="target", label="Predicts", option="--target", kind="column", hint="loss, unless the law says otherwise"
+    ),
+    Field(
+        name="objective",
+        label="Objective",
+        option="--objective",
+        kind="choice",
+        choices=_OBJECTIVES,
+        hint="that of the law book",
+    ),
+)
+"""What is fitted."""
+
+_LEVEL = Field(name="level", label="Coverage of intervals", option="--level", kind="number", hint="0.9")
+_ALONG = Field(name="along", label="Cut along", option="--along", hint="C")
+_CUTS = Field(name="cuts", label="Cuts at most", option="--cuts", kind="number", hint="6")
+_N = Field(name="N", label="N, parameters", option="=", kind="number", hint="70B")
+_D = Field(name="D", label="D, tokens", option="=", kind="number", hint="1.4T")
+_FLOPS = Field(name="flops", label="Budget in FLOPs", option="--flops", kind="number", hint="1e24")
+_MACHINES = (
+    Field(name="hardware", label="Machine", option="--hardware", kind="choice"),
+    Field(name="accelerators", label="How many of it", option="--accelerators", kind="number", hint="1"),
+    Field(name="price", label="Price of one for an hour", option="--price", kind="number", hint="2.5"),
+)
+
+QUESTIONS: dict[str, Question] = {
+    one.name: one
+    for one in (
+        Question(
+            name="table",
+            title="Table",
+            lead="What was recognised, and from where. Correct a column where a guess is wrong.",
+            law=False,
+            button="Read again",
+        ),
+        Question(
+            name="fit",
+            title="Fit",
+            lead="The law's coefficients, how sure they are, and what speaks against them.",
+            fields=(_LEVEL,),
+            button="Fit",
+        ),
+        Question(
+            name="select",
+            title="Which law",
+            lead="Which law, fitted to the smaller scales, forecasts the larger ones best.",
+            fields=(_ALONG, _CUTS, _LEVEL),
+            law=False,
+            button="Rank laws",
+        ),
+        Question(
+            name="backtest",
+            title="Backtest",
+            lead="Fitted to the smaller scales, how wrong the law would have been about the larger ones.",
+            fields=(_ALONG, _CUTS, _LEVEL),
+            button="Backtest",
+        ),
+        Question(
+            name="allocate",
+            title="Allocate",
+            lead="How large a model and how much data, for a budget or a loss to be reached; and its price.",
+            fields=(
+                _FLOPS,
+                Field(name="loss", label="or loss to be reached", option="--loss", kind="number", hint="2.0"),
+                Field(name="cost", label="What a run costs", option="--cost", hint="6*N*D + 2*N*2e12", default="6*N*D"),
+                Field(
+                    name="tokens_per_param",
+                    label="D / N held at",
+                    option="--tokens-per-param",
+                    kind="number",
+                    hint="20",
+                ),
+                Field(
+                    name="unique_tokens",
+                    label="Unique tokens there are",
+                    option="--unique-tokens",
+                    kind="number",
+                    hint="10T",
+                ),
+                Field(name="max_params", label="Largest size", option="--max-params", kind="number", hint="70B"),
+                *_MACHINES,
+            ),
+            button="Allocate",
+            fitted=True,
+        ),
+        Question(
+            name="next",
+            title="Next runs",
+            lead="Which runs to make next, so that a forecast becomes sharper most for a budget.",
+            fields=(
+                _FLOPS,
+                Field(name="N", label="N of the forecast", kind="number", hint="70B"),
+                Field(name="D", label="D of the forecast", kind="number", hint="1.4T"),
+                Field(name="most", label="Runs at most", option="--most", kind="number", hint="100"),
+            ),
+            button="Plan",
+        ),
+        Question(
+            name="compare",
+            title="Compare",
+            lead="What one recipe is worth against another, and whether the gain lasts with scale.",
+            fields=(
+                Field(name="by", label="Column of recipes", option="--by", kind="column", hint="optimizer"),
+                Field(name="names", label="Control first", option="--names", hint="adam,muon"),
+                Field(name="other", label="or a second table", kind="table"),
+                Field(name="along", label="Along", option="--along", kind="choice", choices=("N", "D", "C")),
+                Field(name="target", label="Compares", option="--target", kind="column", hint="loss"),
+                _LEVEL,
+            ),
+            law=False,
+            button="Compare",
+        ),
+        Question(
+            name="tune",
+            title="Tune",
+            lead="Learning rate and batch for a run, and how the rules did on your own sweeps.",
+            fields=(_N, _D),
+            law=False,
+            button="Propose",
+        ),
+        Question(
+            name="report",
+            title="Report",
+            lead="Everything about these runs on one page, to keep or to send.",
+            fields=(_N, _D, _FLOPS, _LEVEL),
+            button="Make the report",
+        ),
+        Question(
+            name="cost",
+            title="Price",
+            lead="Hours, money, energy and memory of a training.",
+            fields=(
+                _N,
+                _D,
+                _FLOPS,
+                *_MACHINES,
+                Field(
+                    name="utilisation",
+                    label="Share of the peak rate",
+                    option="--utilisation",
+                    kind="number",
+                    hint="0.4",
+                ),
+            ),
+            law=False,
+            table=False,
+            button="Price it",
+        ),
+    )
+}
+"""Each question, in the order of the tabs."""
+
+
+def fields_of(question: Question) -> tuple[Field, ...]:
+    """All fields of a question's form: its own, the law, and which rows."""
+    law = LAW if question.law else ()
+    rows = ROWS if question.table else ()
+    own = {one.name for one in question.fields}
+    return (*(one for one in law if one.name not in own), *question.fields, *rows)
+
+
+def given_of(question: Question, sent: Mapping[str, str]) -> dict[str, str]:
+    """What was sent for a question: its table, corrected columns and fields, without what was left empty or as it is."""
+    known = {one.name: one for one in fields_of(question)}
+    found = {}
+    for name, text in sent.items():
+        value = text.strip()
+        mapped = name.startswith("map-") and name.removeprefix("map-") in MAPPED and question.table
+        if value and (mapped or name == "table" or (name in known and value != known[name].default)):
+            found[name] = value
+    return found
+
+
+def errors_in(question: Question, given: Mapping[str, str]) -> dict[str, str]:
+    """What is wrong in fields by their names, as far as it can be told without the table."""
+    from rung.units import parse_number
+
+    found = {}
+    for one in fields_of(question):
+        text = given.get(one.name, "")
+        if not text:
+            continue
+        try:
+            if one.kind == "number":
+                parse_number(text)
+            elif one.kind == "law":
+                _require_law(text)
+        except RungError as error:
+            found[one.name] = error.text
+        if one.kind == "choice" and one.choices and text not in one.choices:
+            found[one.name] = f"{text} is none of {', '.join(one.choices)}."
+    return found
+
+
+def _require_law(text: str) -> None:
+    from rung.laws import find_law
+
+    find_law(text)
+
+
+def at_its_field(question: Question, text: str, given: Mapping[str, str]) -> tuple[str, str]:
+    """An error of a command in the page's words, after the field that it is about: one that was given; "" for none."""
+    place = ""
+    words = text
+    for one in sorted(fields_of(question), key=lambda field: -len(field.option)):
+        if len(one.option) > 2 and one.option in words:
+            place = place or (one.name if one.name in given else "")
+            words = words.replace(one.option, f"“{one.label}”")
+    for column, label in MAPPED.items():
+        for symbol in (column, label.partition(" (")[2].rstrip(")")):
+            if symbol and f"--map {symbol}=" in words:
+                place = place or (f"map-{column}" if f"map-{column}" in given else "")
+                words = words.replace(f"--map {symbol}=", f"“{label}” as ")
+    words = words.replace("--map", "the column")
+    for other in QUESTIONS.values():
+        words = words.replace(f"rung {other.name}", f"the page “{other.title}”")
+    return place, words
+
+
+def command_of(question: Question, given: Mapping[str, str]) -> str:
+    """The command that asks the same."""
+    table = given.get("table", "")
+    shown = table.rpartition("/")[2] if table.startswith("upload:") else table
+    corrected = {name.removeprefix("map-"): text for name, text in given.items() if name.startswith("map-")}
+    rows = ["--map " + shlex.quote(f"{column}={text}") for column, text in corrected.items()]
+    own: list[str] = []
+    law: list[str] = []
+    names = {one.name for one in (*LAW, *ROWS)} - {one.name for one in question.fields}
+    for one in fields_of(question):
+        text = given.get(one.name, "")
+        if not text or not one.option:
+            continue
+        said = (
+            f"{one.name}={text}"
+            if one.option == "="
+            else one.option
+            if one.kind == "check"
+            else f"{one.option} {shlex.quote(text)}"
+        )
+        (law if one.name in names else own).append(said)
+    if question.name == "table":
+        return " ".join(["rung fit", shlex.quote(shown), *rows, *law])
+    if question.name == "next" and {"N", "D"} <= given.keys():
+        own.append(f"--target N={given['N']},D={given['D']}")
+    if question.fitted:
+        made = " ".join(["rung fit", shlex.quote(shown), *rows, *law, "-o fit.json"])
+        return f"{made}\nrung {question.name} fit.json {' '.join(own)}"
+    other = [shlex.quote(given["other"].rpartition("/")[2])] if given.get("other") else []
+    tables = [shlex.quote(shown)] if shown and question.table else []
+    end = ["-o page.html"] if question.name == "report" else []
+    return " ".join([f"rung {question.name}", *tables, *other, *rows, *law, *own, *end])

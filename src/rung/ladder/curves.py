@@ -1,0 +1,176 @@
+"""Learning curves of a ladder's runs, with a forecast of the end of each that is still under way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from rung.errors import LadderError, RungError
+from rung.fitting import fit
+from rung.forecasting import Interval, forecast
+from rung.results import Result, Summary, Table
+from rung.units import format_count, format_interval, format_value
+
+if TYPE_CHECKING:
+    from rung.ladder.training import RunFolder
+
+FEWEST = 6
+"""Evaluations after the start of a run that a forecast of its end needs."""
+
+_START = 0.1
+"""Share of a run that counts as its start: warm-up and the first fall of the loss obey no power law."""
+
+MOST_POINTS = 400
+"""Points of a curve that are kept, evenly spaced in the logarithm of tokens; more are thinned to these."""
+
+_LAW = "E + A / D^alpha with alpha in (0, 2), E >= 0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """The learning curve of one run.
+
+    Attributes:
+        run: Name of the run.
+        status: planned, running, stopped, done, failed or damaged.
+        reason: Why it failed; empty otherwise.
+        params: Parameters N, as its family counts them; 0 of a damaged run.
+        whole: Tokens that it is to see in all.
+        tokens: Tokens at each evaluation (n,).
+        losses: Held-out loss at each evaluation [nats per token] (n,).
+        end: The loss that its end is forecast at; that which was measured where it is done; None without.
+        interval: The interval of the forecast.
+        note: Why there is no forecast.
+    """
+
+    run: str
+    status: str
+    reason: str
+    params: float
+    whole: float
+    tokens: tuple[float, ...]
+    losses: tuple[float, ...]
+    end: float | None
+    interval: Interval
+    note: str
+
+    @property
+    def share(self) -> float:
+        """How much of the run is done, by tokens."""
+        return self.tokens[-1] / self.whole if self.tokens and self.whole else 0.0
+
+    def to_dict(self) -> dict[str, object]:
+        """The curve as plain values."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Curves(Result):
+    """Learning curves of the runs of a ladder.
+
+    Attributes:
+        curves: The runs.
+        level: Coverage of the intervals.
+    """
+
+    curves: tuple[Curve, ...]
+    level: float
+
+    def headline(self) -> str:
+        states = [one.status for one in self.curves]
+        known = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+        return f"{len(self.curves)} runs: {known}"
+
+    def describe(self) -> Summary:
+        rows = [
+            [
+                one.run,
+                one.status,
+                f"{100 * one.share:.0f} %",
+                format_count(one.params),
+                format_value(one.losses[-1]) if one.losses else "-",
+                format_value(one.end) if one.end is not None else one.note or "-",
+                "measured" if one.status == "done" else format_interval(*one.interval),
+            ]
+            for one in self.curves
+        ]
+        header = ["run", "status", "done", "params", "loss", "at its end", f"{100 * self.level:g} % interval"]
+        failed = [f"{one.run}: {one.reason}" for one in self.curves if one.reason]
+        note = "The end of a run is forecast by a power law of its own tokens; a learning rate that decays ends lower."
+        return Summary([Table(header, rows), *failed, note])
+
+    def to_dict(self) -> dict[str, object]:
+        """The curves as plain values."""
+        return {"level": self.level, "runs": [one.to_dict() for one in self.curves]}
+
+
+def learning_curves(folders: Sequence[RunFolder], *, level: float = 0.9) -> Curves:
+    """The learning curves of runs, with a forecast of the end of each that is not done.
+
+    Args:
+        folders: The folders of the runs; a damaged one has no points.
+        level: Coverage of the intervals.
+    """
+    return Curves(curves=tuple(_curve(folder, level) for folder in folders), level=level)
+
+
+def _curve(folder: RunFolder, level: float) -> Curve:
+    try:
+        rung, lines, status, state = folder.rung(), folder.metrics(), folder.status, folder.state()
+    except LadderError as error:
+        return Curve(
+            run=folder.path.name, status="damaged", reason=error.text, params=0.0, whole=0.0, tokens=(), losses=(),
+            end=None, interval=(None, None), note="",
+        )  # fmt: skip
+    pairs = [
+        (float(line["tokens"]), float(line["evaluation"]["loss"]))
+        for line in lines
+        if "loss" in line.get("evaluation", {}) and line["tokens"] > 0
+    ]
+    points = {tokens: loss for tokens, loss in pairs if np.isfinite(loss)}
+    whole, tokens, losses = float(rung.tokens), list(points), list(points.values())
+    end: float | None = None
+    interval: Interval = (None, None)
+    note = ""
+    if status == "done":
+        end = losses[-1] if losses else None
+    else:
+        end, interval, note = _end(tokens, losses, whole, level)
+    kept = _thinned(tokens)
+    return Curve(
+        run=rung.name,
+        status=status,
+        reason=str(state.get("reason") or "") if status == "failed" else "",
+        params=float(rung.params),
+        whole=whole,
+        tokens=tuple(tokens[index] for index in kept),
+        losses=tuple(losses[index] for index in kept),
+        end=end,
+        interval=interval,
+        note=note,
+    )
+
+
+def _end(tokens: list[float], losses: list[float], whole: float, level: float) -> tuple[float | None, Interval, str]:
+    """The loss at the end of a run, with its interval; or why there is none."""
+    rows = [(at, loss) for at, loss in zip(tokens, losses, strict=True) if at >= _START * tokens[-1]] if tokens else []
+    if len(rows) < FEWEST:
+        return None, (None, None), f"after {FEWEST} evaluations"
+    frame = pl.DataFrame({"tokens": [at for at, _ in rows], "loss": [loss for _, loss in rows]})
+    try:
+        found = forecast(fit(frame, _LAW, level=level, effort="quick"), D=max(whole, tokens[-1]))
+    except RungError as error:
+        return None, (None, None), f"no power law: {error.text.partition('.')[0]}"
+    return found.value, found.run_interval, ""
+
+
+def _thinned(tokens: list[float]) -> list[int]:
+    """The points of a curve that are kept."""
+    if len(tokens) <= MOST_POINTS:
+        return list(range(len(tokens)))
+    wanted = np.geomspace(tokens[0], tokens[-1], MOST_POINTS)
+    return sorted({int(index) for index in np.searchsorted(tokens, wanted).clip(0, len(tokens) - 1)})

@@ -21,6 +21,7 @@ ROOMS = [
     "skill",
     "ladder",
     "papers",
+    "reading",
     "report",
     "app",
     "cli",

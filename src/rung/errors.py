@@ -109,3 +109,7 @@ class AppError(RungError):
     def __init__(self, text: str, field: str = "") -> None:
         super().__init__(text)
         self.field = field
+
+
+class ReadingError(RungError):
+    """A listing of papers cannot be read, or the list, its digest or its mail cannot be served."""

@@ -97,6 +97,12 @@ def digest_of(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
+def state_folder() -> Path:
+    """Where programs keep what they remember of a person: tables dropped onto the app, its fits, the list of papers."""
+    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(home) / "rung"
+
+
 def read_text(path: str | Path) -> str:
     """The text of a file, or of standard input.
 

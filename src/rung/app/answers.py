@@ -423,6 +423,12 @@ def keep_imported(found: Any, kind: str, workspace: Workspace) -> dict[str, Any]
     return {"table": name, "sections": [_plain(one) for one in sections if one.blocks]}
 
 
+def _checked(given: Given, workspace: Workspace) -> dict[str, Any]:  # noqa: ARG001  # the same for every question
+    from rung.papers import reproduce
+
+    return reproduce(given["slug"]).to_dict()
+
+
 _ANSWERS: dict[str, Callable[[Given, Workspace], dict[str, Any]]] = {
     "table": _read,
     "fit": _fitted,
@@ -435,5 +441,6 @@ _ANSWERS: dict[str, Callable[[Given, Workspace], dict[str, Any]]] = {
     "report": _reported,
     "cost": _priced,
     "import": _imported,
+    "check": _checked,
 }
 """What answers each question."""

@@ -19,7 +19,7 @@ COOKIE = "rung_token"
 """The cookie that holds the token."""
 
 _LARGEST_FORM = 200_000
-"""Largest form [bytes]; tables are streamed, and have their own limit."""
+"""Largest form [bytes]; tables and listings are streamed with PUT, and have their own limits."""
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
@@ -77,7 +77,7 @@ class Guard:
             if origin is None and headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
                 return 403, "Another site may not ask this app for anything."
             length = headers.get("content-length", "0")
-            if not scope["path"].startswith("/tables/") and (not length.isdigit() or int(length) > _LARGEST_FORM):
+            if scope["method"] != "PUT" and (not length.isdigit() or int(length) > _LARGEST_FORM):
                 return 413, "The form is too large."
         if self._token:
             given = _query(scope).get("token") or _cookie(headers.get("cookie", ""))

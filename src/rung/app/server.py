@@ -14,6 +14,7 @@ from rung.app.guard import LOOPBACK, Guard
 from rung.app.jobs import Jobs
 from rung.app.ladders import Ladders
 from rung.app.pages import Pages, page
+from rung.app.reading_pages import ReadingPages
 from rung.app.workspace import Workspace
 from rung.errors import AppError
 from rung.report import TEMPLATES
@@ -43,7 +44,6 @@ def make_app(workspace: Workspace, *, token: str = "", port: int | None = None, 
     from starlette.routing import Route
 
     jobs = Jobs(workspace, workers)
-    ladders = Ladders(workspace)
     content = {name: (TEMPLATES / name).read_bytes() for name in _SHARED}
     folder = files("rung.app") / "static"
     content |= {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
@@ -70,7 +70,8 @@ def make_app(workspace: Workspace, *, token: str = "", port: int | None = None, 
         finally:
             jobs.close()
 
-    routes = [*Pages(workspace, jobs).routes(), *ladders.routes(), Route("/static/{name}", static)]
+    parts = (Pages(workspace, jobs), Ladders(workspace), ReadingPages(workspace, jobs))
+    routes = [*(route for part in parts for route in part.routes()), Route("/static/{name}", static)]
     handlers: Any = {404: missing, 405: missing, 500: broken}
     app = Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan)
     return Guard(app, token=token, port=port)

@@ -12,6 +12,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from rung.errors import AppError
+from rung.files import state_folder
 from rung.version import __version__
 
 LARGEST_UPLOAD = 500_000_000
@@ -200,12 +201,6 @@ class Workspace:
         dropped = sorted(self.uploads.glob("*/*"), key=lambda file: file.stat().st_mtime, reverse=True)
         names = [f"{_UPLOAD}{file.parent.name}/{file.name}" for file in dropped]
         return [*names[:20], *tables][:_MOST_LISTED], ladders[:_MOST_LISTED]
-
-
-def state_folder() -> Path:
-    """The folder of the app's own files, where none is named: that of program states of the user."""
-    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(home) / "rung"
 
 
 def _is_ladder(path: Path) -> bool:

@@ -98,6 +98,11 @@ COMMANDS: dict[str, Command] = {
         "The papers: claims of each, checked here.",
         ("rung reproduce", "rung reproduce hestness mystery -o results"),
     ),
+    "papers": Command(
+        "rung.cli.papers:app",
+        "The papers that Rung is made from, and your own list: import, search, tag, recommend, digest, feed.",
+        ("rung papers import page.txt", "rung papers search centroid loss"),
+    ),
     "report": Command(
         "rung.cli.report:report",
         "Write a page about runs: the answer in words, and everything that it rests on.",

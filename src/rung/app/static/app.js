@@ -30,6 +30,22 @@
     addEventListener("drop", (event) => { event.preventDefault(); send(event.dataTransfer.files[0]); });
   }
 
+  // A listing of papers is added.
+  const listing = document.getElementById("listing");
+  if (listing) listing.addEventListener("change", async () => {
+    const chosen = listing.files[0], says = document.getElementById("listing-says");
+    if (!chosen) return;
+    const found = await json(await fetch("/papers/import/" + encodeURIComponent(chosen.name), { method: "PUT", body: chosen }));
+    says.textContent = found.error || [found.said, ...found.notes].join(" ");
+    says.classList.toggle("error", Boolean(found.error));
+    if (found.said) {
+      const again = document.createElement("a");
+      again.href = "/papers";
+      again.textContent = " Show the list";
+      says.append(again);
+    }
+  });
+
   // What stays empty does not belong in the address.
   const ask = document.getElementById("ask");
   if (ask) ask.addEventListener("formdata", (event) => {

@@ -35,7 +35,7 @@ from rung.fitting import Fit, as_fit
 from rung.forecasting import forecast
 from rung.laws import find_law, law_book
 from rung.report import TEMPLATES
-from rung.units import format_count, format_interval, format_value, parse_number
+from rung.units import format_count, parse_number
 
 _PATIENCE_S = 0.7
 """How long a page waits for its answer before it is sent without [s]."""
@@ -206,11 +206,8 @@ class Pages:
         shown = [f"{name} {value if isinstance(value, str) else format_count(value)}" for name, value in found.inputs.items()]  # fmt: skip
         return {
             "text": f"{', '.join(shown)}: {found.headline()}",
-            "value": format_value(found.value, 5),
-            "law": format_interval(*found.law_interval, lambda value: format_value(value, 5)),
-            "run": format_interval(*found.run_interval, lambda value: format_value(value, 5)),
-            "warnings": [one.text for one in found.warnings],
             **found.to_dict(),
+            "warnings": [one.text for one in found.warnings],
         }
 
     async def events(self, request: Request) -> Response:

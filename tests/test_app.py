@@ -272,9 +272,7 @@ class TestGuard:
         found = client.get("/", headers={"host": "evil.example"})
         assert found.status_code == 421
 
-    @pytest.mark.parametrize(
-        "host", ["", "127.0.0.1.evil.example", "localhost@evil", "[::1", "127.0.0.1:99999999"]
-    )
+    @pytest.mark.parametrize("host", ["", "127.0.0.1.evil.example", "localhost@evil", "[::1", "127.0.0.1:99999999"])
     def test_no_odd_host_name_passes_or_breaks(self, client, host):
         assert client.get("/", headers={"host": host}).status_code == 421
 

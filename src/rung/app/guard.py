@@ -27,10 +27,11 @@ POLICY = (
 )
 """What a page may load: nothing but what this server sends, and no script that stands in a page."""
 
+# Without a referrer of its own a browser sends forms of these pages with no origin, and they would be refused.
 _HEADERS = (
     (b"content-security-policy", POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
+    (b"referrer-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"x-frame-options", b"DENY"),

@@ -145,6 +145,9 @@
       place.querySelector("[data-start]").disabled = state.here;
       place.querySelector("[data-stop]").disabled = !state.here;
       place.querySelector("[data-log]").textContent = state.log || (state.here ? "Nothing yet." : "Nothing: it was not started here.");
+      const table = place.querySelector("[data-table]");
+      table.hidden = !state.table;
+      table.href = "/table?" + new URLSearchParams({ table: state.table, last: 1 });
       const rows = [...state.runs.map((one) => {
         const last = one.losses.at(-1), share = one.tokens.length && one.whole ? one.tokens.at(-1) / one.whole : 0;
         const end = one.status === "done" ? "measured" : one.interval[0] === null && one.interval[1] === null ? "–" : `${number(one.interval[0])} to ${number(one.interval[1])}`;

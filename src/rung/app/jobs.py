@@ -164,9 +164,8 @@ def _quiet() -> None:
 
 
 def _warm() -> None:
-    import rung.app.answers
-    import rung.report.figures.fit
-    import rung.report.figures.style  # noqa: F401
+
+    import rung.app.answers  # noqa: F401
 
 
 def _answer(question: str, given: dict[str, str], workspace: Workspace, key: str) -> dict[str, Any]:

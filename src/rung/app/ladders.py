@@ -19,7 +19,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from rung.app.pages import form_of, page
+from rung.app.pages import form_of
+from rung.app.view import page
 from rung.app.workspace import Workspace
 from rung.errors import AppError, RungError
 

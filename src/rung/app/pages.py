@@ -7,34 +7,24 @@ import json
 import re
 from collections.abc import AsyncIterator, Mapping
 from functools import lru_cache
+from threading import Lock
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, StrictUndefined
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from rung.app.answers import fit_key
+from rung.app.given import fit_key
 from rung.app.jobs import Jobs
-from rung.app.questions import (
-    MAPPED,
-    QUESTIONS,
-    ROWS,
-    Question,
-    at_its_field,
-    command_of,
-    errors_in,
-    fields_of,
-    given_of,
-)
+from rung.app.questions import QUESTIONS, errors_in, given_of
+from rung.app.view import View, page
 from rung.app.workspace import Workspace
 from rung.errors import AppError, RungError
-from rung.fitting import Fit, as_fit
-from rung.forecasting import forecast
-from rung.laws import find_law, law_book
-from rung.report import TEMPLATES
+from rung.fitting import as_fit
+from rung.forecasting import Forecast, Forecaster
+from rung.laws import find_law
 from rung.units import format_count, parse_number
 
 _PATIENCE_S = 0.7
@@ -42,11 +32,6 @@ _PATIENCE_S = 0.7
 
 _TICK_S = 0.2
 """How often progress is told [s]."""
-
-_AT_ONCE = {"table", "select", "backtest"}
-"""Questions that need nothing but a table, and so are answered without being asked."""
-
-_TABS = [one for one in QUESTIONS.values() if one.table]
 
 
 class Pages:
@@ -194,15 +179,15 @@ class Pages:
     def _forecast(self, sent: Mapping[str, str], given: Mapping[str, str]) -> dict[str, Any]:
         key = fit_key(given, self.workspace)
         try:
-            fit = _kept_fit(str(self.workspace.fits / f"{key}.json"))
+            kept = _kept_fit(str(self.workspace.fits / f"{key}.json"))
         except RungError:
             raise AppError("this fit is not made yet. Fit first.") from None
         inputs: dict[str, Any] = {}
         for name, text in sent.items():
             if name.startswith("at-") and text.strip():
                 column = name.removeprefix("at-")
-                inputs[column] = text if column in fit.groups else parse_number(text)
-        found = forecast(fit, **inputs)
+                inputs[column] = text if column in kept.forecaster.fit.groups else parse_number(text)
+        found = kept.at(inputs)
         shown = [f"{name} {value if isinstance(value, str) else format_count(value)}" for name, value in found.inputs.items()]  # fmt: skip
         return {
             "text": f"{', '.join(shown)}: {found.headline()}",
@@ -244,104 +229,24 @@ class Pages:
         return Response(text, media_type=f"{kind}; charset=utf-8", headers=headers)
 
 
-class View:
-    """A question's page as far as it is known."""
+class _KeptFit:
+    """A fit that people ask, one at a time."""
 
-    def __init__(
-        self, workspace: Workspace, question: Question, sent: Mapping[str, str], given: Mapping[str, str]
-    ) -> None:
-        self.workspace = workspace
-        self.question = question
-        self.sent = sent
-        self.given = given
-        self.columns: list[str] = []
-        self.errors: dict[str, str] = {}
-        self.error = ""
-        self.answer: dict[str, Any] | None = None
-        self.key = ""
-        self.working = False
-        self.forecast: dict[str, Any] | None = None
-        self.tables: list[str] = []
+    def __init__(self, path: str) -> None:
+        self.forecaster = Forecaster.of(as_fit(path))
+        self._lock = Lock()
 
-    @property
-    def asked(self) -> bool:
-        """Whether an answer is wanted, and not the form alone."""
-        return self.question.name in _AT_ONCE or "ask" in self.sent
-
-    def refuse(self, text: str, field: str = "") -> None:
-        """Show an error at the field that it is about, or above the form."""
-        place, words = at_its_field(self.question, text, self.given)
-        place = field or place
-        if place:
-            self.errors[place] = words
-        else:
-            self.error = words
-
-    def page(self) -> Response:
-        """The page; one that says what is wrong has status 422."""
-        kept = {
-            name: text for name, text in self.given.items() if name not in {one.name for one in self.question.fields}
-        }
-        imported = self.sent.get("imported", "")
-        return page(
-            "question.html",
-            status=422 if self.errors or self.error else 200,
-            question=self.question,
-            fields=fields_of(self.question),
-            tabs=[(one, f"/{one.name}?{urlencode(kept)}") for one in _TABS],
-            typed={name: text for name, text in self.sent.items() if name != "token"},
-            given=self.given,
-            columns=self.columns,
-            mapped=MAPPED,
-            errors=self.errors,
-            error=self.error,
-            answer=self.answer,
-            working=self.working,
-            forecast=self.forecast,
-            tables=self.tables,
-            row_names={one.name for one in ROWS},
-            key=self.key,
-            book=sorted(law_book()),
-            command=command_of(self.question, self.given),
-            name=_short(self.given.get("table", "")),
-            imported=imported if imported.isalnum() else "",
-            machines=_machines(),
-        )
-
-
-def _short(table: str) -> str:
-    return table.rpartition("/")[2] if table.startswith("upload:") else table
-
-
-@lru_cache
-def _machines() -> tuple[str, ...]:
-    from rung.planning.cost import hardware
-
-    return tuple(hardware())
+    def at(self, inputs: Mapping[str, Any]) -> Forecast:
+        """The forecast of a run."""
+        with self._lock:
+            return self.forecaster.at(**inputs)
 
 
 @lru_cache(64)
-def _kept_fit(path: str) -> Fit:
-    return as_fit(path)
+def _kept_fit(path: str) -> _KeptFit:
+    return _KeptFit(path)
 
 
 async def form_of(request: Request) -> dict[str, str]:
     """The fields of a form that was sent."""
     return dict(parse_qsl((await request.body()).decode("utf-8", "replace")))
-
-
-@lru_cache
-def _templates() -> Environment:
-    return Environment(
-        loader=ChoiceLoader([PackageLoader("rung.app"), FileSystemLoader(str(TEMPLATES))]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-def page(template: str, *, status: int = 200, **values: Any) -> Response:
-    """A page of a template."""
-    text = _templates().get_template(template).render(**values)
-    return Response(text, status, media_type="text/html; charset=utf-8", headers={"cache-control": "no-store"})

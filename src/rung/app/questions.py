@@ -6,30 +6,8 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from rung.app.fields import ALONG, CUTS, FLOPS, LAW, LEVEL, MACHINES, MAPPED, ROWS, D, Field, N
 from rung.errors import RungError
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Field:
-    """A field of a form.
-
-    Attributes:
-        name: Its name in the address.
-        label: What it is called on the page.
-        option: The option of the command that says the same; "=" before the name of an input (N=...).
-        kind: text, number, check, choice, law or column.
-        default: What is asked where it stays empty.
-        hint: What can be written.
-        choices: What can be chosen.
-    """
-
-    name: str
-    label: str
-    option: str = ""
-    kind: str = "text"
-    default: str = ""
-    hint: str = ""
-    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,77 +35,6 @@ class Question:
     fitted: bool = False
 
 
-ROWS: tuple[Field, ...] = (
-    Field(name="where", label="Keep rows where", option="--where", hint="corpus = 'c4' and params > 10M"),
-    Field(name="drop_tokens", label="Leave out rows up to tokens", option="--drop-tokens", kind="number", hint="10B"),
-    Field(name="best_of", label="Keep the best of settings", option="--best-of", hint="lr,batch_tokens"),
-    Field(name="last", label="Last row of each run", option="--last", kind="check"),
-    Field(name="drop_duplicates", label="First of repeated rows", option="--drop-duplicates", kind="check"),
-    Field(name="drop_nonfinite", label="Leave out rows with gaps", option="--drop-nonfinite", kind="check"),
-    Field(name="unfinished", label="Use unfinished runs too", option="--unfinished", kind="check"),
-)
-"""Which rows of a table are used."""
-
-MAPPED = {
-    "run": "run",
-    "family": "family",
-    "params": "params (N)",
-    "tokens": "tokens (D)",
-    "flops": "flops (C)",
-    "loss": "loss",
-    "step": "step (S)",
-    "batch_tokens": "batch_tokens (B)",
-    "lr": "lr",
-    "unique_tokens": "unique_tokens (U)",
-}
-"""Columns that a person can correct, with what they are called on the page; the field is map-COLUMN."""
-
-_OBJECTIVES = (
-    "log-huber",
-    "log-squares",
-    "log-absolute",
-    "log-student-t",
-    "huber",
-    "squares",
-    "absolute",
-    "logit-squares",
-)
-
-LAW: tuple[Field, ...] = (
-    Field(
-        name="law",
-        label="Law",
-        option="--law",
-        kind="law",
-        default="chinchilla",
-        hint="a name of the book, or a formula: E + A / N^alpha + B / D^beta",
-    ),
-    Field(
-        name="target", label="Predicts", option="--target", kind="column", hint="loss, unless the law says otherwise"
-    ),
-    Field(
-        name="objective",
-        label="Objective",
-        option="--objective",
-        kind="choice",
-        choices=_OBJECTIVES,
-        hint="that of the law book",
-    ),
-)
-"""What is fitted."""
-
-_LEVEL = Field(name="level", label="Coverage of intervals", option="--level", kind="number", hint="0.9")
-_ALONG = Field(name="along", label="Cut along", option="--along", hint="C")
-_CUTS = Field(name="cuts", label="Cuts at most", option="--cuts", kind="number", hint="6")
-_N = Field(name="N", label="N, parameters", option="=", kind="number", hint="70B")
-_D = Field(name="D", label="D, tokens", option="=", kind="number", hint="1.4T")
-_FLOPS = Field(name="flops", label="Budget in FLOPs", option="--flops", kind="number", hint="1e24")
-_MACHINES = (
-    Field(name="hardware", label="Machine", option="--hardware", kind="choice"),
-    Field(name="accelerators", label="How many of it", option="--accelerators", kind="number", hint="1"),
-    Field(name="price", label="Price of one for an hour", option="--price", kind="number", hint="2.5"),
-)
-
 QUESTIONS: dict[str, Question] = {
     one.name: one
     for one in (
@@ -142,14 +49,14 @@ QUESTIONS: dict[str, Question] = {
             name="fit",
             title="Fit",
             lead="The law's coefficients, how sure they are, and what speaks against them.",
-            fields=(_LEVEL,),
+            fields=(LEVEL,),
             button="Fit",
         ),
         Question(
             name="select",
             title="Which law",
             lead="Which law, fitted to the smaller scales, forecasts the larger ones best.",
-            fields=(_ALONG, _CUTS, _LEVEL),
+            fields=(ALONG, CUTS, LEVEL),
             law=False,
             button="Rank laws",
         ),
@@ -157,7 +64,7 @@ QUESTIONS: dict[str, Question] = {
             name="backtest",
             title="Backtest",
             lead="Fitted to the smaller scales, how wrong the law would have been about the larger ones.",
-            fields=(_ALONG, _CUTS, _LEVEL),
+            fields=(ALONG, CUTS, LEVEL),
             button="Backtest",
         ),
         Question(
@@ -165,7 +72,7 @@ QUESTIONS: dict[str, Question] = {
             title="Allocate",
             lead="How large a model and how much data, for a budget or a loss to be reached; and its price.",
             fields=(
-                _FLOPS,
+                FLOPS,
                 Field(name="loss", label="or loss to be reached", option="--loss", kind="number", hint="2.0"),
                 Field(name="cost", label="What a run costs", option="--cost", hint="6*N*D + 2*N*2e12", default="6*N*D"),
                 Field(
@@ -183,7 +90,7 @@ QUESTIONS: dict[str, Question] = {
                     hint="10T",
                 ),
                 Field(name="max_params", label="Largest size", option="--max-params", kind="number", hint="70B"),
-                *_MACHINES,
+                *MACHINES,
             ),
             button="Allocate",
             fitted=True,
@@ -193,7 +100,7 @@ QUESTIONS: dict[str, Question] = {
             title="Next runs",
             lead="Which runs to make next, so that a forecast becomes sharper most for a budget.",
             fields=(
-                _FLOPS,
+                FLOPS,
                 Field(name="N", label="N of the forecast", kind="number", hint="70B"),
                 Field(name="D", label="D of the forecast", kind="number", hint="1.4T"),
                 Field(name="most", label="Runs at most", option="--most", kind="number", hint="100"),
@@ -210,7 +117,7 @@ QUESTIONS: dict[str, Question] = {
                 Field(name="other", label="or a second table", kind="table"),
                 Field(name="along", label="Along", option="--along", kind="choice", choices=("N", "D", "C")),
                 Field(name="target", label="Compares", option="--target", kind="column", hint="loss"),
-                _LEVEL,
+                LEVEL,
             ),
             law=False,
             button="Compare",
@@ -219,7 +126,7 @@ QUESTIONS: dict[str, Question] = {
             name="tune",
             title="Tune",
             lead="Learning rate and batch for a run, and how the rules did on your own sweeps.",
-            fields=(_N, _D),
+            fields=(N, D),
             law=False,
             button="Propose",
         ),
@@ -227,7 +134,7 @@ QUESTIONS: dict[str, Question] = {
             name="report",
             title="Report",
             lead="Everything about these runs on one page, to keep or to send.",
-            fields=(_N, _D, _FLOPS, _LEVEL),
+            fields=(N, D, FLOPS, LEVEL),
             button="Make the report",
         ),
         Question(
@@ -235,10 +142,10 @@ QUESTIONS: dict[str, Question] = {
             title="Price",
             lead="Hours, money, energy and memory of a training.",
             fields=(
-                _N,
-                _D,
-                _FLOPS,
-                *_MACHINES,
+                N,
+                D,
+                FLOPS,
+                *MACHINES,
                 Field(
                     name="utilisation",
                     label="Share of the peak rate",

@@ -12,7 +12,8 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from rung.app.jobs import Jobs
-from rung.app.pages import form_of, page
+from rung.app.pages import form_of
+from rung.app.view import page
 from rung.app.workspace import Workspace
 from rung.errors import ReadingError, RungError
 from rung.papers import Paper, catalogue, checked_paper

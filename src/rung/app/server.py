@@ -13,8 +13,9 @@ from typing import Any
 from rung.app.guard import LOOPBACK, Guard
 from rung.app.jobs import Jobs
 from rung.app.ladders import Ladders
-from rung.app.pages import Pages, page
+from rung.app.pages import Pages
 from rung.app.reading_pages import ReadingPages
+from rung.app.view import page
 from rung.app.workspace import Workspace
 from rung.errors import AppError
 from rung.report import TEMPLATES

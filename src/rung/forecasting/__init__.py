@@ -3,7 +3,7 @@
 from rung.forecasting.bounds_grid import BoundsGrid
 from rung.forecasting.chain import forecast_chain
 from rung.forecasting.combined import forecast_selection
-from rung.forecasting.forecast import Forecast, Interval, forecast, forecast_grid, one_point, shown_factor
+from rung.forecasting.forecast import Forecast, Forecaster, Interval, forecast, forecast_grid, one_point, shown_factor
 from rung.forecasting.held_out import HeldOut, compare_held_out, split
 from rung.forecasting.invert import invert, invert_within
 from rung.forecasting.plans import PlanForecasts, forecast_plans
@@ -14,6 +14,7 @@ from rung.forecasting.single_law import predict
 __all__ = [
     "BoundsGrid",
     "Forecast",
+    "Forecaster",
     "HeldOut",
     "Interval",
     "PlanForecasts",

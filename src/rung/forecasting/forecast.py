@@ -14,9 +14,10 @@ from rung.arrays import Array
 from rung.errors import ForecastError
 from rung.findings import Finding
 from rung.fitting import PUBLISHED, Fit, as_fit
+from rung.fitting.uncertainty import Profiler
 from rung.forecasting.predictive import Prediction
 from rung.forecasting.question import Question, ask, far_findings, named, require_complete
-from rung.forecasting.single_law import predict
+from rung.forecasting.single_law import predict, reopened
 from rung.laws import column_of
 from rung.results import Result, Summary, Table
 from rung.units import format_count, format_interval, format_value
@@ -137,22 +138,44 @@ def forecast(
         ForecastError: A variable is missing or unknown, the law has no value there, or one outside `bounds`.
         FitError: A group's level is missing.
     """
-    fit = as_fit(fit, level)
-    question = ask(fit, given)
-    require_complete(fit, question)
-    several = [name for name, values in question.variables.items() if np.size(values) > 1]
-    if several:
-        raise ForecastError(f"{several[0]} has several values. Use forecast_grid for a grid, forecast for one run.")
-    prediction = predict(fit, question)
-    value = float(prediction.value[0])
-    if not np.isfinite(value):
-        raise ForecastError(f"{fit.law.formula!r} has no finite value at {_shown(question)}.")
-    if bounds is not None and not bounds[0] <= value <= bounds[1]:
-        raise ForecastError(
-            f"{fit.law.formula!r} gives {fit.target} {value:.4g} at {_shown(question)}, outside {bounds[0]:g} to {bounds[1]:g}: it "
-            "cannot hold so far beyond the runs. Ask nearer, or fit a law that stays inside (logistic-of-loss)."
-        )
-    return one_point(fit, question, prediction)
+    return Forecaster.of(as_fit(fit, level)).at(bounds=bounds, **given)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecaster:
+    """A fit that is asked many times: it is opened once. One thread at a time may ask it.
+
+    Attributes:
+        fit: The fit.
+        profiler: Its optimum with its rows; None where its intervals do not come from them.
+    """
+
+    fit: Fit
+    profiler: Profiler | None
+
+    @staticmethod
+    def of(fit: Fit) -> Forecaster:
+        """A forecaster of a fit."""
+        return Forecaster(fit=fit, profiler=reopened(fit))
+
+    def at(self, *, bounds: tuple[float, float] | None = None, **given: float | str) -> Forecast:
+        """Forecast the target of a run; see `forecast`."""
+        fit = self.fit
+        question = ask(fit, given)
+        require_complete(fit, question)
+        several = [name for name, values in question.variables.items() if np.size(values) > 1]
+        if several:
+            raise ForecastError(f"{several[0]} has several values. Use forecast_grid for a grid, forecast for one run.")
+        prediction = predict(fit, question, self.profiler)
+        value = float(prediction.value[0])
+        if not np.isfinite(value):
+            raise ForecastError(f"{fit.law.formula!r} has no finite value at {_shown(question)}.")
+        if bounds is not None and not bounds[0] <= value <= bounds[1]:
+            raise ForecastError(
+                f"{fit.law.formula!r} gives {fit.target} {value:.4g} at {_shown(question)}, outside {bounds[0]:g} to {bounds[1]:g}: it "
+                "cannot hold so far beyond the runs. Ask nearer, or fit a law that stays inside (logistic-of-loss)."
+            )
+        return one_point(fit, question, prediction)
 
 
 def one_point(fit: Fit, question: Question, prediction: Prediction) -> Forecast:

@@ -1,0 +1,143 @@
+"""Answers about what to do: size and data, the next runs, recipes, learning rate and batch, the price."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rung.app.given import Given, fit_of, law_of, number_of, table_of
+from rung.app.plain import answer_of
+from rung.app.workspace import Workspace
+from rung.errors import AppError, RungError
+from rung.report import Scene
+
+
+def allocated(given: Given, workspace: Workspace) -> dict[str, Any]:
+    """Size and data for a budget or a loss, and their price."""
+    from rung.planning.allocation import allocate
+    from rung.planning.cost import cost
+
+    flops, loss = number_of(given, "flops"), number_of(given, "loss")
+    if (flops is None) == (loss is None):
+        raise AppError("give a budget (--flops) or a loss to be reached (--loss): one of the two.", "flops")
+    fit, runs = fit_of(given, workspace)
+    levels: dict[str, Any] = {group: known[0] for group, known in fit.groups.items()}
+    found = allocate(
+        fit,
+        flops=flops,
+        loss=loss,
+        cost=given.get("cost", "6*N*D"),
+        tokens_per_param=number_of(given, "tokens_per_param"),
+        unique_tokens=number_of(given, "unique_tokens"),
+        max_params=number_of(given, "max_params"),
+        **levels,
+    )
+    answer = answer_of(found, Scene(fit=fit, runs=runs), "Size and data")
+    cluster = _cluster(given)
+    if cluster is not None:
+        params = found.choices["params"].value if "params" in found.choices else None
+        answer["sections"] += answer_of(cost(found.budget, cluster, params=params), Scene(), "Its price")["sections"]
+    return answer
+
+
+def _cluster(given: Given) -> Any:
+    from rung.planning.cost import Cluster, accelerator_named
+
+    if not given.get("hardware"):
+        if given.get("accelerators") or given.get("price"):
+            raise AppError("how many and their price belong to a machine: choose one, --hardware.", "hardware")
+        return None
+    return Cluster(
+        accelerator=accelerator_named(given["hardware"]),
+        count=int(number_of(given, "accelerators", 1)),
+        utilisation=number_of(given, "utilisation", 0.4),
+        price=number_of(given, "price"),
+    )
+
+
+def planned(given: Given, workspace: Workspace) -> dict[str, Any]:
+    """The runs to make next."""
+    from rung.planning.experiments import next_runs
+
+    chosen = law_of(given, workspace)
+    budget = number_of(given, "flops")
+    if budget is None:
+        raise AppError("give a budget for all new runs together.", "flops")
+    if not {"N", "D"} <= given.keys():
+        raise AppError("name the run whose loss is to be known: N and D of the forecast.", "N")
+    found = next_runs(
+        chosen.runs,
+        budget=budget,
+        targets=[{"N": number_of(given, "N"), "D": number_of(given, "D")}],
+        law=chosen.law,
+        target=chosen.target,
+        most=int(number_of(given, "most", 100)),
+    )
+    answer = answer_of(found, Scene(runs=chosen.runs), "The next runs")
+    answer["files"] = {"plan.csv": found.to_csv(), "plan.toml": found.to_ladder()}
+    return answer
+
+
+def compared(given: Given, workspace: Workspace) -> dict[str, Any]:
+    """What a recipe is worth."""
+    from rung.worth import compare, compare_seeds, compare_several, one_scale
+
+    target, level = given.get("target", "loss"), number_of(given, "level", 0.9)
+    runs = table_of(given, workspace)
+    if given.get("other"):
+        tables = {"A": runs, "B": table_of(given, workspace, name="other")}
+        names = [name.strip() for name in given.get("names", "").split(",") if name.strip()]
+        if len(names) == 2:
+            tables = dict(zip(names, tables.values(), strict=True))
+    elif given.get("by"):
+        labels = runs.texts(given["by"])
+        known = sorted({str(label) for label in labels})
+        names = [name.strip() for name in given.get("names", "").split(",") if name.strip()] or known
+        absent = [name for name in names if name not in known]
+        if absent:
+            raise AppError(f"{given['by']} has no {absent[0]!r}; it has {', '.join(known[:12])}.", "names")
+        tables = {name: runs.take(labels == name) for name in names}
+    else:
+        raise AppError("name the column that distinguishes the recipes (--by), or a second table.", "by")
+    if len(tables) < 2:
+        raise AppError("there is one recipe only, and two are needed.", "by")
+    first, *others = tables
+
+    def one(name: str, at: float) -> Any:
+        pair = [tables[first], tables[name]]
+        if one_scale(pair) and not given.get("along"):
+            return compare_seeds(*pair, names=(first, name), target=target, level=at)
+        return compare(*pair, names=(first, name), along=given.get("along"), target=target, level=at)
+
+    found = one(others[0], level) if len(others) == 1 else compare_several(others, one, level)
+    return answer_of(found, Scene(), "What it is worth")
+
+
+def tuned(given: Given, workspace: Workspace) -> dict[str, Any]:
+    """Learning rate and batch."""
+    from rung.planning.tuning import tune
+
+    if not {"N", "D"} <= given.keys():
+        raise AppError("name the run to be trained: N and D.", "N")
+    run = {"params": number_of(given, "N"), "tokens": number_of(given, "D")}
+    runs = table_of(given, workspace)
+    try:
+        found, swept, why = tune(runs, **run), [runs], ""
+    except RungError as error:
+        found, swept, why = tune(None, **run), [], error.text
+    answer = answer_of(found, Scene(runs=swept[0] if swept else None), "Learning rate and batch")
+    if why:
+        answer["sentences"].append(f"Published rules alone; the table is no sweep that could score them: {why}")
+    return answer
+
+
+def priced(given: Given, workspace: Workspace) -> dict[str, Any]:  # noqa: ARG001  # the same for every question
+    """What a training takes."""
+    from rung.planning.cost import cost
+
+    cluster = _cluster(given)
+    if cluster is None:
+        raise AppError("choose a machine.", "hardware")
+    size, flops = (number_of(given, "N"), number_of(given, "D")), number_of(given, "flops")
+    if flops is None and None in size:
+        raise AppError("say what is trained: N and D, or its compute.", "N")
+    return answer_of(cost(flops or 6 * size[0] * size[1], cluster, params=size[0]), Scene(), "The price")

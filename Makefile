@@ -12,7 +12,7 @@ MUTATED ?= 300
 INPUTS ?= 10000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs bench bench-long mutation fuzz clean
+.PHONY: help demo test check examples docs browser pictures bench bench-long mutation fuzz clean
 
 help: ## Print the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -50,8 +50,18 @@ check: $(STAMP) ## The fast part of it: format, lint, types, tests without the s
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
-docs: $(STAMP) ## Run every command of README and docs and write what it prints beside it; PAGES="papers warnings" for some
+examples: $(STAMP) ## Run every command of README and docs and write what it prints beside it; PAGES="papers warnings" for some
 	$(BIN)/python tests/documents.py --write $(PAGES)
+
+docs: $(STAMP) ## Build the documentation in site/; any warning is an error
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs site
+	@echo "Look at site/index.html"
+
+browser: ## Install Debian's Chromium, which the browser tests drive; they are skipped where there is none
+	command -v chromium >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium)
+
+pictures: $(STAMP) ## Screenshots of app, report and documentation, and every kind of figure, in pictures/
+	$(BIN)/python tests/pictures.py
 
 bench: $(STAMP) ## Measure against peers, in one run on this machine
 	$(BIN)/python benchmarks/engine.py
@@ -80,4 +90,4 @@ fuzz: $(STAMP) ## Try INPUTS odd and damaged inputs of all kinds
 	$(BIN)/python tests/fuzz.py --inputs $(INPUTS)
 
 clean: ## Remove what the targets made
-	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo site pictures .pytest_cache .mypy_cache .ruff_cache .hypothesis

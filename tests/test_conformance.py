@@ -86,7 +86,8 @@ def test_every_registered_finding_is_written_somewhere():
 
 def test_the_page_of_warnings_is_that_of_the_registry():
     require(
-        DOCS.get("warnings") == warnings_page(), "docs/warnings.md is not that of src/rung/findings.py: run make docs"
+        DOCS.get("warnings") == warnings_page(),
+        "docs/warnings.md is not that of src/rung/findings.py: run make examples",
     )
 
 
@@ -155,7 +156,7 @@ def test_a_checked_paper_is_complete(slug):
     file = SOURCE.joinpath(*module.split(".")[1:]).with_suffix(".py")
     require(file.exists(), f"paper {slug}: write {file.relative_to(SOURCE)}")
     require(f"`{slug}`" in DOCS["papers"], f"paper {slug}: add a row with `{slug}` to docs/papers.md, What was found")
-    require(f"\n{slug} " in DOCS["papers"], f"paper {slug}: run make docs, which lists it in docs/papers.md")
+    require(f"\n{slug} " in DOCS["papers"], f"paper {slug}: run make examples, which lists it in docs/papers.md")
 
 
 def test_every_dependency_has_its_reason():

@@ -113,7 +113,7 @@ QUESTIONS: dict[str, Question] = {
             lead="What one recipe is worth against another, and whether the gain lasts with scale.",
             fields=(
                 Field(name="by", label="Column of recipes", option="--by", kind="column", hint="optimizer"),
-                Field(name="names", label="Control first", option="--names", hint="adam,muon"),
+                Field(name="names", label="Their names, control first", option="--names", hint="adam,muon"),
                 Field(name="other", label="or a second table", kind="table"),
                 Field(name="along", label="Along", option="--along", kind="choice", choices=("N", "D", "C")),
                 Field(name="target", label="Compares", option="--target", kind="column", hint="loss"),

@@ -189,6 +189,10 @@ class Workspace:
                 deep = len(Path(root).relative_to(folder).parts)
                 below[:] = sorted(one for one in below if not one.startswith((".", "__")) and deep < _DEEPEST)
                 here = Path(root)
+                if "rung.json" in files:
+                    # The folder of a run: its metrics belong to the table of its ladder.
+                    below.clear()
+                    continue
                 if any((here / one / "rung.json").is_file() for one in below):
                     ladders.append(here.relative_to(folder).as_posix())
                 for file in sorted(files):

@@ -138,6 +138,17 @@
         if (value >= unit * 0.9995) return Number((value / unit).toPrecision(3)) + suffix;
       return number(value, 3);
     };
+    // Round numbers between the ends of a logarithmic axis, the fewer the wider it is.
+    const rounds = (_, __, low, high) => {
+      const decades = Math.log10(high / low), steps = decades < 0.7 ? [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8] : decades < 1.6 ? [1, 2, 5] : decades < 3 ? [1, 3] : [1];
+      const found = [];
+      for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power++)
+        for (const step of steps) {
+          const value = Number((step * 10 ** power).toPrecision(3));
+          if (value >= low && value <= high) found.push(value);
+        }
+      return found;
+    };
     const target = place.querySelector("[data-plot]");
     let plot = null;
     const draw = (state) => {
@@ -191,7 +202,7 @@
       plot = new uPlot({
         width: target.clientWidth, height: 340, series,
         scales: { x: { time: false, distr: 3, range: (_, low, high) => [low * 0.9, high * 1.1] }, y: { distr: 3, range: (_, low, high) => [low * 0.97, high * 1.03] } },
-        axes: [{ label: "tokens", values: (_, values) => values.map((value) => (value === null ? "" : count(value))) }, { label: "loss", size: 64, values: (_, values) => values.map((value) => (value === null ? "" : number(value, 3))) }],
+        axes: [{ label: "tokens", splits: rounds, filter: (_, splits) => splits, values: (_, values) => values.map((value) => (value === null ? "" : count(value))) }, { label: "loss", size: 64, splits: rounds, filter: (_, splits) => splits, values: (_, values) => values.map((value) => (value === null ? "" : number(value, 3))) }],
       }, data, target);
     };
     draw(JSON.parse(place.dataset.state));

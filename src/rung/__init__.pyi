@@ -38,6 +38,7 @@ from .planning.experiments import next_runs as next_runs
 from .planning.tuning import tune as tune
 from .report import draw_figure as draw_figure
 from .report import make_report as make_report
+from .report import render_figure as render_figure
 from .report import write_page as write_page
 from .report import write_report as write_report
 from .runs import Runs as Runs

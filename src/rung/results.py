@@ -6,10 +6,12 @@ import html
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
+from rung.errors import RungError
 from rung.findings import Finding, most_severe_first
 
 
@@ -95,7 +97,16 @@ class Result(ABC):
             f"<li><code>{html.escape(finding.code)}</code> {html.escape(str(finding))}</li>"
             for finding in most_severe_first(self.findings())
         )
-        return self.describe().html() + (f"<ul>{warnings}</ul>" if warnings else "")
+        return self.describe().html() + self._svg() + (f"<ul>{warnings}</ul>" if warnings else "")
+
+    def _svg(self) -> str:
+        """The figure of this result, as `draw_figure` draws it; nothing for one that has none."""
+        try:
+            # By the public name: what draws is imported when a notebook shows a result.
+            text = import_module("rung").render_figure(self, "svg").decode()
+        except RungError:
+            return ""
+        return str(text[text.index("<svg") :])
 
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and same_values(self, other)

@@ -92,7 +92,7 @@ def warnings_page() -> str:
         "# Warnings\n\n"
         "What speaks against a result, or what it rests on. Results carry findings as `warnings` in Python and in JSON; the command\n"
         "prints them on standard error, the most severe first. *severe*: the answer cannot be relied on; *warning*: part of it may be\n"
-        "wrong; *note*: what it rests on. This page is made from `src/rung/findings.py` by `make examples`.\n\n"
+        "wrong; *note*: what it rests on. This page is made from `src/rung/finding_kinds.py` by `make examples`.\n\n"
     )
     rows = [f"| `{code}` | {kind.severity} | {kind.meaning} | {kind.remedy} |" for code, kind in FINDINGS.items()]
     return head + "\n".join(["| code | severity | meaning | what helps |", "|---|---|---|---|", *rows]) + "\n"

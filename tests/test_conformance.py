@@ -75,19 +75,19 @@ def codes_in_the_source():
 
 def test_every_finding_is_registered():
     missing = {code: where for code, where in codes_in_the_source().items() if code not in FINDINGS}
-    require(not missing, f"findings without an entry in src/rung/findings.py: {missing}")
+    require(not missing, f"findings without an entry in src/rung/finding_kinds.py: {missing}")
 
 
 def test_every_registered_finding_is_written_somewhere():
     text = "".join(file.read_text() for file in SOURCE.rglob("*.py") if file.name != "findings.py")
     unused = [code for code in FINDINGS if f'"{code}"' not in text]
-    require(not unused, f"entries of src/rung/findings.py that no code writes: {', '.join(unused)}")
+    require(not unused, f"entries of src/rung/finding_kinds.py that no code writes: {', '.join(unused)}")
 
 
 def test_the_page_of_warnings_is_that_of_the_registry():
     require(
         DOCS.get("warnings") == warnings_page(),
-        "docs/warnings.md is not that of src/rung/findings.py: run make examples",
+        "docs/warnings.md is not that of src/rung/finding_kinds.py: run make examples",
     )
 
 

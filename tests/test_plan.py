@@ -1,6 +1,7 @@
 """Decisions: allocation under a cost, the three approaches, price, learning rate and batch, and the next runs."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -8,6 +9,7 @@ import pytest
 
 import rung
 from rung.errors import PlanError
+from rung.fitting.uncertainty import student_quantile
 from rung.laws import law_book
 from rung.planning.allocation.allocate import best_sizes
 from rung.planning.allocation.optima import Optima
@@ -301,11 +303,44 @@ def grids(noise=0.0, seed=0):
     return found
 
 
+def swept(parts):
+    """Grids as a table of sweeps."""
+    return pl.concat(
+        pl.DataFrame({"lr": np.exp(g.log_rate), "batch_tokens": np.exp(g.log_batch), "loss": g.loss}).with_columns(
+            params=pl.lit(g.params), tokens=pl.lit(g.tokens)
+        )
+        for g in parts
+    )
+
+
 class TestTune:
     @pytest.mark.parametrize("way", [fit_procedure, fit_surface])
     def test_a_planted_rule_is_found_by_its_regret(self, way):
         rule = way(grids(noise=2e-4))
         assert np.nanmax(regrets(grids(), rule)) < 1e-3
+
+    @pytest.mark.parametrize("way", [fit_procedure, fit_surface])
+    def test_sweeps_of_one_size_have_no_trend_in_it(self, way):
+        """Sizes a hundredth apart, whose best rates differ by noise, would give any slope."""
+        near = [replace(grid, params=2e9 * (1 + 0.01 * index)) for index, grid in enumerate(grids(noise=1e-3)[3:6])]
+        rule = way(near)
+        assert rule.rate[1] == 0
+        assert rule.rate[2] == pytest.approx(0.25, abs=0.1)
+        assert rule.propose(1e9, 1e10)[0] == pytest.approx(rule.propose(4e9, 1e10)[0])
+
+    def test_narrow_sweeps_are_named(self):
+        said = tune(
+            rung.read_runs(swept(replace(grid, params=1e8) for grid in grids(noise=2e-4)[:3])), params=1e9, tokens=1e10
+        )
+        assert "narrow_sweeps" in {one.code for one in said.warnings}
+        own = next(one for one in said.proposals if one.rule.startswith("own"))
+        assert 1e-5 < own.lr < 0.1
+
+    def test_active_parameters_enter_rules_by_compute_per_token(self):
+        dense, sparse = (tune(params=1e9, tokens=2e10, params_active=active) for active in (None, 1e8))
+        rates = [{one.rule: one.lr for one in said.proposals} for said in (dense, sparse)]
+        assert rates[1]["deepseek"] == pytest.approx(0.3118 * (6 * 1e8 * 2e10) ** -0.125)
+        assert rates[1]["step-law"] == rates[0]["step-law"]
 
     def test_regret_is_zero_at_the_best_point_of_a_grid(self):
         grid = grids()[4]
@@ -335,13 +370,7 @@ class TestTune:
         assert "active_params" not in {c.code for c in tune(params=1e9, tokens=2e10, params_active=1e8).warnings}
 
     def test_own_sweeps_are_scored_on_grids_left_out(self):
-        parts = [
-            pl.DataFrame({"lr": np.exp(g.log_rate), "batch_tokens": np.exp(g.log_batch), "loss": g.loss}).with_columns(
-                params=pl.lit(g.params), tokens=pl.lit(g.tokens)
-            )
-            for g in grids(noise=2e-4)
-        ]
-        said = tune(rung.read_runs(pl.concat(parts)), params=2e9, tokens=1e11)
+        said = tune(rung.read_runs(swept(grids(noise=2e-4))), params=2e9, tokens=1e11)
         assert said.grids == 9
         own = [one for one in said.scores if one.held_out]
         assert own[0].mean < 1e-3
@@ -395,6 +424,23 @@ class TestNext:
         low, high = rung.allocate(after, flops=1e23).choices["params"].interval
         (target,) = plan.targets
         assert np.log(high / low) == pytest.approx(np.log(target.after[1] / target.after[0]), rel=0.4)
+
+    def test_the_last_run_leaves_the_error_that_the_interval_shows(self, surface):
+        fit = surface
+        plan = rung.next_runs(fit, budget=1e21, targets=[{"N": 1e10, "D": 2e11}])
+        (target,) = plan.targets
+        shrunk = np.log(target.after[1] / target.after[0]) / np.log(target.before[1] / target.before[0])
+        before = student_quantile(0.95, fit.rows - len(fit.coefficients))
+        errors = [one.relative_se_after for one in plan.runs]
+        assert 2 * before * errors[-1] == pytest.approx(np.log(target.after[1] / target.after[0]), rel=0.05)
+        assert shrunk < 1
+        assert errors == sorted(errors, reverse=True)
+
+    def test_a_target_within_the_budget_is_named(self, surface):
+        plan = rung.next_runs(surface, budget=1e22, targets=[{"N": 1e9, "D": 2e10}])
+        assert "target_affordable" in {one.code for one in plan.warnings}
+        far = rung.next_runs(surface, budget=1e20, targets=[{"N": 1e11, "D": 2e12}])
+        assert "target_affordable" not in {one.code for one in far.warnings}
 
     def test_a_level_is_that_of_the_intervals(self, surface):
         widths = [

@@ -408,6 +408,17 @@ class TestSettings:
     def test_measured_columns_and_seeds_set_nothing(self):
         assert settings(rung.read_runs(self.runs()).distinct) == ["params", "tokens", "lr", "min_lr", "batch_tokens"]
 
+    def test_a_setting_that_names_a_part_of_the_data_is_one_and_a_mark_is_none(self):
+        names = {
+            "train_dataset": ["c4", "pile"],
+            "val_score": [0.1, 0.2],
+            "in_the_subset": [0, 1],
+            "train_tokens_lr": [1, 2],
+            "test_speed": [1, 2],
+        }
+        frame = pl.DataFrame({name: values * 6 for name, values in names.items()})
+        assert settings(frame) == ["train_dataset", "train_tokens_lr"]
+
     def test_rows_that_differ_in_the_seed_alone_are_one_configuration(self):
         table = rung.read_runs(self.runs()).distinct
         assert len(np.unique(configurations(table, ["params"]))) == 12

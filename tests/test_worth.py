@@ -62,6 +62,20 @@ class TestCompare:
         # At the best allocation the control needs that much more compute for the same loss.
         assert said.by_scale[2].value == pytest.approx(3.0, rel=0.05)
 
+    def test_a_mixture_is_named_and_one_value_of_it_is_none(self):
+        mixed = pl.concat([ladder(1, 1.37).with_columns(router=pl.lit(name)) for name in ("base", "hash")])
+        mixed = mixed.with_columns(loss=pl.col("loss") * pl.when(pl.col("router") == "hash").then(1.03).otherwise(1.0))
+        said = compared(ladder(), mixed, names=("dense", "routed"))
+        (found,) = [one for one in said.warnings if one.code == "mixed_recipe"]
+        assert "router (at 10 scales)" in found.text
+        assert "routed is a mixture" in found.text
+        alone = compared(ladder(), mixed.filter(pl.col("router") == "base"), names=("dense", "routed"))
+        assert not [one for one in alone.warnings if one.code == "mixed_recipe"]
+
+    def test_seeds_of_a_recipe_are_no_mixture(self):
+        seeds = pl.concat([ladder(seed, 1.37).with_columns(seed=pl.lit(seed)) for seed in (1, 2)])
+        assert not [one for one in compared(ladder(), seeds).warnings if one.code == "mixed_recipe"]
+
     def test_another_exponent(self):
         wide = {"factor": 6.0, "floor": 0.0, "low": 1e6, "high": 1e11, "noise": 0.01}
         said = compared(ladder(alpha=0.029, **wide), ladder(1, alpha=0.06, **wide))

@@ -87,7 +87,7 @@ def fit_setup(setup: Setup, options: FitOptions) -> tuple[Fit, RollingBacktest]:
         estimates, derived = estimate(problem, optimum, curvature, values_BK, plan)
         scale = scale_of(setup, options.along)
         judged = noisy and not options.bare
-        rolled = roll(problem, scale, optimum.unconstrained, rng, options.cuts) if judged else NOT_ROLLED
+        rolled = roll(problem, scale, optimum.unconstrained, setup.seed, options.cuts) if judged else NOT_ROLLED
         warnings = (
             *_findings_of_the_search(setup, optimum, curvature, plan.undetermined),
             *(() if options.bare else _findings(setup, optimum, curvature, resampled, groups, noisy=noisy)),

@@ -60,12 +60,16 @@ _MEASURED = frozenset(
             "em",
         ),
         *("error", "err", "stderr", "se", "ci", "lower", "upper", "lower95", "upper95", "metric", "auc", "bleu", "f1"),
-        *("val", "valid", "validation", "eval", "test", "train", "time", "seconds", "hours", "runtime", "elapsed"),
+        *("time", "seconds", "hours", "runtime", "elapsed"),
         *("date", "created", "started", "ended", "memory", "throughput", "mfu", "hfu", "norm", "grad", "smoothed"),
         *("flops", "flop", "compute", "energy", "cost", "price", "hash", "commit", "diverged"),
+        *("subset", "excluded", "included", "flagged", "outlier", "kept", "duplicate"),
     }
 )
-"""Words in the name of a column that was measured, recorded or follows from the settings."""
+"""Words in the name of a column that was measured, recorded, marked afterwards, or follows from the settings."""
+
+_SPLITS = frozenset({"val", "valid", "validation", "eval", "test", "train"})
+"""Words that say on which part of the data something was measured, unless the name is that of a setting: train_dataset."""
 
 _IDENTITY = frozenset(
     {
@@ -100,7 +104,9 @@ def _is_setting(series: pl.Series) -> bool:
     words = set(re.split(r"[_\d]+", name)) | set(name.split("_"))
     if name in _IDENTITY or words & _MEASURED or series.dtype.is_nested():
         return False
-    return bool(words & _SET) or series.n_unique() <= _FEW * len(series)
+    if words & _SET:
+        return True
+    return not words & _SPLITS and series.n_unique() <= _FEW * len(series)
 
 
 def configurations(frame: pl.DataFrame, columns: Collection[str]) -> NDArray[np.intp]:

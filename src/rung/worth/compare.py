@@ -20,7 +20,7 @@ from rung.runs import as_runs
 from rung.worth.comparison import CONSTANT, EITHER, EXPONENT, FLOOR, UNDETERMINED, Comparison, Multiplier
 from rung.worth.matched_runs import Match, clusters, matched
 from rung.worth.multipliers import SIDES, Gains, Recipe
-from rung.worth.two_ladders import Ladders, read_ladders, scale_findings, scale_of
+from rung.worth.two_ladders import Ladders, ladder_findings, read_ladders, scale_of
 
 OBJECTIVE = "log-squares"
 MARGIN = 1.25
@@ -126,7 +126,7 @@ def _comparison(
         correlation=fits.correlation,
         paired=fits.paired,
         level=level,
-        warnings=scale_findings(ladders, names),
+        warnings=ladder_findings(ladders, names),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,11 +12,20 @@ from rung.arrays import Array
 from rung.errors import WorthError
 from rung.findings import Finding
 from rung.fitting.backtest import scale_levels
-from rung.messages import counted, plural_of
-from rung.runs import Runs
+from rung.messages import counted, listed, plural_of
+from rung.runs import Runs, swept
 from rung.units import flops_6nd, format_count
 from rung.worth.axes import FEWEST, choose_axes, numbers, require_one_unit
 from rung.worth.multipliers import SIDES
+
+_LEAST_MIXED = 2
+"""Fewest scales at which runs of one recipe differ in a setting from which it is named."""
+
+_SCALES = {"params", "tokens", "flops", "unique_tokens"}
+"""Columns that say how large a run is: what the comparison is over."""
+
+_MOST_NAMED = 3
+"""Most settings that are named."""
 
 _NARROWEST = 4.0
 """Smallest factor that the scales of each recipe must span."""
@@ -32,6 +41,7 @@ class Ladders:
         axes: Columns of the law's variables: params and tokens, or one scale.
         along: Symbol of the scale.
         target: The column that is compared.
+        mixed: Of each recipe, the settings that differ where its scale agrees, with the number of such scales.
     """
 
     control: pl.DataFrame
@@ -39,6 +49,7 @@ class Ladders:
     axes: tuple[str, ...]
     along: str
     target: str
+    mixed: tuple[Mapping[str, int], Mapping[str, int]]
 
     @property
     def both(self) -> pl.DataFrame:
@@ -80,7 +91,20 @@ def read_ladders(control: Runs, treated: Runs, names: tuple[str, str], along: st
     ]
     for ladder, name in zip(ladders, names, strict=True):
         _require_ladder(ladder, scale, name)
-    return Ladders(control=ladders[0], treated=ladders[1], axes=tuple(axes), along=scale, target=target)
+    return Ladders(
+        control=ladders[0],
+        treated=ladders[1],
+        axes=tuple(axes),
+        along=scale,
+        target=target,
+        mixed=(_mixed(control, axes, target), _mixed(treated, axes, target)),
+    )
+
+
+def _mixed(runs: Runs, axes: Sequence[str], target: str) -> Mapping[str, int]:
+    """The settings of one recipe that differ between runs of one scale, with the number of such scales."""
+    found = swept(runs.distinct.drop(target, strict=False), [*axes, *(("flops",) if len(axes) == 2 else ())])
+    return {name: count for name, count in found.items() if count >= _LEAST_MIXED and name not in _SCALES}
 
 
 def _require_apart(control: Runs, treated: Runs, names: tuple[str, str], target: str) -> None:
@@ -150,7 +174,29 @@ def scale_of(table: pl.DataFrame, axes: Sequence[str]) -> Array:
     return np.asarray(table[axes[0]].to_numpy())
 
 
-def scale_findings(ladders: Ladders, names: tuple[str, str]) -> tuple[Finding, ...]:
+def ladder_findings(ladders: Ladders, names: tuple[str, str]) -> tuple[Finding, ...]:
+    """Findings on recipes that are mixtures, and on scales of two recipes that do not meet."""
+    return (*_mixed_findings(ladders, names), *_scale_findings(ladders, names))
+
+
+def _mixed_findings(ladders: Ladders, names: tuple[str, str]) -> tuple[Finding, ...]:
+    found = []
+    for name, mixed in zip(names, ladders.mixed, strict=True):
+        if not mixed:
+            continue
+        shown = listed([f"{setting} (at {counted(count, 'scale')})" for setting, count in mixed.items()], _MOST_NAMED)
+        first = next(iter(mixed))
+        found.append(
+            Finding(
+                "mixed_recipe",
+                f"{name} is a mixture: its runs of one scale differ in {shown}, and it is compared as if they were repeats. Select one "
+                f'value (--where "{first} = ..."), keep the best of a sweep (--best-of {first}), or compare by it (--by {first}).',
+            )
+        )
+    return tuple(found)
+
+
+def _scale_findings(ladders: Ladders, names: tuple[str, str]) -> tuple[Finding, ...]:
     """Findings on scales of two recipes that do not overlap, or whose largest differ by more than a factor of two."""
     one, other = (scale_of(ladder, ladders.axes) for ladder in (ladders.control, ladders.treated))
     if other.min() > one.max() or one.min() > other.max():

@@ -190,10 +190,10 @@ def backtest(
             seed=seed,
         ),
     )
-    problem, rng = setup.problem, np.random.default_rng(seed)
+    problem = setup.problem
     with np.errstate(all="ignore"):
-        unconstrained = search(problem, rng).unconstrained
-        rolled = roll(problem, scale_of(setup, along), unconstrained, rng, cuts)
+        unconstrained = search(problem, np.random.default_rng(seed)).unconstrained
+        rolled = roll(problem, scale_of(setup, along), unconstrained, seed, cuts)
         if rolled.scored is None:
             raise FitError(_too_few(setup, rolled))
         return rolled.summary(problem.objective, discrepancy_prior(), level)
@@ -271,21 +271,24 @@ def shown_scale(along: str, column: str) -> str:
 NOT_ROLLED = RollingBacktest(along=None, scale=np.empty(0), cuts=np.empty(0), scored=None)
 
 
-def roll(
-    problem: Problem, scale: Scale | None, unconstrained: Array, rng: np.random.Generator, cuts: int = CUTS
-) -> RollingBacktest:
+_STREAM = 2
+"""Tells the random numbers of the folds from those of the fit, which depend on how many draws it makes."""
+
+
+def roll(problem: Problem, scale: Scale | None, unconstrained: Array, seed: int, cuts: int = CUTS) -> RollingBacktest:
     """Fit and score at every cut, on a random part of a long table.
 
     Args:
         problem: The law over all rows.
         scale: The scale to cut along; None where the law has no positive variable.
         unconstrained: Unconstrained parameters of the optimum on all rows (K,).
-        rng: Random generator for the rows and for new starts.
+        seed: Seed of the rows and of new starts; they have a stream of their own, so that a fit and its backtest agree.
         cuts: Most cuts.
     """
     if scale is None:
         return NOT_ROLLED
     values = scale.values
+    rng = np.random.default_rng([seed, _STREAM])
     if problem.design.rows > MOST_ROWS:
         rows = np.sort(rng.permutation(problem.design.rows)[:MOST_ROWS])
         problem, values = problem.part(rows), values[rows]

@@ -15,7 +15,7 @@ the whole budget leaves.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,13 @@ from typing import Any
 import numpy as np
 
 from rung.arrays import Array
-from rung.errors import PlanError
+from rung.errors import PlanError, RungError
 from rung.findings import Finding
 from rung.fitting import Fit
 from rung.fitting.uncertainty import student_quantile
-from rung.laws import SYMBOLS, Law, symbol_of, to_text
+from rung.laws import SYMBOL_OF, SYMBOLS, Law, symbol_of, to_text
 from rung.messages import require_level, require_number, require_seed
-from rung.planning.cost.cost_formula import COST
+from rung.planning.cost.cost_formula import COST, evaluate_cost
 from rung.planning.experiments.candidates import BEYOND, RATIO_SLACK, affordable_points, box_points, pool_points
 from rung.planning.experiments.greedy_design import GreedyDesign, greedy_design
 from rung.planning.experiments.information import InformationState, information_from
@@ -97,9 +97,9 @@ def next_runs(
     wanted = make_targets(state.law.variables, targets, None if decide is None else state.decision(decide))
     predictive = _noisy(state.predictive(points, wanted), noise)
     best = _best_design(predictive, costs, budget, most)
-    forecasts, widening = _target_forecasts(wanted.names, predictive, best, state.reach(wanted), level)
+    forecasts, error_after = _target_forecasts(wanted.names, predictive, best, state.reach(wanted), level)
     return NextRuns(
-        runs=_planned(best, state.law, points, costs, widening),
+        runs=_planned(best, state.law, points, costs, error_after),
         spent=float(costs[best.selected].sum()),
         budget=budget or float(costs.sum()),
         cost=to_text(tree),
@@ -109,7 +109,7 @@ def next_runs(
         candidates=len(costs),
         prior=state.prior,
         box=words,
-        warnings=(*_discrepancy_findings(best), *_gain_findings(best, costs), *state.findings()),
+        warnings=(*_findings(best, forecasts, costs), *_affordable_findings(targets, cost, budget), *state.findings()),
     )
 
 
@@ -178,13 +178,13 @@ def _source(known: Any) -> Fit | Runs | str:
 
 
 def _planned(
-    design: GreedyDesign, law: Law, points: Mapping[str, Array], costs: Array, widening: float
+    design: GreedyDesign, law: Law, points: Mapping[str, Array], costs: Array, error_after: Callable[[float], float]
 ) -> tuple[PlannedRun, ...]:
     return tuple(
         PlannedRun(
             inputs={SYMBOLS.get(name, name): float(points[name][at]) for name in law.variables},
             cost=float(costs[at]),
-            relative_se_after=widening * float(np.sqrt(variance)),
+            relative_se_after=error_after(float(variance)),
         )
         for at, variance in zip(design.selected, design.variance[1:], strict=True)
     )
@@ -221,14 +221,16 @@ def _require_valid(
 
 def _target_forecasts(
     names: Sequence[str], predictive: JointPredictive, design: GreedyDesign, reach: Sequence[Present], level: float
-) -> tuple[tuple[TargetForecast, ...], float]:
-    """Each target's interval now and after the plan, and by how much standard errors exceed those of the curvature.
+) -> tuple[tuple[TargetForecast, ...], Callable[[float], float]]:
+    """Each target's interval now and after the plan, and the standard error that a variance of the design means.
 
     Where the profile says how far an interval reaches, that is used: a forecast's is that of a new run, as `forecast`
-    gives it. From its square the plan takes what it takes from the coefficients and the discrepancy.
+    gives it. From its square the plan takes what it takes from the coefficients and the discrepancy, after every run as at
+    the end: noise stays.
     """
     quantile = student_quantile((1 + level) / 2, predictive.degrees)
-    found, widening = [], []
+    found: list[TargetForecast] = []
+    law_squares, whole_squares = [], []
     for index, name in enumerate(names):
         before, after = (part[index] for part in design.coefficients)
         far, nearer = (part[index] for part in design.discrepancy)
@@ -236,30 +238,66 @@ def _target_forecasts(
         sides = np.array([predictive.inflation * half if side is None else side for side in reach[index].law])
         now = np.hypot(sides, quantile * np.sqrt(far))
         then = np.hypot(sides * np.sqrt(after / before), quantile * np.sqrt(nearer))
+        law_squares.append(float(np.mean(now**2)))
         run = reach[index].run
         if run is not None and None not in run:
             whole = np.array(run, dtype=float)
             now, then = whole, whole * np.sqrt(np.maximum(1 - (now**2 - then**2) / np.maximum(whole, now) ** 2, 0.0))
-        widening.append(float(np.mean(now) / np.hypot(half, quantile * np.sqrt(far))))
+        whole_squares.append(float(np.mean(now**2)))
         value = predictive.mean[predictive.candidates + index]
         intervals = [(float(np.exp(value - low)), float(np.exp(value + high))) for low, high in (now, then)]
         found.append(TargetForecast(name=name, value=float(np.exp(value)), before=intervals[0], after=intervals[1]))
-    return tuple(found), float(np.mean(widening))
+    first = float(design.variance[0])
+    law, whole_square = (float(np.mean(squares)) / quantile**2 for squares in (law_squares, whole_squares))
+
+    def error_after(variance: float) -> float:
+        gone = law * (1 - variance / first) if first > 0 else 0.0
+        return float(np.sqrt(max(whole_square - gone, 0.0)))
+
+    return tuple(found), error_after
 
 
-def _gain_findings(design: GreedyDesign, costs: Array) -> tuple[Finding, ...]:
+def _findings(design: GreedyDesign, targets: Sequence[TargetForecast], costs: Array) -> tuple[Finding, ...]:
+    return (*_discrepancy_findings(design), *_gain_findings(targets, float(costs[design.selected].sum())))
+
+
+def _gain_findings(targets: Sequence[TargetForecast], spent: float) -> tuple[Finding, ...]:
     """The finding that the plan narrows the intervals by next to nothing."""
-    gain = 1 - np.sqrt(design.variance[-1] / design.variance[0])
+    before, after = (
+        float(np.mean([np.log(ends[1] / ends[0]) for ends in intervals if ends[0] > 0] or [0.0]))
+        for intervals in ([one.before for one in targets], [one.after for one in targets])
+    )
+    gain = 1 - after / before if before > 0 else 0.0
     if gain >= _LITTLE:
         return ()
-    spent = float(costs[design.selected].sum())
     return (
         Finding(
             "little_gain",
-            f"these runs narrow the targets' intervals by {format_percent(float(gain))} for {format_count(spent)}: "
+            f"these runs narrow the targets' intervals by {format_percent(gain)} for {format_count(spent)}: "
             "the budget buys next to nothing here. Allow larger runs (--box, --pool), raise the budget, or keep it.",
         ),
     )
+
+
+def _affordable_findings(
+    targets: Sequence[Mapping[str, float]], cost: str, budget: float | None
+) -> tuple[Finding, ...]:
+    """The finding that a target is itself within the budget."""
+    for one in targets:
+        try:
+            price = evaluate_cost(cost, {SYMBOL_OF.get(name, name): value for name, value in one.items()})
+        except RungError:
+            continue
+        if budget is not None and price <= budget:
+            shown = ", ".join(f"{name}={format_count(value)}" for name, value in one.items())
+            return (
+                Finding(
+                    "target_affordable",
+                    f"the run {shown} itself costs {format_count(price)}, which is within the budget of {format_count(budget)}: making it "
+                    "tells its loss, and leaves nothing to forecast.",
+                ),
+            )
+    return ()
 
 
 def _discrepancy_findings(design: GreedyDesign) -> tuple[Finding, ...]:

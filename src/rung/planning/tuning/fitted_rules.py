@@ -21,6 +21,9 @@ Source: Li et al. 2025, arXiv:2503.04715."""
 BOWL = 0.005
 """Share above a grid's lowest loss within which the surface is fitted; further up it is not quadratic."""
 
+_NARROW = 2.0
+"""Largest size, or number of tokens, over the smallest of the sweeps under which no slope in it is fitted."""
+
 _RESAMPLES = 1000
 """Bootstrap resamples of the runs, over which the coefficients of the published procedure are averaged."""
 
@@ -47,11 +50,17 @@ class PowerRule:
         return float(np.exp(row @ self.rate)), float(np.exp(row @ self.batch))
 
 
+def trends(grids: Sequence[Grid]) -> list[int]:
+    """The columns of (1, log N, log D) that vary enough over the grids for a slope; the intercept always."""
+    spans = [max(values) / min(values) for values in ([one.params for one in grids], [one.tokens for one in grids])]
+    return [0, *(column for column, span in enumerate(spans, 1) if span >= _NARROW)]
+
+
 def fit_procedure(grids: Sequence[Grid], seed: int = 0) -> PowerRule:
     """The published procedure: least squares through all runs within PLATEAU of the lowest loss of their grid.
 
-    log lr is linear in log N and log D, log batch in log D alone. The coefficients are means over bootstrap resamples
-    of the runs.
+    log lr is linear in log N and log D, log batch in log D alone; a slope that the grids are too near each other for is 0
+    (see `trends`). The coefficients are means over bootstrap resamples of the runs.
 
     Source: Li et al. 2025, arXiv:2503.04715.
 
@@ -67,13 +76,14 @@ def fit_procedure(grids: Sequence[Grid], seed: int = 0) -> PowerRule:
         batch += grid.log_batch[kept].tolist()
     x, y, z = np.array(design), np.array(rate), np.array(batch)
     rng = np.random.default_rng(seed)
-    rates, batches = [], []
-    for _ in range(_RESAMPLES):
+    columns = trends(grids)
+    of_batch = [column for column in columns if column != 1]
+    rates, batches = np.zeros((_RESAMPLES, 3)), np.zeros((_RESAMPLES, 3))
+    for index in range(_RESAMPLES):
         rows = rng.integers(len(x), size=len(x))
-        rates.append(_least_squares(x[rows], y[rows]))
-        tokens = _least_squares(x[rows][:, [0, 2]], z[rows])
-        batches.append([tokens[0], 0.0, tokens[1]])
-    return PowerRule(rate=np.mean(rates, axis=0), batch=np.mean(batches, axis=0), name="procedure")
+        rates[index, columns] = _least_squares(x[rows][:, columns], y[rows])
+        batches[index, of_batch] = _least_squares(x[rows][:, of_batch], z[rows])
+    return PowerRule(rate=rates.mean(axis=0), batch=batches.mean(axis=0), name="procedure")
 
 
 def fit_surface(grids: Sequence[Grid]) -> PowerRule:
@@ -101,29 +111,33 @@ def fit_surface(grids: Sequence[Grid]) -> PowerRule:
     rise = np.concatenate([grid.loss[kept] / grid.lowest - 1 for grid, kept in parts])
     member = np.concatenate([np.full(int(kept.sum()), index) for index, (_, kept) in enumerate(parts)])
 
-    # theta: three coefficients of lr*, two of batch*, log a, log b, atanh rho, and the offset of each grid.
+    columns = trends(grids)
+    of_batch = [column for column in columns if column != 1]
+    m, k = len(columns), len(columns) + len(of_batch)
+
+    # theta: the coefficients of lr*, those of batch*, log a, log b, atanh rho, and the offset of each grid.
     def residual(theta: Array) -> Array:
-        rate = design @ theta[:3]
-        batch = design[:, [0, 2]] @ theta[3:5]
-        a, b = np.exp(theta[5:7])
+        rate = design[:, columns] @ theta[:m]
+        batch = design[:, of_batch] @ theta[m:k]
+        a, b = np.exp(theta[k : k + 2])
         u, v = x - rate, y - batch
-        bowl = a * u**2 + b * v**2 + 2 * np.tanh(theta[7]) * np.sqrt(a * b) * u * v
-        return np.asarray(bowl + theta[8 + member] - rise)
+        bowl = a * u**2 + b * v**2 + 2 * np.tanh(theta[k + 2]) * np.sqrt(a * b) * u * v
+        return np.asarray(bowl + theta[k + 3 + member] - rise)
 
     # Centring moves only the intercepts: those of the start are shifted here, those of the fit shifted back below.
     shift = np.array([1.0, 0.0, 0.0])
     first = np.concatenate(
         [
-            start.rate + shift * (middle @ start.rate),
-            (start.batch + shift * (middle @ start.batch))[[0, 2]],
+            (start.rate + shift * (middle @ start.rate))[columns],
+            (start.batch + shift * (middle @ start.batch))[of_batch],
             [-4.0, -4.0, 0.0],
             np.zeros(len(grids)),
         ]
     )
     found = least_squares(residual, first, loss="soft_l1", f_scale=1e-3).x
-    rate = found[:3] - shift * (middle @ found[:3])
-    slope = np.array([found[3], 0.0, found[4]])
-    return PowerRule(rate=rate, batch=slope - shift * (middle @ slope), name="surface")
+    rate, batch = np.zeros(3), np.zeros(3)
+    rate[columns], batch[of_batch] = found[:m], found[m:k]
+    return PowerRule(rate=rate - shift * (middle @ rate), batch=batch - shift * (middle @ batch), name="surface")
 
 
 def _least_squares(x: Array, y: Array) -> Array:

@@ -32,6 +32,7 @@ class Rule:
         params: The smallest and largest N that it was fitted on; None where the source does not state them.
         tokens: The same for D.
         source: The publication.
+        active: Whether its N is what one token meets, so that a mixture of experts enters with its active parameters.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Rule:
     params: tuple[float, float] | None
     tokens: tuple[float, float] | None
     source: str
+    active: bool = False
 
 
 def published_rules() -> dict[str, Rule]:
@@ -72,10 +74,11 @@ def published_rules() -> dict[str, Rule]:
         Rule(
             name="deepseek",
             propose=deepseek,
-            convention="C = 6 N D stands for non-embedding FLOPs per token times tokens; batch in tokens; multi-step schedule",
+            convention="C = 6 N D stands for non-embedding FLOPs per token times tokens (mixtures of experts: active N); batch in tokens; multi-step schedule",
             params=None,
             tokens=None,
             source="DeepSeek-AI 2024, arXiv:2401.02954, section 3.1; digits by secondary sources",
+            active=True,
         ),
         Rule(
             name="kaplan",

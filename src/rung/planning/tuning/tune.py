@@ -17,7 +17,7 @@ import numpy as np
 from rung.errors import PlanError
 from rung.findings import Finding
 from rung.messages import counted, listed, plural_of
-from rung.planning.tuning.fitted_rules import PowerRule, fit_procedure, fit_surface, held_out_regrets
+from rung.planning.tuning.fitted_rules import PowerRule, fit_procedure, fit_surface, held_out_regrets, trends
 from rung.planning.tuning.published_rules import Rule, published_rules
 from rung.planning.tuning.result import Proposal, ScoredRule, Tuning
 from rung.planning.tuning.sweeps import Grid, read_sweeps, regrets
@@ -72,7 +72,8 @@ def tune(
     findings = [*_edge_findings(grids), *_findings(inner, own, params, tokens, params_active)]
     for name, rule in rules.items() if params is not None and tokens is not None else ():
         with np.errstate(all="ignore"):
-            one = _proposal(name, rule, np.float64(params), np.float64(tokens), batch_step)
+            size = params_active if params_active and getattr(rule, "active", False) else params
+            one = _proposal(name, rule, np.float64(size), np.float64(tokens), batch_step)
         if np.isfinite(one.lr) and one.lr > 0 and np.isfinite(one.batch_rounded):
             proposals.append(one)
         else:
@@ -190,46 +191,58 @@ def _edge_findings(grids: Sequence[Grid]) -> list[Finding]:
 def _findings(
     grids: Sequence[Grid], own: PowerRule | None, params: float | None, tokens: float | None, active: float | None
 ) -> list[Finding]:
-    """Findings about ranges that a rule was fitted on, active parameters, and too few grids."""
-    found = []
-    if params is not None and tokens is not None:
-        ranges: list[tuple[str, tuple[float, float] | None, tuple[float, float] | None]] = [
-            (rule.name, rule.params, rule.tokens) for rule in published_rules().values()
-        ]
-        if own is not None:
-            bounds = [(min(values), max(values)) for values in ([g.params for g in grids], [g.tokens for g in grids])]
-            ranges.append(("your sweeps", bounds[0], bounds[1]))
-        for name, sizes, counts in ranges:
-            for what, value, span in (("N", params, sizes), ("D", tokens, counts)):
-                if span is not None and not span[0] <= value <= span[1]:
-                    beyond = value / span[1] if value > span[1] else span[0] / value
-                    found.append(
-                        Finding(
-                            "outside_range",
-                            f"{name}: {what} lies {beyond:.3g}x outside the range that it was fitted on ({span[0]:.3g} to {span[1]:.3g}).",
-                        )
-                    )
+    """Findings about ranges that a rule was fitted on, active parameters, and sweeps that are too few or too near."""
+    found = [] if params is None or tokens is None else _range_findings(grids, own, params, tokens)
     if active is not None and params is not None:
-        share = active / params
-        if share > 1:
-            found.append(
-                Finding(
-                    "active_params", "more parameters are active than there are in total: N must count all of them."
+        found += _active_findings(active / params)
+    return [*found, *_sweep_findings(grids, own)]
+
+
+def _range_findings(grids: Sequence[Grid], own: PowerRule | None, params: float, tokens: float) -> list[Finding]:
+    ranges: list[tuple[str, tuple[float, float] | None, tuple[float, float] | None]] = [
+        (rule.name, rule.params, rule.tokens) for rule in published_rules().values()
+    ]
+    if own is not None:
+        bounds = [(min(values), max(values)) for values in ([g.params for g in grids], [g.tokens for g in grids])]
+        ranges.append(("your sweeps", bounds[0], bounds[1]))
+    found = []
+    for name, sizes, counts in ranges:
+        for what, value, span in (("N", params, sizes), ("D", tokens, counts)):
+            if span is not None and not span[0] <= value <= span[1]:
+                beyond = value / span[1] if value > span[1] else span[0] / value
+                found.append(
+                    Finding(
+                        "outside_range",
+                        f"{name}: {what} lies {beyond:.3g}x outside the range that it was fitted on ({span[0]:.3g} to {span[1]:.3g}).",
+                    )
                 )
-            )
-        elif share > _DENSE_ENOUGH:
-            found.append(
-                Finding(
-                    "active_params",
-                    f"{100 * share:.0f} % of the parameters are active: on the published grids, active parameters then did better as N "
-                    "than all parameters, which suit sparse models. Compare both.",
-                )
-            )
-    if 0 < len(grids) < _LEAST_GRIDS:
-        found.append(
-            Finding(
-                "few_grids",
-                f"{counted(len(grids), 'grid is', 'grids are')} too few to fit a rule of your own; {_LEAST_GRIDS} are needed.",
-            )
-        )
     return found
+
+
+def _active_findings(share: float) -> list[Finding]:
+    if share > 1:
+        text = "more parameters are active than there are in total: N must count all of them."
+    elif share > _DENSE_ENOUGH:
+        text = (
+            f"{100 * share:.0f} % of the parameters are active: on the published grids, active parameters then did better as N "
+            "than all parameters, which suit sparse models. Compare both."
+        )
+    else:
+        return []
+    return [Finding("active_params", text)]
+
+
+def _sweep_findings(grids: Sequence[Grid], own: PowerRule | None) -> list[Finding]:
+    if own is None:
+        few = f"{counted(len(grids), 'grid is', 'grids are')} too few to fit a rule of your own; {_LEAST_GRIDS} are needed."
+        return [Finding("few_grids", few)] if grids else []
+    narrow = [name for column, name in enumerate(("N", "D"), 1) if column not in trends(grids)]
+    if not narrow:
+        return []
+    return [
+        Finding(
+            "narrow_sweeps",
+            f"your sweeps lie within a factor of two of each other in {' and in '.join(narrow)}: your own rule has no trend in "
+            f"{plural_of(len(narrow), 'it', 'them')}, and says of a run elsewhere what it says of these. Add sweeps at other sizes.",
+        )
+    ]

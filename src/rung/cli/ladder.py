@@ -185,7 +185,7 @@ def status(folder: Annotated[str, Parameter(name="FOLDER")], /, *, figure: Figur
         from rung.ladder import learning_curves
 
         write_result(learning_curves(folders), kinds)
-    print_statuses(list(run_statuses(folders)), json=json)
+    print_statuses(list(run_statuses(folders, proved=True)), json=json)
 
 
 @app.command

@@ -63,7 +63,7 @@ def read_runs(
         RunsError: The file cannot be read, or a mapped column does not exist.
     """
     read, name = _frame(source)
-    frame, notes = read.frame, list(read.notes)
+    frame, notes = read.frame, [*read.damage, *read.notes]
     if frame.height == 0 or frame.width == 0:
         raise RunsError(f"{name} holds no rows. Give a table with one row per run.")
     if ROW in frame.columns:

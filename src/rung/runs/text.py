@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,15 @@ _LONG = 1 << 20
 _INFERRED = 10_000
 """Rows by which the types of columns are told; to look at all of a million takes ten times as long as to read them."""
 
+_TAIL = 1 << 16
+"""Bytes at the end in which lines are compared with the last one."""
+
+_COMPARED, _LEAST_ABOVE = 40, 3
+"""Lines at the end that are compared, and how many at least stand above the last one."""
+
+_NUMBER = re.compile(r"[-+]?\d+\.?\d*")
+"""A number as programs write it into a cell; the first digits of a longer one are one too."""
+
 _DEPTH = 6
 """Levels of nesting whose fields become columns."""
 
@@ -35,10 +45,12 @@ class TextTable:
     Attributes:
         frame: Its columns.
         notes: What was understood, as sentences.
+        damage: What is damaged and was left out, as sentences.
     """
 
     frame: pl.DataFrame
     notes: tuple[str, ...] = ()
+    damage: tuple[str, ...] = ()
 
 
 def read_csv(content: bytes, name: str) -> TextTable:
@@ -48,10 +60,12 @@ def read_csv(content: bytes, name: str) -> TextTable:
         RunsError: The bytes are not such a table; the message names the line.
     """
     content = decoded(decompressed(content, name), name)
+    ended = content.endswith((b"\n", b"\r"))
     # Empty lines at the end are not rows.
     content = content.rstrip(b"\r\n \t") if not content[-2:].strip() else content
     _require_content(content, name)
-    notes = []
+    content, cut = _without_cut_row(content, name, ended=ended)
+    notes: list[str] = []
     if (table := from_markdown(content)) is not None:
         content, separator = table, ","
         notes.append("read as a table of Markdown")
@@ -78,7 +92,37 @@ def read_csv(content: bytes, name: str) -> TextTable:
     if dotted:
         shown = listed([f"{series.name}, to {series.to_numpy().max():.15g}" for series in dotted], 4)
         notes.append(f"points are read as separators of thousands in {shown}")
-    return TextTable(frame, (*notes, *understood))
+    return TextTable(frame, (*notes, *understood), tuple(cut))
+
+
+def _without_cut_row(content: bytes, name: str, *, ended: bool) -> tuple[bytes, list[str]]:
+    """The lines without a last one that is cut within its last number, and a sentence about it.
+
+    Programs end every line, people often not the last one. A last line without an end counts as cut where its last cell is a
+    number with fewer decimals than every line above has, or where it has fewer cells than all of them.
+    """
+    *above, last = [line.decode("utf-8", errors="replace") for line in content[-_TAIL:].splitlines()[-_COMPARED:]] or [
+        ""
+    ]
+    if ended or len(above) < _LEAST_ABOVE + 1 or len(content) < len(last):
+        return content, []
+    separator = max(",;\t", key=last.count)
+    cells, rows = last.split(separator), [line.split(separator) for line in above[1:]]
+    short = all(len(cells) < len(row) for row in rows)
+    decimals = [len(row[-1].strip().partition(".")[2]) for row in rows if _NUMBER.fullmatch(row[-1].strip())]
+    last_cell = cells[-1].strip()
+    cut = (
+        len(decimals) == len(rows)
+        and _NUMBER.fullmatch(last_cell) is not None
+        and len(last_cell.partition(".")[2]) < min(decimals)
+    )
+    if not (short or cut):
+        return content, []
+    before = content[: len(content) - len(content.splitlines()[-1])]
+    line = content.count(b"\n") + 1
+    return before, [
+        f"line {line} of {name}, its last one, has no end and is cut ({last.strip()[-40:]!r}): it is left out"
+    ]
 
 
 def _texts(content: bytes, separator: str, columns: list[str], named: dict[str, str]) -> pl.DataFrame:
@@ -124,7 +168,7 @@ def read_jsonl(content: bytes, name: str) -> TextTable:
         # Python writes NaN and Infinity, which other readers reject because they are not in the JSON standard.
         frame = _of_objects(_objects(content, name))
     frame, notes = with_numbers(_with_leaves(frame))
-    return TextTable(frame, (*cut, *notes))
+    return TextTable(frame, tuple(notes), tuple(cut))
 
 
 def _without_cut_end(content: bytes, name: str) -> tuple[bytes, list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 import time
 from collections import deque
@@ -30,7 +31,7 @@ class Local:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.context = multiprocessing.get_context("forkserver")
-        self.context.set_forkserver_preload(["rung.ladder.training.worker"])
+        self.context.set_forkserver_preload(["rung.ladder.execution.ignore_interrupts", "rung.ladder.training.worker"])
 
     def _started(self, folder: RunFolder, slot: int) -> BaseProcess:
         """A worker of a run; the process that forks workers may have been killed, and is then started again."""
@@ -75,6 +76,7 @@ class Local:
 
 def _work(path: Path, job: Job, slot: int) -> None:
     """A worker: executes one run, then the process ends."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if job.launch.device == "auto":
         # Each worker uses one GPU; the slots share out the GPUs.
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")

@@ -156,7 +156,7 @@ def execute_all(
                 waiting.append(folder)
             else:
                 say(f"{folder.path.name}: its worker was lost {tries[folder.path]} times; it is not resumed again.")
-    return [replace(one, reason=startup_errors.get(one.run, one.reason)) for one in run_statuses(folders)]
+    return [replace(one, reason=startup_errors.get(one.run, one.reason)) for one in run_statuses(folders, proved=True)]
 
 
 def _unreadable(folder: RunFolder, say: Callable[[str], None] = lambda _: None) -> str | None:
@@ -169,22 +169,32 @@ def _unreadable(folder: RunFolder, say: Callable[[str], None] = lambda _: None) 
     return None
 
 
-def run_statuses(folders: Sequence[RunFolder]) -> Iterator[RunStatus]:
-    """The status of each run, and how far it is."""
+def run_statuses(folders: Sequence[RunFolder], *, proved: bool = False) -> Iterator[RunStatus]:
+    """The status of each run, and how far it is.
+
+    Args:
+        folders: The runs.
+        proved: Whether to read all metrics of finished runs, and call one damaged that is not what the run wrote.
+    """
     for folder in folders:
         try:
             rung, last = folder.rung(), folder.last_metrics() or {}
             state = folder.state()
+            if proved and state["status"] == DONE:
+                folder.metrics()
         except LadderError as error:
             yield RunStatus(
                 run=folder.path.name, status=DAMAGED, reason=error.text, step=0, steps=0, loss=None, time_s=0.0
             )
             continue
         evaluation = last.get("evaluation", {})
+        reason = state.get("reason") if state["status"] == FAILED else None
+        if state["status"] == DONE and not folder.model_path.exists():
+            reason = f"its finished network, {folder.model_path.name}, is gone; its metrics are there."
         yield RunStatus(
             run=rung.name,
             status=folder.status,
-            reason=state.get("reason") if state["status"] == FAILED else None,
+            reason=reason,
             step=max([int(last.get("step", 0)), *(found.step for found in folder.checkpoints())]),
             steps=rung.steps,
             loss=evaluation.get("loss", last.get("train_loss")),

@@ -5,6 +5,7 @@ metrics.jsonl       training losses and evaluations, one per line
 state.json          done, failed or stopped, with the reason
 checkpoint-*        state of the network, the optimizer and the random number generators at a step, with its manifest
 model.safetensors   the finished network
+set-aside           checkpoints that did not fit the metrics, until the run is done
 refused.json        why a worker did not start the run, until the launcher reads it
 lock                held by the only writer
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import socket
 import time
 from collections.abc import Iterator, Mapping
@@ -38,6 +40,8 @@ DAMAGED = "damaged"
 _STATUSES = {PLANNED, RUNNING, STOPPED, DONE, FAILED}
 _KEPT = 2
 """Checkpoints that are kept: the latest, and the one before it for when the latest is damaged."""
+_ASIDE = "set-aside"
+"""Folder of checkpoints that cannot be used."""
 _PATIENCE_S = 5.0
 """Time to wait for a writer that is about to finish [s]."""
 
@@ -129,7 +133,7 @@ class RunFolder:
             content = opened(self._state_path, remedy)
         except FileNotFoundError:
             return {"status": PLANNED}
-        if content.get("status") not in _STATUSES:
+        if not isinstance(content.get("status"), str) or content["status"] not in _STATUSES:
             raise LadderError(f"{self._state_path} is damaged: its status is {content.get('status')!r}. {remedy}")
         return content
 
@@ -144,7 +148,8 @@ class RunFolder:
                 self.say(DONE, **self.metrics_seal())
             else:
                 self._state_path.unlink(missing_ok=True)
-            return error.text.partition(" rung ladder resume")[0]
+            unproved = " Its metrics are taken as they are: what would prove them is lost." if finished else ""
+            return error.text.partition(" rung ladder resume")[0] + unproved
         return None
 
     def metrics_seal(self) -> dict[str, Any]:
@@ -195,6 +200,10 @@ class RunFolder:
         Raises:
             LadderError: Another process is still writing after `patience_s` seconds.
         """
+        if self._lock_path.is_symlink():
+            raise LadderError(
+                f"{self._lock_path} is a link to another file, which would be overwritten. Remove the link."
+            )
         with self._lock_path.open("a+") as lock:
             deadline = time.monotonic() + patience_s
             while not _try_lock(lock.fileno()):
@@ -228,11 +237,14 @@ class RunFolder:
         state = self.state()
         done = state["status"] == DONE
         size = int(state["metrics_bytes"]) if done and state.get("metrics_digest") else None
-        lines, bad = read_lines(self.metrics_path, size)
+        with self._readable():
+            lines, bad = read_lines(self.metrics_path, size)
         changed = size is not None and digest_of_start(self.metrics_path, size) != state["metrics_digest"]
         if not done:
             latest = next((found for found in self.checkpoints() if found.step >= 0), None)
             changed = latest is not None and not latest.fits(self.metrics_path)
+        # Without a digest, of version 0.1 or of another hand, the last line must be that of the end.
+        changed = changed or (done and size is None and (not lines or lines[-1].get("phase") != "final"))
         if bad is not None or changed:
             where = (
                 f"{self.metrics_path}, line {bad}: not a line of metrics"
@@ -249,7 +261,17 @@ class RunFolder:
 
     def last_metrics(self) -> dict[str, Any] | None:
         """The last complete line of the metrics; None before the first."""
-        return read_last(self.metrics_path)
+        with self._readable():
+            return read_last(self.metrics_path)
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise LadderError(
+                f"{self.metrics_path} cannot be read: {error.strerror or error}. Restore the file, or move the folder away."
+            ) from None
 
     def checkpoint_path(self, step: int) -> Path:
         """The file for the tensors of a step."""
@@ -263,9 +285,16 @@ class RunFolder:
         for old in sorted(self.path.glob("checkpoint-*.json"))[:-_KEPT]:
             self._remove(old)
 
-    def discard(self, checkpoint: Checkpoint) -> None:
-        """Remove a damaged checkpoint, so that it does not count among those that are kept."""
-        self._remove(checkpoint.file.with_suffix(".json"))
+    def set_aside(self, checkpoint: Checkpoint) -> None:
+        """Move a checkpoint that cannot be used out of the way, so that it does not count among those that are kept.
+
+        It lies in the folder set-aside until the run is done: where its metrics are restored, it may be whole.
+        """
+        aside = self.path / _ASIDE
+        aside.mkdir(exist_ok=True)
+        for file in (checkpoint.file, checkpoint.file.with_suffix(".json")):
+            if file.exists():
+                file.replace(aside / file.name)
 
     def _remove(self, manifest: Path) -> None:
         manifest.unlink(missing_ok=True)
@@ -301,6 +330,7 @@ class RunFolder:
         """Remove the files that only an unfinished run needs."""
         for manifest in self.path.glob("checkpoint-*.json"):
             self._remove(manifest)
+        shutil.rmtree(self.path / _ASIDE, ignore_errors=True)
         self.clear_leftovers()
 
     def clear_leftovers(self) -> None:

@@ -117,6 +117,7 @@ def _started(folder: RunFolder, work: Work) -> tuple[Trainer, dict[str, Any]]:
 
 def _train(folder: RunFolder, work: Work, trainer: Trainer, where: dict[str, Any], tracker: Tracker | None) -> str:
     launch, device, rung = work.launch, trainer.device, trainer.rung
+    _require_own(folder.metrics_path)
     resumed = _restore(folder, trainer, work.say)
     evaluated = rung.evaluate.steps(rung.recipe, rung.steps)
     total, count = torch.tensor(resumed.pending[0], device=device), resumed.pending[1]
@@ -167,16 +168,18 @@ def _train(folder: RunFolder, work: Work, trainer: Trainer, where: dict[str, Any
     return DONE
 
 
-def _metrics_from(folder: RunFolder, size: int) -> BinaryIO:
-    """The metrics, opened after the part that belongs to the steps done; the rest is cut off.
+def _require_own(path: Path) -> None:
+    """Refuse metrics that are a link.
 
     Raises:
         LadderError: The file is a link, through which another file would be overwritten.
     """
-    if folder.metrics_path.is_symlink():
-        raise LadderError(
-            f"{folder.metrics_path} is a link to another file, which would be overwritten. Remove the link."
-        )
+    if path.is_symlink():
+        raise LadderError(f"{path} is a link to another file, which would be overwritten. Remove the link.")
+
+
+def _metrics_from(folder: RunFolder, size: int) -> BinaryIO:
+    """The metrics, opened after the part that belongs to the steps done; the rest is cut off."""
     metrics = folder.metrics_path.open("ab")
     metrics.truncate(size)
     metrics.seek(0, os.SEEK_END)
@@ -210,18 +213,20 @@ def _append(metrics: BinaryIO, line: Mapping[str, Any]) -> None:
 
 def _restore(folder: RunFolder, trainer: Trainer, say: Callable[[str], None]) -> Checkpoint:
     """Bring a trainer to the latest undamaged checkpoint, and return it; step 0 if there is none."""
-    for found in folder.checkpoints():
+    kept = list(folder.checkpoints())
+    for index, found in enumerate(kept, 1):
         state = _loaded(found)
         if state is not None and found.fits(folder.metrics_path):
             trainer.restore(state, found.step)
             return found
         what = (
-            found.file
+            f"{found.file} is damaged or incomplete"
             if state is None
-            else f"{folder.metrics_path} is shorter than, or other than, {found.file.name} says: it"
+            else f"{folder.metrics_path} is shorter than, or other than, {found.file.name} says"
         )
-        say(f"{what} is damaged or incomplete; the checkpoint before it is used.")
-        folder.discard(found)
+        instead = "the checkpoint before it is used" if index < len(kept) else "the run starts anew"
+        say(f"{what}: {instead}; {found.file.name} is kept in {found.file.parent / 'set-aside'} until the run is done.")
+        folder.set_aside(found)
     return Checkpoint(step=0, file=folder.checkpoint_path(0), digest="", metrics_bytes=0, pending=(0.0, 0), time_s=0.0)
 
 

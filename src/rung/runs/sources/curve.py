@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rung.runs.loss_units import unit_of
 from rung.runs.sources.history import ordered
 from rung.runs.sources.loss import LossChoice, choose_loss, is_held_out
-from rung.runs.sources.tracked_run import TrackedRun
+from rung.runs.sources.tracked_run import INFINITY, TrackedRun
 
 if TYPE_CHECKING:
     from rung.arrays import Array
@@ -106,13 +106,13 @@ def curve_of(run: TrackedRun, choice: LossChoice) -> Curve:
 
 
 def _without_zeros(values: Array) -> Array:
-    """The values, with zeros that follow losses as not finite.
+    """The values, with zeros that follow losses, and the largest number there is, as not finite.
 
     No loss on text is exactly 0. Trainers write it where they leave values out of a mean that are not finite: Hugging Face's
     does for every step of a run that diverged.
     """
     zero = (values == 0) & (np.fmax.accumulate(np.where(np.isfinite(values), values, 0.0)) > 0)
-    return np.where(zero, np.nan, values)
+    return np.where(zero | (np.abs(values) >= INFINITY), np.nan, values)
 
 
 def _ended_not_finite(name: str, steps: Array, finite: NDArray[np.bool_]) -> str:

@@ -14,7 +14,7 @@ import polars as pl
 
 from rung.errors import RunsError
 from rung.findings import Finding
-from rung.messages import listed
+from rung.messages import counted, listed, plural_of
 from rung.runs.loss_units import unit_of
 from rung.runs.sources.begun_again import parted
 from rung.runs.sources.configuration import flat
@@ -25,7 +25,7 @@ from rung.runs.sources.runs_in_table import runs_in
 from rung.runs.sources.tokens import counts_tokens
 from rung.runs.sources.tracked_run import Found, Metric, TrackedRun
 from rung.runs.status import flag_status, status_column, status_of
-from rung.runs.text import read_csv, read_jsonl
+from rung.runs.text import TextTable, read_csv, read_jsonl
 from rung.units import is_missing, read_number
 
 _ROW_COUNTERS = ("_step",)
@@ -33,6 +33,9 @@ _ROW_COUNTERS = ("_step",)
 
 _AXES = ("epoch", "epochs", "relative time", "time", "elapsed", "wall time", "timestamp", "hours", "minutes", "seconds")
 """Columns along which rows may be logged where none counts steps, in lower case and in order of preference."""
+
+_MOST_STEPS = 1e15
+"""No training takes as many steps: a larger number is damage."""
 
 _NOT_DONE = frozenset(
     {
@@ -56,22 +59,22 @@ _NOT_DONE = frozenset(
 """Words of columns of steps that do not count those of training."""
 
 
-def csv_frame(file: Path) -> pl.DataFrame:
-    """A CSV file of metrics.
+def csv_table(file: Path) -> TextTable:
+    """A CSV file of metrics, with what of it is damaged.
 
     Raises:
         RunsError: The file cannot be read; the message names it.
     """
-    return read_csv(content_of(file), str(file)).frame
+    return read_csv(content_of(file), str(file))
 
 
-def jsonl_frame(file: Path) -> pl.DataFrame:
+def jsonl_table(file: Path) -> TextTable:
     """A file of JSON lines, nested entries under dotted names.
 
     Raises:
         RunsError: The file cannot be read; the message names it and the line.
     """
-    return read_jsonl(content_of(file), str(file)).frame
+    return read_jsonl(content_of(file), str(file))
 
 
 def read_metrics_csv(address: str) -> Found:
@@ -80,7 +83,7 @@ def read_metrics_csv(address: str) -> Found:
     Raises:
         RunsError: There is no such file, or none can be read.
     """
-    return _read(address, "csv", ("*.csv", "*.tsv", "*.csv.gz"), csv_frame)
+    return _read(address, "csv", ("*.csv", "*.tsv", "*.csv.gz"), csv_table)
 
 
 def read_metrics_jsonl(address: str) -> Found:
@@ -89,13 +92,20 @@ def read_metrics_jsonl(address: str) -> Found:
     Raises:
         RunsError: There is no such file, or none can be read.
     """
-    return _read(address, "jsonl", ("*.jsonl", "*.ndjson", "*.jsonl.gz"), jsonl_frame)
+    return _read(address, "jsonl", ("*.jsonl", "*.ndjson", "*.jsonl.gz"), jsonl_table)
 
 
-def _read(address: str, kind: str, patterns: tuple[str, ...], frame_of: Callable[[Path], pl.DataFrame]) -> Found:
+def _read(address: str, kind: str, patterns: tuple[str, ...], table_of: Callable[[Path], TextTable]) -> Found:
     files = below(address, kind, patterns)
     names = names_of(files, Path(address))
-    return read_each(files, lambda file: runs_of(frame_of(file), names[file], str(file)))
+
+    def read(file: Path) -> list[TrackedRun]:
+        table = table_of(file)
+        runs = runs_of(table.frame, names[file], str(file))
+        damage = tuple(Finding("damaged", f"{text}.") for text in table.damage)
+        return [replace(runs[0], notes=(*damage, *runs[0].notes)), *runs[1:]] if runs else runs
+
+    return read_each(files, read)
 
 
 def runs_of(frame: pl.DataFrame, name: str, where: str) -> list[TrackedRun]:
@@ -106,9 +116,10 @@ def runs_of(frame: pl.DataFrame, name: str, where: str) -> list[TrackedRun]:
     """
     frame, long = from_long(frame)
     column = _step_column(frame, where)
+    frame, unplaced = _placed(frame, column.name, where)
     at = float_column(frame[column.name])
     found = runs_in(frame, at, name)
-    notes = [Finding("long_metrics", f"{where}: {long}.")] if long else []
+    notes = [*([Finding("long_metrics", f"{where}: {long}.")] if long else []), *unplaced]
     notes += [Finding("several_runs", f"{where}: {found.guess}.")] if found.guess else []
     notes += [Finding("other_steps", f"{where}: {column.note}.")] if column.note else []
     runs: list[TrackedRun] = []
@@ -124,6 +135,27 @@ def runs_of(frame: pl.DataFrame, name: str, where: str) -> list[TrackedRun]:
     if runs:
         runs[0] = replace(runs[0], notes=(*notes, *runs[0].notes))
     return runs
+
+
+def _placed(frame: pl.DataFrame, step: str, where: str) -> tuple[pl.DataFrame, list[Finding]]:
+    """The rows with a step that can be one, and a finding about the others; all rows where none can."""
+    at = float_column(frame[step])
+    possible = (
+        at.is_finite().fill_null(value=False)
+        & (at >= 0).fill_null(value=False)
+        & (at < _MOST_STEPS).fill_null(value=False)
+    )
+    if possible.all() or not possible.any():
+        return frame, []
+    written = [str(value) for value in frame.filter(~possible)[step].unique(maintain_order=True).to_list()]
+    # A row without a step beside others is usual: settings, and values that are logged once.
+    said = [value for value in written if value != "None"]
+    kept = frame.filter(possible) if said else frame
+    if not said:
+        return kept, []
+    count = int((~possible).sum())
+    text = f"{where}: {counted(count, 'row')} whose {step} is no step ({listed(said, 4)}) {plural_of(count, 'is', 'are')} left out."
+    return kept, [Finding("damaged", text)]
 
 
 def _in_order(frame: pl.DataFrame, step: str) -> tuple[pl.DataFrame, bool]:

@@ -10,10 +10,7 @@ from pathlib import Path
 
 from rung.findings import Finding
 from rung.runs.sources.needs import no_experiment
-from rung.runs.sources.tracked_run import Found, Metric, TrackedRun
-
-_INFINITY = 1.797693134862315e308
-"""MLflow's databases keep an infinite value as the largest number; from here on a value counts as infinite."""
+from rung.runs.sources.tracked_run import INFINITY, Found, Metric, TrackedRun
 
 _STATUSES = {"1": "running", "2": "running", "3": "finished", "4": "failed", "5": "killed"}
 """How a run ended, by the number in its meta.yaml."""
@@ -109,6 +106,6 @@ def _metric(file: Path) -> tuple[Metric, int]:
 
 def finite_or_infinite(value: float) -> float:
     """A stored value; the largest number stands for infinity."""
-    if abs(value) >= _INFINITY:
+    if abs(value) >= INFINITY:
         return float("inf") if value > 0 else float("-inf")
     return value

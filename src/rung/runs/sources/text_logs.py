@@ -155,8 +155,12 @@ def _read(file: Path, name: str) -> list[TrackedRun]:
     lines = [_ANSI.sub("", line).strip() for line in re.split(r"\r\n|\n|\r", text)]
     chosen = max(FORMATS, key=lambda form: sum(1 for line in lines if _match(form, line) is not None))
     found = _Reading(chosen)
-    for number, line in enumerate(lines, 1):
+    # A program ends its lines: a last one without an end is cut, and its number may be the start of a longer one.
+    cut = bool(lines[-1]) and _match(chosen, lines[-1]) is not None and len(lines) > 1
+    for number, line in enumerate(lines[:-1] if cut else lines, 1):
         found.take(number, line)
+    if cut:
+        found.unread.append(len(lines))
     found.crashed([line for line in lines if line])
     if found.empty:
         raise RunsError(

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from rung.arrays import Array
 
 
+INFINITY = 1.797693134862315e308
+"""Stores keep an infinite value as the largest number there is; from here on a value counts as infinite."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Metric:
     """The values of one metric, in the order in which they were logged.

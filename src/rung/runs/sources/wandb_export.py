@@ -10,7 +10,7 @@ import polars as pl
 from rung.errors import RunsError
 from rung.messages import listed
 from rung.runs.sources.configuration import as_number
-from rung.runs.sources.metrics_table import csv_frame, float_column
+from rung.runs.sources.metrics_table import csv_table, float_column
 from rung.runs.sources.tracked_run import Metric, TrackedRun
 from rung.runs.status import status_of
 
@@ -26,7 +26,7 @@ def read_export(path: Path) -> list[TrackedRun]:
     Raises:
         RunsError: The file is neither an exported chart nor a table of runs.
     """
-    frame = csv_frame(path)
+    frame = csv_table(path).frame
     if _pairs(frame):
         return _of_chart(frame, path)
     if _is_table_of_runs(frame):

@@ -1,0 +1,8 @@
+"""Imported first by the process that forks workers: an interrupt on the terminal is for the launcher and the workers alone.
+
+Python ignores interrupts there only after everything else was imported, which takes seconds with torch.
+"""
+
+import signal
+
+signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -82,8 +82,8 @@ def test_the_grid_holds_what_forecast_says(made):
         params, tokens = (one["values"][at] for one, at in zip(grid["variables"], index, strict=True))
         found = rung.forecast(fit, N=params, D=tokens)
         at = index[0] * sizes[1] + index[1]
-        assert grid["value"][at] == pytest.approx(found.value, rel=1e-4)
-        assert grid["run_high"][at] == pytest.approx(found.run_interval[1], rel=1e-3)
+        assert grid["grids"][0]["value"][at] == pytest.approx(found.value, rel=1e-4)
+        assert grid["grids"][0]["run_high"][at] == pytest.approx(found.run_interval[1], rel=1e-3)
 
 
 def test_every_picture_has_words_and_its_data(made):

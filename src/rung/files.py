@@ -7,13 +7,17 @@ import hashlib
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rung.errors import ReportError
+
+if TYPE_CHECKING:
+    import polars as pl
 
 STANDARD_INPUT = "<standard input>"
 """The name of a file that comes through a pipe."""
@@ -24,6 +28,21 @@ def csv_text(rows: Iterable[Sequence[Any]]) -> str:
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows(rows)
     return out.getvalue()
+
+
+_FORMULA = re.compile(r"^[=+@\t\r]|^-[^0-9.]")
+"""What a spreadsheet takes for a formula and runs."""
+
+
+def neutral_csv(frame: pl.DataFrame) -> str:
+    """A table as CSV whose texts and names no spreadsheet runs: one such as =cmd() gets an apostrophe before it."""
+    import polars as pl
+
+    texts = pl.col(pl.String)
+    safe = frame.with_columns(
+        pl.when(texts.str.contains(_FORMULA.pattern)).then("'" + texts).otherwise(texts).name.keep()
+    )
+    return safe.rename({name: f"'{name}" for name in safe.columns if _FORMULA.search(name)}).write_csv()
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from rung.app import decisions
 from rung.app.fields import MAPPED
-from rung.app.given import Given, fit_of, law_of, number_of, table_of
+from rung.app.given import Given, fit_of, law_of, levels_of, number_of, table_of
 from rung.app.plain import answer_of, plain
 from rung.app.questions import QUESTIONS, Question, at_its_field, command_of
 from rung.app.workspace import Workspace
 from rung.errors import AppError, RungError
+from rung.files import neutral_csv
 from rung.fitting import select
 from rung.forecasting import forecast
 from rung.laws import column_of
@@ -120,7 +122,7 @@ def _exported(runs: Runs) -> dict[str, str]:
     flat = [
         name for name in runs.distinct.columns if not name.startswith("#") and not runs.distinct[name].dtype.is_nested()
     ]
-    return {"runs.csv": runs.distinct.select(flat).write_csv()}
+    return {"runs.csv": neutral_csv(runs.distinct.select(flat))}
 
 
 def _fitted(given: Given, workspace: Workspace) -> dict[str, Any]:
@@ -190,6 +192,9 @@ def _backtested(given: Given, workspace: Workspace) -> dict[str, Any]:
 def _reported(given: Given, workspace: Workspace) -> dict[str, Any]:
     fit, runs = fit_of(given, workspace)
     inputs = {name: number_of(given, name) for name in ("N", "D") if given.get(name)}
+    inputs |= levels_of(given, fit)
+    if inputs and not {"N", "D"} & inputs.keys():
+        inputs = {**farther(fit), **inputs}
     asked = Asked(inputs=inputs, flops=number_of(given, "flops"), command=command_of(QUESTIONS["report"], given))
     made = make_report(fit, runs, asked)
     return {
@@ -210,13 +215,13 @@ def _imported(given: Given, workspace: Workspace) -> dict[str, Any]:
             f"{given['store']}: stores on a network are opened where the app is started: rung app {given['store']}."
         )
     found = import_runs(f"{kind}:{workspace.path_of(place)}")
-    return keep_imported(found, kind, workspace)
+    return keep_imported(found, kind, place, workspace)
 
 
-def keep_imported(found: Any, kind: str, workspace: Workspace) -> dict[str, Any]:
+def keep_imported(found: Any, kind: str, place: str, workspace: Workspace) -> dict[str, Any]:
     """Keep an imported table, and tell where its columns come from."""
     frame: pl.DataFrame = found.frame
-    name = workspace.keep_table(f"{kind}.csv", frame.write_csv().encode())
+    name = workspace.keep_table(f"{kind}-{Path(place).stem or kind}.csv", neutral_csv(frame).encode())
     findings = [MarkedFinding(one, {}) for one in found.warnings]
     sections = [
         Section("columns", "Where the columns come from", [Definitions(list(found.mapping.items()))]),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from rung.app.given import Given, fit_of, law_of, number_of, table_of
+from rung.app.given import Given, fit_of, law_of, levels_of, number_of, table_of
 from rung.app.plain import answer_of
 from rung.app.workspace import Workspace
 from rung.errors import AppError, RungError
 from rung.report import Scene
+from rung.runs import Runs
 
 
 def allocated(given: Given, workspace: Workspace) -> dict[str, Any]:
@@ -20,7 +21,6 @@ def allocated(given: Given, workspace: Workspace) -> dict[str, Any]:
     if (flops is None) == (loss is None):
         raise AppError("give a budget (--flops) or a loss to be reached (--loss): one of the two.", "flops")
     fit, runs = fit_of(given, workspace)
-    levels: dict[str, Any] = {group: known[0] for group, known in fit.groups.items()}
     found = allocate(
         fit,
         flops=flops,
@@ -29,7 +29,7 @@ def allocated(given: Given, workspace: Workspace) -> dict[str, Any]:
         tokens_per_param=number_of(given, "tokens_per_param"),
         unique_tokens=number_of(given, "unique_tokens"),
         max_params=number_of(given, "max_params"),
-        **levels,
+        **levels_of(given, fit),
     )
     answer = answer_of(found, Scene(fit=fit, runs=runs), "Size and data")
     cluster = _cluster(given)
@@ -82,24 +82,7 @@ def compared(given: Given, workspace: Workspace) -> dict[str, Any]:
     from rung.worth import compare, compare_seeds, compare_several, one_scale
 
     target, level = given.get("target", "loss"), number_of(given, "level", 0.9)
-    runs = table_of(given, workspace)
-    if given.get("other"):
-        tables = {"A": runs, "B": table_of(given, workspace, name="other")}
-        names = [name.strip() for name in given.get("names", "").split(",") if name.strip()]
-        if len(names) == 2:
-            tables = dict(zip(names, tables.values(), strict=True))
-    elif given.get("by"):
-        labels = runs.texts(given["by"])
-        known = sorted({str(label) for label in labels})
-        names = [name.strip() for name in given.get("names", "").split(",") if name.strip()] or known
-        absent = [name for name in names if name not in known]
-        if absent:
-            raise AppError(f"{given['by']} has no {absent[0]!r}; it has {', '.join(known[:12])}.", "names")
-        tables = {name: runs.take(labels == name) for name in names}
-    else:
-        raise AppError("name the column that distinguishes the recipes (--by), or a second table.", "by")
-    if len(tables) < 2:
-        raise AppError("there is one recipe only, and two are needed.", "by")
+    tables = _recipes(given, workspace, target)
     first, *others = tables
 
     def one(name: str, at: float) -> Any:
@@ -110,6 +93,36 @@ def compared(given: Given, workspace: Workspace) -> dict[str, Any]:
 
     found = one(others[0], level) if len(others) == 1 else compare_several(others, one, level)
     return answer_of(found, Scene(), "What it is worth")
+
+
+def _recipes(given: Given, workspace: Workspace, target: str) -> dict[str, Runs]:
+    """The runs of each recipe by its name, the control first.
+
+    Raises:
+        AppError: They are not said, or are fewer than two.
+    """
+    runs = table_of(given, workspace)
+    _require_column(runs, target, "target")
+    names = [name.strip() for name in given.get("names", "").split(",") if name.strip()]
+    if given.get("other"):
+        pair = names if len(names) == 2 else ["A", "B"]
+        return dict(zip(pair, (runs, table_of(given, workspace, name="other")), strict=True))
+    if not given.get("by"):
+        raise AppError("name the column that distinguishes the recipes (--by), or a second table.", "by")
+    _require_column(runs, given["by"], "by")
+    labels = runs.texts(given["by"])
+    known = sorted({str(label) for label in labels})
+    absent = [name for name in names if name not in known]
+    if absent:
+        raise AppError(f"{given['by']} has no {absent[0]!r}; it has {', '.join(known[:12])}.", "names")
+    if len(names or known) < 2:
+        raise AppError("there is one recipe only, and two are needed.", "by")
+    return {name: runs.take(labels == name) for name in names or known}
+
+
+def _require_column(runs: Runs, name: str, field: str) -> None:
+    if not runs.has(name):
+        raise AppError(f"the table has no column {name!r}; it has {', '.join(runs.file_columns[:20])}.", field)
 
 
 def tuned(given: Given, workspace: Workspace) -> dict[str, Any]:
@@ -138,6 +151,8 @@ def priced(given: Given, workspace: Workspace) -> dict[str, Any]:  # noqa: ARG00
     if cluster is None:
         raise AppError("choose a machine.", "hardware")
     size, flops = (number_of(given, "N"), number_of(given, "D")), number_of(given, "flops")
+    if flops is not None and size[1] is not None:
+        raise AppError("give what is trained, N and D, or its compute, not both.", "flops")
     if flops is None and None in size:
         raise AppError("say what is trained: N and D, or its compute.", "N")
     return answer_of(cost(flops or 6 * size[0] * size[1], cluster, params=size[0]), Scene(), "The price")

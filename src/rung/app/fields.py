@@ -13,7 +13,7 @@ class Field:
         name: Its name in the address.
         label: What it is called on the page.
         option: The option of the command that says the same; "=" before the name of an input (N=...).
-        kind: text, number, check, choice, law or column.
+        kind: text, number (positive), count (whole), share (between 0 and 1), check, choice, law, column or table.
         default: What is asked where it stays empty.
         hint: What can be written.
         choices: What can be chosen.
@@ -32,6 +32,7 @@ ROWS: tuple[Field, ...] = (
     Field(name="where", label="Keep rows where", option="--where", hint="corpus = 'c4' and params > 10M"),
     Field(name="drop_tokens", label="Leave out rows up to tokens", option="--drop-tokens", kind="number", hint="10B"),
     Field(name="best_of", label="Keep the best of settings", option="--best-of", hint="lr,batch_tokens"),
+    Field(name="wide", label="Wide: its header holds", option="--wide", hint="C"),
     Field(name="last", label="Last row of each run", option="--last", kind="check"),
     Field(name="drop_duplicates", label="First of repeated rows", option="--drop-duplicates", kind="check"),
     Field(name="drop_nonfinite", label="Leave out rows with gaps", option="--drop-nonfinite", kind="check"),
@@ -87,14 +88,14 @@ LAW: tuple[Field, ...] = (
 )
 """What is fitted."""
 
-LEVEL = Field(name="level", label="Coverage of intervals", option="--level", kind="number", hint="0.9")
+LEVEL = Field(name="level", label="Coverage of intervals", option="--level", kind="share", hint="0.9")
 ALONG = Field(name="along", label="Cut along", option="--along", hint="C")
-CUTS = Field(name="cuts", label="Cuts at most", option="--cuts", kind="number", hint="6")
+CUTS = Field(name="cuts", label="Cuts at most", option="--cuts", kind="count", hint="6")
 N = Field(name="N", label="N, parameters", option="=", kind="number", hint="70B")
 D = Field(name="D", label="D, tokens", option="=", kind="number", hint="1.4T")
 FLOPS = Field(name="flops", label="Budget in FLOPs", option="--flops", kind="number", hint="1e24")
 MACHINES = (
     Field(name="hardware", label="Machine", option="--hardware", kind="choice"),
-    Field(name="accelerators", label="How many of it", option="--accelerators", kind="number", hint="1"),
+    Field(name="accelerators", label="How many of it", option="--accelerators", kind="count", hint="1"),
     Field(name="price", label="Price of one for an hour", option="--price", kind="number", hint="2.5"),
 )

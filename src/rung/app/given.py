@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from rung.app.fields import ROWS
 from rung.app.workspace import Workspace
+from rung.errors import AppError, RungError
 from rung.files import write_text
 from rung.fitting import Fit, LawChoice, as_fit, choose_law
 from rung.fitting import fit as fit_law
@@ -39,9 +41,13 @@ def table_of(given: Given, workspace: Workspace, *, name: str = "table") -> Runs
         from rung.ladder import table as table_of
         from rung.ladder.execution import folders_of
 
-        runs = read_runs(table_of(folders_of(path), lambda _: None), mapping)
+        runs = replace(read_runs(table_of(folders_of(path), lambda _: None), mapping), source=path.name)
     else:
-        runs = read_runs(str(path), mapping, unfinished="unfinished" in given)
+        try:
+            runs = read_runs(str(path), mapping, unfinished="unfinished" in given, wide=given.get("wide", ""))
+        except RungError as error:
+            # Where the app keeps its files is of no use on a page.
+            raise type(error)(error.text.replace(str(path), path.name)) from None
     choice = RowChoice(
         where=given.get("where"),
         drop_duplicates="drop_duplicates" in given,
@@ -79,3 +85,18 @@ def fit_of(given: Given, workspace: Workspace) -> tuple[Fit, Runs]:
 def number_of(given: Given, name: str, default: Any = None) -> Any:
     """A number as a person wrote it; the default where the field is empty."""
     return parse_number(given[name]) if given.get(name) else default
+
+
+def levels_of(given: Given, fit: Fit) -> dict[str, Any]:
+    """The level of each group of a law that was chosen.
+
+    Raises:
+        AppError: One was not, or is none of the column's values.
+    """
+    found: dict[str, Any] = {}
+    for group, known in fit.groups.items():
+        level = given.get(f"level-{group}", "")
+        if level not in known:
+            raise AppError(f"give {group} one of its values: {', '.join(known[:12])}.", f"level-{group}")
+        found[group] = level
+    return found

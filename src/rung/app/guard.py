@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from http.cookies import SimpleCookie
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -73,7 +73,7 @@ class Guard:
             return 421, f"This app answers on this machine only, and {host[:80]!r} is not its name."
         if scope["method"] not in {"GET", "HEAD"}:
             origin = headers.get("origin")
-            if origin is not None and urlsplit(origin).netloc != host:
+            if origin is not None and _netloc(origin) != host:
                 return 403, "Another site may not ask this app for anything."
             if origin is None and headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
                 return 403, "Another site may not ask this app for anything."
@@ -97,17 +97,24 @@ class Guard:
     async def _admit(self, scope: Scope, send: Send) -> None:
         """Keep the token in a cookie, and take it out of the address."""
         rest = {name: value for name, value in _query(scope).items() if name != "token"}
-        place = scope["path"] + (f"?{urlencode(rest)}" if rest else "")
-        if place.startswith("//"):
-            place = "/"
+        path = quote(scope["path"], safe="/-._~")
+        place = ("/" if path.startswith("//") else path) + (f"?{urlencode(rest)}" if rest else "")
         cookie = f"{COOKIE}={self._token}; HttpOnly; SameSite=Strict; Path=/"
-        headers = [(b"location", place.encode("latin-1", "replace")), (b"set-cookie", cookie.encode()), *_HEADERS]
+        headers = [(b"location", place.encode()), (b"set-cookie", cookie.encode()), *_HEADERS]
         await send({"type": "http.response.start", "status": 303, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
 
 
 def _query(scope: Scope) -> dict[str, str]:
     return dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"), max_num_fields=None))
+
+
+def _netloc(origin: str) -> str:
+    """Host and port of an origin; empty where it is no address."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
 
 
 def _cookie(text: str) -> str:

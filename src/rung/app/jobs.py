@@ -37,12 +37,14 @@ class Job:
         future: What comes of it.
         begun: When it began [s, monotonic].
         cancelled: Whether a person gave it up.
+        told: Whether its end was told; asked once more, it begins anew.
     """
 
     key: str
     future: ProcessFuture[Any]
     begun: float = field(default_factory=time.monotonic)
     cancelled: bool = False
+    told: bool = False
 
 
 class Jobs:
@@ -50,7 +52,7 @@ class Jobs:
 
     def __init__(self, workspace: Workspace, workers: int | None = None) -> None:
         self.workspace = workspace
-        self._workers = workers or max(2, min(8, os.cpu_count() or 2))
+        self._workers = workers or max(4, min(8, (os.cpu_count() or 2) + 2))
         self._pool = ProcessPool(self._workers, context=multiprocessing.get_context("spawn"), initializer=_quiet)
         self._jobs: dict[str, Job] = {}
 
@@ -72,10 +74,12 @@ class Jobs:
         return None
 
     def ask(self, key: str, question: str, given: Mapping[str, str]) -> Job:
-        """Begin to answer a question, or find it at work."""
+        """Begin to answer a question, or find it at work, or find how it ended where that was not told yet."""
         job = self._jobs.get(key)
-        if job is not None and not job.future.done():
+        if job is not None and not (job.future.done() and job.told):
             return job
+        (self.workspace.progress / key).unlink(missing_ok=True)
+        self.workspace.prune()
         arguments = (question, dict(given), self.workspace, key)
         job = Job(key, self._pool.schedule(_answer, args=arguments))
         self._jobs[key] = job
@@ -100,15 +104,14 @@ class Jobs:
     async def wait(self, job: Job, seconds: float) -> bool:
         """Wait for a job; whether it has ended."""
         ended = asyncio.wrap_future(job.future)
+        # What it ends with is looked at elsewhere; asyncio complains of errors that nobody looked at.
+        ended.add_done_callback(lambda found: found.cancelled() or found.exception())
         await asyncio.wait([ended], timeout=seconds)
-        if not ended.done():
-            return False
-        if not ended.cancelled():
-            ended.exception()
-        return True
+        return job.future.done()
 
     def outcome(self, job: Job) -> dict[str, Any]:
         """What came of a job that has ended: its answer, or {"error": ...}."""
+        job.told = True
         if job.cancelled or job.future.cancelled():
             return {"error": "This was cancelled. Ask again to start it anew.", "cancelled": True}
         error = job.future.exception()
@@ -117,7 +120,7 @@ class Jobs:
         if error is not None:
             return {"error": f"{type(error).__name__}: {error}. This is a fault of Rung itself."}
         answer: dict[str, Any] = job.future.result()
-        return answer
+        return answer if "error" in answer else self.kept(job.key) or {"error": "The answer was removed. Ask again."}
 
     def progress(self, key: str) -> dict[str, Any]:
         """How far a job is: what is worked on, parts that are done, parts in all, and seconds since its start."""
@@ -180,6 +183,6 @@ def _answer(question: str, given: dict[str, str], workspace: Workspace, key: str
         return {"error": error.text, "field": getattr(error, "field", "")}
     finally:
         progress.unlink(missing_ok=True)
-    text = json.dumps(answer)
-    write_text(workspace.answers / f"{key}.json", text)
-    return answer
+    # The file is the answer: what goes back to the server would stay in its memory.
+    write_text(workspace.answers / f"{key}.json", json.dumps(answer))
+    return {}

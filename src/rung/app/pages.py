@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
@@ -29,6 +29,15 @@ from rung.units import format_count, parse_number
 
 _PATIENCE_S = 0.7
 """How long a page waits for its answer before it is sent without [s]."""
+
+_LARGEST_FORM = 200_000
+"""Largest form that is read [bytes]."""
+
+_COLUMNS_S = 1.5
+"""How long a form waits for the names of its table's columns [s]."""
+
+_IMPORT_S = 30
+"""How long a page waits for a store to be read [s]; it is read on, and asking again finds it."""
 
 _TICK_S = 0.2
 """How often progress is told [s]."""
@@ -77,6 +86,8 @@ class Pages:
         try:
             if question.table:
                 view.columns = await self._columns(view.given)
+            if question.name == "table" and self._imported_key(sent):
+                view.imported = (self.jobs.kept(self._imported_key(sent)) or {}).get("sections", [])
             if question.name == "compare":
                 view.tables = (await run_in_threadpool(self.workspace.listed))[0]
             view.errors = errors_in(question, view.given)
@@ -85,6 +96,12 @@ class Pages:
         except RungError as error:
             view.refuse(error.text, getattr(error, "field", ""))
         return view.page()
+
+    @staticmethod
+    def _imported_key(sent: Mapping[str, str]) -> str:
+        """The answer that tells how a table was imported; empty where none is named."""
+        key = sent.get("imported", "")
+        return key if re.fullmatch(r"[0-9a-f]{24}", key) else ""
 
     async def _answer(self, view: View) -> None:
         """Answer a question, or leave it at work.
@@ -123,7 +140,7 @@ class Pages:
         answer = self.jobs.kept(key)
         if answer is None:
             job = self.jobs.ask(key, "table", read)
-            if not await self.jobs.wait(job, 10 * _PATIENCE_S):
+            if not await self.jobs.wait(job, _COLUMNS_S):
                 return []
             answer = self.jobs.outcome(job)
         # What cannot be read without corrections may be readable with those that are given.
@@ -133,6 +150,8 @@ class Pages:
         """Keep a table that was dropped, and say where it is shown."""
         try:
             name = await self.workspace.take_upload(request.path_params["name"], request.stream())
+        except ClientDisconnect:
+            return Response(status_code=400)
         except RungError as error:
             return JSONResponse({"error": error.text}, 422)
         return JSONResponse({"address": f"/table?{urlencode({'table': name})}"}, 201)
@@ -147,8 +166,8 @@ class Pages:
             stamp = "" if place.startswith("http") else self.workspace.stamp(place)
             key = self.workspace.key("import", kind, stamp, store)
             job = self.jobs.ask(key, "import", {"store": store})
-            while not await self.jobs.wait(job, 5):
-                pass
+            if not await self.jobs.wait(job, _IMPORT_S):
+                raise AppError(f"{store} is still being read. Ask again in a moment.")
             answer = self.jobs.outcome(job)
             if "error" in answer:
                 raise AppError(str(answer["error"]))
@@ -186,6 +205,8 @@ class Pages:
         for name, text in sent.items():
             if name.startswith("at-") and text.strip():
                 column = name.removeprefix("at-")
+                if column in {"self", "bounds"}:
+                    raise AppError(f"{column!r} is no variable of the law.")
                 inputs[column] = text if column in kept.forecaster.fit.groups else parse_number(text)
         found = kept.at(inputs)
         shown = [f"{name} {value if isinstance(value, str) else format_count(value)}" for name, value in found.inputs.items()]  # fmt: skip
@@ -248,5 +269,13 @@ def _kept_fit(path: str) -> _KeptFit:
 
 
 async def form_of(request: Request) -> dict[str, str]:
-    """The fields of a form that was sent."""
-    return dict(parse_qsl((await request.body()).decode("utf-8", "replace")))
+    """The fields of a form that was sent; none of one that was broken off or is too large."""
+    content = b""
+    try:
+        async for chunk in request.stream():
+            content += chunk
+            if len(content) > _LARGEST_FORM:
+                return {}
+    except ClientDisconnect:
+        return {}
+    return dict(parse_qsl(content.decode("utf-8", "replace").replace("\0", ""), keep_blank_values=True))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rung.app.fields import ALONG, CUTS, FLOPS, LAW, LEVEL, MACHINES, MAPPED, ROWS, D, Field, N
@@ -23,6 +24,7 @@ class Question:
         table: Whether it is asked of a table.
         button: What its button says.
         fitted: Whether the command takes a fit instead of a table.
+        levels: Whether it is asked of one level of each group of the law.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Question:
     table: bool = True
     button: str = "Answer"
     fitted: bool = False
+    levels: bool = False
 
 
 QUESTIONS: dict[str, Question] = {
@@ -94,6 +97,7 @@ QUESTIONS: dict[str, Question] = {
             ),
             button="Allocate",
             fitted=True,
+            levels=True,
         ),
         Question(
             name="next",
@@ -103,7 +107,7 @@ QUESTIONS: dict[str, Question] = {
                 FLOPS,
                 Field(name="N", label="N of the forecast", kind="number", hint="70B"),
                 Field(name="D", label="D of the forecast", kind="number", hint="1.4T"),
-                Field(name="most", label="Runs at most", option="--most", kind="number", hint="100"),
+                Field(name="most", label="Runs at most", option="--most", kind="count", hint="100"),
             ),
             button="Plan",
         ),
@@ -136,6 +140,7 @@ QUESTIONS: dict[str, Question] = {
             lead="Everything about these runs on one page, to keep or to send.",
             fields=(N, D, FLOPS, LEVEL),
             button="Make the report",
+            levels=True,
         ),
         Question(
             name="cost",
@@ -150,7 +155,7 @@ QUESTIONS: dict[str, Question] = {
                     name="utilisation",
                     label="Share of the peak rate",
                     option="--utilisation",
-                    kind="number",
+                    kind="share",
                     hint="0.4",
                 ),
             ),
@@ -163,20 +168,34 @@ QUESTIONS: dict[str, Question] = {
 """Each question, in the order of the tabs."""
 
 
-def fields_of(question: Question) -> tuple[Field, ...]:
-    """All fields of a question's form: its own, the law, and which rows."""
+def fields_of(question: Question, law_text: str = "") -> tuple[Field, ...]:
+    """All fields of a question's form: its own, the law, a level for each group of the law, and which rows."""
     law = LAW if question.law else ()
     rows = ROWS if question.table else ()
     own = {one.name for one in question.fields}
-    return (*(one for one in law if one.name not in own), *question.fields, *rows)
+    levels = [
+        Field(name=f"level-{group}", label=f"{group} of it", option="=", hint="a value of the column")
+        for group in (groups_of(law_text) if question.levels else ())
+    ]
+    return (*(one for one in law if one.name not in own), *question.fields, *levels, *rows)
+
+
+def groups_of(law_text: str) -> tuple[str, ...]:
+    """The grouping columns of a law; none of one that cannot be read."""
+    from rung.laws import find_law
+
+    try:
+        return tuple(find_law(law_text).groups) if law_text else ()
+    except RungError:
+        return ()
 
 
 def given_of(question: Question, sent: Mapping[str, str]) -> dict[str, str]:
     """What was sent for a question: its table, corrected columns and fields, without what was left empty or as it is."""
-    known = {one.name: one for one in fields_of(question)}
+    known = {one.name: one for one in fields_of(question, sent.get("law", ""))}
     found = {}
     for name, text in sent.items():
-        value = text.strip()
+        value = text.strip().replace("\0", "")
         mapped = name.startswith("map-") and name.removeprefix("map-") in MAPPED and question.table
         if value and (mapped or name == "table" or (name in known and value != known[name].default)):
             found[name] = value
@@ -185,23 +204,45 @@ def given_of(question: Question, sent: Mapping[str, str]) -> dict[str, str]:
 
 def errors_in(question: Question, given: Mapping[str, str]) -> dict[str, str]:
     """What is wrong in fields by their names, as far as it can be told without the table."""
-    from rung.units import parse_number
-
     found = {}
-    for one in fields_of(question):
+    for one in fields_of(question, given.get("law", "")):
         text = given.get(one.name, "")
         if not text:
             continue
         try:
-            if one.kind == "number":
-                parse_number(text)
-            elif one.kind == "law":
-                _require_law(text)
+            wrong = _wrong(one, text)
         except RungError as error:
-            found[one.name] = error.text
-        if one.kind == "choice" and one.choices and text not in one.choices:
-            found[one.name] = f"{text} is none of {', '.join(one.choices)}."
+            wrong = error.text
+        if wrong:
+            found[one.name] = wrong
     return found
+
+
+def _wrong(field: Field, text: str) -> str:
+    """What is wrong with the text of a field; empty where nothing is.
+
+    Raises:
+        RungError: It cannot be read.
+    """
+    from rung.units import parse_number
+
+    if field.kind == "law":
+        _require_law(text)
+    elif field.kind == "choice" and field.choices and text not in field.choices:
+        return f"{text} is none of {', '.join(field.choices)}."
+    elif field.kind in {"number", "count", "share"}:
+        value = parse_number(text)
+        if not 0 < value < _LARGEST:
+            return f"{text} must be a positive number below {_LARGEST:g}."
+        if field.kind == "count" and (value != int(value) or value > _MOST):
+            return f"{text} must be a whole number of at most {_MOST:,}."
+        if field.kind == "share" and value >= 1:
+            return f"{text} must lie between 0 and 1."
+    return ""
+
+
+_LARGEST, _MOST = 1e60, 1_000_000
+"""Largest number of a field, and of one that counts."""
 
 
 def _require_law(text: str) -> None:
@@ -212,21 +253,51 @@ def _require_law(text: str) -> None:
 
 def at_its_field(question: Question, text: str, given: Mapping[str, str]) -> tuple[str, str]:
     """An error of a command in the page's words, after the field that it is about: one that was given; "" for none."""
+    fields = fields_of(question, given.get("law", ""))
     place = ""
     words = text
-    for one in sorted(fields_of(question), key=lambda field: -len(field.option)):
+    for one in sorted(fields, key=lambda field: -len(field.option)):
         if len(one.option) > 2 and one.option in words:
             place = place or (one.name if one.name in given else "")
             words = words.replace(one.option, f"“{one.label}”")
     for column, label in MAPPED.items():
         for symbol in (column, label.partition(" (")[2].rstrip(")")):
-            if symbol and f"--map {symbol}=" in words:
+            if symbol and re.search(rf"--map '?{symbol}=", words):
                 place = place or (f"map-{column}" if f"map-{column}" in given else "")
-                words = words.replace(f"--map {symbol}=", f"“{label}” as ")
-    words = words.replace("--map", "the column")
+                words = re.sub(rf"--map ('?){symbol}=", rf"“{label}” as \1", words)
+        if not place and f"map-{column}" in given and re.search(rf"\b{column}\b", text):
+            place = f"map-{column}"
+    for option, said in _OTHER_OPTIONS.items():
+        words = words.replace(option, said)
     for other in QUESTIONS.values():
         words = words.replace(f"rung {other.name}", f"the page “{other.title}”")
-    return place, words
+    words = _OPTION.sub(r"“\1” (in a terminal)", words.replace("`rung laws`", "the list at the law"))
+    return place or _named(fields, text, given), words
+
+
+def _named(fields: Sequence[Field], text: str, given: Mapping[str, str]) -> str:
+    """The field whose own text a message repeats; empty where none is."""
+    for one in fields:
+        typed = given.get(one.name, "")
+        if (
+            len(typed) > 1
+            and one.kind in {"column", "table", "text"}
+            and re.search(rf"(?<!\w){re.escape(typed)}(?!\w)", text)
+        ):
+            return one.name
+    return ""
+
+
+_OTHER_OPTIONS = {
+    "--fix": "a clause “with” of the law, such as",
+    "(--box, --pool)": "",
+    "--map": "another column as",
+    "--year says another": "“rung papers import --year” says another",
+    "--law ...": "a law",
+}
+"""Options of commands that no field says, in the words of the page."""
+
+_OPTION = re.compile(r"(?<![\w-])--([a-z][a-z-]+)")
 
 
 def command_of(question: Question, given: Mapping[str, str]) -> str:
@@ -238,12 +309,12 @@ def command_of(question: Question, given: Mapping[str, str]) -> str:
     own: list[str] = []
     law: list[str] = []
     names = {one.name for one in (*LAW, *ROWS)} - {one.name for one in question.fields}
-    for one in fields_of(question):
+    for one in fields_of(question, given.get("law", "")):
         text = given.get(one.name, "")
         if not text or not one.option:
             continue
         said = (
-            f"{one.name}={text}"
+            f"{one.name.removeprefix('level-')}={shlex.quote(text)}"
             if one.option == "="
             else one.option
             if one.kind == "check"
@@ -257,7 +328,11 @@ def command_of(question: Question, given: Mapping[str, str]) -> str:
     if question.fitted:
         made = " ".join(["rung fit", shlex.quote(shown), *rows, *law, "-o fit.json"])
         return f"{made}\nrung {question.name} fit.json {' '.join(own)}"
-    other = [shlex.quote(given["other"].rpartition("/")[2])] if given.get("other") else []
+    other = (
+        [shlex.quote(given["other"].rpartition("/")[2] if given["other"].startswith("upload:") else given["other"])]
+        if given.get("other")
+        else []
+    )
     tables = [shlex.quote(shown)] if shown and question.table else []
     end = ["-o page.html"] if question.name == "report" else []
     return " ".join([f"rung {question.name}", *tables, *other, *rows, *law, *own, *end])

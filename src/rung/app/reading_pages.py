@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
@@ -51,13 +51,14 @@ class ReadingPages:
     async def listed(self, request: Request) -> Response:
         """The own list, searched or the latest; what is recommended; and the papers that Rung is made from."""
         query = request.query_params.get("q", "")[:300]
+        start = max(0, int(request.query_params["from"][:9])) if request.query_params.get("from", "").isdecimal() else 0
         tag = request.query_params.get("tag", "")[:60]
 
         def look() -> dict[str, Any]:
             papers = self.store.everything()
             liked = recommend(papers)
             return {
-                "found": self.store.search(query, tag=tag, most=_MOST),
+                "found": self.store.search(query, tag=tag, most=start + _MOST + 1)[start:],
                 "count": len(papers),
                 "tags": self.store.tag_names(),
                 "trending": self.store.trending(5),
@@ -73,7 +74,12 @@ class ReadingPages:
         ours = [
             one for one in listed if all(word in f"{one.title} {one.claim} {one.slug}".casefold() for word in words)
         ]
-        return page("papers.html", query=query, tag=tag, ours=ours, all_ours=len(listed), **known)
+        more = len(known["found"]) > _MOST
+        known["found"] = known["found"][:_MOST]
+        after = f"/papers?{urlencode({'q': query, 'tag': tag, 'from': start + _MOST})}" if more else ""
+        return page(
+            "papers.html", query=query, tag=tag, ours=ours, all_ours=len(listed), after=after, start=start, **known
+        )
 
     async def shown(self, request: Request) -> Response:
         """A paper of the own list."""
@@ -100,7 +106,7 @@ class ReadingPages:
             self.store.tag(number, form.get("tag") or form.get("untag", ""), remove="untag" in form)
         elif "vote" in form:
             self.store.vote(number, int(form["vote"]) if form["vote"] in {"-1", "0", "1"} else 9)
-        elif "note" in form or not form:
+        elif "note" in form:
             self.store.note(number, form.get("note", ""))
         else:
             raise ReadingError("nothing was asked.")
@@ -109,11 +115,14 @@ class ReadingPages:
         """Add the papers of a listing that was dropped."""
         parts: list[bytes] = []
         size = 0
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > _LARGEST:
-                return JSONResponse({"error": f"the listing is larger than {_LARGEST // 1_000_000} MB."}, 413)
-            parts.append(chunk)
+        try:
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > _LARGEST:
+                    return JSONResponse({"error": f"the listing is larger than {_LARGEST // 1_000_000} MB."}, 413)
+                parts.append(chunk)
+        except ClientDisconnect:
+            return Response(status_code=400)
         name = request.path_params["name"][:120]
         try:
             added = await run_in_threadpool(self._take, name, b"".join(parts))

@@ -103,7 +103,8 @@ def serve(
     listening = _socket(host, port)
     port = listening.getsockname()[1]
     token = "" if host in LOOPBACK else secrets.token_urlsafe(24)
-    shown = f"[{host}]" if ":" in host else host
+    named = socket.gethostname() if host in {"0.0.0.0", "::"} else host  # noqa: S104  # compared, not listened on
+    shown = f"[{named}]" if ":" in named else named
     address = f"http://{shown}:{port}{path}"
     if token:
         address += ("&" if "?" in path else "?") + f"token={token}"

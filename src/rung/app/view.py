@@ -40,6 +40,7 @@ class View:
         self.working = False
         self.forecast: dict[str, Any] | None = None
         self.tables: list[str] = []
+        self.imported: list[dict[str, Any]] = []
 
     @property
     def asked(self) -> bool:
@@ -60,12 +61,11 @@ class View:
         kept = {
             name: text for name, text in self.given.items() if name not in {one.name for one in self.question.fields}
         }
-        imported = self.sent.get("imported", "")
         return page(
             "question.html",
             status=422 if self.errors or self.error else 200,
             question=self.question,
-            fields=fields_of(self.question),
+            fields=fields_of(self.question, self.sent.get("law", "")),
             tabs=[(one, f"/{one.name}?{urlencode(kept)}") for one in _TABS],
             typed={name: text for name, text in self.sent.items() if name != "token"},
             given=self.given,
@@ -82,7 +82,7 @@ class View:
             book=sorted(law_book()),
             command=command_of(self.question, self.given),
             name=_short(self.given.get("table", "")),
-            imported=imported if imported.isalnum() else "",
+            imported=self.imported,
             machines=_machines(),
         )
 

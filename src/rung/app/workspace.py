@@ -18,8 +18,8 @@ from rung.version import __version__
 LARGEST_UPLOAD = 500_000_000
 """Largest table that is taken [bytes]."""
 
-_KEPT_ANSWERS = 2_000
-"""Answers that are kept; the oldest are removed when the app starts."""
+_KEPT_ANSWERS, _KEPT_BYTES = 2_000, 300_000_000
+"""Answers that are kept, and their size [bytes]; the oldest are removed."""
 
 _UPLOAD = "upload:"
 """Begins the name of a table that was dropped onto the page."""
@@ -88,11 +88,22 @@ class Workspace:
         for part in [*self.state.rglob("*.part"), *self.progress.glob("*")]:
             with suppress(OSError):
                 part.unlink()
+        self.prune()
+
+    def prune(self) -> None:
+        """Remove the oldest answers and fits beyond what is kept."""
         for kind in (self.answers, self.fits):
-            kept = sorted(kind.glob("*.json"), key=lambda file: file.stat().st_mtime, reverse=True)
-            for old in kept[_KEPT_ANSWERS:]:
+            size = 0
+            found = []
+            for file in kind.glob("*.json"):
                 with suppress(OSError):
-                    old.unlink()
+                    stat = file.stat()
+                    found.append((stat.st_mtime, stat.st_size, file))
+            for count, (_, bytes_, file) in enumerate(sorted(found, reverse=True), 1):
+                size += bytes_
+                if count > _KEPT_ANSWERS or (size > _KEPT_BYTES and count > 1):
+                    with suppress(OSError):
+                        file.unlink()
 
     def path_of(self, name: str) -> Path:
         """The file or folder that a name in an address stands for.
@@ -131,8 +142,13 @@ class Workspace:
     def stamp(self, name: str) -> str:
         """What changes when the file or the folder of a name does."""
         path = self.path_of(name)
-        stat = path.stat()
-        return f"{path}:{stat.st_mtime_ns}:{stat.st_size}"
+        # A folder of runs changes with the files of its runs, which its own time does not tell.
+        files = [
+            path,
+            *(sorted(path.glob("*/metrics.jsonl")) + sorted(path.glob("*/state.json")) if path.is_dir() else []),
+        ]
+        stats = [file.stat() for file in files]
+        return f"{path}:" + ",".join(f"{stat.st_mtime_ns}:{stat.st_size}" for stat in stats)
 
     def key(self, *parts: object) -> str:
         """The name of the answer to a question."""
@@ -144,7 +160,9 @@ class Workspace:
         Raises:
             AppError: Its name or size does not serve.
         """
-        safe = re.sub(r"[^\w.\-]+", "_", Path(name.replace("\\", "/")).name)[-80:].lstrip(".") or "table.csv"
+        plain = re.sub(r"[^\w.\-]+", "_", Path(name.replace("\\", "/")).name)
+        # File systems count bytes.
+        safe = plain.encode("utf-8", "ignore")[-120:].decode("utf-8", "ignore").lstrip(".") or "table.csv"
         if not safe.lower().endswith(TABLES):
             raise AppError(f"{safe}: files of this type are not read. Drop {', '.join(TABLES)}.")
         part = self.uploads / f"{uuid4().hex}.part"

@@ -80,10 +80,12 @@ def _page_of(path: Path, workspace: Workspace) -> str:
 
 def _imported(source: str, workspace: Workspace) -> str:
     """The page of a table that was imported from a store."""
+    from rung.files import neutral_csv
     from rung.runs.sources import import_runs
 
     say(f"reading {source} ...")
     found = import_runs(source)
-    name = workspace.keep_table(f"{source.partition(':')[0]}.csv", found.frame.write_csv().encode())
+    kind, _, place = source.partition(":")
+    name = workspace.keep_table(f"{kind}-{Path(place).stem or kind}.csv", neutral_csv(found.frame).encode())
     say(*(f"{one.severity}: {one.text}" for one in found.warnings))
     return f"/table?{urlencode({'table': name})}"

@@ -71,7 +71,9 @@ def whole(number: float, option: str) -> int:
     Raises:
         PlanError: The number is no whole one.
     """
-    if number != int(number):
+    import numpy as np
+
+    if not np.isfinite(number) or number != int(number):
         raise PlanError(f"{option} {number:g} is no whole number.")
     return int(number)
 

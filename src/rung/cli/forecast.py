@@ -241,7 +241,7 @@ def _value(name: str, text: str, fitted: Fit) -> Any:
 
 
 def _grid(fitted: Fit, given: dict[str, Any], kinds: dict[str, str], *, json: bool, loss: float | None) -> None:
-    from rung.files import write_all
+    from rung.files import neutral_csv, write_all
     from rung.forecasting import forecast as forecast_run
     from rung.forecasting import forecast_grid
 
@@ -260,7 +260,7 @@ def _grid(fitted: Fit, given: dict[str, Any], kinds: dict[str, str], *, json: bo
     def alone(row: int) -> Forecast:
         return forecast_run(fitted, **grid.select(inputs).row(row, named=True))
 
-    write_all(dict.fromkeys(kinds, grid.write_csv().encode()))
+    write_all(dict.fromkeys(kinds, neutral_csv(grid).encode()))
     if json:
         print(as_json([alone(row).to_dict() for row in range(grid.height)]))
     elif not kinds:

@@ -136,8 +136,10 @@ def content_of(result: Result, kind: str, scene: Scene | None = None) -> bytes:
 
         return render_figure(result, kind, scene or Scene())
     if kind == ".csv":
+        from rung.files import neutral_csv
+
         frame: Any = result
-        return str(frame.to_frame().write_csv()).encode()
+        return neutral_csv(frame.to_frame()).encode()
     return (as_json(_plain(result)) + "\n").encode()
 
 

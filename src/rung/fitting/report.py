@@ -44,6 +44,10 @@ from rung.version import __version__
 DRAWS = 1000
 
 
+_MOST_DRAWS = 10_000_000
+"""Most resamples: more tell nothing, and fill the memory."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FitOptions:
     """How a problem is solved and judged.
@@ -69,6 +73,10 @@ class FitOptions:
     def __post_init__(self) -> None:
         if self.draws < 0 or self.draws == 1:
             raise FitError(f"draws is {self.draws}, and must be 0 or at least 2.")
+        if self.draws > _MOST_DRAWS:
+            raise FitError(f"draws is {self.draws:,}, and may be {_MOST_DRAWS:,} at most.")
+        if self.cuts < 1:
+            raise FitError(f"cuts is {self.cuts}, and must be at least 1.")
 
 
 def fit_setup(setup: Setup, options: FitOptions) -> tuple[Fit, RollingBacktest]:

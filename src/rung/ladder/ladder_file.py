@@ -90,6 +90,8 @@ def _content(file: Path) -> tuple[str, dict[str, Any]]:
         return text, tomllib.loads(text)
     except OSError as error:
         raise LadderError(f"{file}: {error.strerror or error}. Give a ladder file.") from None
+    except RecursionError:
+        raise LadderError(f"{file} is not TOML that can be read: it is nested too deep.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise LadderError(f"{file} is not TOML: {error}.") from None
 

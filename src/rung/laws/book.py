@@ -81,6 +81,8 @@ def law_book(own: str | Path | None = None) -> dict[str, Entry]:
         try:
             text = Path(own).read_text(encoding="utf-8")
             book |= _entries(tomllib.loads(text), str(own))
+        except RecursionError:
+            raise FormulaError(f"{own} cannot be read as a law book: it is nested too deep.") from None
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise FormulaError(f"{own} cannot be read as a law book: {error}.") from None
     return book

@@ -109,7 +109,7 @@ def _of_row(row: Mapping[str, Any]) -> Entry | None:
         title=_line(title),
         abstract=_line(str(first("abstract", "summary") or "")),
         authors_count=len(authors) if isinstance(authors, list) else _whole(first("authors_count")),
-        organisation=str(organisation or ""),
+        organisation=_line(str(organisation or "")),
         date=_day(first("publishedAt", "date", "published")),
         count=_whole(first("count", "numComments")),
         arxiv=arxiv[1] if arxiv else "",
@@ -191,7 +191,8 @@ def _of_bibtex(text: str, name: str) -> Listing:
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split())
+    # Halves of characters, as a JSON may hold them, can be neither kept nor shown.
+    return " ".join(text.encode("utf-8", "replace").decode("utf-8").replace("\0", "").split())
 
 
 def _whole(value: Any) -> int | None:

@@ -31,6 +31,9 @@ PAPERS = "papers.sqlite"
 _TITLE_WEIGHT, _ABSTRACT_WEIGHT = 4.0, 1.0
 """How much a word counts where it stands."""
 
+_MOST_NUMBERS = 1 << 62
+"""Numbers of papers lie below, as SQLite counts."""
+
 _COLUMNS = "id, title, abstract, authors_count, organisation, date, count, arxiv, url, first_import, last_import, count_before, vote, note"
 
 
@@ -167,6 +170,8 @@ class PaperStore:
         Raises:
             ReadingError: There is none.
         """
+        if not 0 < number < _MOST_NUMBERS:
+            raise ReadingError(f"there is no paper {number} in the list.")
         with self._open() as db:
             found = self._kept(db, f"SELECT {_COLUMNS} FROM papers WHERE id = :id", {"id": number})
         if not found:

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from rung.errors import RungError
+from rung.files import neutral_csv
 from rung.fitting import Fit
 from rung.forecasting import Forecast, HeldOut, forecast_grid
 from rung.laws import column_of
@@ -29,6 +30,9 @@ _GRID_BEYOND = 100.0
 _MOST_NAMED = 3000
 """Rows up to which a point of the figure bears its name; more are drawn as one picture."""
 
+_MOST_COPIED = 20_000
+"""Rows up to which the data behind the figure stand in the page."""
+
 _DIGITS = 7
 """Significant digits of the data behind a figure."""
 
@@ -46,12 +50,16 @@ def data_and_law(fit: Fit, runs: Runs | None, scene: Scene) -> Section:
         if names
     }
     words = f"{fit.rows} rows and the law {fit.target} = {fit.law.text}, with the residuals below."
+    if len(runs) > _MOST_COPIED:
+        words += f" The data of more than {_MOST_COPIED:,} rows are not copied into the page."
     columns = [name for name in frame.columns if not name.startswith("_") and frame[name].dtype.is_nested() is False]
     picture = Picture(
         svg=svg_of(fit, scene),
         words=words,
         name="runs.csv",
-        csv=frame.select(columns).with_columns(pl.col(pl.Float64).round_sig_figs(_DIGITS)).write_csv(),
+        csv=neutral_csv(frame.select(columns).with_columns(pl.col(pl.Float64).round_sig_figs(_DIGITS)))
+        if len(runs) <= _MOST_COPIED
+        else "",
         points=points,
         groups={f"runs-{index}": part.name for index, part in enumerate(data.parts) if part.name},
     )
@@ -115,14 +123,14 @@ def explorer_of(fit: Fit, target: Forecast | None) -> Explorer | None:
         asked = float(target.inputs[column_of(name)])
         at[name] = asked
         values[name] = np.geomspace(min(low, asked), max(high * _GRID_BEYOND, asked), _GRID)
-    points: dict[str, Any] = {**values, **{group: str(target.inputs[group]) for group in fit.groups}}
+    levels = [{group: str(target.inputs[group]) for group in fit.groups}]
+    if len(fit.groups) == 1:
+        ((group, known),) = fit.groups.items()
+        levels += [{group: level} for level in known[:_MOST_LEVELS] if level != levels[0][group]]
     try:
-        frame = forecast_grid(fit, **points)
+        grids = [{"levels": one, **_grid(fit, {**values, **one})} for one in levels]
     except RungError:
         return None
-    kept = {
-        name: [None if not np.isfinite(value) else float(f"{value:.6g}") for value in frame[name]] for name in _FORECAST
-    }
     return Explorer(
         {
             "target": fit.target,
@@ -136,10 +144,21 @@ def explorer_of(fit: Fit, target: Forecast | None) -> Explorer | None:
                 }
                 for name in names
             ],
-            **kept,
+            "grids": grids,
         }
     )
 
+
+def _grid(fit: Fit, points: dict[str, Any]) -> dict[str, list[float | None]]:
+    """Forecasts at every combination of values, row by row."""
+    frame = forecast_grid(fit, **points)
+    return {
+        name: [None if not np.isfinite(value) else float(f"{value:.6g}") for value in frame[name]] for name in _FORECAST
+    }
+
+
+_MOST_LEVELS = 8
+"""Levels of a group between which a reader chooses."""
 
 _FORECAST = ("value", "law_low", "law_high", "run_low", "run_high", "extrapolation_factor")
 """What the grid holds at each point."""

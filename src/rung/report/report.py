@@ -133,7 +133,12 @@ def farther(fit: Fit) -> dict[str, float | str]:
     """Ten times the largest run: of N and D at its compute and its tokens per parameter, else along each variable's own."""
     found: dict[str, float | str] = {group: levels[0] for group, levels in fit.groups.items()}
     if fit.table is None:
-        return found
+        # A long table is not kept: from the ranges of what was fitted.
+        reach = {name: ends[1] for name, ends in fit.ranges.items() if name in fit.law.variables}
+        times = _FARTHER ** (1 / 2 if {"N", "D"} <= reach.keys() else 1)
+        return found | {
+            name: times * value if name in {"N", "D"} or len(reach) == 1 else value for name, value in reach.items()
+        }
     columns = fit.table.columns
     if {"N", "D"} <= set(columns):
         largest = int(np.argmax(flops_6nd(columns["N"], columns["D"])))

@@ -35,11 +35,9 @@ def matched(first_nV: Array, second_mV: Array) -> list[Match]:
         second_mV: Scales of the runs of the second recipe (m, V).
     """
     logs = np.log(np.concatenate([first_nV, second_mV]))
-    near = np.all(np.abs(logs[:, None, :] - logs[None, :, :]) < _SAME, axis=2)
-    # The first run near a run names its scale; a chain of near runs is one scale.
-    label = np.arange(len(logs))
-    for row in range(len(logs)):
-        label[near[row]] = label[near[row]].min()
+    # Rows of one scale are one point; a chain of near points is one scale, which the first of them names.
+    points, at = np.unique(logs, axis=0, return_inverse=True)
+    label = _chained(points)[at.ravel()]
     count = len(first_nV)
     found = []
     for scale in np.unique(label):
@@ -48,6 +46,20 @@ def matched(first_nV: Array, second_mV: Array) -> list[Match]:
         if len(first) and len(second):
             found.append(Match(first, second))
     return found
+
+
+def _chained(points_pV: Array) -> Indices:
+    """For each of some points in ascending order, the first point of the chain of near ones that it belongs to (p,)."""
+    label = np.arange(len(points_pV))
+    # Points are sorted by their first scale, so those near one lie in a window around it.
+    ends = np.searchsorted(points_pV[:, 0], points_pV[:, 0] + _SAME)
+    for row, end in enumerate(ends.tolist()):
+        near = row + np.flatnonzero(np.all(np.abs(points_pV[row:end] - points_pV[row]) < _SAME, axis=1))
+        lowest = label[near].min()
+        for old in np.unique(label[near]):
+            if old != lowest:
+                label[label == old] = lowest
+    return label
 
 
 def clusters(first: int, second: int, matches: Sequence[Match]) -> NDArray[np.intp]:

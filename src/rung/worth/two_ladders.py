@@ -80,6 +80,8 @@ def read_ladders(control: Runs, treated: Runs, names: tuple[str, str], along: st
             share runs.
         RunsError: A column is missing.
     """
+    if target in _SCALES:
+        raise WorthError(f"{target} says how large a run is; what is compared is a loss: --target loss.")
     for runs in (control, treated):
         runs.numbers(target, "the target")
     require_one_unit((control, treated), names, target)

@@ -5,6 +5,10 @@
     return found;
   };
 
+  // On a narrow screen the tab of the page is brought into view.
+  const current = document.querySelector(".tabs [aria-current]");
+  if (current) current.closest("ul").scrollLeft = Math.max(0, current.offsetLeft - 40);
+
   // A table is dropped, or chosen.
   const drop = document.getElementById("drop"), file = document.getElementById("file");
   if (drop && file) {
@@ -98,6 +102,12 @@
   if (box) {
     const words = box.querySelector(".answer"), list = box.querySelector(".findings"), form = box.querySelector("form");
     const fields = [...form.querySelectorAll("[name^='at-']")];
+    const written = (value) => {
+      for (const [suffix, unit] of [["T", 1e12], ["B", 1e9], ["M", 1e6], ["K", 1e3]])
+        if (value >= unit * 0.9995 && value < 1e15) return Number((value / unit).toPrecision(4)) + suffix;
+      return String(Number(value.toPrecision(4)));
+    };
+    for (const select of form.querySelectorAll("select")) select.addEventListener("change", () => show());
     let asked = 0;
     const show = async () => {
       const mine = ++asked;
@@ -120,7 +130,7 @@
     document.addEventListener("target", (event) => {
       for (const field of fields) {
         const value = event.detail[field.name.slice(3)];
-        if (value) field.value = Number(value.toPrecision(4));
+        if (value) field.value = typeof value === "number" ? written(value) : value;
       }
       show();
     });

@@ -95,6 +95,8 @@ def _read(path: Path) -> dict[str, Accelerator]:
         return _parsed(tomllib.loads(path.read_text(encoding="utf-8")), str(path))
     except OSError as error:
         raise PlanError(f"{path}: {error.strerror or error}.") from None
+    except RecursionError:
+        raise PlanError(f"{path} is not TOML that can be read: it is nested too deep.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise PlanError(f"{path} is not TOML: {error}.") from None
 
@@ -304,9 +306,13 @@ def cost(
     for name, number in (("flops", flops), ("params", params), ("--bytes-per-param", bytes_per_param)):
         if number is not None and not (math.isfinite(number) and number > 0):
             raise PlanError(f"{name} {number:g} must be positive.")
-    hours = flops / cluster.flops_per_hour
-    power, hourly = cluster.accelerator.power, cluster.hourly
     state = None if params is None else params * bytes_per_param
+    hours = flops / cluster.flops_per_hour
+    if not (math.isfinite(hours) and (state is None or math.isfinite(state)) and hours / cluster.count > 0):
+        raise PlanError(
+            "the numbers are so large or small that hours or bytes cannot be told. State a training that can be."
+        )
+    power, hourly = cluster.accelerator.power, cluster.hourly
     return Price(
         flops=flops,
         cluster=cluster,

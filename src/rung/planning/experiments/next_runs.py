@@ -44,6 +44,9 @@ POWERS = (0.2, 0.4, 0.6)
 
 MOST = 100
 
+_LEAST_NOISE = 1e-9
+"""Least noise of a run that is stated, as a share of the loss."""
+
 _LITTLE = 0.05
 """Share by which a plan narrows the targets' intervals below which it is said to buy next to nothing."""
 
@@ -211,8 +214,11 @@ def _require_valid(
         raise PlanError(
             "state what is to become sharper: a forecast (--target N=70B,D=1.4T) or a decision (--decide 1e24)."
         )
-    if noise is not None and not (np.isfinite(noise) and noise > 0):
-        raise PlanError(f"--noise {noise:g} must be a positive share of the loss, such as 0.01.")
+    if noise is not None and not (_LEAST_NOISE <= noise <= 1):
+        raise PlanError(f"--noise {noise:g} must be a share of the loss from {_LEAST_NOISE:g} to 1, such as 0.01.")
+    for name, value in ((name, value) for one in targets for name, value in one.items()):
+        if not (np.isfinite(value) and value > 0):
+            raise PlanError(f"the target's {name} is {value:g}, and must be positive.")
     if decide is not None and not (np.isfinite(decide) and decide > 0):
         raise PlanError(f"--decide {decide:g} must be a positive compute.")
     if most < 1:

@@ -16,7 +16,7 @@ import numpy as np
 
 from rung.errors import PlanError
 from rung.findings import Finding
-from rung.messages import counted, listed, plural_of
+from rung.messages import counted, listed, plural_of, require_seed
 from rung.planning.tuning.fitted_rules import PowerRule, fit_procedure, fit_surface, held_out_regrets, trends
 from rung.planning.tuning.published_rules import Rule, published_rules
 from rung.planning.tuning.result import Proposal, ScoredRule, Tuning
@@ -59,6 +59,7 @@ def tune(
     """
     if sweeps is None and (params is None or tokens is None):
         raise PlanError("state the run: N=1B D=20B; or give a table of sweeps over lr and batch_tokens.")
+    require_seed(seed, PlanError)
     _require_question(params, tokens, {"--params-active": params_active, "--batch-step": batch_step})
     rules: dict[str, Rule | PowerRule] = dict(published_rules())
     grids = read_sweeps(as_runs(sweeps), target) if sweeps is not None else []

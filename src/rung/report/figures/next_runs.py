@@ -20,6 +20,9 @@ SIZE = (8.4, 4.0)
 """Width and height [inch]."""
 
 
+_MANY = 2000
+"""Runs from which they are drawn as one picture."""
+
 _NUMBERED = 16
 """Most planned runs that bear their number."""
 
@@ -50,7 +53,16 @@ def draw(axes: Axes, result: NextRuns, scene: Scene) -> None:
     drawn_x, drawn_y = [one.inputs[x] for one in result.runs], [one.inputs[y] if y else one.cost for one in result.runs]
     if made and y:
         before_x, before_y = runs.numbers(x), runs.numbers(y)
-        axes.scatter(before_x, before_y, s=12, color=GREY, alpha=0.6, linewidths=0, label="made")
+        axes.scatter(
+            before_x,
+            before_y,
+            s=12,
+            color=GREY,
+            alpha=0.6,
+            linewidths=0,
+            label="made",
+            rasterized=len(before_x) > _MANY,
+        )
         drawn_x, drawn_y = [*drawn_x, *before_x], [*drawn_y, *before_y]
     axes.scatter(
         [one.inputs[x] for one in result.runs],

@@ -146,7 +146,8 @@
 
   // Forecasts between the points of a grid: linear in the logarithms of the variables.
   for (const box of document.querySelectorAll(".explorer")) {
-    const grid = JSON.parse(box.dataset.grid);
+    const { grids, ...rest } = JSON.parse(box.dataset.grid);
+    let grid = { ...rest, ...grids[0] };
     const sizes = grid.variables.map((one) => one.values.length);
     const found = document.createElement("p");
     found.className = "found";
@@ -158,7 +159,8 @@
       return [low, Math.max(0, Math.min(1, share - low))];
     };
     // Power laws are straight in logarithms, so values are weighed in theirs where all are positive.
-    const logarithmic = Object.fromEntries(Object.entries(grid).filter(([, values]) => Array.isArray(values)).map(([name, values]) => [name, values.every((value) => value > 0)]));
+    const positive = (one) => Object.fromEntries(Object.entries(one).filter(([, values]) => Array.isArray(values)).map(([name, values]) => [name, values.every((value) => value > 0)]));
+    let logarithmic = positive(grids[0]);
     const at = (name, places, log = logarithmic[name]) => {
       let sum = 0;
       for (let corner = 0; corner < 2 ** places.length; corner++) {
@@ -175,6 +177,17 @@
       }
       return log ? Math.exp(sum) : sum;
     };
+    const choose = (index) => { grid = { ...rest, ...grids[index] }; logarithmic = positive(grids[index]); };
+    const names = grids.map((one) => Object.values(one.levels).join(", "));
+    const choice = document.createElement("select");
+    if (grids.length > 1) {
+      choice.append(...names.map((name) => new Option(name, name)));
+      const label = document.createElement("label"), name = document.createElement("span");
+      name.textContent = Object.keys(grids[0].levels).join(", ");
+      label.append(name, choice);
+      box.append(label);
+      choice.addEventListener("input", () => choose(names.indexOf(choice.value)));
+    }
     const inputs = grid.variables.map((variable) => {
       const label = document.createElement("label"), name = document.createElement("span");
       const input = document.createElement("input"), shown = document.createElement("output");
@@ -207,10 +220,12 @@
         const value = event.detail[one.variable.name], values = one.variable.values;
         if (value > 0) one.input.value = 1000 * Math.log(value / values[0]) / Math.log(values.at(-1) / values[0]);
       }
+      const index = grids.findIndex((one) => Object.entries(one.levels).every(([name, level]) => event.detail[name] === level));
+      if (index >= 0) { choose(index); choice.value = names[index]; }
       update();
     });
     box.addEventListener("change", () => {
-      const moved = Object.fromEntries(inputs.map((one) => [one.variable.name, one.read()]));
+      const moved = { ...Object.fromEntries(inputs.map((one) => [one.variable.name, one.read()])), ...grid.levels };
       box.dispatchEvent(new CustomEvent("target", { bubbles: true, detail: moved }));
     });
     update();

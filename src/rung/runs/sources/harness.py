@@ -61,6 +61,8 @@ def read_harness(address: str) -> Found:
         raise failed or RunsError(
             f"lm-eval:{address}: no results of the harness below it (a JSON file with an entry results)."
         )
+    if not any(model.scores for model in models.values()):
+        raise RunsError(f"lm-eval:{address}: its results hold no score that is a number.")
     alone = Counter((name, revision) for name, revision, _ in models)
     runs = [
         _run(f"{name} ({variant or 'as it is'})" if alone[name, revision] > 1 else name, revision, model)

@@ -87,7 +87,7 @@ def _checked(address: str) -> str:
             raise RunsError(
                 f"mlflow:{address}: there is no file {place}. Give the path of the database: sqlite:///runs.db, or sqlite:////absolute/runs.db."
             )
-        if file.stat().st_size and not _is_database(file):
+        if not _is_database(file):
             raise RunsError(f"mlflow:{address}: {place} is no SQLite database.")
     elif address and "://" not in address and not plain.exists():
         raise RunsError(

@@ -68,6 +68,7 @@ bench: $(STAMP) ## Measure against peers, in one run on this machine
 	$(BIN)/python benchmarks/commands.py
 	$(BIN)/python benchmarks/large.py
 	$(BIN)/python benchmarks/decisions.py
+	$(BIN)/python benchmarks/app.py
 	$(BIN)/python benchmarks/ladder.py
 
 bench-long: $(STAMP) ## Measure coverage, warnings, published studies and real pools: hours
@@ -86,8 +87,9 @@ bench-long: $(STAMP) ## Measure coverage, warnings, published studies and real p
 mutation: $(STAMP) ## Break the core on purpose, MUTATED times at random, and count what the fast tests notice
 	$(BIN)/python tests/mutation.py --sample $(MUTATED)
 
-fuzz: $(STAMP) ## Try INPUTS odd and damaged inputs of all kinds
+fuzz: $(STAMP) ## Try INPUTS odd and damaged inputs of all kinds, and half as many requests to the app
 	$(BIN)/python tests/fuzz.py --inputs $(INPUTS)
+	cd tests && ../$(BIN)/python fuzz_requests.py --requests $$(($(INPUTS) / 2))
 
 clean: ## Remove what the targets made
 	rm -rf $(VENV) demo site pictures .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -622,3 +622,13 @@ def test_a_mistyped_source_creates_nothing(command, tmp_path):
     assert ran.returncode == 1
     assert "no such file" in ran.stderr
     assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.slow
+def test_no_random_request_is_an_error_of_the_server():
+    """make fuzz sends thousands."""
+    from fuzz_requests import fuzz
+
+    finds, statuses, _ = fuzz(300, seed=3)
+    assert finds == []
+    assert {200, 303, 404, 422} <= set(statuses)

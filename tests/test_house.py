@@ -20,6 +20,8 @@ ROOMS = [
     "planning",
     "skill",
     "ladder",
+    "models",
+    "treat",
     "papers",
     "reading",
     "report",

@@ -113,3 +113,7 @@ class AppError(RungError):
 
 class ReadingError(RungError):
     """A listing of papers cannot be read, or the list, its digest or its mail cannot be served."""
+
+
+class ModelError(RungError):
+    """A model cannot be read, changed or written: damaged or foreign files, tensors that do not match, a folder that is taken."""

@@ -297,6 +297,16 @@ FINDINGS: dict[str, FindingKind] = {
         "Runs of one recipe differ in a setting where their scale agrees, so its law is that of a mixture.",
         "Select one value with --where, or compare by that setting.",
     ),
+    "no_ancestor": FindingKind(
+        "warning",
+        "The weights of an expert lie far from those of the base it is merged with.",
+        "Check which is the base.",
+    ),
+    "mixed_dtypes": FindingKind(
+        "note",
+        "Models that are merged store their numbers in different types.",
+        "Convert them first, for another type.",
+    ),
     "outside_range": FindingKind(
         "warning", "A rule is applied outside the range that it was fitted on.", "Compare several rules."
     ),

@@ -88,6 +88,11 @@ COMMANDS: dict[str, Command] = {
         "Train the rungs of a ladder file: check it, run it, watch it, get its table.",
         ("rung ladder check ladder.toml", "rung ladder run ladder.toml --workers 2 -o runs.csv"),
     ),
+    "merge": Command(
+        "rung.cli.merge:merge",
+        "Merge models of one architecture into one: average, task arithmetic, TIES, DARE, SLERP, model stock.",
+        ("rung merge a b -o merged", "rung merge base a b --method ties --keep 0.2 -o merged"),
+    ),
     "import": Command(
         "rung.cli.import_:import_",
         "A table of runs from where they are tracked: MLflow, W&B, TensorBoard, trainers' logs.",

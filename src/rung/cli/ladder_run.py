@@ -54,11 +54,13 @@ def run(
     """
     from rung.ladder import read_ladder
     from rung.ladder.execution import prepare
+    from rung.ladder.training import require_possible
 
     require_torch()
     require_kinds(options.output, KINDS)
     read = read_ladder(ladder)
     launch = options.over(read.launch)
+    require_possible(read.rungs, launch)
     _execute(prepare(read), launch, read.track, options, failed_too=False)
 
 

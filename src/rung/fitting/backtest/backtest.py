@@ -196,7 +196,12 @@ def backtest(
         rolled = roll(problem, scale_of(setup, along), unconstrained, seed, cuts)
         if rolled.scored is None:
             raise FitError(_too_few(setup, rolled))
-        return rolled.summary(problem.objective, discrepancy_prior(), level)
+        found = rolled.summary(problem.objective, discrepancy_prior(), level)
+        if not np.isfinite(found.error):
+            raise FitError(
+                f"{problem.law.formula!r}, fitted to the smaller scales, is too large for a number at the larger ones. Take another law."
+            )
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,12 +53,14 @@ def require_possible(rungs: Sequence[Rung], launch: Launch) -> None:
     here = launch.launcher in {"here", "local"} and not launch.device.startswith("cuda")
     memory = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")) if here else _MOST_MEMORY
     for rung in rungs:
-        needed = state_bytes(rung) + activation_bytes(rung)
+        # A batch is drawn whole, as whole numbers of eight bytes, however small its parts are.
+        drawn = 8.0 * rung.batch * rung.made_family.item_tokens
+        needed = state_bytes(rung) + activation_bytes(rung) + drawn
         if needed > _SURELY_MORE * memory:
             where = f"this machine has {format_bytes(memory)}" if here else f"no machine has {format_bytes(memory)}"
             raise LadderError(
-                f"{rung.name} needs about {format_bytes(needed)} ({format_bytes(activation_bytes(rung))} of it activations of one pass), and {where}. "
-                "Set micro_batch in [recipe], or take a smaller batch or size."
+                f"{rung.name} needs about {format_bytes(needed)} ({format_bytes(activation_bytes(rung))} of it activations of one pass, {format_bytes(drawn)} the "
+                f"batch), and {where}. Set micro_batch in [recipe] for the activations, or take a smaller batch or size."
             )
 
 

@@ -1,0 +1,86 @@
+"""`rung merge`: models of one architecture into one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from rung.cli.options import QUESTION, RESULT, Json
+from rung.cli.output import say, show
+from rung.errors import ModelError
+
+_Model = Annotated[str, Parameter(name="MODEL")]
+
+
+@Parameter(name="*", group=QUESTION)
+@dataclass(frozen=True, kw_only=True)
+class MergeNumbers:
+    """How the models are merged."""
+
+    method: str = "average"
+    """average, task-arithmetic, ties, dare, dare-ties, slerp, task-slerp or model-stock; average by default. All but average and slerp take the base first."""
+    weights: str | None = None
+    """The weight of each expert (of each model for average), with commas; 1 each by default."""
+    scale: float = 1.0
+    """lambda, by which the merged task vector is multiplied; 1 by default."""
+    keep: float = 0.2
+    """TIES: the share of each task vector that is kept, its largest entries; 0.2 by default."""
+    trim: str = "global"
+    """TIES: where the largest entries are sought: global, over the model (the paper's), or tensor (mergekit's)."""
+    drop: float = 0.5
+    """DARE: the share of each task vector that is dropped at random; 0.5 by default."""
+    at: float = 0.5
+    """SLERP: where between the two models, 0 to 1; 0.5 by default."""
+    seed: int = 0
+    """DARE: the seed of what is dropped; 0 by default."""
+    any_tokenizer: Annotated[bool, Parameter(negative="")] = False
+    """Merge models whose tokenizers differ; the first one's is carried over."""
+
+
+def merge(
+    *models: _Model,
+    numbers: MergeNumbers = MergeNumbers(),  # frozen
+    shard_size: Annotated[str, Parameter(group=RESULT)] = "5G",
+    output: Annotated[str, Parameter(name=["-o", "--output"], group=RESULT)] = "",
+    json: Json = False,
+) -> None:
+    """Merge models of one architecture, tensor by tensor from disk to disk, into a new folder.
+
+    Parameters
+    ----------
+    models
+        Folders with safetensors as Transformers writes them, or such files, the base first where the method has one; or one YAML file of mergekit.
+    shard_size
+        Largest file of the output [bytes], such as 2G; 5G by default.
+    output
+        The new folder. It appears whole or not at all.
+    """
+    from rung.treat import MergeOptions, merge_models, read_recipe
+    from rung.units import parse_number
+
+    if not output:
+        raise ModelError("name the folder of the merged model: -o OUT.")
+    shard = parse_number(shard_size)
+    if not 1e6 <= shard < 1e15:
+        raise ModelError(f"--shard-size {shard_size} must be at least 1M bytes.")
+    method = numbers.method
+    options = MergeOptions(
+        weights=tuple(parse_number(one) for one in numbers.weights.split(",")) if numbers.weights else (),
+        scale=numbers.scale,
+        keep=numbers.keep,
+        trim=numbers.trim,
+        drop=numbers.drop,
+        at=numbers.at,
+        seed=numbers.seed,
+    )
+    named: tuple[str, ...] = models
+    if len(models) == 1 and models[0].lower().endswith((".yaml", ".yml")):
+        if numbers != MergeNumbers(any_tokenizer=numbers.any_tokenizer):
+            raise ModelError(f"{models[0]} states the method and its numbers; leave the options out.")
+        recipe = read_recipe(models[0])
+        named, method, options = recipe.models, recipe.method, recipe.options
+        say(*(f"note: {note}" for note in recipe.notes))
+    found = merge_models(named, output, method, options, shard=int(shard), any_tokenizer=numbers.any_tokenizer)
+    show(found, json=json)

@@ -20,7 +20,9 @@ def to_float32(content: bytes | memoryview, dtype: str) -> NDArray[np.float32]:
     """Stored numbers as 32-bit floats (n,)."""
     if dtype == "BF16":
         # A bfloat16 is the upper half of a 32-bit float.
-        return (np.frombuffer(content, "<u2").astype(np.uint32) << 16).view(np.float32)
+        upper = np.frombuffer(content, "<u2").astype(np.uint32)
+        upper <<= 16
+        return upper.view(np.float32)
     return np.frombuffer(content, _PLAIN[dtype]).astype(np.float32)
 
 
@@ -30,8 +32,14 @@ def from_float32(values: NDArray[Any], dtype: str) -> bytes:
         stored: NDArray[Any] = values.astype(_PLAIN[dtype])
         return stored.tobytes()
     bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
-    rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16
+    rounded = bits >> 16
+    rounded &= 1
+    rounded += 0x7FFF
+    rounded += bits
+    rounded >>= 16
+    stored = rounded.astype("<u2")
     # Rounding a number that is none could make it infinite: one stays one.
-    if np.isnan(values).any():
-        rounded = np.where(np.isnan(values), 0x7FC0, rounded)
-    return rounded.astype("<u2").tobytes()
+    none = np.isnan(values)
+    if none.any():
+        stored[none] = 0x7FC0
+    return stored.tobytes()

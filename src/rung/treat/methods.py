@@ -15,7 +15,7 @@ from rung.arrays import Array, Indices
 from rung.errors import ModelError
 from rung.models import Weights
 
-PART = 1 << 22
+PART = 1 << 20
 """Numbers of a tensor that are held at once."""
 
 _STRAIGHT = 0.9995

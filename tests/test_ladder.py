@@ -322,9 +322,12 @@ class TestRun:
         huge = replace(ladder.rungs[0], batch=10**12)
         with pytest.raises(LadderError, match=r"activations of one pass.*micro_batch"):
             require_possible([huge], ladder.launch)
+        # In small parts its activations fit, and the batch itself still does not.
         small = replace(huge, recipe=replace(huge.recipe, micro_batch=8))
         assert activation_bytes(small) == 68 * 8 * 16 * huge.size.width * huge.size.depth
-        require_possible([small], ladder.launch)
+        with pytest.raises(LadderError, match="the batch"):
+            require_possible([small], ladder.launch)
+        require_possible([replace(small, batch=10**4)], ladder.launch)
 
     @pytest.mark.parametrize(
         ("old", "new", "said"),

@@ -10,7 +10,7 @@ import pytest
 from rung.errors import ModelError
 from rung.models import from_float32, open_weights, to_float32
 from rung.models.weights import TensorInfo
-from rung.treat import METHODS, MergeOptions, merge_models, read_recipe
+from rung.treat import METHODS, MergeOptions, merge_models, read_recipe, trimming
 from rung.treat import methods as methods_module
 
 SHAPES = {"embed.weight": (40, 16), "layer.0.weight": (16, 16), "layer.0.bias": (16,), "norm.weight": (1,)}
@@ -101,6 +101,7 @@ class TestMethods:
     @pytest.mark.parametrize("part", [5, 1 << 22])
     def test_each_method_is_its_formula_whatever_the_parts(self, family, tmp_path, monkeypatch, part):
         monkeypatch.setattr(methods_module, "PART", part)
+        monkeypatch.setattr(trimming, "PART", part)
         places, base, experts = family
         wanted = {
             "average": ({}, {n: np.mean([base[n], *(e[n] for e in experts)], axis=0) for n in base}),

@@ -20,7 +20,8 @@ from rung.messages import counted, did_you_mean, listed
 from rung.models import SHARD, Weights, WeightsWriter, carry_over, from_float32, new_folder, open_weights
 from rung.progress import reported
 from rung.results import Result, Summary, Table
-from rung.treat.methods import METHODS, PART, MergeOptions, Method, Work
+from rung.treat.methods import METHODS, MergeOptions, Method, Work
+from rung.treat.trimming import PART
 from rung.units import format_count, format_percent
 
 _FAR = 0.5

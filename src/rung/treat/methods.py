@@ -11,17 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from rung.arrays import Array, Indices
+from rung.arrays import Array
 from rung.errors import ModelError
 from rung.models import Weights
-
-PART = 1 << 20
-"""Numbers of a tensor that are held at once."""
+from rung.treat.trimming import PART, least_kept
 
 _STRAIGHT = 0.9995
 """Cosine from which two tensors are so nearly parallel that a straight line joins them."""
-
-_BINS = 1 << 16
 
 Combine = Callable[[Sequence[Array]], Array]
 """From the same part of a tensor of every model to that of the merged one."""
@@ -161,13 +157,18 @@ def _task_arithmetic(work: Work, index: int, name: str) -> Combine:
 def _ties_begin(work: Work) -> None:
     """The size from which entries are kept, of each expert over its whole model, where trimming is global."""
     if work.options.trim == "global":
-        work.least = [_least_kept(work, expert, work.names()) for expert in range(1, len(work.models))]
+        work.least = [
+            least_kept(work.models[0], work.models[expert], work.names(), work.options.keep)
+            for expert in range(1, len(work.models))
+        ]
 
 
 def _ties(work: Work, index: int, name: str) -> Combine:
     del index
     count = len(work.models) - 1
-    least = work.least or [_least_kept(work, expert, [name]) for expert in range(1, count + 1)]
+    least = work.least or [
+        least_kept(work.models[0], work.models[expert], [name], work.options.keep) for expert in range(1, count + 1)
+    ]
     weights = work.weights(count)
 
     def combine(parts: Sequence[Array]) -> Array:
@@ -281,39 +282,6 @@ def _products(parts: Iterator[list[Array]]) -> Array:
         stacked = np.stack(some)
         total = total + (stacked @ stacked.T).astype(np.float64)
     return np.asarray(total)
-
-
-def _least_kept(work: Work, expert: int, names: Sequence[str]) -> float:
-    """The size of the smallest entry among the largest share of a task vector over some tensors, exactly.
-
-    Sizes of 32-bit floats are in the order of their bits, so two histograms of 16 bits each find it in two passes, without holding
-    the entries. All entries of exactly that size are kept.
-    """
-    count = sum(work.models[0].tensors[name].count for name in names)
-    rank = max(1, round(work.options.keep * count))
-
-    def sizes() -> Iterator[Any]:
-        for name in names:
-            pair = zip(work.models[0].floats(name, PART), work.models[expert].floats(name, PART), strict=True)
-            for base, part in pair:
-                yield np.abs(part - base).view(np.uint32)
-
-    upper = np.zeros(_BINS, dtype=np.int64)
-    for bits in sizes():
-        upper += np.bincount(bits >> 16, minlength=_BINS)
-    above, bin_ = _place(upper, rank)
-    lower = np.zeros(_BINS, dtype=np.int64)
-    for bits in sizes():
-        lower += np.bincount(bits[(bits >> 16) == bin_] & 0xFFFF, minlength=_BINS)
-    _, last = _place(lower, rank - above)
-    return float(np.array([(bin_ << 16) | last], dtype=np.uint32).view(np.float32)[0])
-
-
-def _place(counts: Indices, rank: int) -> tuple[int, int]:
-    """How many entries lie above the bin that holds the one of a rank from the largest, and which bin that is."""
-    from_above = np.cumsum(counts[::-1])
-    at = int(np.searchsorted(from_above, rank))
-    return int(from_above[at] - counts[::-1][at]), len(counts) - 1 - at
 
 
 METHODS: dict[str, Method] = {

@@ -198,9 +198,7 @@ def backtest(
             raise FitError(_too_few(setup, rolled))
         found = rolled.summary(problem.objective, discrepancy_prior(), level)
         if not np.isfinite(found.error):
-            raise FitError(
-                f"{problem.law.formula!r}, fitted to the smaller scales, is too large for a number at the larger ones. Take another law."
-            )
+            raise FitError(f"{problem.law.formula!r} is too large for a number at the larger scales. Take another law.")
         return found
 
 

@@ -12,12 +12,8 @@ lock                held by the only writer
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import shutil
-import socket
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +24,7 @@ from rung.errors import LadderError
 from rung.files import write_text
 from rung.ladder.rung import Rung
 from rung.ladder.training.checkpoint import Checkpoint, code_version
+from rung.ladder.training.lock import PATIENCE_S, is_locked, only_writer
 from rung.ladder.training.metrics_file import read_last, read_lines
 from rung.ladder.training.sealed import digest_of_start, opened, sealed
 
@@ -42,8 +39,6 @@ _KEPT = 2
 """Checkpoints that are kept: the latest, and the one before it for when the latest is damaged."""
 _ASIDE = "set-aside"
 """Folder of checkpoints that cannot be used."""
-_PATIENCE_S = 5.0
-"""Time to wait for a writer that is about to finish [s]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,28 +189,13 @@ class RunFolder:
         return self.path / "refused.json"
 
     @contextmanager
-    def writing(self, patience_s: float = _PATIENCE_S) -> Iterator[None]:
+    def writing(self, patience_s: float = PATIENCE_S) -> Iterator[None]:
         """Be the only writer while the block runs, after waiting for a writer that is about to finish.
 
         Raises:
             LadderError: Another process is still writing after `patience_s` seconds.
         """
-        if self._lock_path.is_symlink():
-            raise LadderError(
-                f"{self._lock_path} is a link to another file, which would be overwritten. Remove the link."
-            )
-        with self._lock_path.open("a+") as lock:
-            deadline = time.monotonic() + patience_s
-            while not _try_lock(lock.fileno()):
-                if time.monotonic() >= deadline:
-                    lock.seek(0)
-                    raise LadderError(
-                        f"{self.path} is being written by another process ({lock.read().strip() or 'unknown'}). Wait for it, or end it."
-                    )
-                time.sleep(0.05)
-            lock.truncate(0)
-            lock.write(f"process {os.getpid()} on {socket.gethostname()}")
-            lock.flush()
+        with only_writer(self._lock_path, patience_s):
             yield
 
     @property
@@ -223,10 +203,7 @@ class RunFolder:
         return self.path / "lock"
 
     def _locked(self) -> bool:
-        if not self._lock_path.exists():
-            return False
-        with self._lock_path.open("rb") as lock:
-            return not _try_lock(lock.fileno(), fcntl.LOCK_SH)
+        return is_locked(self._lock_path)
 
     def metrics(self) -> list[dict[str, Any]]:
         """Every line of the metrics, without a last line that an interruption cut off.
@@ -356,14 +333,6 @@ def run_folders(place: Path) -> list[RunFolder]:
     if not found:
         raise LadderError(f"{place}: there is no run folder in it. rung ladder run LADDER.toml makes them.")
     return found
-
-
-def _try_lock(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _difference(existing: Rung, requested: Rung) -> str:

@@ -130,12 +130,13 @@ class Method:
 def _average(work: Work, index: int, name: str) -> Combine:
     del index, name
     weights = work.weights(len(work.models))
-    weights = weights / weights.sum()
+    whole = weights.sum()
 
     def combine(parts: Sequence[Array]) -> Array:
         total: Array = weights[0] * parts[0]
         for weight, part in zip(weights[1:], parts[1:], strict=True):
             total += weight * part
+        total /= whole
         return total
 
     return combine
@@ -143,12 +144,14 @@ def _average(work: Work, index: int, name: str) -> Combine:
 
 def _task_arithmetic(work: Work, index: int, name: str) -> Combine:
     del index, name
-    weights = work.weights(len(work.models) - 1) * np.float32(work.options.scale)
+    weights, scale = work.weights(len(work.models) - 1), np.float32(work.options.scale)
 
     def combine(parts: Sequence[Array]) -> Array:
-        total = parts[0].copy()
-        for weight, part in zip(weights, parts[1:], strict=True):
+        total: Array = weights[0] * (parts[1] - parts[0])
+        for weight, part in zip(weights[1:], parts[2:], strict=True):
             total += weight * (part - parts[0])
+        total *= scale
+        total += parts[0]
         return total
 
     return combine

@@ -135,7 +135,7 @@ def _allocation(
     from rung.fitting import as_fit
     from rung.planning.allocation import allocate as allocate_run
     from rung.planning.cost import cost as price_of
-    from rung.units import parse_number
+    from rung.units import parse_bytes, parse_number
 
     fit: Fit = as_fit(source)
     given: dict[str, Any] = {
@@ -146,7 +146,7 @@ def _allocation(
         fit, flops=flops, loss=loss, cost=cost, level=level, **_limits(limits, bytes_per_param), **given
     )
     if limits.memory and "params" in answer.limited:
-        most = parse_number(limits.memory) / bytes_per_param
+        most = parse_bytes(limits.memory) / bytes_per_param
         if most <= answer.choices["params"].value * 1.001:
             say(f"note: the limit of params is --memory {limits.memory} at {bytes_per_param:g} bytes for each.")
     cluster = cluster_of(machines)
@@ -157,13 +157,13 @@ def _allocation(
 
 def _limits(limits: LimitOptions, bytes_per_param: float) -> dict[str, Any]:
     """The limits as arguments of `allocate`."""
-    from rung.units import parse_number
+    from rung.units import parse_bytes, parse_number
 
     largest = [parse_number(limits.max_params)] if limits.max_params else []
     if limits.memory:
         if not bytes_per_param > 0:
             raise PlanError(f"--bytes-per-param {bytes_per_param:g} must be positive.")
-        largest.append(parse_number(limits.memory) / bytes_per_param)
+        largest.append(parse_bytes(limits.memory) / bytes_per_param)
     return {
         "tokens_per_param": limits.tokens_per_param,
         "unique_tokens": parse_number(limits.unique_tokens) if limits.unique_tokens else None,

@@ -12,6 +12,7 @@ from rung.cli.options import QUESTION, Figure, Json, Level, Output, Seed
 from rung.cli.output import figure_kinds, require_kinds, show, write_result
 from rung.cli.table_options import TableOptions, pairs, read_selected
 from rung.errors import WorthError
+from rung.messages import listed
 
 if TYPE_CHECKING:
     from rung.results import Result
@@ -156,9 +157,9 @@ def _parted(runs: Runs, by: str, called: list[str]) -> dict[str, Runs]:
     known = sorted({str(label) for label in labels})
     if not called and len(known) != 2:
         raise WorthError(
-            f"{by} has {len(known)} values ({', '.join(known[:8])}); name those to compare, the control first: --names {known[0]},OTHER."
+            f"{by} has {len(known)} values ({listed(known, 9)}); name those to compare, the control first: --names {known[0]},OTHER."
         )
     missing = [name for name in called if name not in known]
     if missing:
-        raise WorthError(f"{by} has no {missing[0]!r}; it has {', '.join(known[:12])}.")
+        raise WorthError(f"{by} has no {missing[0]!r}; it has {listed(known, 13)}.")
     return {name: runs.take(labels == name) for name in called or known}

@@ -58,11 +58,11 @@ def merge(
         The new folder. It appears whole or not at all.
     """
     from rung.treat import MergeOptions, merge_models, read_recipe
-    from rung.units import parse_number
+    from rung.units import parse_bytes, parse_number
 
     if not output:
         raise ModelError("name the folder of the merged model: -o OUT.")
-    shard = parse_number(shard_size)
+    shard = parse_bytes(shard_size)
     if not 1e6 <= shard < 1e15:
         raise ModelError(f"--shard-size {shard_size} must be at least 1M bytes.")
     method = numbers.method

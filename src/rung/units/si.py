@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
+from rung.errors import RungError
+
+_BYTES = re.compile(r"\s*(\d+\.?\d*(?:[eE]\+?\d+)?)\s*([kKMGTP]?)(i?)(?:[bB]|[bB]ytes)?\s*")
+
 _PREFIXES = (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3))
 
 
@@ -23,6 +29,22 @@ def format_bytes(value: float) -> str:
     ('112 GB', '80 GB', '512 B')
     """
     return _scaled(value, "B")
+
+
+def parse_bytes(text: str) -> float:
+    """The bytes that a text stands for.
+
+    >>> parse_bytes("640GB"), parse_bytes("80 G"), parse_bytes("1.5e12"), parse_bytes("2 GiB")
+    (640000000000.0, 80000000000.0, 1500000000000.0, 2147483648.0)
+
+    Raises:
+        RungError: It stands for none.
+    """
+    match = _BYTES.fullmatch(text)
+    if match is None:
+        raise RungError(f"{text!r} is no number of bytes. Write it like 640GB, 80G, 2GiB or 6.4e11.")
+    base = 1024.0 if match[3] else 1000.0
+    return float(match[1]) * base ** " KMGTP".index((match[2] or " ").upper())
 
 
 def format_energy(kwh: float) -> str:

@@ -62,8 +62,8 @@ def read_number(text: str, *, decimal_comma: bool = False) -> float | None:
 
     A comma before exactly three digits separates thousands unless `decimal_comma` says otherwise.
 
-    >>> read_number("50M"), read_number("300BT"), read_number("50,000,000"), read_number("3,7"), read_number("82.4 %")
-    (50000000.0, 300000000000.0, 50000000.0, 3.7, 0.824)
+    >>> read_number("50M"), read_number("300BT"), read_number("50,000,000"), read_number("3,7"), read_number("80 %")
+    (50000000.0, 300000000000.0, 50000000.0, 3.7, 0.8)
     """
     lowered = text.strip().lower()
     if lowered in NOT_FINITE:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +11,9 @@ import polars as pl
 
 from rung.errors import LadderError, RungError
 from rung.fitting import fit
+from rung.fitting.uncertainty import student_quantile
 from rung.forecasting import Interval, forecast
+from rung.messages import counted
 from rung.results import Result, Summary, Table
 from rung.units import format_count, format_interval, format_value
 
@@ -75,10 +77,12 @@ class Curves(Result):
     Attributes:
         curves: The runs.
         level: Coverage of the intervals.
+        ended: Finished runs that corrected the forecasts.
     """
 
     curves: tuple[Curve, ...]
     level: float
+    ended: int = 0
 
     def headline(self) -> str:
         states = [one.status for one in self.curves]
@@ -100,12 +104,16 @@ class Curves(Result):
         ]
         header = ["run", "status", "done", "params", "loss", "at its end", f"{100 * self.level:g} % interval"]
         failed = [f"{one.run}: {one.reason}" for one in self.curves if one.reason]
-        note = "The end of a run is forecast by a power law of its own tokens; a learning rate that decays ends lower."
+        note = "The end of a run is forecast by a power law of its own tokens, " + (
+            f"corrected by how {counted(self.ended, 'finished run')} of this ladder ended beside what it said at the same share."
+            if self.ended
+            else "which does not know how far a learning rate that decays lowers it; finished runs of the ladder will correct it."
+        )
         return Summary([Table(header, rows), *failed, note])
 
     def to_dict(self) -> dict[str, object]:
         """The curves as plain values."""
-        return {"level": self.level, "runs": [one.to_dict() for one in self.curves]}
+        return {"level": self.level, "ended": self.ended, "runs": [one.to_dict() for one in self.curves]}
 
 
 def learning_curves(folders: Sequence[RunFolder], *, level: float = 0.9) -> Curves:
@@ -115,7 +123,36 @@ def learning_curves(folders: Sequence[RunFolder], *, level: float = 0.9) -> Curv
         folders: The folders of the runs; a damaged one has no points.
         level: Coverage of the intervals.
     """
-    return Curves(curves=tuple(_curve(folder, level) for folder in folders), level=level)
+    curves = [_curve(folder, level) for folder in folders]
+    finished = [one for one in curves if one.status == "done" and one.end is not None]
+    corrected = [one if one.status == "done" or one.end is None else _corrected(one, finished, level) for one in curves]
+    used = finished if any(before is not after for before, after in zip(curves, corrected, strict=True)) else []
+    return Curves(curves=tuple(corrected), level=level, ended=len(used))
+
+
+def _corrected(curve: Curve, finished: Sequence[Curve], level: float) -> Curve:
+    """A forecast of an end, corrected by the ends of finished runs beside what the law said of them at the same share.
+
+    The mean of the logarithms of these ratios shifts the forecast; their spread, or half the shift where one run alone has ended,
+    widens its interval.
+    """
+    ratios = []
+    for one in finished:
+        seen = [(at, loss) for at, loss in zip(one.tokens, one.losses, strict=True) if at <= curve.share * one.whole]
+        told, _, _ = _end([at for at, _ in seen], [loss for _, loss in seen], one.whole, level)
+        if told is not None and one.end is not None:
+            ratios.append(float(np.log(one.end / told)))
+    if not ratios or curve.end is None:
+        return curve
+    shift = float(np.mean(ratios))
+    spread = float(np.std(ratios, ddof=1)) if len(ratios) > 1 else abs(shift) / 2
+    end = curve.end * float(np.exp(shift))
+    reach = student_quantile((1 + level) / 2, max(len(ratios) - 1, 1)) * spread if len(ratios) > 1 else 2 * spread
+    low, high = (
+        None if bound is None else end * float(np.exp(side * np.hypot(np.log(bound / curve.end), reach)))
+        for side, bound in zip((-1, 1), curve.interval, strict=True)
+    )
+    return replace(curve, end=end, interval=(low, high))
 
 
 def _curve(folder: RunFolder, level: float) -> Curve:

@@ -166,6 +166,13 @@ class TestApproaches:
         assert found.line is None
         assert found.refused
 
+    def test_bottoms_of_nearly_one_compute_give_no_line(self):
+        found, _ = compared(profiles(noise=0.001, levels=3, low=1e20, high=1.5e20))
+        assert "span 1.5x of compute" in found.refused[PARABOLAS]
+        wide, by_name = compared(profiles(noise=0.001, levels=3, low=1e20, high=4e20))
+        assert PARABOLAS not in wide.refused
+        assert PARABOLAS in by_name
+
     def test_too_few_profiles(self):
         rng = np.random.default_rng(0)
         table = pl.DataFrame({"params": np.geomspace(1e7, 1e9, 12), "tokens": np.geomspace(1e9, 1e11, 12)})

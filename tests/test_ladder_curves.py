@@ -79,7 +79,7 @@ def test_the_figure_and_the_table_tell_what_is_known():
     text = made.summary()
     assert "1 finished run of this ladder" in text
     assert "f: the loss is nan" in text
-    assert "4 runs: 1 done, 1 running, 1 failed, 1 planned" == made.headline()
+    assert made.headline() == "4 runs: 1 done, 1 running, 1 failed, 1 planned"
     svg = render_figure(made, "svg").decode()
     assert "r10" in svg
     assert "tokens D" in svg

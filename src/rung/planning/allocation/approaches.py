@@ -81,6 +81,10 @@ def compare_approaches(runs: Runs, fit: Fit, flops: float) -> Approaches:
     )
 
 
+_LEAST_SPAN = 2.0
+"""Factor of compute that bottoms of parabolas must span for a line through them: nearer ones give any slope."""
+
+
 class _Profiles:
     """The losses of one table at equal compute, by log size and by log tokens.
 
@@ -137,6 +141,12 @@ def _parabolas(profiles: _Profiles, scale: str) -> tuple[Line | None, str]:
             counts[one.status] = counts.get(one.status, 0) + 1
         why = ", ".join(f"{count} {status}" for status, count in counts.items() if status != "inside")
         return None, f"fewer than two of {len(bottoms)} profiles have a clear bottom among their sizes ({why})"
+    span = float(np.exp(np.ptp([at for at, *_ in used])))
+    if span < _LEAST_SPAN:
+        return (
+            None,
+            f"the {len(used)} clear bottoms of {len(bottoms)} profiles span {span:.3g}x of compute, too little for a line",
+        )
     return line_through(used, degrees), "all bottoms have one compute"
 
 

@@ -323,3 +323,18 @@ def test_a_fit_and_its_backtest_agree_however_many_draws_it_makes():
     fits = [rung.fit(runs, law, draws=draws) for draws in (0, 50)]
     alone = rung.backtest(runs, law)
     assert fits[0].backtest.error == fits[1].backtest.error == alone.error
+
+
+def test_a_selection_whose_weights_were_changed_is_refused(tmp_path):
+    found = rung.select(isoflop(noise=0.003), ["chinchilla", "A / N^alpha + B / D^beta"])
+    found.write(tmp_path / "s.json")
+    assert rung.read_selection(tmp_path / "s.json") == found
+    content = json.loads((tmp_path / "s.json").read_text())
+    first, second = content["laws"]
+    first["weight"], second["weight"] = second["weight"], first["weight"]
+    (tmp_path / "s.json").write_text(json.dumps(content))
+    with pytest.raises(FitError, match="digest"):
+        rung.read_selection(tmp_path / "s.json")
+    del content["digest"]
+    (tmp_path / "s.json").write_text(json.dumps(content))
+    assert rung.read_selection(tmp_path / "s.json").laws[0].weight == first["weight"]

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from rung.arrays import Array
-from rung.files import write_text
+from rung.files import digest_of, write_text
 from rung.fitting.backtest.backtest import shown_scale
 from rung.fitting.backtest.discrepancy import Discrepancy
 from rung.fitting.backtest.stacking import FoldErrors, weights_at
@@ -161,7 +161,7 @@ class Selection(Result):
         def finite(number: float) -> float | None:
             return float(number) if np.isfinite(number) else None
 
-        return {
+        content = {
             "schema_version": SCHEMA,
             "along": self.along,
             "column": self.column,
@@ -186,6 +186,7 @@ class Selection(Result):
             "noise": self.noise,
             "discrepancy": self.discrepancy.to_dict() if self.discrepancy else None,
         }
+        return {**content, "digest": digest_of(content)}
 
 
 def _known(number: float) -> float | None:

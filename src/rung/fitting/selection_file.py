@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from rung.files import digest_of
 from rung.fitting.backtest.stacking import FoldError
 from rung.fitting.file import (
     at_level,
@@ -37,6 +38,10 @@ def read_selection(path: str | Path) -> Selection:
 def _selection(content: Mapping[str, Any]) -> Selection:
     def score(value: Any) -> float:
         return read_number(value, missing=math.nan)
+
+    written = {name: value for name, value in content.items() if name != "digest"}
+    if "digest" in content and content["digest"] != digest_of(written):
+        raise ValueError("its content does not match its digest: something changed it")
 
     laws = tuple(
         Ranked(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from rung.cli.options import QUESTION, RESULT, Json
+from rung.cli.options import QUESTION, RESULT, Json, Output
 from rung.cli.output import say, show
 from rung.errors import ModelError
 
@@ -43,10 +43,10 @@ def merge(
     *models: _Model,
     numbers: MergeNumbers = MergeNumbers(),  # frozen
     shard_size: Annotated[str, Parameter(group=RESULT)] = "5G",
-    output: Annotated[str, Parameter(name=["-o", "--output"], group=RESULT)] = "",
+    output: Output = (),
     json: Json = False,
 ) -> None:
-    """Merge models of one architecture, tensor by tensor from disk to disk, into a new folder.
+    """Merge models of one architecture, tensor by tensor from disk to disk, into a new folder (-o), which appears whole or not at all.
 
     Parameters
     ----------
@@ -54,14 +54,12 @@ def merge(
         Folders with safetensors as Transformers writes them, or such files, the base first where the method has one; or one YAML file of mergekit.
     shard_size
         Largest file of the output [bytes], such as 2G; 5G by default.
-    output
-        The new folder. It appears whole or not at all.
     """
     from rung.treat import MergeOptions, merge_models, read_recipe
     from rung.units import parse_bytes, parse_number
 
-    if not output:
-        raise ModelError("name the folder of the merged model: -o OUT.")
+    if len(output) != 1:
+        raise ModelError("name one folder for the merged model: -o OUT.")
     shard = parse_bytes(shard_size)
     if not 1e6 <= shard < 1e15:
         raise ModelError(f"--shard-size {shard_size} must be at least 1M bytes.")
@@ -82,5 +80,5 @@ def merge(
         recipe = read_recipe(models[0])
         named, method, options = recipe.models, recipe.method, recipe.options
         say(*(f"note: {note}" for note in recipe.notes))
-    found = merge_models(named, output, method, options, shard=int(shard), any_tokenizer=numbers.any_tokenizer)
+    found = merge_models(named, output[0], method, options, shard=int(shard), any_tokenizer=numbers.any_tokenizer)
     show(found, json=json)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +12,7 @@ import polars as pl
 
 from rung.errors import RunsError
 from rung.messages import first_line, listed
+from rung.runs.cut_ends import End, end_of
 from rung.runs.decoding import decoded, decompressed, fields_of, from_markdown, from_spaces, header_of
 from rung.runs.written_numbers import dotted_thousands, with_numbers
 
@@ -25,11 +25,8 @@ _INFERRED = 10_000
 _TAIL = 1 << 16
 """Bytes at the end in which lines are compared with the last one."""
 
-_COMPARED, _LEAST_ABOVE = 40, 3
-"""Lines at the end that are compared, and how many at least stand above the last one."""
-
-_NUMBER = re.compile(r"[-+]?\d+\.?\d*")
-"""A number as programs write it into a cell; the first digits of a longer one are one too."""
+_COMPARED = 40
+"""Lines at the end that are compared with the last one."""
 
 _DEPTH = 6
 """Levels of nesting whose fields become columns."""
@@ -64,8 +61,8 @@ def read_csv(content: bytes, name: str) -> TextTable:
     # Empty lines at the end are not rows.
     content = content.rstrip(b"\r\n \t") if not content[-2:].strip() else content
     _require_content(content, name)
-    content, cut = _without_cut_row(content, name, ended=ended)
-    notes: list[str] = []
+    last_line = content.count(b"\n") + 1
+    notes = []
     if (table := from_markdown(content)) is not None:
         content, separator = table, ","
         notes.append("read as a table of Markdown")
@@ -75,6 +72,7 @@ def read_csv(content: bytes, name: str) -> TextTable:
     else:
         content, separator, above = header_of(content)
         notes += [above] if above else []
+    content, cut = (content, []) if ended else _without_cut_row(content, separator, name, last_line)
     first = content.partition(b"\n")[0] if len(content) < _LONG else content[:_LONG].partition(b"\n")[0]
     header = fields_of(first.decode("utf-8", errors="replace"), separator)
     twice = [column for index, column in enumerate(header) if column and column in header[:index]]
@@ -95,34 +93,31 @@ def read_csv(content: bytes, name: str) -> TextTable:
     return TextTable(frame, (*notes, *understood), tuple(cut))
 
 
-def _without_cut_row(content: bytes, name: str, *, ended: bool) -> tuple[bytes, list[str]]:
-    """The lines without a last one that is cut within its last number, and a sentence about it.
+def _without_cut_row(content: bytes, separator: str, name: str, number: int) -> tuple[bytes, list[str]]:
+    """The lines without a last one that is cut, and a sentence about it, or about one that may be.
 
-    Programs end every line, people often not the last one. A last line without an end counts as cut where its last cell is a
-    number with fewer decimals than every line above has, or where it has fewer cells than all of them.
+    A last line is cut where it has fewer cells than every line above, or where `end_of` says so of its last number.
     """
-    *above, last = [line.decode("utf-8", errors="replace") for line in content[-_TAIL:].splitlines()[-_COMPARED:]] or [
-        ""
-    ]
-    if ended or len(above) < _LEAST_ABOVE + 1 or len(content) < len(last):
+    lines = [line.decode("utf-8", errors="replace") for line in content[-_TAIL:].splitlines()[-_COMPARED:]]
+    # The first of them is the header, or may itself be the end of a line.
+    rows = [fields_of(line, separator) for line in lines[1:] if line.strip()]
+    if len(rows) < 2:
         return content, []
-    separator = max(",;\t", key=last.count)
-    cells, rows = last.split(separator), [line.split(separator) for line in above[1:]]
-    short = all(len(cells) < len(row) for row in rows)
-    decimals = [len(row[-1].strip().partition(".")[2]) for row in rows if _NUMBER.fullmatch(row[-1].strip())]
-    last_cell = cells[-1].strip()
-    cut = (
-        len(decimals) == len(rows)
-        and _NUMBER.fullmatch(last_cell) is not None
-        and len(last_cell.partition(".")[2]) < min(decimals)
-    )
-    if not (short or cut):
-        return content, []
-    before = content[: len(content) - len(content.splitlines()[-1])]
-    line = content.count(b"\n") + 1
-    return before, [
-        f"line {line} of {name}, its last one, has no end and is cut ({last.strip()[-40:]!r}): it is left out"
-    ]
+    *above, last = rows
+    shown = f"line {number} of {name}, its last one, has no end"
+    if all(len(last) < len(row) for row in above):
+        end = End.CUT
+    else:
+        end = end_of(last[-1].strip(), [row[-1].strip() for row in above])
+    if end is End.CUT:
+        return content[: content.rindex(b"\n") + 1], [
+            f"{shown} and is cut ({lines[-1].strip()[-40:]!r}): it is left out"
+        ]
+    if end is End.SHORTER:
+        return content, [
+            f"{shown}, and its last number, {last[-1].strip()}, has fewer decimals than all above it: is the file cut?"
+        ]
+    return content, []
 
 
 def _texts(content: bytes, separator: str, columns: list[str], named: dict[str, str]) -> pl.DataFrame:

@@ -138,24 +138,19 @@ def runs_of(frame: pl.DataFrame, name: str, where: str) -> list[TrackedRun]:
 
 
 def _placed(frame: pl.DataFrame, step: str, where: str) -> tuple[pl.DataFrame, list[Finding]]:
-    """The rows with a step that can be one, and a finding about the others; all rows where none can."""
+    """The rows without those whose step is written and cannot be one, and a finding about these; all rows where none can.
+
+    A row without a step beside others is usual: settings, and values that are logged once.
+    """
     at = float_column(frame[step])
-    possible = (
-        at.is_finite().fill_null(value=False)
-        & (at >= 0).fill_null(value=False)
-        & (at < _MOST_STEPS).fill_null(value=False)
-    )
-    if possible.all() or not possible.any():
+    possible = at.is_between(0, _MOST_STEPS).fill_null(value=False)
+    wrong = ~possible & frame[step].is_not_null()
+    if not wrong.any() or not possible.any():
         return frame, []
-    written = [str(value) for value in frame.filter(~possible)[step].unique(maintain_order=True).to_list()]
-    # A row without a step beside others is usual: settings, and values that are logged once.
-    said = [value for value in written if value != "None"]
-    kept = frame.filter(possible) if said else frame
-    if not said:
-        return kept, []
-    count = int((~possible).sum())
-    text = f"{where}: {counted(count, 'row')} whose {step} is no step ({listed(said, 4)}) {plural_of(count, 'is', 'are')} left out."
-    return kept, [Finding("damaged", text)]
+    written = frame.filter(wrong)[step].cast(pl.String).unique(maintain_order=True).to_list()
+    count = int(wrong.sum())
+    text = f"{where}: {counted(count, 'row')} whose {step} is no step ({listed(written, 4)}) {plural_of(count, 'is', 'are')} left out."
+    return frame.filter(~wrong), [Finding("damaged", text)]
 
 
 def _in_order(frame: pl.DataFrame, step: str) -> tuple[pl.DataFrame, bool]:

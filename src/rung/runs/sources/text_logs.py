@@ -11,6 +11,7 @@ from typing import Any
 from rung.errors import RunsError
 from rung.findings import Finding
 from rung.messages import counted, listed
+from rung.runs.cut_ends import End, end_of
 from rung.runs.decoding import decoded
 from rung.runs.sources.begun_again import parted
 from rung.runs.sources.files import below, content_of, names_of, read_each
@@ -155,8 +156,7 @@ def _read(file: Path, name: str) -> list[TrackedRun]:
     lines = [_ANSI.sub("", line).strip() for line in re.split(r"\r\n|\n|\r", text)]
     chosen = max(FORMATS, key=lambda form: sum(1 for line in lines if _match(form, line) is not None))
     found = _Reading(chosen)
-    # A program ends its lines: a last one without an end is cut, and its number may be the start of a longer one.
-    cut = bool(lines[-1]) and _match(chosen, lines[-1]) is not None and len(lines) > 1
+    cut = len(lines) > 1 and _is_cut(chosen, lines)
     for number, line in enumerate(lines[:-1] if cut else lines, 1):
         found.take(number, line)
     if cut:
@@ -171,6 +171,18 @@ def _read(file: Path, name: str) -> list[TrackedRun]:
 
 def _match(form: LogFormat, line: str) -> re.Match[str] | None:
     return next((match for pattern in form.lines if (match := pattern.search(line))), None)
+
+
+def _is_cut(form: LogFormat, lines: Sequence[str]) -> bool:
+    """Whether a log ends within the last number of a line: beside those of the same metric, it has lost decimals."""
+    last = _match(form, lines[-1])
+    if last is None:
+        return False
+    name, value = [(key, text) for key, text in last.groupdict().items() if text is not None][-1]
+    above = [
+        match[name] for line in lines[:-1] if (match := last.re.search(line)) is not None and match[name] is not None
+    ]
+    return end_of(value, above) is not End.WHOLE
 
 
 @dataclass(slots=True)

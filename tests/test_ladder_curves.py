@@ -49,6 +49,23 @@ def test_finished_runs_correct_what_decay_lowers():
     assert inside >= 8
 
 
+def test_the_interval_holds_the_end_when_runs_end_differently():
+    """How far decay lowers an end differs by 2 % between runs, which is more than a run's own law leaves open."""
+    rng = np.random.default_rng(5)
+    inside = 0
+    for repeat in range(40):
+        drops = DROP * np.exp(0.02 * rng.standard_normal(4))
+        finished = []
+        for index, drop in enumerate(drops[:3]):
+            one, end = curve(100 * repeat + index, 1.0 + 0.1 * index)
+            finished.append(replace(one, end=end * drop / DROP, losses=(*one.losses[:-1], end * drop / DROP)))
+        running, end = curve(100 * repeat + 50, 0.8, done=False, share=0.5)
+        low, high = _corrected(running, finished, 0.9).interval
+        inside += low <= end * drops[3] / DROP <= high
+    # Of 40 intervals of 90 %, 32 to 39 hold the end in 97 of 100 such tests.
+    assert 32 <= inside <= 39
+
+
 def test_one_finished_run_shifts_and_widens_and_none_changes_nothing():
     running, truth = curve(10, 0.8, done=False, share=0.5)
     assert _corrected(running, [], 0.9) is running

@@ -128,3 +128,30 @@ def test_the_command(command, tmp_path):
     assert "is fitted already" in refused.stderr
     assert command("report", "-o", tmp_path / "r.html").returncode == 1
     assert not (tmp_path / "r.html").exists()
+
+
+def test_a_finding_marks_the_runs_that_it_names():
+    rng = np.random.default_rng(0)
+    params, tokens = (np.exp(rng.uniform(low, low + 4, 40)) for low in (16, 20))
+    loss = 1.8 + 400 / params**0.34 + 900 / tokens**0.31
+    loss[[7, 20]] *= 1.2
+    frame = pl.DataFrame(
+        {
+            "run": [f"m{i}" for i in range(40)],
+            "recipe": ["a", "b"] * 20,
+            "params": params,
+            "tokens": tokens,
+            "loss": loss * np.exp(0.002 * rng.standard_normal(40)),
+        }
+    )
+    runs = rung.read_runs(frame)
+    fit = rung.fit(runs, "E[recipe] + A / N^alpha + B / D^beta", draws=0)
+    text = report_text(make_report(fit, runs))
+    points = json.loads(unescape(re.search(r'data-points="([^"]+)"', text)[1]))
+    marked = [json.loads(unescape(found)) for found in re.findall(r'data-marks="([^"]+)"', text)]
+    named = {
+        points[group][place].partition(":")[0] for one in marked for group, places in one.items() for place in places
+    }
+    assert {"m7", "m20"} <= named
+    findings = text[text.index('id="findings"') :]
+    assert all(re.search(rf"\b{int(name[1:]) + 1}\b", findings) or name in findings for name in named)

@@ -11,7 +11,15 @@ from cyclopts import Parameter
 
 from rung.cli.options import RESULT, Budget, Json, Law, Level, Output, Seed
 from rung.cli.output import as_json, require_kinds, say
-from rung.cli.table_options import LawOptions, TableOptions, pairs, read_law, read_selected, tables_and_inputs
+from rung.cli.table_options import (
+    LawOptions,
+    TableOptions,
+    pairs,
+    read_law,
+    read_selected,
+    selected_rows,
+    tables_and_inputs,
+)
 from rung.errors import ReportError
 
 if TYPE_CHECKING:
@@ -93,9 +101,12 @@ def _fitted(
                 f"{sources[0]} is fitted already: laws, columns and rows are chosen where the fit is made, with rung fit."
             )
         return as_fit(sources[0]), None, None
-    folder = Path(sources[0])
-    if len(sources) == 1 and folder.is_dir():
-        table = _ladder(folder)
+    if len(sources) == 1 and Path(sources[0]).is_dir():
+        from rung.ladder import read_ladder_runs
+
+        mapping = pairs(rows.map, "--map")
+        read = read_ladder_runs(sources[0], mapping, lambda text: say(f"warning: {text}"), unfinished=rows.unfinished)
+        table = selected_rows(read, rows, options.target)
     else:
         table = read_selected(sources, rows, options.target, shown=True)
     chosen = read_law(law, table, rows, options)
@@ -111,12 +122,3 @@ def _fitted(
         seed=seed,
     )
     return found, fitted_on, compare_held_out(found, held) if held is not None else None
-
-
-def _ladder(folder: Path) -> Runs:
-    """The table of the runs of a ladder."""
-    from rung.ladder import table as table_of
-    from rung.ladder.execution import folders_of
-    from rung.runs import read_runs
-
-    return read_runs(table_of(folders_of(str(folder)), lambda text: say(f"warning: {text}")))

@@ -78,9 +78,7 @@ def read_selected(
     Raises:
         RungError: No table is given.
     """
-    from rung.laws import column_of
-    from rung.runs import RowChoice, read_runs, read_several, select_rows
-    from rung.units import parse_number
+    from rung.runs import read_runs, read_several
 
     given = [paths] if isinstance(paths, str) else list(paths)
     if not given:
@@ -90,21 +88,27 @@ def read_selected(
         runs = read_runs(given[0], mapping, wide=rows.wide, unfinished=rows.unfinished)
     else:
         runs = read_several(given, mapping, wide=rows.wide, unfinished=rows.unfinished)
-    runs = select_rows(
-        runs,
-        RowChoice(
-            where=rows.where,
-            drop_duplicates=rows.drop_duplicates,
-            last=rows.last,
-            drop_tokens=parse_number(rows.drop_tokens) if rows.drop_tokens not in {None, AUTO} else None,
-            best_of=[column_of(name.strip()) for name in (rows.best_of or "").split(",") if name.strip()],
-        ),
-        target or "loss",
-    )
+    runs = selected_rows(runs, rows, target)
     if not shown:
         # What an option of this command left out was asked for.
         say(*(f"note: {runs.source}: {note}" for note in runs.notes if " left out by --" not in note))
     return runs
+
+
+def selected_rows(runs: Runs, rows: TableOptions, target: str | None = None) -> Runs:
+    """The rows that the options choose."""
+    from rung.laws import column_of
+    from rung.runs import RowChoice, select_rows
+    from rung.units import parse_number
+
+    choice = RowChoice(
+        where=rows.where,
+        drop_duplicates=rows.drop_duplicates,
+        last=rows.last,
+        drop_tokens=parse_number(rows.drop_tokens) if rows.drop_tokens not in {None, AUTO} else None,
+        best_of=[column_of(name.strip()) for name in (rows.best_of or "").split(",") if name.strip()],
+    )
+    return select_rows(runs, choice, target or "loss")
 
 
 def read_law(law: str, runs: Runs, rows: TableOptions, options: LawOptions) -> LawChoice:

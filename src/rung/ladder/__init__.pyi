@@ -5,4 +5,5 @@ from .ladder_file import head_of as head_of
 from .ladder_file import ladder_of as ladder_of
 from .ladder_file import read_ladder as read_ladder
 from .rung import Rung as Rung
+from .runs_table import read_ladder_runs as read_ladder_runs
 from .runs_table import table as table

@@ -125,34 +125,42 @@ def learning_curves(folders: Sequence[RunFolder], *, level: float = 0.9) -> Curv
     """
     curves = [_curve(folder, level) for folder in folders]
     finished = [one for one in curves if one.status == "done" and one.end is not None]
-    corrected = [one if one.status == "done" or one.end is None else _corrected(one, finished, level) for one in curves]
-    used = finished if any(before is not after for before, after in zip(curves, corrected, strict=True)) else []
-    return Curves(curves=tuple(corrected), level=level, ended=len(used))
+    under_way = [one for one in curves if one.status != "done" and one.end is not None]
+    return Curves(
+        curves=tuple(_corrected(one, finished, level) if one in under_way else one for one in curves),
+        level=level,
+        ended=len(finished) if under_way else 0,
+    )
 
 
 def _corrected(curve: Curve, finished: Sequence[Curve], level: float) -> Curve:
     """A forecast of an end, corrected by the ends of finished runs beside what the law said of them at the same share.
 
-    The mean of the logarithms of these ratios shifts the forecast; their spread, or half the shift where one run alone has ended,
-    widens its interval.
+    The mean of the logarithms of these ratios shifts the forecast. Their prediction interval widens its own; where one run alone
+    has ended, as much as it shifts.
     """
-    ratios = []
-    for one in finished:
-        seen = [(at, loss) for at, loss in zip(one.tokens, one.losses, strict=True) if at <= curve.share * one.whole]
-        told, _, _ = _end([at for at, _ in seen], [loss for _, loss in seen], one.whole, level)
-        if told is not None and one.end is not None:
-            ratios.append(float(np.log(one.end / told)))
+    ratios = [ratio for one in finished if (ratio := _missed(one, curve.share, level)) is not None]
     if not ratios or curve.end is None:
         return curve
-    shift = float(np.mean(ratios))
-    spread = float(np.std(ratios, ddof=1)) if len(ratios) > 1 else abs(shift) / 2
+    count, shift = len(ratios), float(np.mean(ratios))
+    reach = abs(shift)
+    if count > 1:
+        reach = student_quantile((1 + level) / 2, count - 1) * float(np.std(ratios, ddof=1)) * np.sqrt(1 + 1 / count)
     end = curve.end * float(np.exp(shift))
-    reach = student_quantile((1 + level) / 2, max(len(ratios) - 1, 1)) * spread if len(ratios) > 1 else 2 * spread
     low, high = (
         None if bound is None else end * float(np.exp(side * np.hypot(np.log(bound / curve.end), reach)))
         for side, bound in zip((-1, 1), curve.interval, strict=True)
     )
     return replace(curve, end=end, interval=(low, high))
+
+
+def _missed(finished: Curve, share: float, level: float) -> float | None:
+    """The logarithm of a finished run's end over what the law said of it at a share of it; None where it said nothing."""
+    seen = [
+        (at, loss) for at, loss in zip(finished.tokens, finished.losses, strict=True) if at <= share * finished.whole
+    ]
+    said, _, _ = _end([at for at, _ in seen], [loss for _, loss in seen], finished.whole, level)
+    return None if said is None or finished.end is None else float(np.log(finished.end / said))
 
 
 def _curve(folder: RunFolder, level: float) -> Curve:

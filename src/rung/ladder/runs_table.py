@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -10,6 +12,7 @@ import polars as pl
 from rung.errors import LadderError
 from rung.ladder.rung import Rung
 from rung.ladder.training.run_folder import RunFolder
+from rung.runs import Runs, read_runs
 
 COLUMNS = (
     *("run", "family", "params", "params_total", "params_non_embedding", "params_active", "tokens", "loss", "step"),
@@ -58,6 +61,30 @@ def _settings(rung: Rung) -> dict[str, Any]:
         "unique_tokens": rung.unique_tokens or None,
         "seed": rung.seed,
     }
+
+
+def read_ladder_runs(
+    place: str | Path,
+    mapping: Mapping[str, str] | None = None,
+    say: Callable[[str], None] = lambda _: None,
+    *,
+    unfinished: bool = False,
+) -> Runs:
+    """The table of the runs of a ladder, as `read_runs` gives one of a file.
+
+    Args:
+        place: The folder of the runs, or the ladder file.
+        mapping: The user's own names, as for `read_runs`.
+        say: Shows a sentence about a run that is left out.
+        unfinished: Whether to keep runs that did not finish.
+
+    Raises:
+        LadderError: There is no run, or none has been evaluated yet.
+    """
+    from rung.ladder.execution import folders_of
+
+    runs = read_runs(table(folders_of(place), say), mapping, unfinished=unfinished)
+    return replace(runs, source=Path(place).name)
 
 
 def table(folders: Sequence[RunFolder], say: Callable[[str], None] = lambda _: None) -> pl.DataFrame:

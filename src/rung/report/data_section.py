@@ -88,7 +88,7 @@ def points_of(fit: Fit, runs: Runs | None, held_out: HeldOut | None) -> dict[str
 
 
 def named_points(text: str, points: Mapping[str, Point]) -> dict[str, list[int]]:
-    """The points that a sentence names, by the id of their group. A bare number names none."""
+    """The points that a sentence names, by the id of their group. A number alone names none."""
     words = {word.strip("'\".") for word in re.split(r"[\s,;()]+", text)}
     for numbers in _ROWS.findall(text):
         words |= {f"row {number}" for number in re.findall(r"\d+", numbers)}

@@ -425,15 +425,17 @@ class TestNext:
         (target,) = plan.targets
         assert np.log(high / low) == pytest.approx(np.log(target.after[1] / target.after[0]), rel=0.4)
 
-    def test_the_last_run_leaves_the_error_that_the_interval_shows(self, surface):
-        fit = surface
-        plan = rung.next_runs(fit, budget=1e21, targets=[{"N": 1e10, "D": 2e11}])
+    @pytest.mark.parametrize(
+        ("asked", "most_left"), [({"targets": [{"N": 1e10, "D": 2e11}]}, 1.0), ({"decide": 1e23}, 0.8)]
+    )
+    def test_the_last_run_leaves_the_error_that_the_interval_shows(self, surface, asked, most_left):
+        plan = rung.next_runs(surface, budget=3e21, **asked)
         (target,) = plan.targets
-        shrunk = np.log(target.after[1] / target.after[0]) / np.log(target.before[1] / target.before[0])
-        before = student_quantile(0.95, fit.rows - len(fit.coefficients))
+        before, after = (np.log(ends[1] / ends[0]) for ends in (target.before, target.after))
+        assert after / before < most_left
         errors = [one.relative_se_after for one in plan.runs]
-        assert 2 * before * errors[-1] == pytest.approx(np.log(target.after[1] / target.after[0]), rel=0.05)
-        assert shrunk < 1
+        wide = 2 * student_quantile(0.95, surface.rows - len(surface.coefficients))
+        assert wide * errors[-1] == pytest.approx(after, rel=0.05)
         assert errors == sorted(errors, reverse=True)
 
     def test_a_target_within_the_budget_is_named(self, surface):

@@ -89,7 +89,7 @@ def options_for(effort: str, *, interval: str | None, draws: int, start: Mapping
         raise FitError(f"no effort {effort!r}. Choose one: --effort full|quick.")
     if interval not in (None, SANDWICH):
         raise FitError(f"--effort quick has intervals by the sandwich, not by {interval}. Leave out one of the two.")
-    return FitOptions(interval=SANDWICH, draws=0, start=start, effort=QUICK, bare=True)
+    return FitOptions(interval=SANDWICH, draws=0, start=start, effort=QUICK, diagnose=False)
 
 
 def _fit_with(

@@ -57,7 +57,7 @@ class FitOptions:
         draws: Resamples of the bootstrap; 0 for none.
         start: Coefficients that the solver starts from; None for many drawn starts.
         effort: How many starts are run.
-        bare: Whether the report stops at coefficients and intervals: no backtest, and only findings of the search.
+        diagnose: Whether to backtest and to look for findings; otherwise coefficients, intervals and findings of the search.
         along: The symbol or column that the backtest cuts along; None for the default.
         cuts: How many cuts it has, at most.
     """
@@ -66,7 +66,7 @@ class FitOptions:
     draws: int = DRAWS
     start: Mapping[str, float] | None = None
     effort: Effort = FULL
-    bare: bool = False
+    diagnose: bool = True
     along: str | None = None
     cuts: int = CUTS
 
@@ -94,11 +94,11 @@ def fit_setup(setup: Setup, options: FitOptions) -> tuple[Fit, RollingBacktest]:
         plan, values_BK = _interval_plan(setup, optimum, curvature, resampled, groups, options, noisy=noisy)
         estimates, derived = estimate(problem, optimum, curvature, values_BK, plan)
         scale = scale_of(setup, options.along)
-        judged = noisy and not options.bare
+        judged = noisy and options.diagnose
         rolled = roll(problem, scale, optimum.unconstrained, setup.seed, options.cuts) if judged else NOT_ROLLED
         warnings = (
             *_findings_of_the_search(setup, optimum, curvature, plan.undetermined),
-            *(() if options.bare else _findings(setup, optimum, curvature, resampled, groups, noisy=noisy)),
+            *(_findings(setup, optimum, curvature, resampled, groups, noisy=noisy) if options.diagnose else ()),
         )
         noise = _noise(design, optimum, curvature, scale)
         prior = discrepancy_prior()

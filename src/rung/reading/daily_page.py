@@ -63,10 +63,12 @@ def read_daily_page(text: str, saved: Date, year: int | None = None) -> Listing:
         )
     found, why = _year(cards, day, saved) if year is None else (year, "")
     entries = [_entry(title, abstract, footer, found) for title, abstract, footer in cards]
-    bare = [one.title for one, (*_, footer) in zip(entries, cards, strict=True) if not footer]
+    without_footer = [one.title for one, (*_, footer) in zip(entries, cards, strict=True) if not footer]
     notes = [why] if why and any(_left_out(footer) for *_, footer in cards) else []
-    if bare:
-        notes.append(f"{len(bare)} without authors and date: {'; '.join(one[:60] for one in bare[:3])}.")
+    if without_footer:
+        notes.append(
+            f"{len(without_footer)} without authors and date: {'; '.join(one[:60] for one in without_footer[:3])}."
+        )
     return Listing(entries=tuple(entries), kind="a saved page of daily papers", notes=tuple(notes))
 
 

@@ -1,20 +1,21 @@
 """The local app: its pages, its guard, its workers and its files, asked over HTTP as a browser asks."""
 
 import json
+import os
 import re
 import signal
 import subprocess
 import sys
 import time
 from html import unescape
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import numpy as np
 import polars as pl
 import pytest
 
 import rung
-from rung.app import Workspace, make_app
+from rung.app import Workspace, make_app, open_store
 from rung.app.questions import QUESTIONS, at_its_field, command_of, errors_in, given_of
 from rung.errors import AppError
 
@@ -350,7 +351,7 @@ class TestWork:
 
     def test_leftovers_of_a_killed_server_are_cleared(self, folder, tmp_path):
         made = Workspace.of([folder], tmp_path / "state")
-        for name in ("uploads/x.part", "answers/.a.json.1.part", "progress/abc"):
+        for name in ("uploads/x.part", "answers/.a.json.999999999.part", "progress/abc"):
             (made.state / name).write_text("half")
         Workspace.of([folder], tmp_path / "state")
         assert not [path for path in made.state.rglob("*") if path.is_file()]
@@ -367,6 +368,40 @@ class TestWork:
         assert 'id="error-by"' in second.text
         assert "data-job" not in second.text
         assert "data-job" in client.get("/compare", params=params).text
+
+    def test_a_law_may_have_any_column_of_the_table(self, client, folder):
+        own = pl.read_csv(folder / "runs.csv").rename({"params": "width"})
+        own.write_csv(folder / "own.csv")
+        found = get(client, "/fit", table="own.csv", law="E + A / width^alpha", ask="1")
+        assert found.status_code == 200, found.text
+        typed = {"law": "E + A / width^alpha"}
+        assert client.get("/law", params={**typed, "table": "own.csv"}).json()["coefficients"] == ["E", "A", "alpha"]
+        assert "no variable" in client.get("/law", params=typed).json()["error"]
+
+    def test_a_table_that_is_no_sweep_has_the_command_of_the_published_rules(self, client):
+        found = get(client, "/tune", table="runs.csv", N="1B", D="20B", ask="1")
+        assert '<pre class="scroll" tabindex="0">rung tune N=1B D=20B</pre>' in found.text
+
+    def test_a_store_that_is_opened_at_the_start_shows_what_it_found(self, client, folder, workspace):
+        (folder / "rows.jsonl").write_text(
+            "".join(
+                json.dumps({"run": "=r", "params": 1e6, "tokens": 100 * i, "step": i, "val_loss": 3 - 0.01 * i}) + "\n"
+                for i in range(1, 9)
+            )
+        )
+        address = open_store(f"jsonl:{folder / 'rows.jsonl'}", workspace)
+        found = client.get(address)
+        assert "Where the columns come from" in found.text
+        # The kept table has the run by its own name; only what is downloaded is made safe for spreadsheets.
+        assert '<th scope="row">=r</th>' in get(client, "/table", **dict(parse_qsl(urlsplit(address).query))).text
+
+    def test_what_another_server_is_writing_is_left_alone(self, folder, tmp_path):
+        made = Workspace.of([folder], tmp_path / "state")
+        ours, dead = made.uploads / f"x.{os.getpid()}.part", made.uploads / "y.999999999.part"
+        for file in (ours, dead):
+            file.write_text("half")
+        Workspace.of([folder], tmp_path / "state")
+        assert (ours.exists(), dead.exists()) == (True, False)
 
     def test_a_law_with_groups_is_asked_of_one_of_them(self, client):
         law = {"table": "recipes.csv", "law": "E[recipe] + A / N^alpha + B / D^beta", "flops": "1e22", "ask": "1"}

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
-
-import polars as pl
 
 from rung.app import decisions
 from rung.app.fields import MAPPED
@@ -14,7 +11,7 @@ from rung.app.given import Given, fit_of, law_of, levels_of, number_of, table_of
 from rung.app.plain import answer_of, plain
 from rung.app.questions import QUESTIONS, Question, at_its_field, command_of
 from rung.app.workspace import Workspace
-from rung.errors import AppError, RungError
+from rung.errors import RungError
 from rung.files import neutral_csv
 from rung.fitting import select
 from rung.forecasting import forecast
@@ -205,29 +202,10 @@ def _reported(given: Given, workspace: Workspace) -> dict[str, Any]:
 
 
 def _imported(given: Given, workspace: Workspace) -> dict[str, Any]:
-    from rung.runs.sources import import_runs
+    from rung.app.importing import import_table
 
     kind, _, place = given["store"].partition(":")
-    if not place:
-        raise AppError(f"{given['store']}: write KIND:FOLDER, such as tensorboard:logs.")
-    if place.startswith(("http://", "https://")) or kind == "mlflow":
-        raise AppError(
-            f"{given['store']}: stores on a network are opened where the app is started: rung app {given['store']}."
-        )
-    found = import_runs(f"{kind}:{workspace.path_of(place)}")
-    return keep_imported(found, kind, place, workspace)
-
-
-def keep_imported(found: Any, kind: str, place: str, workspace: Workspace) -> dict[str, Any]:
-    """Keep an imported table, and tell where its columns come from."""
-    frame: pl.DataFrame = found.frame
-    name = workspace.keep_table(f"{kind}-{Path(place).stem or kind}.csv", neutral_csv(frame).encode())
-    findings = [MarkedFinding(one, {}) for one in found.warnings]
-    sections = [
-        Section("columns", "Where the columns come from", [Definitions(list(found.mapping.items()))]),
-        Section("findings", "Findings", [Findings(findings)] if findings else []),
-    ]
-    return {"table": name, "sections": [plain(one) for one in sections if one.blocks]}
+    return import_table(given["store"], f"{kind}:{workspace.path_of(place)}", workspace)
 
 
 def _checked(given: Given, workspace: Workspace) -> dict[str, Any]:  # noqa: ARG001  # the same for every question

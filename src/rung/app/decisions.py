@@ -139,6 +139,7 @@ def tuned(given: Given, workspace: Workspace) -> dict[str, Any]:
         found, swept, why = tune(None, **run), [], error.text
     answer = answer_of(found, Scene(runs=swept[0] if swept else None), "Learning rate and batch")
     if why:
+        answer["command"] = f"rung tune N={given['N']} D={given['D']}"
         answer["sentences"].append(f"Published rules alone; the table is no sweep that could score them: {why}")
     return answer
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from rung.app.fields import ROWS
@@ -37,14 +36,14 @@ def table_of(given: Given, workspace: Workspace, *, name: str = "table") -> Runs
     """The table, with the columns and rows that were chosen."""
     path = workspace.path_of(given.get(name, ""))
     mapping = {key.removeprefix("map-"): text for key, text in given.items() if key.startswith("map-")}
+    unfinished = "unfinished" in given
     if path.is_dir():
-        from rung.ladder import table as table_of
-        from rung.ladder.execution import folders_of
+        from rung.ladder import read_ladder_runs
 
-        runs = replace(read_runs(table_of(folders_of(path), lambda _: None), mapping), source=path.name)
+        runs = read_ladder_runs(path, mapping, unfinished=unfinished)
     else:
         try:
-            runs = read_runs(str(path), mapping, unfinished="unfinished" in given, wide=given.get("wide", ""))
+            runs = read_runs(str(path), mapping, unfinished=unfinished, wide=given.get("wide", ""))
         except RungError as error:
             # Where the app keeps its files is of no use on a page.
             raise type(error)(error.text.replace(str(path), path.name)) from None

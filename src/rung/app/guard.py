@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from http.cookies import SimpleCookie
+from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
@@ -121,7 +121,7 @@ def _cookie(text: str) -> str:
     jar: SimpleCookie = SimpleCookie()
     try:
         jar.load(text)
-    except Exception:  # noqa: BLE001  # whatever a stranger sends as a cookie is no token
+    except CookieError:
         return ""
     return jar[COOKIE].value if COOKIE in jar else ""
 

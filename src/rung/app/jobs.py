@@ -37,14 +37,14 @@ class Job:
         future: What comes of it.
         begun: When it began [s, monotonic].
         cancelled: Whether a person gave it up.
-        told: Whether its end was told; asked once more, it begins anew.
+        seen: Whether a page has shown its outcome; asked once more, it begins anew.
     """
 
     key: str
     future: ProcessFuture[Any]
     begun: float = field(default_factory=time.monotonic)
     cancelled: bool = False
-    told: bool = False
+    seen: bool = False
 
 
 class Jobs:
@@ -74,9 +74,9 @@ class Jobs:
         return None
 
     def ask(self, key: str, question: str, given: Mapping[str, str]) -> Job:
-        """Begin to answer a question, or find it at work, or find how it ended where that was not told yet."""
+        """Begin to answer a question, or find it at work, or find how it ended where no page has shown that yet."""
         job = self._jobs.get(key)
-        if job is not None and not (job.future.done() and job.told):
+        if job is not None and not (job.future.done() and job.seen):
             return job
         (self.workspace.progress / key).unlink(missing_ok=True)
         self.workspace.prune()
@@ -111,7 +111,7 @@ class Jobs:
 
     def outcome(self, job: Job) -> dict[str, Any]:
         """What came of a job that has ended: its answer, or {"error": ...}."""
-        job.told = True
+        job.seen = True
         if job.cancelled or job.future.cancelled():
             return {"error": "This was cancelled. Ask again to start it anew.", "cancelled": True}
         error = job.future.exception()
@@ -184,5 +184,5 @@ def _answer(question: str, given: dict[str, str], workspace: Workspace, key: str
     finally:
         progress.unlink(missing_ok=True)
     # The file is the answer: what goes back to the server would stay in its memory.
-    write_text(workspace.answers / f"{key}.json", json.dumps(answer))
+    workspace.keep_answer(key, answer)
     return {}

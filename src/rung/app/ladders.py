@@ -73,7 +73,7 @@ class Ladders:
         except RungError as error:
             return JSONResponse({"error": error.text}, 422)
 
-        async def told() -> AsyncIterator[str]:
+        async def stream() -> AsyncIterator[str]:
             last = None
             while True:
                 now = await run_in_threadpool(self._version, path)
@@ -81,7 +81,7 @@ class Ladders:
                 last = now
                 await asyncio.sleep(_TICK_S)
 
-        return StreamingResponse(told(), media_type="text/event-stream", headers={"cache-control": "no-store"})
+        return StreamingResponse(stream(), media_type="text/event-stream", headers={"cache-control": "no-store"})
 
     async def start(self, request: Request) -> Response:
         """Start a ladder file, or resume what a folder holds."""

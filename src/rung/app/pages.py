@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
 from collections.abc import AsyncIterator, Mapping
 from functools import lru_cache
@@ -17,6 +18,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response, Stream
 from starlette.routing import Route
 
 from rung.app.given import fit_key
+from rung.app.importing import import_key, imported_page
 from rung.app.jobs import Jobs
 from rung.app.questions import QUESTIONS, errors_in, given_of
 from rung.app.view import View, page
@@ -90,7 +92,7 @@ class Pages:
                 view.imported = (self.jobs.kept(self._imported_key(sent)) or {}).get("sections", [])
             if question.name == "compare":
                 view.tables = (await run_in_threadpool(self.workspace.listed))[0]
-            view.errors = errors_in(question, view.given)
+            view.errors = errors_in(question, view.given, view.columns)
             if view.asked and not view.errors:
                 await self._answer(view)
         except RungError as error:
@@ -160,11 +162,7 @@ class Pages:
         """Read a tracker's store, and show its table."""
         store = (await form_of(request)).get("store", "").strip()
         try:
-            kind, _, place = store.partition(":")
-            if not place:
-                raise AppError(f"{store or 'nothing'}: write KIND:FOLDER, such as tensorboard:logs.")
-            stamp = "" if place.startswith("http") else self.workspace.stamp(place)
-            key = self.workspace.key("import", kind, stamp, store)
+            key = import_key(store, self.workspace)
             job = self.jobs.ask(key, "import", {"store": store})
             if not await self.jobs.wait(job, _IMPORT_S):
                 raise AppError(f"{store} is still being read. Ask again in a moment.")
@@ -173,13 +171,14 @@ class Pages:
                 raise AppError(str(answer["error"]))
         except RungError as error:
             return RedirectResponse(f"/?{urlencode({'error': error.text, 'store': store})}", 303)
-        return RedirectResponse(f"/table?{urlencode({'table': answer['table'], 'imported': key})}", 303)
+        return RedirectResponse(imported_page(answer["table"], key), 303)
 
     async def law(self, request: Request) -> Response:
         """What a law says, or what is wrong with it and where."""
         text = request.query_params.get("law", "").strip()[:4000]
+        given = {"table": request.query_params.get("table", "")}
         try:
-            found = find_law(text)
+            found = find_law(text, await self._columns(given) if given["table"] else ())
         except RungError as error:
             place = re.search(r", column (\d+):", error.text)
             below = f"{text}\n{' ' * (int(place[1]) - 1)}^" if place else ""
@@ -212,7 +211,7 @@ class Pages:
         shown = [f"{name} {value if isinstance(value, str) else format_count(value)}" for name, value in found.inputs.items()]  # fmt: skip
         return {
             "text": f"{', '.join(shown)}: {found.headline()}",
-            **found.to_dict(),
+            **{name: _finite(value) for name, value in found.to_dict().items()},
             "warnings": [one.text for one in found.warnings],
         }
 
@@ -220,7 +219,7 @@ class Pages:
         """How far a question is, as server-sent events."""
         key = request.path_params["key"]
 
-        async def told() -> AsyncIterator[str]:
+        async def stream() -> AsyncIterator[str]:
             while True:
                 job = self.jobs.job(key)
                 if job is None or job.future.done():
@@ -231,7 +230,7 @@ class Pages:
                 yield f"data: {json.dumps(self.jobs.progress(key))}\n\n"
                 await asyncio.sleep(_TICK_S)
 
-        return StreamingResponse(told(), media_type="text/event-stream", headers={"cache-control": "no-store"})
+        return StreamingResponse(stream(), media_type="text/event-stream", headers={"cache-control": "no-store"})
 
     async def cancel(self, request: Request) -> Response:
         """Give a question up."""
@@ -266,6 +265,11 @@ class _KeptFit:
 @lru_cache(64)
 def _kept_fit(path: str) -> _KeptFit:
     return _KeptFit(path)
+
+
+def _finite(value: Any) -> Any:
+    """A value without numbers that JSON does not know."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 async def form_of(request: Request) -> dict[str, str]:

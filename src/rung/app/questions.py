@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from rung.app.fields import ALONG, CUTS, FLOPS, LAW, LEVEL, MACHINES, MAPPED, ROWS, D, Field, N
@@ -181,13 +181,8 @@ def fields_of(question: Question, law_text: str = "") -> tuple[Field, ...]:
 
 
 def groups_of(law_text: str) -> tuple[str, ...]:
-    """The grouping columns of a law; none of one that cannot be read."""
-    from rung.laws import find_law
-
-    try:
-        return tuple(find_law(law_text).groups) if law_text else ()
-    except RungError:
-        return ()
+    """The grouping columns of a law: what stands in brackets behind its coefficients."""
+    return tuple(dict.fromkeys(re.findall(r"\[\s*(\w+)\s*\]", law_text)))
 
 
 def given_of(question: Question, sent: Mapping[str, str]) -> dict[str, str]:
@@ -202,15 +197,21 @@ def given_of(question: Question, sent: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def errors_in(question: Question, given: Mapping[str, str]) -> dict[str, str]:
-    """What is wrong in fields by their names, as far as it can be told without the table."""
+def errors_in(question: Question, given: Mapping[str, str], columns: Collection[str] = ()) -> dict[str, str]:
+    """What is wrong in fields by their names, as far as it can be told without reading the table.
+
+    Args:
+        question: The question.
+        given: What was asked.
+        columns: The columns of the table, of which a law may have any; none where they are not known yet.
+    """
     found = {}
     for one in fields_of(question, given.get("law", "")):
         text = given.get(one.name, "")
         if not text:
             continue
         try:
-            wrong = _wrong(one, text)
+            wrong = _wrong(one, text, columns)
         except RungError as error:
             wrong = error.text
         if wrong:
@@ -218,16 +219,17 @@ def errors_in(question: Question, given: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def _wrong(field: Field, text: str) -> str:
+def _wrong(field: Field, text: str, columns: Collection[str]) -> str:
     """What is wrong with the text of a field; empty where nothing is.
 
     Raises:
         RungError: It cannot be read.
     """
+    from rung.laws import find_law
     from rung.units import parse_number
 
     if field.kind == "law":
-        _require_law(text)
+        find_law(text, columns)
     elif field.kind == "choice" and field.choices and text not in field.choices:
         return f"{text} is none of {', '.join(field.choices)}."
     elif field.kind in {"number", "count", "share"}:
@@ -243,12 +245,6 @@ def _wrong(field: Field, text: str) -> str:
 
 _LARGEST, _MOST = 1e60, 1_000_000
 """Largest number of a field, and of one that counts."""
-
-
-def _require_law(text: str) -> None:
-    from rung.laws import find_law
-
-    find_law(text)
 
 
 def at_its_field(question: Question, text: str, given: Mapping[str, str]) -> tuple[str, str]:
@@ -302,10 +298,9 @@ _OPTION = re.compile(r"(?<![\w-])--([a-z][a-z-]+)")
 
 def command_of(question: Question, given: Mapping[str, str]) -> str:
     """The command that asks the same."""
-    table = given.get("table", "")
-    shown = table.rpartition("/")[2] if table.startswith("upload:") else table
     corrected = {name.removeprefix("map-"): text for name, text in given.items() if name.startswith("map-")}
     rows = ["--map " + shlex.quote(f"{column}={text}") for column, text in corrected.items()]
+    shown = _file(given.get("table", ""))
     own: list[str] = []
     law: list[str] = []
     names = {one.name for one in (*LAW, *ROWS)} - {one.name for one in question.fields}
@@ -322,17 +317,17 @@ def command_of(question: Question, given: Mapping[str, str]) -> str:
         )
         (law if one.name in names else own).append(said)
     if question.name == "table":
-        return " ".join(["rung fit", shlex.quote(shown), *rows, *law])
+        return " ".join(["rung fit", shown, *rows, *law])
     if question.name == "next" and {"N", "D"} <= given.keys():
         own.append(f"--target N={given['N']},D={given['D']}")
     if question.fitted:
-        made = " ".join(["rung fit", shlex.quote(shown), *rows, *law, "-o fit.json"])
+        made = " ".join(["rung fit", shown, *rows, *law, "-o fit.json"])
         return f"{made}\nrung {question.name} fit.json {' '.join(own)}"
-    other = (
-        [shlex.quote(given["other"].rpartition("/")[2] if given["other"].startswith("upload:") else given["other"])]
-        if given.get("other")
-        else []
-    )
-    tables = [shlex.quote(shown)] if shown and question.table else []
+    tables = [_file(given[name]) for name in ("table", "other") if given.get(name) and question.table]
     end = ["-o page.html"] if question.name == "report" else []
-    return " ".join([f"rung {question.name}", *tables, *other, *rows, *law, *own, *end])
+    return " ".join([f"rung {question.name}", *tables, *rows, *law, *own, *end])
+
+
+def _file(name: str) -> str:
+    """The file of a table as a command names it; what was dropped stands by its own name."""
+    return shlex.quote(name.rpartition("/")[2] if name.startswith("upload:") else name)

@@ -80,7 +80,7 @@ class View:
             row_names={one.name for one in ROWS},
             key=self.key,
             book=sorted(law_book()),
-            command=command_of(self.question, self.given),
+            command=(self.answer or {}).get("command") or command_of(self.question, self.given),
             name=_short(self.given.get("table", "")),
             imported=self.imported,
             machines=_machines(),

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
-from collections.abc import AsyncIterable, Sequence
+import time
+from collections.abc import AsyncIterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from rung.errors import AppError
-from rung.files import state_folder
+from rung.files import state_folder, write_text
 from rung.version import __version__
 
 LARGEST_UPLOAD = 500_000_000
@@ -20,6 +23,9 @@ LARGEST_UPLOAD = 500_000_000
 
 _KEPT_ANSWERS, _KEPT_BYTES = 2_000, 300_000_000
 """Answers that are kept, and their size [bytes]; the oldest are removed."""
+
+_ABANDONED_S = 3600.0
+"""Age from which a file that was not completed is given up [s]."""
 
 _UPLOAD = "upload:"
 """Begins the name of a table that was dropped onto the page."""
@@ -87,7 +93,9 @@ class Workspace:
         """Remove what an interrupted server left half done, and the oldest answers."""
         for part in [*self.state.rglob("*.part"), *self.progress.glob("*")]:
             with suppress(OSError):
-                part.unlink()
+                # What another server is writing is new, and bears the number of a process that is alive.
+                if time.time() - part.stat().st_mtime > _ABANDONED_S or not _is_alive(part.name):
+                    part.unlink()
         self.prune()
 
     def prune(self) -> None:
@@ -165,7 +173,7 @@ class Workspace:
         safe = plain.encode("utf-8", "ignore")[-120:].decode("utf-8", "ignore").lstrip(".") or "table.csv"
         if not safe.lower().endswith(TABLES):
             raise AppError(f"{safe}: files of this type are not read. Drop {', '.join(TABLES)}.")
-        part = self.uploads / f"{uuid4().hex}.part"
+        part = self.uploads / f"{uuid4().hex}.{os.getpid()}.part"
         sha, size = hashlib.sha256(), 0
         try:
             with part.open("wb") as out:
@@ -185,7 +193,7 @@ class Workspace:
 
     def keep_table(self, name: str, content: bytes) -> str:
         """Keep a table that the app itself made, and return its name in addresses."""
-        part = self.uploads / f"{uuid4().hex}.part"
+        part = self.uploads / f"{uuid4().hex}.{os.getpid()}.part"
         try:
             part.write_bytes(content)
             return self._keep(part, hashlib.sha256(content).hexdigest(), name)
@@ -197,6 +205,10 @@ class Workspace:
         folder.mkdir(exist_ok=True)
         part.replace(folder / name)
         return f"{_UPLOAD}{digest[:12]}/{name}"
+
+    def keep_answer(self, key: str, answer: Mapping[str, Any]) -> None:
+        """Keep an answer, whole or not at all."""
+        write_text(self.answers / f"{key}.json", json.dumps(answer))
 
     def listed(self) -> tuple[list[str], list[str]]:
         """Names of tables, and of ladders (folders of runs and ladder files), that lie in the folders or were dropped."""
@@ -223,6 +235,20 @@ class Workspace:
         dropped = sorted(self.uploads.glob("*/*"), key=lambda file: file.stat().st_mtime, reverse=True)
         names = [f"{_UPLOAD}{file.parent.name}/{file.name}" for file in dropped]
         return [*names[:20], *tables][:_MOST_LISTED], ladders[:_MOST_LISTED]
+
+
+def _is_alive(name: str) -> bool:
+    """Whether a name NAME.PROCESS.part is that of a file which a process is writing."""
+    number = name.removesuffix(".part").rpartition(".")[2]
+    if not (name.endswith(".part") and number.isdecimal()):
+        return False
+    try:
+        os.kill(int(number), 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _is_ladder(path: Path) -> bool:

@@ -48,7 +48,7 @@ def app_(
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
         raise AppError(f'the app needs {missing[0]}, which is not installed: pip install "rung[app]".')
-    from rung.app import Workspace, default_folders, open_in_browser, serve
+    from rung.app import Workspace, default_folders, open_in_browser, open_store, serve
 
     store = source is not None and ":" in source and not Path(source).exists()
     if source is not None and not store and not Path(source).exists():
@@ -56,7 +56,8 @@ def app_(
     workspace = Workspace.of(default_folders([source] if source and not store else []), state)
     path = "/"
     if store:
-        path = _imported(str(source), workspace)
+        say(f"reading {source} ...")
+        path = open_store(str(source), workspace)
     elif source is not None:
         path = _page_of(Path(source).resolve(), workspace)
 
@@ -75,17 +76,4 @@ def _page_of(path: Path, workspace: Workspace) -> str:
     name = workspace.name_of(path)
     if path.is_dir() or path.suffix == ".toml":
         return f"/ladder?{urlencode({'folder': name})}"
-    return f"/table?{urlencode({'table': name})}"
-
-
-def _imported(source: str, workspace: Workspace) -> str:
-    """The page of a table that was imported from a store."""
-    from rung.files import neutral_csv
-    from rung.runs.sources import import_runs
-
-    say(f"reading {source} ...")
-    found = import_runs(source)
-    kind, _, place = source.partition(":")
-    name = workspace.keep_table(f"{kind}-{Path(place).stem or kind}.csv", neutral_csv(found.frame).encode())
-    say(*(f"{one.severity}: {one.text}" for one in found.warnings))
     return f"/table?{urlencode({'table': name})}"

@@ -64,7 +64,7 @@
     const read = async () => {
       const mine = ++asked;
       if (!input.value.trim()) return;
-      const found = await json(await fetch("/law?" + new URLSearchParams({ law: input.value })));
+      const found = await json(await fetch("/law?" + new URLSearchParams({ law: input.value, table: input.form.elements.table ? input.form.elements.table.value : "" })));
       if (mine !== asked) return;
       if (old) old.hidden = true;
       says.textContent = found.error || found.law;

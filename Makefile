@@ -69,7 +69,9 @@ bench: $(STAMP) ## Measure against peers, in one run on this machine
 	$(BIN)/python benchmarks/large.py
 	$(BIN)/python benchmarks/decisions.py
 	$(BIN)/python benchmarks/app.py
+	$(BIN)/python benchmarks/merging.py
 	$(BIN)/python benchmarks/ladder.py
+	$(BIN)/python benchmarks/ladder_ends.py
 
 bench-long: $(STAMP) ## Measure coverage, warnings, published studies and real pools: hours
 	$(BIN)/python benchmarks/coverage.py --repeats 500

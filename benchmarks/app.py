@@ -112,8 +112,81 @@ def main():
         f"report of 5,000 rows: {page.stat().st_size / 1e6:.2f} MB (asked: 1.5), made in {time.perf_counter() - begun:.1f} s"
     )
     interactive(page)
+    print(
+        f"rung[app] adds {len(packages({'app'}) - packages(set()))} packages: {', '.join(sorted(packages({'app'}) - packages(set())))}"
+    )
+    many_rows(folder)
     if errors:
         print(json.dumps(errors[:3]))
+
+
+def packages(extras):
+    """What an installation of Rung with extras brings."""
+    from importlib.metadata import PackageNotFoundError, requires
+
+    from packaging.requirements import Requirement
+
+    def needed(name, wanted):
+        try:
+            listed = [Requirement(line) for line in requires(name) or ()]
+        except PackageNotFoundError:
+            return
+        for one in listed:
+            if one.marker is None or any(one.marker.evaluate({"extra": extra}) for extra in wanted or {""}):
+                yield one
+
+    found, waiting = set(), [("rung", frozenset(extras))]
+    while waiting:
+        name, wanted = waiting.pop()
+        for one in needed(name, wanted | {""}):
+            key = one.name.lower().replace("_", "-")
+            if key not in found:
+                found.add(key)
+                waiting.append((one.name, frozenset(one.extras)))
+    return found - {"rung"}
+
+
+def many_rows(folder):
+    """A fit of 200,000 checkpoint rows: the work, and its page in Chromium."""
+    import shutil
+
+    place = folder / "many"
+    place.mkdir()
+    rng = np.random.default_rng(0)
+    params = np.repeat(np.exp(rng.uniform(np.log(1e7), np.log(1e9), 400)), 500)
+    tokens = np.tile(np.geomspace(1e8, 2e10, 500), 400)
+    loss = (1.8 + 400 / params**0.34 + 900 / tokens**0.31) * np.exp(0.01 * rng.standard_normal(len(params)))
+    pl.DataFrame(
+        {
+            "run": np.repeat(np.arange(400), 500),
+            "step": np.tile(np.arange(500), 400),
+            "params": params,
+            "tokens": tokens,
+            "loss": loss,
+        }
+    ).write_csv(place / "many.csv")
+    command = [sys.executable, "-m", "rung.cli", "app", str(place), "--no-browser", "--state", str(place / "state")]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    address = process.stderr.readline().strip().rstrip("/") + "/fit?table=many.csv&ask=1"
+    begun = time.perf_counter()
+    while "data-job" in (text := httpx.get(address, timeout=60).text):
+        time.sleep(0.2)
+    work = time.perf_counter() - begun
+    said = f"a fit of 200,000 rows: {work:.0f} s of work, page of {len(text) / 1e6:.1f} MB"
+    if chromium := shutil.which("chromium"):
+        from playwright.sync_api import sync_playwright
+
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"])  # fmt: skip
+            opened = browser.new_page()
+            begun = time.perf_counter()
+            opened.goto(address)
+            opened.locator("svg").first.wait_for()
+            said += f", its figure there after {time.perf_counter() - begun:.1f} s in Chromium"
+            browser.close()
+    print(said)
+    process.send_signal(signal.SIGINT)
+    process.wait(20)
 
 
 def interactive(page):

@@ -1,14 +1,13 @@
 """Merging three models of 1.48 GB in bfloat16 and three shards each: CPU seconds and peak memory of each method, beside cp.
 
-    python benchmarks/merging.py [--folder FOLDER]
+    python benchmarks/merging.py [--folder FOLDER] [--mergekit PYTHON]
 
-The models are Llama-like and random; they need 6 GB of disk. Where mergekit is installed, it merges the same models.
+The models are Llama-like and random; they need 6 GB of disk. With the Python of an environment in which mergekit is installed, which
+needs other versions than Rung's own tests, both merge one tensor of 32-bit floats, and the results are compared.
 """
 
 import argparse
-import importlib.util
 import json
-import resource
 import shutil
 import subprocess
 import sys
@@ -17,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from rung.models import from_float32
+from rung.models import from_float32, open_weights
+from rung.treat import MergeOptions, merge_models
 
 LAYERS, WIDTH, INNER, VOCABULARY = 16, 2048, 5632, 32000
 
@@ -76,10 +76,62 @@ def measured(command):
     return f"{seconds:6.1f} CPU s, {memory:.2f} GB" if status == 0 else f"failed: {said}"
 
 
+PEER = """
+import sys, numpy as np, torch
+from mergekit.merge_methods.api import merge_tensors
+given = {name: torch.from_numpy(values) for name, values in np.load(sys.argv[1]).items()}
+base, far, experts = given["base"], given["far"], [given[name] for name in ("a", "b", "c")]
+found = {
+    "average": merge_tensors(experts, "linear", parameters={"weight": [1.0, 2.0, 3.0]}),
+    "task-arithmetic": merge_tensors(
+        [base, *experts], "task_arithmetic", base_index=0, parameters={"weight": [1.0, 0.5, -1.0], "lambda": 0.7, "normalize": False}
+    ),
+    "ties": merge_tensors(
+        [base, *experts], "ties", base_index=0, parameters={"weight": [1.0, 1.0, 1.0], "density": 0.2, "normalize": True}
+    ),
+    "slerp": merge_tensors([base, far], "slerp", base_index=0, parameters={"t": 0.3}),
+    "model-stock": merge_tensors([base, *experts], "model_stock", base_index=0),
+}
+np.savez(sys.argv[2], **{name: values.numpy() for name, values in found.items()})
+"""
+
+
+def beside_mergekit(place, python):
+    """One tensor of 32-bit floats, merged by both."""
+    rng = np.random.default_rng(0)
+    tensors = {name: (0.02 * rng.standard_normal((300, 200))).astype(np.float32) for name in ("base", "far")}
+    together = 0.0005 * rng.standard_normal((300, 200))  # what the experts learnt in common, as experts of one base do
+    for name in "abc":
+        tensors[name] = (tensors["base"] + together + 0.001 * rng.standard_normal((300, 200))).astype(np.float32)
+    np.savez(place / "given.npz", **tensors)
+    subprocess.run([python, "-c", PEER, place / "given.npz", place / "theirs.npz"], check=True)
+    theirs = np.load(place / "theirs.npz")
+    for name, values in tensors.items():
+        header = json.dumps({"w": {"dtype": "F32", "shape": [300, 200], "data_offsets": [0, values.nbytes]}}).encode()
+        (place / f"{name}.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + values.tobytes())
+    asked = {
+        "average": ("abc", MergeOptions(weights=(1, 2, 3))),
+        "task-arithmetic": (("base", *"abc"), MergeOptions(weights=(1, 0.5, -1), scale=0.7)),
+        "ties": (("base", *"abc"), MergeOptions(keep=0.2, trim="tensor")),
+        "slerp": (("base", "far"), MergeOptions(at=0.3)),
+        "model-stock": (("base", *"abc"), MergeOptions()),
+    }
+    for method, (names, options) in asked.items():
+        shutil.rmtree(place / method, ignore_errors=True)
+        merge_models([place / f"{name}.safetensors" for name in names], place / method, method, options)
+        ours = np.concatenate(list(open_weights(place / method).floats("w", 1 << 20))).reshape(300, 200)
+        apart = np.abs(ours - theirs[method])
+        print(
+            f"{method:20} equal to mergekit in {100 * np.mean(apart == 0):.1f} % of numbers, largest difference {apart.max():.1e}"
+        )
+
+
 def main():
     options = argparse.ArgumentParser()
     options.add_argument("--folder", type=Path)
-    place = options.parse_args().folder or Path(tempfile.mkdtemp())
+    options.add_argument("--mergekit", help="the Python of an environment with mergekit")
+    asked = options.parse_args()
+    place = asked.folder or Path(tempfile.mkdtemp())
     models = [place / name for name in ("base", "a", "b")]
     for seed, model in enumerate(models):
         if not model.exists():
@@ -100,9 +152,8 @@ def main():
     ):
         print(f"{name:20} {measured([*rung, *sources, *more, '-o', place / 'out'])}", flush=True)
         shutil.rmtree(place / "out", ignore_errors=True)
-    if importlib.util.find_spec("mergekit") is None:
-        print("mergekit is not installed: the peer was not measured here")
-    print(f"this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB")
+    if asked.mergekit:
+        beside_mergekit(place, asked.mergekit)
 
 
 if __name__ == "__main__":

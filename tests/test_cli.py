@@ -160,6 +160,13 @@ def test_a_grid_is_also_a_list_of_forecasts_and_warns(command, runs_csv):
     assert "beyond the largest run" in done.stderr
 
 
+def test_a_forecast_at_hardly_any_parameters_says_so_without_a_warning_of_numpy(command, runs_csv):
+    command("fit", runs_csv, "--draws", 50, "-o", "fit.json")
+    done = command("forecast", "fit.json", "N=1e-300", "D=1")
+    assert "more than 1e308x beyond the smallest run" in done.stderr
+    assert "RuntimeWarning" not in done.stderr
+
+
 def test_rows_without_a_group_or_a_weight_go_when_asked(command, runs_csv):
     frame = pl.read_csv(runs_csv)
     family = pl.Series([None, "b"] + ["a", "b"] * ((len(frame) - 2) // 2))

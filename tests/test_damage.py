@@ -123,6 +123,16 @@ class TestValues:
         with pytest.raises(RunsError, match="no score that is a number"):
             import_runs(f"lm-eval:{tmp_path}")
 
+    def test_a_run_without_a_size_among_others_is_named(self, tmp_path):
+        for name, size in (("a", {"n_params": 1e6}), ("b", {})):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "config.json").write_text(json.dumps({"batch_tokens": 1024, **size}))
+            lines = [{"step": step, "val_loss": 3 - step / 100} for step in (10, 20, 30)]
+            (tmp_path / name / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)))
+        found = import_runs(f"jsonl:{tmp_path}")
+        (one,) = [finding for finding in found.warnings if finding.code == "no_params"]
+        assert "run 'b': no N" in one.text
+
     def test_an_empty_database_stays_empty(self, tmp_path):
         file = tmp_path / "empty.db"
         file.touch()

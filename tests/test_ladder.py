@@ -563,6 +563,11 @@ class TestInterruption:
         path.write_text(json.dumps({"status": "done"}))
         assert opened(path, "") == {"status": "done"}
 
+    def test_a_pipe_in_place_of_a_state_is_not_waited_for(self, tmp_path):
+        os.mkfifo(tmp_path / "state.json")
+        with pytest.raises(LadderError, match="it is no file"):
+            opened(tmp_path / "state.json", "")
+
     def test_metrics_that_are_a_link_are_not_written_through(self, ladder, tmp_path):
         folder = prepare(ladder)[0]
         (tmp_path / "precious").write_text("mine")

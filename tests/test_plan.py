@@ -710,6 +710,14 @@ class TestSensiblePlans:
         low, high = plan.targets[0].after
         assert now[0] < low < high < now[1]
 
+    def test_a_target_that_the_runs_leave_open_is_named(self, surface):
+        params = np.geomspace(1e7, 3.2e8, 6)
+        one_line = {"params": params, "tokens": 20 * params, "loss": [4.2, 3.9, 3.65, 3.42, 3.22, 3.05]}
+        open_ = rung.next_runs(rung.fit(pl.DataFrame(one_line), draws=0), budget=1e20, decide=1e24, most=3)
+        assert "undetermined_target" in {finding.code for finding in open_.warnings}
+        determined = rung.next_runs(surface, budget=1e23, decide=1e24, most=3)
+        assert "undetermined_target" not in {finding.code for finding in determined.warnings}
+
     def test_a_budget_that_buys_nothing_is_named(self, surface):
         small = rung.next_runs(surface, budget=2e17, targets=[{"N": 7e11, "D": 1.4e13}], most=50)
         assert "little_gain" in {finding.code for finding in small.warnings}

@@ -73,6 +73,15 @@ class TestSummary:
             == "name        n\na          10\nlong name   9"
         )
 
+    def test_a_long_name_does_not_widen_a_table_unless_two_would_look_alike(self):
+        long, like = f"run-{'x' * 400}-end", f"run-{'x' * 300}-end"
+        text = Table(["name", "n"], [[long, "10"], ["b", "9"]]).text()
+        assert max(map(len, text.splitlines())) < 70
+        assert "..." in text
+        assert "-end" in text
+        assert long in Table(["name", "n"], [[long, "10"], [like, "9"]]).text()
+        assert long in Table(["name", "n"], [[long, "10"]]).html()
+
 
 class TestEquality:
     def test_the_same_fit_twice_is_equal_and_another_seed_is_not(self, fit):

@@ -57,7 +57,9 @@ FINDINGS: dict[str, FindingKind] = {
     ),
     # Runs imported from a tracker.
     "no_loss": FindingKind("warning", "A run has no loss that can be used, and is left out.", "Name it: --loss NAME."),
-    "no_params": FindingKind("warning", "No run states its number of parameters.", "Name the key: --params NAME."),
+    "no_params": FindingKind(
+        "warning", "A run, or every run, does not state its number of parameters.", "Name the key: --params NAME."
+    ),
     "no_tokens": FindingKind(
         "warning",
         "A run does not say how many tokens it was trained on; what was planned is not what was trained.",
@@ -286,6 +288,11 @@ FINDINGS: dict[str, FindingKind] = {
     ),
     "target_affordable": FindingKind(
         "note", "The run whose loss is to be known costs less than the budget.", "Make that run."
+    ),
+    "undetermined_target": FindingKind(
+        "warning",
+        "The runs at hand leave what a plan is for open by a factor of more than a thousand.",
+        "Make the first of the planned runs, and plan again.",
     ),
     "narrow_sweeps": FindingKind(
         "warning",

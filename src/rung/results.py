@@ -14,6 +14,9 @@ import numpy as np
 from rung.errors import RungError
 from rung.findings import Finding, most_severe_first
 
+_LONGEST = 60
+"""Characters of a name in the first column of a table as text; HTML and JSON keep them all."""
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -29,7 +32,8 @@ class Table:
 
     def text(self) -> str:
         """The table as aligned text, the same on a terminal and in a pipe."""
-        cells = [self.header, *self.rows]
+        names = _shortened([row[0] for row in self.rows])
+        cells = [list(self.header), *([name, *row[1:]] for name, row in zip(names, self.rows, strict=True))]
         widths = [max(len(row[column]) for row in cells) for column in range(len(self.header))]
         lines = []
         for row in cells:
@@ -45,6 +49,12 @@ class Table:
 
         body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in self.rows)
         return f"<table><thead><tr>{cells(self.header, 'th')}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _shortened(names: Sequence[str]) -> list[str]:
+    """Names without the middle of long ones, so that one of them does not widen a table; as they are where two would look alike."""
+    short = [name if len(name) <= _LONGEST else f"{name[: _LONGEST - 23]}...{name[-20:]}" for name in names]
+    return short if len(set(short)) == len(set(names)) else list(names)
 
 
 Block = str | Table

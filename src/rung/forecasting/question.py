@@ -168,9 +168,13 @@ def _beyond(values: Array, low: float, high: float) -> Array:
     width = (high - low) or abs(high) or 1.0
     if low <= 0:
         return 1 + outside / width
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", over="ignore"):
         ratio = np.maximum(np.maximum(values / high, low / values), 1.0)
     return np.where(values > 0, ratio, 1 + outside / width)
+
+
+def _times(factor: float) -> str:
+    return f"{format_count(factor)}x" if np.isfinite(factor) else "more than 1e308x"
 
 
 def far_findings(fit: Fit, variables: Mapping[str, Array]) -> tuple[Finding, ...]:
@@ -184,7 +188,7 @@ def far_findings(fit: Fit, variables: Mapping[str, Array]) -> tuple[Finding, ...
     return (
         Finding(
             "far_extrapolation",
-            f"forecast at {name}={format_count(value)} is {format_count(float(np.max(factor)))}x beyond the {side} run ({name}={format_count(bound)}); "
+            f"forecast at {name}={format_count(value)} is {_times(float(np.max(factor)))} beyond the {side} run ({name}={format_count(bound)}); "
             "the interval assumes that the law still holds there.",
         ),
     )

@@ -32,6 +32,8 @@ def opened(path: Path, remedy: str) -> dict[str, Any]:
         FileNotFoundError: There is no such file.
         LadderError: It is damaged, or something else changed it.
     """
+    if path.exists() and not path.is_file():  # reading a pipe waits for ever
+        raise LadderError(f"{path} is damaged: it is no file. {remedy}")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

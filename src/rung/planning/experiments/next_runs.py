@@ -47,6 +47,9 @@ MOST = 100
 _LEAST_NOISE = 1e-9
 """Least noise of a run that is stated, as a share of the loss."""
 
+_OPEN = 1000.0
+"""How many times its lower end the upper end of an interval is, from which its target counts as undetermined."""
+
 _LITTLE = 0.05
 """Share by which a plan narrows the targets' intervals below which it is said to buy next to nothing."""
 
@@ -264,7 +267,25 @@ def _target_forecasts(
 
 
 def _findings(design: GreedyDesign, targets: Sequence[TargetForecast], costs: Array) -> tuple[Finding, ...]:
-    return (*_discrepancy_findings(design), *_gain_findings(targets, float(costs[design.selected].sum())))
+    return (
+        *_undetermined_findings(targets),
+        *_discrepancy_findings(design),
+        *_gain_findings(targets, float(costs[design.selected].sum())),
+    )
+
+
+def _undetermined_findings(targets: Sequence[TargetForecast]) -> tuple[Finding, ...]:
+    """The finding that the present runs leave a target open: where its interval now begins at nothing or spans a thousandfold."""
+    return tuple(
+        Finding(
+            "undetermined_target",
+            f"the runs at hand do not determine {one.name}: its interval reaches from {format_count(one.before[0])} to "
+            f"{format_count(one.before[1])}. What the plan is expected to give holds near the present estimate alone: make the first "
+            "of these runs, and plan again.",
+        )
+        for one in targets
+        if one.before[1] > _OPEN * one.before[0]
+    )
 
 
 def _gain_findings(targets: Sequence[TargetForecast], spent: float) -> tuple[Finding, ...]:

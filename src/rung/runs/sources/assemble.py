@@ -74,6 +74,9 @@ def assemble(found: Found, where: str, overrides: ColumnOverrides = ColumnOverri
     for column in ("params", "tokens"):
         if column not in frame.columns:
             _ask_for(column, runs, context)
+    if "params" in frame.columns:
+        for name in frame.filter(pl.col("params").is_null())["run"].unique(maintain_order=True):
+            notes.of_runs("no_params", "{runs}: no N, which other runs state. Give --params NAME, or fill it in.", name)
     mapping = notes.mapping(frame.columns)
     return Imported(frame=frame, mapping=mapping, sources=notes.sources, warnings=notes.findings())
 

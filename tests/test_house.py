@@ -52,6 +52,9 @@ VERBS = {
 
 MOST_PARAMETERS, MOST_LINES, MOST_FILE_LINES, MEDIAN_FILE_LINES = 8, 60, 350, 140
 
+TABLES = {"rung.finding_kinds"}
+"""Registries with an entry for every code, which are looked up and not read, and are to stand in one file."""
+
 
 def module_of(file):
     parts = ("rung", *file.relative_to(SOURCE).with_suffix("").parts)
@@ -159,7 +162,7 @@ def test_doors_and_files_stay_small():
     long = [
         f"{module}: {lines} lines, at most {MOST_FILE_LINES}"
         for module, lines in sizes.items()
-        if lines > MOST_FILE_LINES
+        if lines > MOST_FILE_LINES and module not in TABLES
     ]
     assert not long, "\n".join(long)
     assert statistics.median(sizes.values()) <= MEDIAN_FILE_LINES

@@ -309,6 +309,24 @@ FINDINGS: dict[str, FindingKind] = {
         "The weights of an expert lie far from those of the base it is merged with.",
         "Check which is the base.",
     ),
+    "one_document": FindingKind(
+        "note",
+        "The text that a model is measured on is one document, so its loss has no standard error.",
+        "Give several files or JSONL, or cut it: --separator.",
+    ),
+    "no_text": FindingKind(
+        "warning", "A document is no text in UTF-8, or not all of it.", "Convert it, or leave it out."
+    ),
+    "no_start": FindingKind(
+        "note",
+        "A model has no token that begins a text, so the first token of each document is not scored.",
+        "Compare it by bits per byte.",
+    ),
+    "other_documents": FindingKind(
+        "warning",
+        "Models did not score the same bytes of the same documents.",
+        "Compare bits per byte with their own errors.",
+    ),
     "mixed_dtypes": FindingKind(
         "note",
         "Models that are merged store their numbers in different types.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Protocol, TypeVar
@@ -40,16 +40,23 @@ def listening(listener: Listener) -> Iterator[None]:
         _LISTENER.reset(token)
 
 
-def reported(items: Collection[Item], what: str) -> Iterator[Item]:
-    """The items, each reported as a part of the work when the next one is asked for."""
+@contextmanager
+def working(what: str, total: int) -> Iterator[Callable[[], None]]:
+    """Report work of `total` parts while the block runs; it calls what it is given when a part is done."""
     listener = _LISTENER.get()
     if listener is None:
-        yield from items
+        yield lambda: None
         return
-    listener.begin(what, len(items))
+    listener.begin(what, total)
     try:
-        for item in items:
-            yield item
-            listener.advance()
+        yield listener.advance
     finally:
         listener.end()
+
+
+def reported(items: Collection[Item], what: str) -> Iterator[Item]:
+    """The items, each reported as a part of the work when the next one is asked for."""
+    with working(what, len(items)) as advance:
+        for item in items:
+            yield item
+            advance()

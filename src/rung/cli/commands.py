@@ -88,6 +88,11 @@ COMMANDS: dict[str, Command] = {
         "Train the rungs of a ladder file: check it, run it, watch it, get its table.",
         ("rung ladder check ladder.toml", "rung ladder run ladder.toml --workers 2 -o runs.csv"),
     ),
+    "measure": Command(
+        "rung.cli.measure:measure",
+        "Measure finished models on a text: loss, bits per byte, size, pace; scores on items.",
+        ("rung measure model --data text", "rung measure runs/w64 other-model --data text.jsonl -o measured.csv"),
+    ),
     "merge": Command(
         "rung.cli.merge:merge",
         "Merge models of one architecture into one: average, task arithmetic, TIES, DARE, SLERP, model stock.",

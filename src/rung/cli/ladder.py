@@ -13,7 +13,7 @@ from rung.cli.budget import Machines, cluster_of
 from rung.cli.ladder_run import Flag, resume, run
 from rung.cli.ladder_status import duration, print_statuses, require_torch
 from rung.cli.options import Figure, Json, Output
-from rung.cli.output import as_json, figure_kinds, require_kinds, say
+from rung.cli.output import as_json, figure_kinds, require_kinds, say, show
 from rung.cli.table_file import KINDS, write_frame
 
 if TYPE_CHECKING:
@@ -262,3 +262,31 @@ def families(*, json: Json = False) -> None:
 
 app.command(run)
 app.command(resume)
+
+
+@app.command
+def export(
+    run: Annotated[str, Parameter(name="RUN")],
+    /,
+    *,
+    to: str = "transformers",
+    output: Output = (),
+    json: Json = False,
+) -> None:
+    """Write a finished run as a folder that Transformers loads to the same logits.
+
+    Parameters
+    ----------
+    run
+        The folder of the run.
+    to
+        The library that is to read it: transformers.
+    """
+    from rung.errors import ModelError
+    from rung.models import export_run
+
+    if to != "transformers":
+        raise ModelError(f"--to {to}: a run is exported to transformers.")
+    if len(output) != 1:
+        raise ModelError("name one new folder: -o OUT.")
+    show(export_run(run, output[0]), json=json)

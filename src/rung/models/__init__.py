@@ -1,18 +1,6 @@
-"""Models: a finished network of anyone's; so far where its weights lie, read and written tensor by tensor."""
+"""Models: a finished network of anyone's: where its weights lie, how large it is, its loss on a text, its scores on items."""
 
-from rung.models.floats import FLOATS, from_float32, to_float32
-from rung.models.weights import TensorInfo, Weights, open_weights
-from rung.models.writing import SHARD, WeightsWriter, carry_over, new_folder
+import lazy_loader
 
-__all__ = [
-    "FLOATS",
-    "SHARD",
-    "TensorInfo",
-    "Weights",
-    "WeightsWriter",
-    "carry_over",
-    "from_float32",
-    "new_folder",
-    "open_weights",
-    "to_float32",
-]
+# Importing the package imports neither the ladder nor torch; the first name that needs them does.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,3 +1,4 @@
+from .decoder.spec import Decoder as Decoder
 from .network import PairNet as PairNet
 from .registry import FAMILIES as FAMILIES
 from .registry import build_network as build_network

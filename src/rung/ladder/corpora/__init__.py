@@ -1,6 +1,8 @@
 """The corpora: the data that runs learn from."""
 
+from rung.ladder.corpora.documents import TextEncoding, read_jsonl, read_parquet, read_tokenizer
 from rung.ladder.corpora.facts import POOLS
 from rung.ladder.corpora.registry import CORPORA
+from rung.ladder.corpora.text import Text
 
-__all__ = ["CORPORA", "POOLS"]
+__all__ = ["CORPORA", "POOLS", "Text", "TextEncoding", "read_jsonl", "read_parquet", "read_tokenizer"]

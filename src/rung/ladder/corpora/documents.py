@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,38 @@ Document = tuple[str, bytes]
 """A name, which decides whether the document is held out, and its text in UTF-8."""
 
 
-def read_tokenizer(tokenizer: str) -> tuple[Any, int]:
-    """The function from the bytes of a document to its tokens and an end token; and the vocabulary size [count].
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextEncoding:
+    """How a text becomes tokens.
+
+    Attributes:
+        encode: From the bytes of a text to its tokens, without an end token.
+        spelt: The bytes that a token stands for.
+        end: The token that ends a document; None where the tokenizer has none.
+        vocab: Size of the vocabulary [count].
+    """
+
+    encode: Callable[[bytes], NDArray[Any]]
+    spelt: Callable[[int], bytes]
+    end: int | None
+    vocab: int
+
+    def document(self, text: bytes) -> NDArray[Any]:
+        """The tokens of a whole document, with its end token."""
+        tokens = self.encode(text)
+        return tokens if self.end is None else np.append(tokens, np.asarray(self.end, tokens.dtype))
+
+
+def read_tokenizer(tokenizer: str) -> TextEncoding:
+    """The encoding of a tokenizer.json, or of a name on the Hugging Face hub; that of bytes for "".
 
     Raises:
         LadderError: The library of tokenizers is not installed, or the tokenizer cannot be loaded.
     """
     if not tokenizer:
-        return lambda text: np.frombuffer(text + b"\0", np.uint8), 256
+        return TextEncoding(
+            encode=lambda text: np.frombuffer(text, np.uint8), spelt=lambda token: bytes([token]), end=0, vocab=256
+        )
     try:
         from tokenizers import Tokenizer
     except ModuleNotFoundError:
@@ -37,9 +62,12 @@ def read_tokenizer(tokenizer: str) -> tuple[Any, int]:
     except Exception as error:  # noqa: BLE001  # the library raises plain Exceptions; only their text says more
         raise LadderError(f"tokenizer {tokenizer!r} cannot be loaded: {first_line(error)}") from None
     ids = [loaded.token_to_id(name) for name in END_TOKENS]
-    end = next((found for found in ids if found is not None), None)
-    tail = [] if end is None else [end]
-    return lambda text: np.array(loaded.encode(text.decode("utf-8", "replace")).ids + tail), loaded.get_vocab_size()
+    return TextEncoding(
+        encode=lambda text: np.array(loaded.encode(text.decode("utf-8", "replace")).ids),
+        spelt=lambda token: str(loaded.decode([token], skip_special_tokens=False)).encode(),
+        end=next((found for found in ids if found is not None), None),
+        vocab=loaded.get_vocab_size(),
+    )
 
 
 def npy_bytes(values: NDArray[Any]) -> bytes:

@@ -18,7 +18,7 @@ from rung.errors import LadderError
 from rung.files import write_all
 from rung.ladder.architectures.size import Family
 from rung.ladder.corpora.corpus import HeldOut, Items, places, require_vocab
-from rung.ladder.corpora.documents import Document, npy_bytes, read_jsonl, read_parquet, read_tokenizer
+from rung.ladder.corpora.documents import Document, TextEncoding, npy_bytes, read_jsonl, read_parquet, read_tokenizer
 from rung.messages import first_line
 
 _HASHED = 1 << 22
@@ -92,7 +92,7 @@ class Text:
         return "tokens"
 
     def open(self, family: Family, keep: Path | None) -> Windows:
-        files = list(self._files())
+        files = list(self.files())
         if not files:
             raise LadderError(f"corpus: no file at {self.path!r} matches {self.pattern!r}.")
         try:
@@ -109,7 +109,7 @@ class Text:
             what=f"corpus {self.path!r}",
         )
 
-    def _files(self) -> Iterator[tuple[str, Path]]:
+    def files(self) -> Iterator[tuple[str, Path]]:
         """Every file, with its name relative to the path that the user gave."""
         for path in (self.path,) if isinstance(self.path, str) else self.path:
             top = Path(path).expanduser()
@@ -244,18 +244,18 @@ def windows(
         raise LadderError(
             f"one_in = {one_in} must lie between 2 and {_MOST_IN}: about one document in this many is held out."
         )
-    encode, vocab = read_tokenizer(tokenizer)
-    require_vocab(family, vocab, what)
+    encoding = read_tokenizer(tokenizer)
+    require_vocab(family, encoding.vocab, what)
     context = family.item_tokens
     if keep is None:
-        return _tokenized(documents(), encode, vocab, one_in, context, what)
+        return _tokenized(documents(), encoding, one_in, context, what)
     stamps = _stamps(Path(tokenizer)) if tokenizer else []
     name = hashlib.sha256(repr((identity, stamps)).encode()).hexdigest()[:16]
     # The digest of the tokens is written last.
     *paths, digest = (keep / f"{name}{part}" for part in ("-train.npy", "-held.npy", ".sha256"))
     if not all(path.exists() for path in (*paths, digest)) or _kept_digest(paths) != digest.read_text(errors="replace"):
         # Never made, or damaged since: made again from the documents.
-        fresh = _tokenized(documents(), encode, vocab, one_in, context, what)
+        fresh = _tokenized(documents(), encoding, one_in, context, what)
         keep.mkdir(parents=True, exist_ok=True)
         contents: dict[str | Path, bytes] = {
             path: npy_bytes(part) for path, part in zip(paths, (fresh.train, fresh.held), strict=True)
@@ -290,9 +290,9 @@ def _stamps(path: Path) -> list[tuple[str, int, int]]:
     return [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
 
 
-def _tokenized(documents: Iterator[Document], encode: Any, vocab: int, one_in: int, context: int, what: str) -> Windows:
+def _tokenized(documents: Iterator[Document], encoding: TextEncoding, one_in: int, context: int, what: str) -> Windows:
     try:
-        train, held = _tokens(documents, encode, vocab, one_in)
+        train, held = _tokens(documents, encoding, one_in)
     except OSError as error:
         raise LadderError(f"{what} cannot be read: {error.filename or ''} {error.strerror or error}.") from None
     found = Windows(train, held, context, _digest(train, held))
@@ -321,14 +321,14 @@ def _require_windows(found: Windows, what: str) -> None:
             )
 
 
-def _tokens(documents: Iterator[Document], encode: Any, vocab: int, one_in: int) -> tuple[NDArray[Any], NDArray[Any]]:
+def _tokens(documents: Iterator[Document], encoding: TextEncoding, one_in: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """Training tokens, with the documents shuffled, and held-out tokens."""
     kept: list[NDArray[Any]] = []
     held: list[NDArray[Any]] = []
     for name, text in documents:
         digest = hashlib.sha256(name.encode()).digest()
-        (held if digest[0] % one_in == 0 else kept).append(encode(text))
-    kind = np.uint8 if vocab <= 1 << 8 else np.uint16 if vocab <= 1 << 16 else np.uint32
+        (held if digest[0] % one_in == 0 else kept).append(encoding.document(text))
+    kind = np.uint8 if encoding.vocab <= 1 << 8 else np.uint16 if encoding.vocab <= 1 << 16 else np.uint32
     order = np.random.default_rng(0).permutation(len(kept))
     empty = np.zeros(0, kind)
     return (

@@ -1,0 +1,211 @@
+"""Items with choices, scored by the likelihood that a model gives each choice behind its prompt."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rung.errors import ModelError
+from rung.models.opened import OpenModel
+from rung.models.ratio import Ratio, ratio
+from rung.progress import reported
+
+_PROMPTS, _RIGHT = ("prompt", "context", "question", "query"), ("answer", "gold", "label", "target", "answer_index")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """A prompt with choices.
+
+    Attributes:
+        name: Its name, or its line.
+        prompt: What stands before each choice.
+        choices: The choices.
+        right: Which one is right.
+    """
+
+    name: str
+    prompt: str
+    choices: tuple[str, ...]
+    right: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemScore:
+    """One item by one model.
+
+    Attributes:
+        name: The item.
+        nats: The log likelihood of each choice [nats].
+        bytes: The length of each choice [bytes].
+        right: Which one is right.
+    """
+
+    name: str
+    nats: tuple[float, ...]
+    bytes: tuple[int, ...]
+    right: int
+
+    @property
+    def correct(self) -> bool:
+        """Whether the right choice is the likeliest."""
+        return int(np.argmax(self.nats)) == self.right
+
+    @property
+    def correct_by_byte(self) -> bool:
+        """Whether it is the likeliest by byte of its length."""
+        return int(np.argmax(np.divide(self.nats, self.bytes))) == self.right
+
+    @property
+    def bits_of_right(self) -> float:
+        """Bits that the right choice costs."""
+        return -self.nats[self.right] / math.log(2)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The score as plain values."""
+        return {
+            "item": self.name,
+            "correct": self.correct,
+            "correct_by_byte": self.correct_by_byte,
+            "bpb_of_right": self.bits_of_right / self.bytes[self.right],
+            "nats": list(self.nats),
+            "right": self.right,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemScores:
+    """All items by one model.
+
+    Attributes:
+        every: The items, in their order.
+    """
+
+    every: tuple[ItemScore, ...]
+
+    @property
+    def count(self) -> int:
+        """How many items there are."""
+        return len(self.every)
+
+    def scores(self) -> dict[str, Ratio]:
+        """Each score with its standard error over items."""
+        ones = [1.0] * self.count
+        return {
+            "accuracy": ratio([float(one.correct) for one in self.every], ones),
+            "accuracy by byte": ratio([float(one.correct_by_byte) for one in self.every], ones),
+            "bits per byte of the right": ratio(
+                [one.bits_of_right for one in self.every], [one.bytes[one.right] for one in self.every]
+            ),
+        }
+
+    def row(self) -> dict[str, float | None]:
+        """The scores as columns of a table."""
+        found: dict[str, float | None] = {"items": self.count}
+        for name, (_, value) in zip(
+            ("accuracy", "accuracy_by_byte", "bpb_of_right"), self.scores().items(), strict=True
+        ):
+            found |= {name: value.value, f"{name}_se": value.se}
+        return found
+
+
+def read_items(file: Path) -> list[Item]:
+    """The items of a JSONL file: {"prompt": ..., "choices": [...], "answer": 0}.
+
+    Raises:
+        ModelError: The file cannot be read, or a line is no item.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise ModelError(f"--items {file}: there is no such file.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"--items {file} cannot be read: {error}.") from None
+    found = [_item(f"{file}, line {number}", number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    if not found:
+        raise ModelError(f"--items {file} holds no item.")
+    return found
+
+
+def _item(where: str, number: int, line: str) -> Item:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        raise ModelError(f"{where}: not JSON.") from None
+    row = row if isinstance(row, dict) else {}
+    prompt = next((row[name] for name in _PROMPTS if isinstance(row.get(name), str)), None)
+    choices, right = row.get("choices"), next((row[name] for name in _RIGHT if name in row), None)
+    if prompt is None or not isinstance(choices, list) or not all(isinstance(one, str) for one in choices):
+        raise ModelError(f'{where}: an item has a "prompt", "choices" (a list of texts) and an "answer".')
+    if isinstance(right, str):
+        right = choices.index(right) if right in choices else right
+    if not isinstance(right, int) or isinstance(right, bool) or not 0 <= right < len(choices):
+        raise ModelError(
+            f"{where}: the answer {right!r} is none of the {len(choices)} choices: give its number from 0, or its text."
+        )
+    if len(choices) < 2 or not all(choices):
+        raise ModelError(f"{where}: an item has two or more choices, none of them empty.")
+    return Item(name=str(row.get("id", number)), prompt=prompt, choices=tuple(choices), right=right)
+
+
+def score_items(model: OpenModel, items: Sequence[Item]) -> ItemScores:
+    """Score items by a model. Prompt and choice are made into tokens together; a choice's tokens are those behind the prompt's.
+
+    Raises:
+        ModelError: A choice is longer than the model's context, or a likelihood is not finite.
+    """
+    return ItemScores(every=tuple(_score(model, item) for item in reported(items, "items")))
+
+
+def _score(model: OpenModel, item: Item) -> ItemScore:
+    import torch
+    from torch.nn import functional
+
+    prompt = item.prompt.encode()
+    sequences, starts = [], []
+    for choice in item.choices:
+        together, before = model.encode(prompt + choice.encode()), model.encode(prompt)
+        both = min(len(before), len(together))
+        # Where a token crosses the border it belongs to the choice.
+        apart = np.flatnonzero(before[:both] != together[:both])
+        kept = min(int(apart[0]) if len(apart) else both, len(together) - 1)
+        head = [] if model.start is None else [model.start]
+        tokens = np.concatenate([np.array(head, np.int64), together])[-(model.context + 1) :]
+        scored = len(together) - kept
+        if scored >= len(tokens):
+            if scored > model.context or len(tokens) < 2:
+                raise ModelError(
+                    f"item {item.name}: a choice has {scored} tokens with nothing before them, or more than the context."
+                )
+            scored = len(tokens) - 1
+        sequences.append(tokens)
+        starts.append(len(tokens) - scored)
+    longest = max(map(len, sequences))
+    batch = torch.zeros((len(sequences), longest), dtype=torch.int64)
+    for row, tokens in enumerate(sequences):
+        batch[row, : len(tokens)] = torch.from_numpy(np.ascontiguousarray(tokens))
+    batch = batch.to(model.device)
+    with torch.inference_mode():
+        logits = model.logits(batch[:, :-1]).float()
+        nats = [
+            -float(
+                functional.cross_entropy(
+                    logits[row, start - 1 : len(tokens) - 1], batch[row, start : len(tokens)], reduction="sum"
+                )
+            )
+            for row, (tokens, start) in enumerate(zip(sequences, starts, strict=True))
+        ]
+    if not np.isfinite(nats).all():
+        raise ModelError(f"item {item.name}: a likelihood of {model.name} is not finite. Try --dtype float32.")
+    return ItemScore(
+        name=item.name,
+        nats=tuple(nats),
+        bytes=tuple(len(choice.encode()) for choice in item.choices),
+        right=item.right,
+    )

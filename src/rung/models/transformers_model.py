@@ -1,0 +1,215 @@
+"""A model of Transformers: a folder as it writes one, or a name on the Hugging Face hub. Only safetensors are opened, and no foreign code."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rung.errors import ModelError
+from rung.messages import first_line
+from rung.models.opened import OpenModel
+from rung.models.size import ModelSize, stored_bits
+from rung.models.weights import open_weights
+from rung.runs.sources import weights_of
+
+_NEEDED = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken")
+"""Files of a model on the hub that are fetched."""
+
+_STARTS = ("<|endoftext|>", "<s>", "</s>")
+_DTYPES = ("float32", "bfloat16", "float16", "stored")
+
+
+def open_transformers(place: Path, *, name: str, device: str, dtype: str) -> OpenModel:
+    """A causal language model from a folder.
+
+    Raises:
+        ModelError: A library is missing, the folder is damaged or incomplete, or the model is of another kind.
+    """
+    weights = open_weights(place)
+    config = _config(place)
+    if dtype not in _DTYPES:
+        raise ModelError(f"--dtype {dtype}: choose among {', '.join(_DTYPES)}.")
+    transformers = _transformers()
+    tokenizer = _tokenizer(transformers, place)
+    network = _network(transformers, place, device, dtype)
+    positions = next(
+        (config[key] for key in ("max_position_embeddings", "n_positions", "n_ctx", "seq_length") if key in config),
+        None,
+    )
+    context = int(positions) if isinstance(positions, int) and positions > 0 else 1 << 20
+    vocab = int(network.get_output_embeddings().weight.shape[0])
+    start = _start(tokenizer, config)
+
+    def encode(text: bytes) -> Any:
+        found = tokenizer(text.decode("utf-8", "replace"), add_special_tokens=False, verbose=False)["input_ids"]
+        return np.asarray(found, dtype=np.int64)
+
+    return OpenModel(
+        name=name,
+        origin="transformers",
+        network=network,
+        size=_size(network, config, stored_bits(weights)),
+        context=context,
+        vocab=vocab,
+        start=start if start is not None and 0 <= start < vocab else None,
+        encode=encode,
+        spelt=lambda token: str(tokenizer.decode([token])).encode(),
+        logits=lambda tokens: network(input_ids=tokens, use_cache=False).logits,
+        device=network.get_input_embeddings().weight.device,
+    )
+
+
+def fetched(name: str) -> Path:
+    """The folder of a model of the hub, fetched once and kept by the hub's own library.
+
+    Raises:
+        ModelError: The library is missing, there is no network, or the hub has no such model.
+    """
+    try:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import (
+            HfHubHTTPError,
+            HFValidationError,
+            LocalEntryNotFoundError,
+            RepositoryNotFoundError,
+        )
+    except ModuleNotFoundError:
+        raise ModelError('a model of the hub needs huggingface-hub: pip install "rung[models]".') from None
+    try:
+        return Path(snapshot_download(name, allow_patterns=list(_NEEDED)))
+    except RepositoryNotFoundError:
+        raise ModelError(
+            f"{name}: there is no such folder, and the hub has no model of that name that you may read."
+        ) from None
+    except HFValidationError:
+        raise ModelError(f"{name}: there is no such folder, and no model of the hub is called so.") from None
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise ModelError(
+            f"{name}: there is no such folder, and the hub did not give a model of that name: {first_line(error)}"
+        ) from None
+
+
+def _transformers() -> Any:
+    try:
+        if "torchvision" not in sys.modules and find_spec("torchvision"):
+            try:
+                import torchvision  # noqa: F401
+            except (RuntimeError, ImportError, OSError):
+                # One that was built for another torch does not load. No language model needs it: Transformers goes on without.
+                sys.modules["torchvision"] = None  # type: ignore[assignment]
+        import transformers
+    except ModuleNotFoundError:
+        raise ModelError('a model of Transformers needs it: pip install "rung[models]".') from None
+    quiet: Any = transformers.utils.logging
+    quiet.set_verbosity_error()
+    quiet.disable_progress_bar()
+    return transformers
+
+
+def _config(place: Path) -> Mapping[str, Any]:
+    file = place / "config.json"
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(f"{place} holds weights and no config.json, which says what network they belong to.") from None
+    except (OSError, ValueError, RecursionError):
+        raise ModelError(f"{file} is damaged: it is no JSON.") from None
+    if not isinstance(content, dict):
+        raise ModelError(f"{file} is damaged: it holds no object.")
+    if content.get("auto_map"):
+        raise ModelError(f"{file} asks for code of its own (auto_map), and foreign code is not run.")
+    if content.get("is_encoder_decoder"):
+        raise ModelError(f"{place} is an encoder with a decoder; the loss of causal language models is measured.")
+    return {**content, **content["text_config"]} if isinstance(content.get("text_config"), dict) else content
+
+
+def _tokenizer(transformers: Any, place: Path) -> Any:
+    names = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
+    if not any((place / name).is_file() for name in names):
+        raise ModelError(f"{place} holds no tokenizer (tokenizer.json), without which no text can be measured.")
+    return _loaded(lambda: transformers.AutoTokenizer.from_pretrained(str(place), local_files_only=True), place)
+
+
+def _network(transformers: Any, place: Path, device: str, dtype: str) -> Any:
+    import torch
+
+    def load() -> Any:
+        return transformers.AutoModelForCausalLM.from_pretrained(
+            str(place),
+            dtype="auto" if dtype == "stored" else getattr(torch, dtype),
+            local_files_only=True,
+            use_safetensors=True,
+            output_loading_info=True,
+            **({"device_map": "auto"} if device == "auto" else {}),
+        )
+
+    network, report = _loaded(load, place)
+    missing = sorted(report.get("missing_keys") or ())
+    if missing:
+        raise ModelError(
+            f"{place}: the network needs {missing[0]}, and the files do not hold it ({len(missing)} tensors are missing)."
+        )
+    other = sorted(map(str, report.get("mismatched_keys") or ()))
+    if other:
+        raise ModelError(f"{place}: {other[0][:120]} does not fit the network of its config.json.")
+    return network.eval() if device == "auto" else network.eval().to(device)
+
+
+def _loaded(load: Callable[[], Any], place: Path) -> Any:
+    try:
+        return load()
+    except MemoryError:
+        raise ModelError(f"{place} does not fit into memory. Try --dtype stored.") from None
+    except Exception as error:  # noqa: BLE001  # the library raises what its parts raise; only their text says more
+        raise ModelError(f"{place} cannot be opened by Transformers: {first_line(error)}") from None
+
+
+def _start(tokenizer: Any, config: Mapping[str, Any]) -> int | None:
+    """The token before a text: the beginning token of tokenizer or configuration, else one that ends texts."""
+    for found in (tokenizer.bos_token_id, config.get("bos_token_id")):
+        if isinstance(found, int):
+            return found
+    known = tokenizer.get_vocab()
+    return next((known[name] for name in _STARTS if name in known), None)
+
+
+def _size(network: Any, config: Mapping[str, Any], bits: int) -> ModelSize:
+    from torch import nn
+
+    every = list(network.parameters())
+    total = sum(one.numel() for one in every)
+    embeddings = {
+        id(module.weight): module.weight.numel() for module in network.modules() if isinstance(module, nn.Embedding)
+    }
+    head = network.get_output_embeddings().weight
+    tied = id(head) in embeddings
+    outside = sum(embeddings.values()) + (0 if tied else head.numel())
+    shape = weights_of(config)
+    idle = shape.total - shape.active if shape is not None and shape.active is not None else 0.0
+    active = round(total - idle)
+    vectors = sum(one.numel() for one in every if one.ndim < 2)
+    in_products = active - vectors - sum(embeddings.values()) + (head.numel() if tied else 0)
+    return ModelSize(
+        params=total,
+        params_non_embedding=total - outside,
+        params_active=active,
+        params_nonzero=sum(int((one != 0).sum()) for one in every),
+        stored_bits=bits,
+        flops_of_weights=2.0 * in_products,
+        flops_of_position=_position(config),
+    )
+
+
+def _position(config: Mapping[str, Any]) -> float:
+    """FLOPs of attending to one position, 4 L h d; 0 where the configuration does not say."""
+    depth = config.get("num_hidden_layers", config.get("n_layer"))
+    width = config.get("hidden_size", config.get("n_embd"))
+    heads, each = config.get("num_attention_heads", config.get("n_head")), config.get("head_dim")
+    across = heads * each if isinstance(heads, int) and isinstance(each, int) else width
+    return 4.0 * depth * across if isinstance(depth, int) and isinstance(across, int) else 0.0

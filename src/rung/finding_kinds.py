@@ -309,6 +309,19 @@ FINDINGS: dict[str, FindingKind] = {
         "The weights of an expert lie far from those of the base it is merged with.",
         "Check which is the base.",
     ),
+    "outside_ladder": FindingKind(
+        "warning",
+        "The effective size of a treated model lies outside the sizes of the ladder.",
+        "Add a run of that size to the ladder.",
+    ),
+    "single_pair": FindingKind(
+        "note", "A treated model and its control are single runs.", "Repeat both with other seeds."
+    ),
+    "no_cost": FindingKind(
+        "note",
+        "What a treatment cost is not stated, so its multiplier of compute counts it as free.",
+        "Fill in the column treatment_flops.",
+    ),
     "one_document": FindingKind(
         "note",
         "The text that a model is measured on is one document, so its loss has no standard error.",

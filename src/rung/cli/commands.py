@@ -88,6 +88,11 @@ COMMANDS: dict[str, Command] = {
         "Train the rungs of a ladder file: check it, run it, watch it, get its table.",
         ("rung ladder check ladder.toml", "rung ladder run ladder.toml --workers 2 -o runs.csv"),
     ),
+    "worth": Command(
+        "rung.cli.worth:worth",
+        "What a change of a model is worth: effective size, data and compute, against a ladder.",
+        ("rung worth measured.csv --against fit.json", "rung worth measured.csv --against runs.csv --before dense"),
+    ),
     "measure": Command(
         "rung.cli.measure:measure",
         "Measure finished models on a text: loss, bits per byte, size, pace; scores on items.",

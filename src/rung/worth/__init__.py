@@ -5,7 +5,9 @@ from rung.worth.compare import compare
 from rung.worth.comparison import Comparison
 from rung.worth.densities import Densities, densities
 from rung.worth.density import density
+from rung.worth.effect import Effect, Effects
 from rung.worth.effective import Density
+from rung.worth.effects import effects
 from rung.worth.merge_size import experts_needed
 from rung.worth.pinned import PinnedComparison, compare_pinned
 from rung.worth.score_shift import treatment_lift
@@ -18,6 +20,8 @@ __all__ = [
     "Comparison",
     "Densities",
     "Density",
+    "Effect",
+    "Effects",
     "PinnedComparison",
     "SeedComparison",
     "SeveralComparisons",
@@ -29,6 +33,7 @@ __all__ = [
     "densities",
     "density",
     "density_trend",
+    "effects",
     "experts_needed",
     "one_scale",
     "treatment_lift",

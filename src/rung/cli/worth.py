@@ -1,0 +1,60 @@
+"""`rung worth`: what a change of a model is worth, against a reference ladder."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from rung.cli.options import QUESTION, Json, LevelOfFit, Output
+from rung.cli.output import require_kinds, show, write_result
+from rung.cli.table_options import TableOptions, pairs, read_selected
+
+
+def worth(
+    treated: Annotated[str, Parameter(name="TREATED")],
+    /,
+    *more: Annotated[str, Parameter(name="TREATED", show=False)],
+    against: Annotated[str, Parameter(group=QUESTION)],
+    before: Annotated[str | None, Parameter(group=QUESTION)] = None,
+    tokens: Annotated[str | None, Parameter(group=QUESTION)] = None,
+    level_of: Annotated[tuple[str, ...], Parameter(group=QUESTION, negative="", consume_multiple=False)] = (),
+    rows: TableOptions = TableOptions(),  # noqa: B008  # frozen
+    level: LevelOfFit = None,
+    output: Output = (),
+    json: Json = False,
+) -> None:
+    """Find what treated models are worth: effective size, multipliers of size, data and compute, densities, and how they change with size.
+
+    Parameters
+    ----------
+    treated
+        Tables of treated models and their controls, as rung measure writes them: params and loss and, where known, treatment, before, seed, tokens, params_active, params_nonzero, bits, flops, treatment_flops.
+    against
+        The reference ladder: a fit that rung fit RUNS -o fit.json wrote, or a table of runs, which is then fitted.
+    before
+        The row (by treatment or run) that is the control of all rows that name none in the column before; by default the ladder itself.
+    tokens
+        Tokens at which the ladder is asked where a row has none.
+    level_of
+        The level of a group of the reference law: family=gpt. Repeatable.
+    """
+    from rung.fitting import as_fit, fit
+    from rung.units import parse_number
+    from rung.worth import effects
+
+    kinds = require_kinds(output, {".json": "the effects", ".csv": "one row each"})
+    reference = (
+        as_fit(against, level)
+        if against.lower().endswith(".json") or against == "-"
+        else fit(read_selected(against, TableOptions()), level=level or 0.9)
+    )
+    found = effects(
+        reference,
+        read_selected([treated, *more], rows, reference.target),
+        before=before,
+        tokens=parse_number(tokens) if tokens else None,
+        levels=pairs(level_of, "--level-of"),
+    )
+    write_result(found, kinds)
+    show(found, json=json)

@@ -103,6 +103,11 @@ COMMANDS: dict[str, Command] = {
         "Merge models of one architecture into one: average, task arithmetic, TIES, DARE, SLERP, model stock.",
         ("rung merge a b -o merged", "rung merge base a b --method ties --keep 0.2 -o merged"),
     ),
+    "prune": Command(
+        "rung.cli.prune:prune",
+        "Prune a finished model: by magnitude, Wanda, SparseGPT or the Optimal BERT Surgeon.",
+        ("rung prune model --to 0.5 -o pruned", "rung prune model --to 0.7 --method obert --calibrate text -o pruned"),
+    ),
     "import": Command(
         "rung.cli.import_:import_",
         "A table of runs from where they are tracked: MLflow, W&B, TensorBoard, trainers' logs.",

@@ -1,8 +1,10 @@
+from .documents import documents as documents
 from .export import Exported as Exported
 from .export import export_run as export_run
 from .floats import FLOATS as FLOATS
 from .floats import from_float32 as from_float32
 from .floats import to_float32 as to_float32
+from .ladder_model import is_run_folder as is_run_folder
 from .measured import MeasuredModel as MeasuredModel
 from .measured import Measurements as Measurements
 from .measuring import Measuring as Measuring

@@ -1,0 +1,68 @@
+"""`rung prune`: a finished model with weights set to zero."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from rung.cli.options import MACHINES, QUESTION, Json, Output
+from rung.cli.output import show
+from rung.errors import ModelError
+
+
+@Parameter(name="*", group=QUESTION)
+@dataclass(frozen=True, kw_only=True)
+class PruneOptions:
+    """What goes."""
+
+    to: float | None = None
+    """The share of the weights in the blocks' matrices that goes, such as 0.5."""
+    method: str = "magnitude"
+    """magnitude, wanda, sparsegpt or obert; magnitude by default."""
+    pattern: str = "unstructured"
+    """Which weights go together: unstructured, block4 (neighbours that go together) or 2:4 (kept of neighbours)."""
+    scope: str | None = None
+    """Where the least are sought: global, layer or row; by default global for magnitude and obert, row for wanda, layer for sparsegpt."""
+    calibrate: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=True)] = ()
+    """Text that all methods but magnitude look at: files and folders. Repeatable."""
+    windows: int = 128
+    """How many windows of it; 128 by default."""
+    context: int | None = None
+    """Tokens of a window; what the model has by default."""
+    damp: float | None = None
+    """obert: damping of the Fisher matrix; the best of several by default. sparsegpt: 0.01 by default."""
+    block: int = 48
+    """obert: weights in a block of the Fisher matrix; 48 by default."""
+    steps: int = 4
+    """obert: steps in which the share is reached, with gradients anew; 4 by default."""
+    seed: int = 0
+    """Seed of which windows are taken; 0 by default."""
+
+
+def prune(
+    model: Annotated[str, Parameter(name="MODEL")],
+    /,
+    *,
+    options: PruneOptions = PruneOptions(),  # frozen
+    device: Annotated[str | None, Parameter(group=MACHINES)] = None,
+    output: Output = (),
+    json: Json = False,
+) -> None:
+    """Prune a finished causal language model into a new folder (-o), which appears whole or not at all. Zeros are stored: nothing runs faster by itself.
+
+    Parameters
+    ----------
+    model
+        A folder as Transformers writes it, or a finished run of a ladder.
+    device
+        cpu, cuda or cuda:1; a GPU where there is one by default.
+    """
+    from dataclasses import asdict
+
+    from rung.treat import Pruning, prune_model
+
+    if len(output) != 1:
+        raise ModelError("name one folder for the pruned model: -o OUT.")
+    show(prune_model(model, output[0], Pruning(**asdict(options), device=device)), json=json)

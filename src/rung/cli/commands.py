@@ -108,6 +108,19 @@ COMMANDS: dict[str, Command] = {
         "Prune a finished model: by magnitude, Wanda, SparseGPT or the Optimal BERT Surgeon.",
         ("rung prune model --to 0.5 -o pruned", "rung prune model --to 0.7 --method obert --calibrate text -o pruned"),
     ),
+    "distil": Command(
+        "rung.cli.distil:distil",
+        "Keep what teachers think of a text, for students that a ladder trains.",
+        (
+            "rung distil teacher --data text --context 128 -o taught",
+            "rung distil a b --data text --student student.toml -o taught",
+        ),
+    ),
+    "loyalty": Command(
+        "rung.cli.loyalty:loyalty",
+        "How loyal a student is to its teacher: by labels, probabilities and values.",
+        ("rung loyalty teacher.jsonl student.jsonl", "rung loyalty teacher.csv student.csv --base e"),
+    ),
     "import": Command(
         "rung.cli.import_:import_",
         "A table of runs from where they are tracked: MLflow, W&B, TensorBoard, trainers' logs.",

@@ -13,6 +13,7 @@ from typing import Any
 
 from rung.errors import LadderError
 from rung.ladder.architectures.size import COUNTS
+from rung.ladder.corpora.teacher import TEACHER
 from rung.ladder.execution.options import Launch
 from rung.ladder.recipe import Recipe
 from rung.ladder.rung import BY_6ND, EXACT, Choice, Evaluate, Rung, make_corpus, make_family, named
@@ -157,11 +158,17 @@ def _common(content: Mapping[str, Any], source: str, base: Path) -> Common:
             f"{source}: the family {family.name!r} learns from {made.data}, and the corpus {corpus.name!r} gives {corpus_made.data}. "
             "rung ladder families lists which go together."
         )
+    recipe = _table(content, "recipe", Recipe, source)
+    if recipe.soft and corpus.name != TEACHER:
+        raise LadderError(
+            f"{source}: soft = {recipe.soft:g} learns from a teacher, and the corpus {corpus.name!r} has none. rung distil makes one: "
+            '[corpus] name = "teacher".'
+        )
     return Common(
         family=family,
         made=made,
         corpus=corpus,
-        recipe=_table(content, "recipe", Recipe, source),
+        recipe=recipe,
         evaluate=_table(content, "evaluate", Evaluate, source),
         convention=convention,
         flops_by=flops_by,

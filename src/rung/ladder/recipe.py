@@ -48,6 +48,8 @@ class Recipe:
         ema: Decay of the exponential moving average of the weights, which is then evaluated; 0 for no average.
         precision: fp32, or bf16 for products with fp32 weights.
         compile: Whether torch compiles the model.
+        soft: Share of the objective that learns from a teacher's soft targets, with the corpus teacher; 0 for none.
+        temperature: By which logits of teacher and student are divided for it.
     """
 
     optimizer: str = "adamw"
@@ -70,14 +72,18 @@ class Recipe:
     ema: float = 0.0
     precision: str = "fp32"
     compile: bool = False
+    soft: float = 0.0
+    temperature: float = 1.0
 
     def __post_init__(self) -> None:
         for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("precision", PRECISIONS)):
             if getattr(self, name) not in known:
                 raise LadderError(f"{name} = {getattr(self, name)!r} is not known; it is one of {', '.join(known)}.")
-        for name in ("warmup", "decay", "final", "beta1", "beta2", "ema"):
+        for name in ("warmup", "decay", "final", "beta1", "beta2", "ema", "soft"):
             if not 0 <= getattr(self, name) <= 1:
                 raise LadderError(f"{name} = {getattr(self, name):g} must lie between 0 and 1.")
+        if not self.temperature > 0:
+            raise LadderError(f"temperature = {self.temperature:g} must be positive.")
         for name in ("clip", "eps", "micro_batch"):
             if getattr(self, name) < 0:
                 raise LadderError(f"{name} = {getattr(self, name):g} must not be negative.")

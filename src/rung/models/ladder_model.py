@@ -46,7 +46,7 @@ def open_run(place: Path, *, device: str) -> OpenModel:
             flops_of_position=each,
         ),
         context=family.item_tokens,
-        vocab=encoding.vocab,
+        vocab=family.vocab,
         start=encoding.end,
         encode=encoding.encode,
         spelt=encoding.spelt,
@@ -66,6 +66,11 @@ def known_of_run(place: Path) -> dict[str, Any]:
     except LadderError as error:
         raise ModelError(error.text) from None
     return {"family": rung.family.name, "tokens": rung.tokens, "seed": rung.seed, "convention": rung.convention}
+
+
+def run_tokenizer(place: Path) -> str:
+    """The tokenizer that a run reads its text with; "" for bytes."""
+    return str(RunFolder(place).rung().corpus.options.get("tokenizer", ""))
 
 
 def run_and_weights(place: Path) -> tuple[Rung, Weights]:

@@ -14,7 +14,7 @@ from rung.messages import counted, listed
 from rung.models.documents import Document, documents, size_of
 from rung.models.items import Item, read_items, score_items
 from rung.models.kept_losses import KeptLosses
-from rung.models.ladder_model import is_run_folder, known_of_run, open_run
+from rung.models.ladder_model import is_run_folder, known_of_run, open_run, run_tokenizer
 from rung.models.losses import DocumentLoss, Losses
 from rung.models.measured import MeasuredModel, Measurements
 from rung.models.memory import peak_memory, reset_peak_memory
@@ -77,6 +77,21 @@ def open_model(place: str | Path, *, device: str | None = None, dtype: str = "fl
     if str(place).count("/") > 1 or str(place).startswith((".", "/", "~")):
         raise ModelError(f"{place}: there is no such folder.")
     return open_transformers(fetched(str(place)), name=str(place).rpartition("/")[2], device=where, dtype=dtype)
+
+
+def tokenizer_of(place: str | Path) -> str:
+    """The tokenizer of a model as a corpus of a ladder names it: its file, or "" for bytes.
+
+    Raises:
+        ModelError: It has none in one file.
+    """
+    path = Path(place)
+    if is_run_folder(path):
+        return run_tokenizer(path)
+    file = (path if path.is_dir() else fetched(str(place))) / "tokenizer.json"
+    if not file.is_file():
+        raise ModelError(f"{place} holds no tokenizer.json, which students read their text with.")
+    return str(file)
 
 
 def measure(models: Sequence[str | Path], how: Measuring) -> Measurements:

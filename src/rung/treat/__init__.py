@@ -1,19 +1,6 @@
-"""Treatments: what is done to a finished model; so far merging and pruning."""
+"""Treatments: what is done to a finished model: merging, pruning, distilling."""
 
-from rung.treat.merge import Merged, merge_models
-from rung.treat.methods import METHODS, MergeOptions
-from rung.treat.prune import Pruned, prune_model
-from rung.treat.pruning import PRUNERS, Pruning
-from rung.treat.recipe import read_recipe
+import lazy_loader
 
-__all__ = [
-    "METHODS",
-    "PRUNERS",
-    "MergeOptions",
-    "Merged",
-    "Pruned",
-    "Pruning",
-    "merge_models",
-    "prune_model",
-    "read_recipe",
-]
+# Importing the package imports neither the ladder nor torch; the first name that needs them does.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -18,6 +18,20 @@ class Net(nn.Module, ABC):
         """Means over a batch: the training objective, and the reported loss [nats/token, or as the family says]."""
 
 
+class TaughtNet(Net):
+    """A network of tokens that can learn from a teacher's likeliest tokens."""
+
+    @abstractmethod
+    def taught(self, batch: Batch, soft: float, temperature: float) -> tuple[Tensor, Tensor]:
+        """Means over a batch whose further parts are the teacher's likeliest tokens (items, tokens, k) and their log-probabilities.
+
+        Args:
+            batch: Tokens, and the teacher's.
+            soft: Share of the objective that learns from the teacher.
+            temperature: By which logits of teacher and student are divided.
+        """
+
+
 class PairNet(Net):
     """A network whose loss compares all items of a batch with each other, by their embeddings."""
 

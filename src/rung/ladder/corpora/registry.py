@@ -7,12 +7,14 @@ from typing import Any
 from rung.ladder.corpora.facts import KeyValues, People
 from rung.ladder.corpora.sequences import Arithmetic, ItemStream, Markov
 from rung.ladder.corpora.signals import Gratings, Series, SparseFeatures, TwoViews
+from rung.ladder.corpora.teacher import TEACHER, Teacher
 from rung.ladder.corpora.text import Hub, PythonSource, Text
 
 CORPORA: dict[str, type[Any]] = {
     "text": Text,
     "python": PythonSource,
     "hub": Hub,
+    TEACHER: Teacher,
     "markov": Markov,
     "bio-s": People,
     "bio-d": KeyValues,

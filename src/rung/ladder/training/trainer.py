@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from rung.errors import LadderError
-from rung.ladder.architectures.network import Batch, Net, PairNet
+from rung.ladder.architectures.network import Batch, Net, PairNet, TaughtNet
 from rung.ladder.architectures.registry import build_network
 from rung.ladder.corpora.corpus import Data, HeldOut
 from rung.ladder.corpora.text import Windows
+from rung.ladder.recipe import Recipe
 from rung.ladder.rung import Rung
 from rung.ladder.training.optimizer import Optimizer
 
@@ -52,7 +54,8 @@ class Trainer:
         self.optimizer = Optimizer(self.net, rung.recipe)
         self.weights = list(self.net.parameters())
         self.average = [weight.detach().clone() for weight in self.weights] if rung.recipe.ema else []
-        self.called: Any = torch.compile(self.net.losses) if rung.recipe.compile else self.net.losses
+        objective = _objective(self.net, rung.recipe)
+        self.called: Any = torch.compile(objective) if rung.recipe.compile else objective
         self.step = 0
         self._held: dict[str, list[Batch]] | None = None
         self._floors: dict[str, float | None] = {}
@@ -207,6 +210,15 @@ def best_device(requested: str) -> str:
     if not requested.startswith("cuda") and requested != "cpu":
         raise LadderError(f"device = {requested!r} is not known; it is auto, cpu, cuda or cuda:N.")
     return requested
+
+
+def _objective(net: Net, recipe: Recipe) -> Any:
+    """From a batch to its objective and its loss."""
+    if not recipe.soft:
+        return net.losses
+    if not isinstance(net, TaughtNet):
+        raise LadderError("soft is for families of tokens, which can learn from a teacher.")
+    return partial(net.taught, soft=recipe.soft, temperature=recipe.temperature)
 
 
 def _limited(data: Data, tokens: int) -> Data:

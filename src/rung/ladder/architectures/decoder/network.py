@@ -8,8 +8,11 @@ from torch.nn import functional
 
 from rung.ladder.architectures.blocks import Attention, Experts, GatedMlp, Mlp, draw_weights, rotary
 from rung.ladder.architectures.decoder.spec import Decoder
-from rung.ladder.architectures.network import Batch, Net
+from rung.ladder.architectures.network import Batch, TaughtNet
 from rung.ladder.architectures.size import Size
+
+_ALMOST_ALL = -1e-6
+"""Logarithm of the largest share of probability that some tokens are taken to have together, so that the rest has a logarithm."""
 
 
 class Block(nn.Module):
@@ -40,7 +43,7 @@ class Block(nn.Module):
         return mixed
 
 
-class DecoderNet(Net):
+class DecoderNet(TaughtNet):
     """Logits of the next token, with their cross-entropy as the loss [nats/token]."""
 
     cosine: Tensor
@@ -72,12 +75,40 @@ class DecoderNet(Net):
         return logits
 
     def losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        (tokens,) = batch
-        tokens = tokens.long()
+        _, loss = self._hard(batch[0].long())
+        return loss + self._uneven(), loss
+
+    def taught(self, batch: Batch, soft: float, temperature: float) -> tuple[Tensor, Tensor]:
+        """(1 - soft) CE + soft (KL(P, Q) + P T^2 sum_k p_k (log p_k - log q_k)), over the teacher's k likeliest tokens.
+
+        P and Q are the shares of probability that teacher and student give to these tokens together, and KL(P, Q) is that of having one
+        of them or not; p and q are the softmax over them alone at temperature T. At T = 1 it is the divergence over k + 1 outcomes,
+        the last of which is any other token, so that little is lost by keeping k of them.
+
+        Source: Hinton et al. 2015, arXiv:1503.02531, for T^2 and the two parts of the objective.
+        """
+        tokens, likeliest, log_p = batch
+        logits, loss = self._hard(tokens.long())
+        log_p, of_teacher = log_p.float(), likeliest.long()
+        chosen = logits.float().gather(-1, of_teacher)
+        mass_p = log_p.logsumexp(-1).clamp(max=_ALMOST_ALL)
+        mass_q = (chosen.logsumexp(-1) - logits.float().logsumexp(-1)).clamp(max=_ALMOST_ALL)
+        rest_p, rest_q = torch.log(-torch.expm1(mass_p)), torch.log(-torch.expm1(mass_q))
+        among = mass_p.exp() * (mass_p - mass_q) + rest_p.exp() * (rest_p - rest_q)
+        teacher = functional.log_softmax(log_p / temperature, dim=-1)
+        student = functional.log_softmax(chosen / temperature, dim=-1)
+        within = (teacher.exp() * (teacher - student)).sum(dim=-1)
+        apart = (among + mass_p.exp() * temperature**2 * within).mean()
+        return (1 - soft) * loss + soft * apart + self._uneven(), loss
+
+    def _hard(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits, and their cross-entropy with the tokens that follow."""
         logits = self(tokens[:, :-1])
-        loss = functional.cross_entropy(logits.flatten(0, 1).float(), tokens[:, 1:].reshape(-1))
+        return logits, functional.cross_entropy(logits.flatten(0, 1).float(), tokens[:, 1:].reshape(-1))
+
+    def _uneven(self) -> Tensor | float:
+        """What uneven use of experts adds to the objective; 0 without experts."""
         if not self.balance:
-            return loss, loss
+            return 0.0
         routed = [module.balance for module in self.modules() if isinstance(module, Experts)]
-        uneven = torch.stack(routed).mean()
-        return loss + self.balance * uneven, loss
+        return self.balance * torch.stack(routed).mean()

@@ -1,0 +1,17 @@
+from .loyal_models import loyalty_of_models as loyalty_of_models
+from .loyalty import Loyalty as Loyalty
+from .loyalty import label_loyalty as label_loyalty
+from .loyalty import loyalty_of as loyalty_of
+from .loyalty import probability_loyalty as probability_loyalty
+from .merge import Merged as Merged
+from .merge import merge_models as merge_models
+from .methods import METHODS as METHODS
+from .methods import MergeOptions as MergeOptions
+from .prune import Pruned as Pruned
+from .prune import prune_model as prune_model
+from .pruning import PRUNERS as PRUNERS
+from .pruning import Pruning as Pruning
+from .recipe import read_recipe as read_recipe
+from .teaching import Taught as Taught
+from .teaching import Teaching as Teaching
+from .teaching import teach as teach

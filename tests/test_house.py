@@ -44,6 +44,7 @@ VERBS = {
     "tune",
     "compare",
     "density",
+    "worth",
     "next_",
     "cost",
     "report",

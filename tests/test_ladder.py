@@ -563,6 +563,22 @@ class TestInterruption:
         path.write_text(json.dumps({"status": "done"}))
         assert opened(path, "") == {"status": "done"}
 
+    def test_a_run_begins_from_the_weights_of_a_finished_one(self, ladder, file, tmp_path):
+        folder = prepare(ladder)[0]
+        work_on(folder, Work(launch=ladder.launch))
+        whole = folder.metrics()[-1]["evaluation"]["loss"]
+        (name,) = (one.name for one in ladder.rungs if one.name == folder.path.name)
+        text = file.read_text()
+        start = f'from = "{folder.path}"\n'
+        more = text.replace("[recipe]\n", f"[recipe]\n{start}") if "[recipe]" in text else f"[recipe]\n{start}{text}"
+        (tmp_path / "more.toml").write_text(more)
+        rung = next(one for one in read_ladder(tmp_path / "more.toml").rungs if one.name == name)
+        assert Trainer(rung).evaluate()["loss"] == pytest.approx(whole, abs=1e-6)
+        assert train(rung).evaluate()["loss"] != pytest.approx(whole, abs=1e-6)
+        (tmp_path / "none.toml").write_text(more.replace(str(folder.path), "nowhere"))
+        with pytest.raises(LadderError, match="from = 'nowhere': there is no finished run"):
+            read_ladder(tmp_path / "none.toml")
+
     def test_a_pipe_in_place_of_a_state_is_not_waited_for(self, tmp_path):
         os.mkfifo(tmp_path / "state.json")
         with pytest.raises(LadderError, match="it is no file"):

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from rung.errors import ModelError
-from rung.models import from_float32, open_weights, to_float32
+from rung.models import Measuring, from_float32, open_weights, to_float32
 from rung.models.weights import TensorInfo
 from rung.treat import METHODS, MergeOptions, merge_models, read_recipe, trimming
 from rung.treat import methods as methods_module
+from rung.treat.subsets import curve_of, evaluate_subsets, subsets_of
 
 SHAPES = {"embed.weight": (40, 16), "layer.0.weight": (16, 16), "layer.0.bias": (16,), "norm.weight": (1,)}
 
@@ -370,3 +371,62 @@ class TestCommand:
 def test_every_method_says_what_it_does():
     assert all(one.meaning.startswith(("theta", "as ")) for one in METHODS.values())
     assert TensorInfo(name="a", dtype="F32", shape=(), file=None, start=0, size=4).count == 1
+
+
+class TestSubsets:
+    """Experts that are a base and noise of their own: their average errs as 1 / k."""
+
+    def losses(self, most):
+        size = {0: 0.4, 1: 0.1, 2: 0.3, 3: 0.2}
+        found = {}
+        for subset in subsets_of(4, most, 0):
+            count = len(subset)
+            loss = 2.0 + 1 / count + sum(size[index] for index in subset) / count**2
+            found.setdefault(count, {})[subset] = loss
+        return found
+
+    def test_the_law_the_order_and_how_many_reach_a_loss_follow_from_all_merges(self):
+        losses = self.losses(most=20)
+        assert {count: len(found) for count, found in losses.items()} == {1: 4, 2: 6, 3: 4, 4: 1}
+        found = curve_of("average", "abcd", losses, ["text"], wanted=2.4)
+        assert [found.experts[index] for index in found.order] == ["b", "d", "c", "a"]
+        # The mean over subsets is 2 + 1.25 / k, so that 2.4 takes 3.125 experts.
+        values = found.fit.values
+        assert (values["floor"], values["gain"], values["b"]) == pytest.approx((2.0, 1.25, 0.0), abs=1e-3)
+        assert found.needed == 4
+        assert curve_of("average", "abcd", losses, ["text"], wanted=2.1).needed is None
+
+    def test_of_many_subsets_some_are_drawn_and_the_order_is_still_of_all_experts(self):
+        losses = self.losses(most=3)
+        assert {count: len(found) for count, found in losses.items()} == {1: 3, 2: 3, 3: 3, 4: 1}
+        assert sorted(curve_of("average", "abcd", losses, ["text"]).order) == [0, 1, 2, 3]
+
+    def test_a_merge_is_measured_as_it_would_be_written(self, tmp_path):
+        pytest.importorskip("torch")
+        from rung.models import export_run, measure
+        from test_measure import made_run
+
+        (tmp_path / "text.txt").write_text("def f(x):\n    return x\n" * 9)
+        how = Measuring(data=(str(tmp_path / "text.txt"),))
+        models = []
+        for seed in range(2):
+            models.append(tmp_path / f"m{seed}")
+            export_run(made_run(tmp_path / f"run{seed}", seed=seed), models[-1])
+        found = evaluate_subsets(models, "average", MergeOptions(), how)
+        merge_models(models, tmp_path / "merged", "average")
+        whole = measure([*models, tmp_path / "merged"], how).models
+        assert found.losses[1] == pytest.approx({(0,): whole[0].loss.value, (1,): whole[1].loss.value}, rel=1e-6)
+        assert found.losses[2] == pytest.approx({(0, 1): whole[2].loss.value}, rel=1e-6)
+        assert found.fit is None
+        assert {one.code for one in found.warnings} == {"few_experts"}
+
+    def test_what_cannot_be_evaluated(self):
+
+        how = Measuring(data=("text",))
+        for models, options, asked, says in (
+            (["a"], MergeOptions(), how, "two experts or more"),
+            (["a", "b"], MergeOptions(), Measuring(), "two experts or more, and a text"),
+            (["a", "b"], MergeOptions(weights=(1, 2)), how, "leave out weights"),
+        ):
+            with pytest.raises(ModelError, match=says):
+                evaluate_subsets(models, "average", options, asked)

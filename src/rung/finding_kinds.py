@@ -315,12 +315,17 @@ FINDINGS: dict[str, FindingKind] = {
         "Add a run of that size to the ladder.",
     ),
     "single_pair": FindingKind(
-        "note", "A treated model and its control are single runs.", "Repeat both with other seeds."
+        "note", "A treated model was made once, from one run.", "Repeat it from other runs, or with other seeds."
     ),
     "no_cost": FindingKind(
         "note",
         "What a treatment cost is not stated, so its multiplier of compute counts it as free.",
         "Fill in the column treatment_flops.",
+    ),
+    "few_experts": FindingKind(
+        "warning",
+        "The losses of merges do not show a law in the number of experts.",
+        "Add experts, or read the losses of the merges themselves.",
     ),
     "one_document": FindingKind(
         "note",

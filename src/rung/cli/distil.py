@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -13,13 +14,26 @@ from rung.errors import LadderError, ModelError
 _Model = Annotated[str, Parameter(name="TEACHER")]
 
 
+@Parameter(name="*", group=QUESTION)
+@dataclass(frozen=True, kw_only=True)
+class TeachOptions:
+    """What teachers are asked."""
+
+    data: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=True)] = ()
+    """Text: files and folders; JSONL and Parquet by row, other files whole. Repeatable."""
+    context: int = 128
+    """Tokens of a window, which is the student's context; 128 by default."""
+    likeliest: int = 8
+    """How many tokens are kept of each answer; 8 by default."""
+    one_in: int = 20
+    """About one document in this many is held out; 20 by default."""
+    field: str = "text"
+    """The column of JSONL and Parquet that holds the text; text by default."""
+
+
 def distil(
     *teachers: _Model,
-    data: Annotated[tuple[str, ...], Parameter(group=QUESTION, negative="", consume_multiple=True)] = (),
-    context: Annotated[int, Parameter(group=QUESTION)] = 128,
-    likeliest: Annotated[int, Parameter(group=QUESTION)] = 8,
-    one_in: Annotated[int, Parameter(group=QUESTION)] = 20,
-    field: Annotated[str, Parameter(group=QUESTION)] = "text",
+    options: TeachOptions = TeachOptions(),  # frozen
     student: Annotated[str | None, Parameter(group=QUESTION)] = None,
     device: Annotated[str | None, Parameter(group=MACHINES)] = None,
     output: Output = (),
@@ -31,27 +45,18 @@ def distil(
     ----------
     teachers
         Folders as Transformers writes them, or finished runs of a ladder; the probabilities of several are averaged.
-    data
-        Text: files and folders; JSONL and Parquet by row, other files whole. Repeatable.
-    context
-        Tokens of a window, which is the student's context; 128 by default.
-    likeliest
-        How many tokens are kept of each answer; 8 by default.
-    one_in
-        About one document in this many is held out; 20 by default.
-    field
-        The column of JSONL and Parquet that holds the text; text by default.
     student
         A ladder file with the corpus "teacher" of this folder, whose runs are then trained.
     device
         Where teachers compute: cpu, cuda or cuda:1; a GPU where there is one by default.
     """
+    from dataclasses import asdict
+
     from rung.treat import Teaching, teach
 
     if len(output) != 1:
         raise ModelError("name one folder for the answers: -o TAUGHT.")
-    how = Teaching(data=data, context=context, likeliest=likeliest, one_in=one_in, field=field, device=device)
-    show(teach(teachers, output[0], how), json=json)
+    show(teach(teachers, output[0], Teaching(**asdict(options), device=device)), json=json)
     if student:
         _train(student, output[0])
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from rung.cli.options import QUESTION, RESULT, Json, Output
-from rung.cli.output import say, show
+from rung.cli.output import require_kinds, say, show, write_result
 from rung.errors import ModelError
+
+if TYPE_CHECKING:
+    from rung.treat import MergeOptions
 
 _Model = Annotated[str, Parameter(name="MODEL")]
 
@@ -38,10 +41,39 @@ class MergeNumbers:
     any_tokenizer: Annotated[bool, Parameter(negative="")] = False
     """Merge models whose tokenizers differ; the first one's is carried over."""
 
+    def options(self) -> MergeOptions:
+        """The numbers of the method."""
+        from rung.treat import MergeOptions
+        from rung.units import parse_number
+
+        return MergeOptions(
+            weights=tuple(parse_number(one) for one in self.weights.split(",")) if self.weights else (),
+            scale=self.scale,
+            keep=self.keep,
+            trim=self.trim,
+            drop=self.drop,
+            at=self.at,
+            seed=self.seed,
+        )
+
+
+@Parameter(name="*", group=QUESTION)
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOptions:
+    """How many experts are worth merging."""
+
+    evaluate: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=True)] = ()
+    """Instead of one merge: a text on which merges of every number of experts are measured, and a law in their number is fitted. Repeatable."""
+    loss: float | None = None
+    """With --evaluate: a target loss, and how many experts reach it."""
+    subsets: int = 20
+    """With --evaluate: merges of each number of experts, drawn at random where there are more; 20 by default."""
+
 
 def merge(
     *models: _Model,
     numbers: MergeNumbers = MergeNumbers(),  # frozen
+    evaluation: EvaluateOptions = EvaluateOptions(),  # frozen
     shard_size: Annotated[str, Parameter(group=RESULT)] = "5G",
     output: Output = (),
     json: Json = False,
@@ -55,24 +87,17 @@ def merge(
     shard_size
         Largest file of the output [bytes], such as 2G; 5G by default.
     """
-    from rung.treat import MergeOptions, merge_models, read_recipe
-    from rung.units import parse_bytes, parse_number
+    from rung.models import Measuring
+    from rung.treat import evaluate_subsets, merge_models, read_recipe
+    from rung.units import parse_bytes
 
-    if len(output) != 1:
+    if len(output) != 1 and not evaluation.evaluate:
         raise ModelError("name one folder for the merged model: -o OUT.")
     shard = parse_bytes(shard_size)
     if not 1e6 <= shard < 1e15:
         raise ModelError(f"--shard-size {shard_size} must be at least 1M bytes.")
     method = numbers.method
-    options = MergeOptions(
-        weights=tuple(parse_number(one) for one in numbers.weights.split(",")) if numbers.weights else (),
-        scale=numbers.scale,
-        keep=numbers.keep,
-        trim=numbers.trim,
-        drop=numbers.drop,
-        at=numbers.at,
-        seed=numbers.seed,
-    )
+    options = numbers.options()
     named: tuple[str, ...] = models
     if len(models) == 1 and models[0].lower().endswith((".yaml", ".yml")):
         if numbers != MergeNumbers(any_tokenizer=numbers.any_tokenizer):
@@ -80,5 +105,14 @@ def merge(
         recipe = read_recipe(models[0])
         named, method, options = recipe.models, recipe.method, recipe.options
         say(*(f"note: {note}" for note in recipe.notes))
+    if evaluation.evaluate:
+        kinds = require_kinds(output, {".json": "the losses of the merges"})
+        text = Measuring(data=evaluation.evaluate)
+        curve = evaluate_subsets(named, method, options, text, most=evaluation.subsets, wanted=evaluation.loss)
+        write_result(curve, kinds)
+        show(curve, json=json)
+        return
+    if evaluation.loss is not None:
+        raise ModelError("--loss belongs to --evaluate.")
     found = merge_models(named, output[0], method, options, shard=int(shard), any_tokenizer=numbers.any_tokenizer)
     show(found, json=json)

@@ -17,6 +17,7 @@ def worth(
     *more: Annotated[str, Parameter(name="TREATED", show=False)],
     against: Annotated[str, Parameter(group=QUESTION)],
     before: Annotated[str | None, Parameter(group=QUESTION)] = None,
+    made_from: Annotated[str | None, Parameter(group=QUESTION)] = None,
     tokens: Annotated[str | None, Parameter(group=QUESTION)] = None,
     level_of: Annotated[tuple[str, ...], Parameter(group=QUESTION, negative="", consume_multiple=False)] = (),
     rows: TableOptions = TableOptions(),  # noqa: B008  # frozen
@@ -29,11 +30,13 @@ def worth(
     Parameters
     ----------
     treated
-        Tables of treated models and their controls, as rung measure writes them: params and loss and, where known, treatment, before, seed, tokens, params_active, params_nonzero, bits, flops, treatment_flops.
+        Tables of treated models and their controls, as rung measure writes them: params and loss and, where known, treatment, before or made_from, seed, tokens, params_active, params_nonzero, bits, flops, treatment_flops.
     against
         The reference ladder: a fit that rung fit RUNS -o fit.json wrote, or a table of runs, which is then fitted.
     before
-        The row (by treatment or run) that is the control of all rows that name none in the column before; by default the ladder itself.
+        The row (by treatment or run) that is the control of all rows that name none in the column before, a run of its own; by default the ladder itself.
+    made_from
+        The control instead, where the models were made from its weights, as pruned and merged ones are: chance in that run cancels.
     tokens
         Tokens at which the ladder is asked where a row has none.
     level_of
@@ -53,6 +56,7 @@ def worth(
         reference,
         read_selected([treated, *more], rows, reference.target),
         before=before,
+        made_from=made_from,
         tokens=parse_number(tokens) if tokens else None,
         levels=pairs(level_of, "--level-of"),
     )

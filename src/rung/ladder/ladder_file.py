@@ -158,7 +158,7 @@ def _common(content: Mapping[str, Any], source: str, base: Path) -> Common:
             f"{source}: the family {family.name!r} learns from {made.data}, and the corpus {corpus.name!r} gives {corpus_made.data}. "
             "rung ladder families lists which go together."
         )
-    recipe = _table(content, "recipe", Recipe, source)
+    recipe = _recipe(content, source, base)
     if recipe.soft and corpus.name != TEACHER:
         raise LadderError(
             f"{source}: soft = {recipe.soft:g} learns from a teacher, and the corpus {corpus.name!r} has none. rung distil makes one: "
@@ -173,6 +173,22 @@ def _common(content: Mapping[str, Any], source: str, base: Path) -> Common:
         convention=convention,
         flops_by=flops_by,
     )
+
+
+def _recipe(content: Mapping[str, Any], source: str, base: Path) -> Recipe:
+    """The recipe; `from`, which is no name in Python, is its start, an absolute path."""
+    given = content.get("recipe", {})
+    if isinstance(given, dict) and "from" in given:
+        begins = given["from"]
+        if not isinstance(begins, str) or not begins:
+            raise LadderError(f"{source}, [recipe]: from = {begins!r} is no folder of a finished run.")
+        place = (base / Path(begins).expanduser()).resolve()
+        if not (place / "model.safetensors").is_file():
+            raise LadderError(f"{source}, [recipe]: from = {begins!r}: there is no finished run in that folder.")
+        start = {"start": str(place)}
+        content = {**content, "recipe": {**{key: value for key, value in given.items() if key != "from"}, **start}}
+    recipe: Recipe = _table(content, "recipe", Recipe, source)
+    return recipe
 
 
 def _choice(content: Mapping[str, Any], what: str, source: str) -> Choice:

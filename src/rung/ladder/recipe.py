@@ -50,6 +50,7 @@ class Recipe:
         compile: Whether torch compiles the model.
         soft: Share of the objective that learns from a teacher's soft targets, with the corpus teacher; 0 for none.
         temperature: By which logits of teacher and student are divided for it.
+        start: Folder of a finished run whose weights this one begins from, `from` in a ladder file; "" for weights drawn at random.
     """
 
     optimizer: str = "adamw"
@@ -74,6 +75,7 @@ class Recipe:
     compile: bool = False
     soft: float = 0.0
     temperature: float = 1.0
+    start: str = ""
 
     def __post_init__(self) -> None:
         for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("precision", PRECISIONS)):

@@ -41,6 +41,11 @@ def open_run(place: Path, *, device: str) -> OpenModel:
             params_non_embedding=counts.non_embedding,
             params_active=counts.active,
             params_nonzero=sum(int((one != 0).sum()) for one in network.parameters()),
+            outside_nonzero=sum(
+                int((one != 0).sum())
+                for name, one in network.named_parameters()
+                if name in {"embedding.weight", "head.weight"}
+            ),
             stored_bits=stored_bits(weights),
             flops_of_weights=family.flops_per_token(rung.size) / 3 - each * family.item_tokens,
             flops_of_position=each,

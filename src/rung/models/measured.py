@@ -28,7 +28,7 @@ class MeasuredModel:
         model: Its name.
         origin: "transformers" or "ladder".
         size: How large it is.
-        params: N by the convention of the table [count].
+        counts: N, and the active and nonzero parameters, by the convention of the table [count].
         known: What its folder says of its training, such as its tokens.
         losses: Its loss on each document; empty where no text was given.
         context: The most tokens that were predicted from; 0 without a text.
@@ -41,7 +41,7 @@ class MeasuredModel:
     model: str
     origin: str
     size: ModelSize
-    params: int
+    counts: Mapping[str, int]
     known: Mapping[str, Any]
     losses: tuple[DocumentLoss, ...]
     context: int
@@ -67,11 +67,9 @@ class MeasuredModel:
         found: dict[str, Any] = {
             "run": self.model,
             **self.known,
-            "params": self.params,
+            **self.counts,
             "params_total": size.params,
             "params_non_embedding": size.params_non_embedding,
-            "params_active": size.params_active,
-            "params_nonzero": size.params_nonzero,
             "bits": size.stored_bits / size.params,
         }
         if self.loss is not None and self.bpb is not None:
@@ -150,9 +148,9 @@ class Measurements(Result):
         rows = [
             [
                 one.model,
-                format_count(one.params),
-                format_count(one.size.params_active),
-                f"{100 * one.size.params_nonzero / one.size.params:.3g} %",
+                format_count(one.counts["params"]),
+                format_count(one.counts["params_active"]),
+                f"{100 * one.counts['params_nonzero'] / one.counts['params']:.3g} %",
                 format_bytes(one.size.stored_bits / 8),
             ]
             for one in self.models

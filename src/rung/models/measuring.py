@@ -189,14 +189,12 @@ class _Session:
             )
             if model.start is None:
                 self.no_start.append(name)
-        size = model.size
-        params = {"total": size.params, "non_embedding": size.params_non_embedding, "active": size.params_active}
         known = known_of_run(Path(place)) if is_run_folder(Path(place)) else {}
         return MeasuredModel(
             model=name,
             origin=model.origin,
-            size=size,
-            params=params[self.convention],
+            size=model.size,
+            counts=model.size.by(self.convention),
             known={key: value for key, value in known.items() if key != "convention"},
             losses=losses,
             context=context if how.data else 0,

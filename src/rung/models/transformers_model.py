@@ -200,6 +200,7 @@ def _size(network: Any, config: Mapping[str, Any], bits: int) -> ModelSize:
         params_non_embedding=total - outside,
         params_active=active,
         params_nonzero=sum(int((one != 0).sum()) for one in every),
+        outside_nonzero=sum(int((one != 0).sum()) for one in every if id(one) in embeddings or one is head),
         stored_bits=bits,
         flops_of_weights=2.0 * in_products,
         flops_of_position=_position(config),

@@ -12,6 +12,8 @@ from .prune import prune_model as prune_model
 from .pruning import PRUNERS as PRUNERS
 from .pruning import Pruning as Pruning
 from .recipe import read_recipe as read_recipe
+from .subsets import MergeCurve as MergeCurve
+from .subsets import evaluate_subsets as evaluate_subsets
 from .teaching import Taught as Taught
 from .teaching import Teaching as Teaching
 from .teaching import teach as teach

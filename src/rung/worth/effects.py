@@ -9,8 +9,8 @@ The ladder's law L(N, D) is asked backwards. With the loss of the treated model 
 Without a control, the ladder at the model's own N and D is one: N(L_t) / N, and so on.
 
 Intervals come from the draws of the ladder's coefficients, each with a deviation of the losses: from the spread of seeds (of their
-differences where treated model and control share them), or else from the ladder's own run-to-run noise. A pair of single runs, of which one
-was made from the other, shares that deviation.
+differences where treated model and control share them), or else from the ladder's own run-to-run noise. A model that was made from its
+control shares that deviation with it.
 
 Shapes: `B` the estimate, then each draw of the ladder's coefficients.
 """
@@ -53,6 +53,7 @@ def effects(
     treated: Any,
     *,
     before: str | None = None,
+    made_from: str | None = None,
     tokens: float | None = None,
     levels: Mapping[str, str] | None = None,
 ) -> Effects:
@@ -62,7 +63,8 @@ def effects(
         fit: The reference ladder: a fit of a law in N, or in N and D.
         treated: A table with params, the ladder's target and, where known, treatment, before, seed, tokens, params_active, params_nonzero,
             bits, flops and treatment_flops; or anything that `read_runs` takes.
-        before: The control of rows that name none in the column before.
+        before: The control of rows that name none in the columns before and made_from: a run of its own.
+        made_from: The control of such rows from whose weights they were made, as pruned and merged models are.
         tokens: D at which the ladder is asked, where the table has none.
         levels: The level of each group of the reference.
 
@@ -71,7 +73,7 @@ def effects(
     """
     fit = as_fit(fit)
     reference = reference_of(fit, levels or {})
-    cells, controls = read_cells(as_runs(treated), fit.target, before)
+    cells, controls = read_cells(as_runs(treated), fit.target, before, made_from)
     asking = _Asking(reference=reference, tokens=tokens, rng=np.random.default_rng(fit.seed))
     found = [asking.effect(cell, asking.control_of(cell, controls)) for cell in cells]
     return Effects(
@@ -128,8 +130,11 @@ class _Asking:
             multipliers = {name: self._worth(values) for name, values in gains.items() if np.isfinite(values[0])}
         bases = {
             "params": cell.params,
-            "active params": cell.known.get("params_active"),
-            "nonzero params": cell.known.get("params_nonzero"),
+            **{
+                f"{kind} params": cell.known[f"params_{kind}"]
+                for kind in ("active", "nonzero")
+                if cell.known.get(f"params_{kind}", cell.params) != cell.params
+            },
             "stored bits": cell.params * cell.known["bits"] / _FULL_BITS if "bits" in cell.known else None,
         }
         return Effect(
@@ -204,7 +209,8 @@ class _Asking:
     def _gain(self, cell: Cell, control: Cell | None, ask: Quantity, rng: np.random.Generator) -> Array:
         """Draws of the logarithm of a quantity, less that of the control where there is one."""
         reference = self.reference
-        if control is not None and cell.losses.keys() == control.losses.keys():
+        paired = control is not None and cell.losses.keys() == control.losses.keys()
+        if control is not None and paired and (cell.made_from or len(cell.losses) > 1):
             with np.errstate(invalid="ignore"):
                 return self._paired(cell, control, ask, rng)
         asked = []
@@ -310,8 +316,8 @@ class _Asking:
             findings.append(
                 Finding(
                     "single_pair",
-                    f"{listed(sorted(set(self.alone)), 4)}: treated model and control are single runs, taken to share their chance, as where one "
-                    "was made from the other. Chance in the treatment itself is not in the interval: repeat it with other seeds.",
+                    f"{listed(sorted(set(self.alone)), 4)}: made once, from one run. Chance in the treatment itself is not in the interval: "
+                    "repeat it from other runs, or with other seeds.",
                 )
             )
         free = [one.treatment for one in found if one.cost is None and "compute" in one.multipliers]

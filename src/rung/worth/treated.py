@@ -26,6 +26,7 @@ class Cell:
         tokens: D; None where it is not stated [count].
         losses: The loss of each run by its seed.
         before: The name of its control; empty for the ladder itself.
+        made_from: Whether it was made from its control, so that both share what chance gave that run.
         known: Further columns, as means over the runs: params_active, params_nonzero, bits, flops, treatment_flops.
     """
 
@@ -34,18 +35,20 @@ class Cell:
     tokens: float | None
     losses: Mapping[str, float]
     before: str
+    made_from: bool
     known: Mapping[str, float]
 
 
 def read_cells(
-    runs: Runs, target: str, before: str | None
+    runs: Runs, target: str, before: str | None, made_from: str | None
 ) -> tuple[list[Cell], dict[tuple[str, float, float | None], Cell]]:
     """The treated models of a table, and the controls among its rows by name, N and D.
 
     Args:
         runs: The table: params, the target, and where known treatment (else run), before, seed, tokens, ...
         target: The column that the ladder predicts.
-        before: The control of every row that names none in the column before.
+        before: The control of every row that names none in the columns before and made_from.
+        made_from: The control of such rows, from whose weights they were made.
 
     Raises:
         WorthError: A column is missing, a control is not among the rows, or no row is treated.
@@ -55,8 +58,12 @@ def read_cells(
             raise WorthError(f"{runs.source}: a table of treated models needs {column}. Map it: --map {column}=COLUMN.")
     label = next((name for name in ("treatment", "run", "model") if runs.has(name)), None)
     names = runs.texts(label).tolist() if label else [f"row {number}" for number in runs.row_numbers().tolist()]
-    controls = [given or before or "" for given in _texts(runs, "before")]
-    cells = _cells(runs, target, names, controls)
+    if before and made_from:
+        raise WorthError("name one control: --before, or --made-from where the models were made from it.")
+    sources = [given or made_from or "" for given in _texts(runs, "made_from")]
+    apart = [given or before or "" for given in _texts(runs, "before")]
+    controls = [source or other for source, other in zip(sources, apart, strict=True)]
+    cells = _cells(runs, target, names, controls, sources)
     known = {(cell.treatment, cell.params, cell.tokens): cell for cell in cells}
     used = {cell.before for cell in cells} - {""}
     unknown = sorted(used - set(names))
@@ -71,7 +78,9 @@ def read_cells(
     return treated, known
 
 
-def _cells(runs: Runs, target: str, names: Sequence[str], controls: Sequence[str]) -> list[Cell]:
+def _cells(
+    runs: Runs, target: str, names: Sequence[str], controls: Sequence[str], sources: Sequence[str]
+) -> list[Cell]:
     params, losses = runs.numbers("params"), runs.numbers(target, "the target")
     seeds = _texts(runs, "seed")
     columns = {name: runs.numbers(name) for name in _OPTIONAL if runs.has(name)}
@@ -101,6 +110,7 @@ def _cells(runs: Runs, target: str, names: Sequence[str], controls: Sequence[str
                 tokens=tokens,
                 losses=by_seed,
                 before="" if control == name else control,
+                made_from=all(sources[row] for row in members),
                 known=others,
             )
         )

@@ -51,6 +51,8 @@ class Trainer:
         built = sum(weight.numel() for weight in self.net.parameters())
         if built != rung.counts.total:
             raise LadderError(f"{rung.name}: the network has {built} weights, its family counts {rung.counts.total}.")
+        if rung.recipe.start:
+            _begin_from(self.net, Path(rung.recipe.start))
         self.optimizer = Optimizer(self.net, rung.recipe)
         self.weights = list(self.net.parameters())
         self.average = [weight.detach().clone() for weight in self.weights] if rung.recipe.ema else []
@@ -210,6 +212,37 @@ def best_device(requested: str) -> str:
     if not requested.startswith("cuda") and requested != "cpu":
         raise LadderError(f"device = {requested!r} is not known; it is auto, cpu, cuda or cuda:N.")
     return requested
+
+
+def _begin_from(net: Net, run: Path) -> None:
+    """Give a network the weights that a finished run ended with.
+
+    Raises:
+        LadderError: The run is not finished, or has another network.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    file = run / "model.safetensors"
+    if not file.is_file():
+        raise LadderError(f"from = {str(run)!r}: there is no finished run in that folder; it has no model.safetensors.")
+    try:
+        state = load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise LadderError(f"{file} is damaged: {error}.") from None
+    own = net.state_dict()
+    apart = [
+        name
+        for name in own.keys() | state.keys()
+        if name not in own or name not in state or own[name].shape != state[name].shape
+    ]
+    if apart:
+        raise LadderError(
+            f"from = {str(run)!r} has another network: {min(apart)} differs. Use its family, its options and its size."
+        )
+    with torch.no_grad():
+        for name, value in own.items():
+            value.copy_(state[name])
 
 
 def _objective(net: Net, recipe: Recipe) -> Any:

@@ -70,11 +70,15 @@ bench: $(STAMP) ## Measure against peers, in one run on this machine
 	$(BIN)/python benchmarks/decisions.py
 	$(BIN)/python benchmarks/app.py
 	$(BIN)/python benchmarks/merging.py
+	$(BIN)/python benchmarks/measuring.py
 	$(BIN)/python benchmarks/ladder.py
 	$(BIN)/python benchmarks/ladder_ends.py
 
 bench-long: $(STAMP) ## Measure coverage, warnings, published studies and real pools: hours
 	$(BIN)/python benchmarks/coverage.py --repeats 500
+	$(BIN)/python benchmarks/effects.py
+	$(BIN)/python benchmarks/pruning.py
+	$(BIN)/python benchmarks/distillation.py
 	$(BIN)/python benchmarks/diagnosis.py
 	$(BIN)/python benchmarks/together.py
 	$(BIN)/python benchmarks/starts.py

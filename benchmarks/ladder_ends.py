@@ -46,7 +46,7 @@ def main():
         for share in SHARES:
             seen = [(at, loss) for at, loss in zip(one.tokens, one.losses, strict=True) if at <= share * one.whole]
             tokens, losses = [at for at, _ in seen], [loss for _, loss in seen]
-            end, interval, _ = _end(tokens, losses, one.whole, 0.9)
+            end, interval, _ = _end(tuple(tokens), tuple(losses), one.whole, 0.9)
             if end is None:
                 continue
             cut = replace(one, status="running", tokens=tuple(tokens), losses=tuple(losses), end=end, interval=interval)

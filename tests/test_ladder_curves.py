@@ -21,7 +21,9 @@ def curve(seed, scale=1.0, whole=1e8, *, done=True, share=1.0):
         tokens, losses = np.append(tokens, whole), np.append(losses, end)
     kept = tokens <= share * whole
     found, interval, note = (
-        (end, (None, None), "") if done else _end(list(tokens[kept]), list(losses[kept]), whole, 0.9)
+        (end, (None, None), "")
+        if done
+        else _end(tuple(tokens[kept].tolist()), tuple(losses[kept].tolist()), whole, 0.9)
     )
     return Curve(
         run=f"r{seed}", status="done" if done else "running", reason="", params=1e6 * scale, whole=whole,
@@ -31,7 +33,7 @@ def curve(seed, scale=1.0, whole=1e8, *, done=True, share=1.0):
 
 def test_a_law_of_its_own_tokens_forecasts_an_end_without_decay():
     tokens = np.linspace(1e6, 5e7, 12)
-    found, (low, high), _ = _end(list(tokens), list(1.5 + 30.0 / tokens**0.2), 1e8, 0.9)
+    found, (low, high), _ = _end(tuple(tokens), tuple(1.5 + 30.0 / tokens**0.2), 1e8, 0.9)
     assert found == pytest.approx(1.5 + 30.0 / 1e8**0.2, rel=2e-3)
     assert low is None or low <= found <= high
 
@@ -76,7 +78,7 @@ def test_one_finished_run_shifts_and_widens_and_none_changes_nothing():
 
 def test_too_few_evaluations_are_said():
     tokens = [1e6 * (index + 1) for index in range(FEWEST - 1)]
-    assert _end(tokens, [2.0] * len(tokens), 1e8, 0.9) == (None, (None, None), f"after {FEWEST} evaluations")
+    assert _end(tuple(tokens), (2.0,) * len(tokens), 1e8, 0.9) == (None, (None, None), f"after {FEWEST} evaluations")
 
 
 def test_long_curves_are_thinned_with_both_ends():

@@ -138,6 +138,7 @@ class Ladders:
         from rung.ladder import learning_curves, read_ladder
         from rung.ladder.execution import folders_of
 
+        version = self._version(path)  # before the files are read, so that a change in between is fetched
         planned: list[dict[str, Any]] = []
         runs: list[dict[str, Any]] = []
         headline = "no run has been started"
@@ -153,6 +154,7 @@ class Ladders:
         begun = {one["run"] for one in runs}
         waiting = [one for one in planned if one["run"] not in begun]
         return {
+            "version": version,
             "headline": headline,
             "runs": runs,
             "waiting": waiting,

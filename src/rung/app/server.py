@@ -40,6 +40,8 @@ def make_app(workspace: Workspace, *, token: str = "", port: int | None = None, 
         workers: Worker processes.
     """
     from starlette.applications import Starlette
+    from starlette.middleware import Middleware
+    from starlette.middleware.gzip import GZipMiddleware
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import Route
@@ -74,7 +76,9 @@ def make_app(workspace: Workspace, *, token: str = "", port: int | None = None, 
     parts = (Pages(workspace, jobs), Ladders(workspace), ReadingPages(workspace, jobs))
     routes = [*(route for part in parts for route in part.routes()), Route("/static/{name}", static)]
     handlers: Any = {404: missing, 405: missing, 500: broken}
-    app = Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan)
+    # Pages of long ladders and the drawing library are mostly text; a stream of events is left as it is.
+    packed = [Middleware(GZipMiddleware, minimum_size=2000)]
+    app = Starlette(routes=routes, middleware=packed, exception_handlers=handlers, lifespan=lifespan)
     return Guard(app, token=token, port=port)
 
 

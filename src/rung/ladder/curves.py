@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -159,7 +160,7 @@ def _missed(finished: Curve, share: float, level: float) -> float | None:
     seen = [
         (at, loss) for at, loss in zip(finished.tokens, finished.losses, strict=True) if at <= share * finished.whole
     ]
-    said, _, _ = _end([at for at, _ in seen], [loss for _, loss in seen], finished.whole, level)
+    said, _, _ = _end(tuple(at for at, _ in seen), tuple(loss for _, loss in seen), finished.whole, level)
     return None if said is None or finished.end is None else float(np.log(finished.end / said))
 
 
@@ -184,7 +185,7 @@ def _curve(folder: RunFolder, level: float) -> Curve:
     if status == "done":
         end = losses[-1] if losses else None
     else:
-        end, interval, note = _end(tokens, losses, whole, level)
+        end, interval, note = _end(tuple(tokens), tuple(losses), whole, level)
     kept = _thinned(tokens)
     return Curve(
         run=rung.name,
@@ -200,8 +201,11 @@ def _curve(folder: RunFolder, level: float) -> Curve:
     )
 
 
-def _end(tokens: list[float], losses: list[float], whole: float, level: float) -> tuple[float | None, Interval, str]:
-    """The loss at the end of a run, with its interval; or why there is none."""
+@lru_cache(maxsize=4096)
+def _end(
+    tokens: tuple[float, ...], losses: tuple[float, ...], whole: float, level: float
+) -> tuple[float | None, Interval, str]:
+    """The loss at the end of a run, with its interval; or why there is none. Kept: a ladder that is watched asks for it again and again."""
     rows = [(at, loss) for at, loss in zip(tokens, losses, strict=True) if at >= _START * tokens[-1]] if tokens else []
     if len(rows) < FEWEST:
         return None, (None, None), f"after {FEWEST} evaluations"

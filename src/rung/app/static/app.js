@@ -210,16 +210,21 @@
       });
       if (plot) plot.destroy(); else target.textContent = "";
       plot = new uPlot({
-        width: target.clientWidth, height: 340, series,
+        width: target.clientWidth, height: 340, series, legend: { show: drawn.length <= 24 },
         scales: { x: { time: false, distr: 3, range: (_, low, high) => [low * 0.9, high * 1.1] }, y: { distr: 3, range: (_, low, high) => [low * 0.97, high * 1.03] } },
         axes: [{ label: "tokens", splits: rounds, filter: (_, splits) => splits, values: (_, values) => values.map((value) => (value === null ? "" : count(value))) }, { label: "loss", size: 64, splits: rounds, filter: (_, splits) => splits, values: (_, values) => values.map((value) => (value === null ? "" : number(value, 3))) }],
       }, data, target);
     };
-    draw(JSON.parse(place.dataset.state));
+    const first = JSON.parse(place.dataset.state);
+    let seen = first.version;
+    draw(first);
     const source = new EventSource("/ladder/events" + query);
-    source.onmessage = async () => {
+    source.onmessage = async (event) => {
+      if (JSON.parse(event.data) === seen) return;
       const state = await json(await fetch("/ladder/data" + query));
-      if (!state.error) draw(state);
+      if (state.error) return;
+      seen = state.version;
+      draw(state);
     };
     addEventListener("resize", () => plot && plot.setSize({ width: target.clientWidth, height: 340 }));
   }

@@ -149,6 +149,7 @@ QUICK = ("kaplan", "hitchhiker", "besiroglu", "gadre")
 NOT_REPRODUCED = {
     "chinchilla": {"exponent of params in compute by the envelope"},
     "muennighoff": {"with the single-epoch law fixed, the value of repeated tokens"},
+    "obert": {"with 70% of the weights gone in one go"},
     "basic": {"the gap between test and training loss falls as the batch"},
     "tsfm-scaling": {"the encoder scales better than the decoder out of distribution"},
 }

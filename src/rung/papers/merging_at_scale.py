@@ -1,6 +1,6 @@
 """Yadav et al. 2024, arXiv:2410.03617: the loss of a merge of k experts falls as floor + c / k.
 
-Only the law is checked so far; merges of checkpoints come with the treatments.
+Only the law is checked; `rung merge --evaluate` fits it to merges of checkpoints.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -49,3 +50,27 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def finished_runs(slug: str, content: Mapping[str, Any], folder: Path) -> list[Path]:
+    """The folders of the runs of a ladder that a check defines, trained one after another in this process."""
+    with one_thread():
+        from rung.ladder.execution import Launch, execute_all, prepare
+
+        ladder = ladder_of(content, slug, folder / slug)
+        folders = prepare(ladder)
+        execute_all(folders, Launch(launcher="here"), ladder.track)
+    return [one.path for one in folders]
+
+
+def write_texts(rung: Rung, folder: Path, most: int) -> tuple[str, str]:
+    """The text that a run of a corpus of bytes learns from, and that which is held out, as files of JSON lines with a document each."""
+    opened: Any = rung.made_corpus.open(rung.made_family, None)
+    written = []
+    for name, tokens in (("seen", opened.train), ("held", opened.held)):
+        parts = bytes(tokens[:most]).split(b"\0")
+        file = folder / f"{name}.jsonl"
+        rows = (json.dumps({"text": part.decode("utf-8", "ignore")}) for part in parts if part.strip())
+        file.write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
+        written.append(str(file))
+    return written[0], written[1]

@@ -3,10 +3,12 @@ from .loyalty import Loyalty as Loyalty
 from .loyalty import label_loyalty as label_loyalty
 from .loyalty import loyalty_of as loyalty_of
 from .loyalty import probability_loyalty as probability_loyalty
+from .masks import Pattern as Pattern
 from .merge import Merged as Merged
 from .merge import merge_models as merge_models
 from .methods import METHODS as METHODS
 from .methods import MergeOptions as MergeOptions
+from .obert import BlockFisher as BlockFisher
 from .prune import Pruned as Pruned
 from .prune import prune_model as prune_model
 from .pruning import PRUNERS as PRUNERS

@@ -13,6 +13,7 @@ from rung.planning.allocation import compare_approaches
 from rung.planning.cost import Cluster, accelerator_named, cost
 from rung.report import Scene, render_figure
 from rung.report.figures.style import count_axis
+from rung.worth import effects
 
 SIZES = np.geomspace(2e7, 2e9, 6)
 
@@ -58,6 +59,19 @@ def models():
     )
 
 
+def resampled():
+    return rung.fit(table(), LAW, draws=60)
+
+
+def treated(sizes):
+    params = np.repeat(np.geomspace(1e8, 1e9, sizes), 2)
+    gain = np.tile([0.6, 1.4], sizes)
+    loss = law(gain * params, 20 * params)
+    return pl.DataFrame(
+        {"treatment": ["pruned", "merged"] * sizes, "params": params, "tokens": 20 * params, "loss": loss}
+    )
+
+
 LAW = "E + A / N^alpha + B / D^beta"
 PLANS = pl.DataFrame({"name": ["wide", "long"], "params": [4e9, 1e9], "tokens": [2e11, 8e11]})
 
@@ -84,6 +98,8 @@ MADE = {
     "density": (lambda fit: rung.density(fit, loss=2.3, params=1e9, tokens=2e10), "over params"),
     "densities": (lambda fit: rung.densities(fit, models()), "m11"),
     "trend": (lambda fit: rung.densities(fit, models(), date="date"), "records of their time"),
+    "effects": (lambda _: effects(resampled(), treated(sizes=1)), "pruned: compute"),
+    "effects over sizes": (lambda _: effects(resampled(), treated(sizes=4)), "size multiplier, 90 % interval"),
     "next runs": (lambda fit: rung.next_runs(fit, decide=1e22, budget=1e21), "planned, most useful first"),
     "tuning": (lambda _: rung.tune(sweep(), params=1e9, tokens=2e10), "lowest loss of it"),
     "price": (lambda _: price(), "days"),

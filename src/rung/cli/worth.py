@@ -6,8 +6,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from rung.cli.options import QUESTION, Json, LevelOfFit, Output
-from rung.cli.output import require_kinds, show, write_result
+from rung.cli.options import QUESTION, Figure, Json, LevelOfFit, Output
+from rung.cli.output import figure_kinds, require_kinds, show, write_result
 from rung.cli.table_options import TableOptions, pairs, read_selected
 
 
@@ -23,6 +23,7 @@ def worth(
     rows: TableOptions = TableOptions(),  # noqa: B008  # frozen
     level: LevelOfFit = None,
     output: Output = (),
+    figure: Figure = (),
     json: Json = False,
 ) -> None:
     """Find what treated models are worth: effective size, multipliers of size, data and compute, densities, and how they change with size.
@@ -46,7 +47,7 @@ def worth(
     from rung.units import parse_number
     from rung.worth import effects
 
-    kinds = require_kinds(output, {".json": "the effects", ".csv": "one row each"})
+    kinds = require_kinds(output, {".json": "the effects", ".csv": "one row each"}) | figure_kinds(figure)
     reference = (
         as_fit(against, level)
         if against.lower().endswith(".json") or against == "-"

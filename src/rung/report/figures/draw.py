@@ -47,6 +47,7 @@ _MODULES = {
     "SeveralComparisons": "comparison",
     "Density": "density",
     "Densities": "densities",
+    "Effects": "effects",
     "NextRuns": "next_runs",
     "Tuning": "tuning",
     "Price": "price",

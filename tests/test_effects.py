@@ -172,8 +172,64 @@ class TestRefused:
             effects(exact, rows({"loss": 3.0}).drop("tokens"))
         with pytest.raises(WorthError, match="loss is 0, and must be a positive number"):
             effects(exact, rows({"loss": 0}))
-        with pytest.raises(WorthError, match="every row is a control"):
+        with pytest.raises(WorthError, match="new is, by way of others, its own control"):
             effects(exact, rows({"loss": 3.0, "before": "old"}, {"treatment": "old", "loss": 3.1, "before": "new"}))
+        for given in ({"before": "new"}, {"made_from": "new"}):
+            with pytest.raises(WorthError, match="every row is a control"):
+                effects(exact, rows({"loss": 3.0}), **given)
+        for column in ("flops", "bits", "params_nonzero", "treatment_flops", "tokens"):
+            with pytest.raises(WorthError, match=f"{column} is -1, and must be a positive number"):
+                effects(exact, rows({"loss": 3.0, column: -1.0}))
+        with pytest.raises(WorthError, match="must be a positive number"):
+            effects(exact, rows({"loss": 3.0}).drop("tokens"), tokens=0.0)
+
+    def test_a_control_that_the_ladder_cannot_place_refuses_what_is_over_it(self, exact):
+        for bad, says in (
+            (1.5, "its control old: loss 1.5000 lies below"),
+            (9.0, "its control old: loss 9.0000 is that of"),
+        ):
+            table = rows({"loss": loss(SIZE, TOKENS), "before": "old"}, {"treatment": "old", "loss": bad})
+            one = effects(exact, table).effects[0]
+            assert says in one.refused
+            assert not one.multipliers
+
+    def test_a_control_that_has_a_control_of_its_own_is_told_too(self, exact):
+        table = rows(
+            {"treatment": "base", "loss": loss(SIZE, TOKENS)},
+            {"treatment": "half", "loss": loss(SIZE / 2, TOKENS), "made_from": "base"},
+            {"treatment": "quarter", "loss": loss(SIZE / 4, TOKENS), "made_from": "half"},
+        )
+        found = {one.treatment: one.multipliers["size"].value for one in effects(exact, table).effects}
+        assert found == pytest.approx({"half": 0.5, "quarter": 0.5}, rel=1e-3)
+
+    def test_a_control_of_another_size_or_training_is_named(self, exact):
+        table = rows(
+            {"loss": loss(SIZE, 2 * TOKENS), "tokens": 2 * TOKENS, "before": "old"},
+            {"treatment": "old", "loss": loss(SIZE, TOKENS)},
+        )
+        (finding,) = [one for one in effects(exact, table).warnings if one.code == "unlike_control"]
+        assert "differ in tokens (4B against 2B)" in finding.text
+
+    def test_rows_without_seeds_are_nobodys_partners(self):
+        fit = ladder(np.random.default_rng(3))
+        new, old = ([loss(size, TOKENS) * value for value in (1.02, 0.98)] for size in (1.5 * SIZE, SIZE))
+        intervals = []
+        for order in (1, -1):
+            given = [{"loss": value, "before": "old"} for value in new[::order]]
+            table = rows(*given, *({"treatment": "old", "loss": value} for value in old))
+            intervals.append(effects(fit, table).effects[0].multipliers["size"].interval)
+        assert intervals[0] == pytest.approx(intervals[1], rel=1e-9)
+
+    def test_what_a_model_was_made_from_needs_no_seed_to_share_its_chance(self):
+        fit = ladder(np.random.default_rng(3))
+        widths = []
+        for seed in ("0", ""):
+            table = rows(
+                {"loss": loss(SIZE / 2, TOKENS), "seed": ""},
+                {"treatment": "old", "loss": loss(SIZE, TOKENS), "seed": seed},
+            )
+            widths.append(effects(fit, table, made_from="old").effects[0].multipliers["size"].interval)
+        assert widths[0] == pytest.approx(widths[1], rel=1e-9)
 
     def test_a_law_of_other_variables(self):
         fit = rung.fit(

@@ -314,6 +314,11 @@ FINDINGS: dict[str, FindingKind] = {
         "The effective size of a treated model lies outside the sizes of the ladder.",
         "Add a run of that size to the ladder.",
     ),
+    "unlike_control": FindingKind(
+        "warning",
+        "A treated model and its control differ in size or tokens.",
+        "Compare models of one size and training, or read the multipliers as of both changes.",
+    ),
     "single_pair": FindingKind(
         "note", "A treated model was made once, from one run.", "Repeat it from other runs, or with other seeds."
     ),

@@ -56,15 +56,20 @@ def distil(
 
     if len(output) != 1:
         raise ModelError("name one folder for the answers: -o TAUGHT.")
+    if student:
+        _require_student(student, output[0])
     show(teach(teachers, output[0], Teaching(**asdict(options), device=device)), json=json)
     if student:
-        _train(student, output[0])
+        from rung.cli.ladder_run import run
+
+        say(f"training the students of {student}")
+        run(student)
 
 
-def _train(student: str, folder: str) -> None:
+def _require_student(student: str, folder: str) -> None:
+    """Refuse a ladder file that learns from something else, before the teachers are asked."""
     from pathlib import Path
 
-    from rung.cli.ladder_run import run
     from rung.ladder import read_ladder
 
     corpora = {rung.corpus.options.get("path") for rung in read_ladder(student).rungs if rung.corpus.name == "teacher"}
@@ -72,5 +77,3 @@ def _train(student: str, folder: str) -> None:
         raise LadderError(
             f'{student} does not learn from {folder}: write [corpus] name = "teacher", path = "{folder}".'
         )
-    say(f"training the students of {student}")
-    run(student)

@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from rung.cli.options import QUESTION, Figure, Json, LevelOfFit, Output
-from rung.cli.output import figure_kinds, require_kinds, show, write_result
+from rung.cli.output import figure_kinds, require_kinds, show, warn, write_result
 from rung.cli.table_options import TableOptions, pairs, read_selected
 
 
@@ -48,11 +48,11 @@ def worth(
     from rung.worth import effects
 
     kinds = require_kinds(output, {".json": "the effects", ".csv": "one row each"}) | figure_kinds(figure)
-    reference = (
-        as_fit(against, level)
-        if against.lower().endswith(".json") or against == "-"
-        else fit(read_selected(against, TableOptions()), level=level or 0.9)
-    )
+    if against.lower().endswith(".json") or against == "-":
+        reference = as_fit(against, level)
+    else:
+        reference = fit(read_selected(against, TableOptions()), level=level or 0.9)
+        warn(reference.warnings)
     found = effects(
         reference,
         read_selected([treated, *more], rows, reference.target),

@@ -178,12 +178,14 @@ def _common(content: Mapping[str, Any], source: str, base: Path) -> Common:
 def _recipe(content: Mapping[str, Any], source: str, base: Path) -> Recipe:
     """The recipe; `from`, which is no name in Python, is its start, an absolute path."""
     given = content.get("recipe", {})
+    if isinstance(given, dict) and "start" in given:
+        raise LadderError(f"{source}, [recipe]: unknown key 'start'. Did you mean from?")
     if isinstance(given, dict) and "from" in given:
         begins = given["from"]
         if not isinstance(begins, str) or not begins:
             raise LadderError(f"{source}, [recipe]: from = {begins!r} is no folder of a finished run.")
         place = (base / Path(begins).expanduser()).resolve()
-        if not (place / "model.safetensors").is_file():
+        if not (place / "model.safetensors").is_file() or not (place / "rung.json").is_file():
             raise LadderError(f"{source}, [recipe]: from = {begins!r}: there is no finished run in that folder.")
         start = {"start": str(place)}
         content = {**content, "recipe": {**{key: value for key, value in given.items() if key != "from"}, **start}}
@@ -209,7 +211,11 @@ def _with_absolute_paths(corpus: Choice, base: Path) -> Choice:
         if not isinstance(path, str) or not path:
             return path
         found = base / Path(path).expanduser()
-        return str(found) if found.exists() or (corpus.name == "text" and path == corpus.options.get("path")) else path
+        return (
+            str(found)
+            if found.exists() or (corpus.name in {"text", TEACHER} and path == corpus.options.get("path"))
+            else path
+        )
 
     names = {"path", "tokenizer"} & corpus.options.keys()
     return replace(corpus, options={**corpus.options, **{name: absolute(corpus.options[name]) for name in names}})

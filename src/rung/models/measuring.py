@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from rung.errors import ModelError
 from rung.findings import Finding
@@ -252,15 +253,19 @@ class _Session:
             )
 
 
+def stamps_of(top: str | Path) -> list[Any]:
+    """Name, size and time of a file, or of every file in a folder."""
+    path = Path(top)
+    files = [path] if path.is_file() else sorted(path.rglob("*")) if path.is_dir() else []
+    return [
+        str(top),
+        [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files if file.is_file()],
+    ]
+
+
 def _identity(place: str | Path, how: Measuring, context: int, stride: int) -> str:
     """A fingerprint of a model's files, the text's files and the rule of windows."""
-    stamps = []
-    for top in (*how.data, str(place)):
-        path = Path(top)
-        files = [path] if path.is_file() else sorted(path.rglob("*")) if path.is_dir() else []
-        stamps.append(
-            [top, [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files if file.is_file()]]
-        )
+    stamps = [stamps_of(top) for top in (*how.data, str(place))]
     content = json.dumps([stamps, how.field, how.separator, context, stride, how.dtype])
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 

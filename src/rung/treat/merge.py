@@ -198,6 +198,9 @@ def _merged(work: Work, how: Method, seen: _Seen, index: int, name: str) -> Iter
     for parts in work.parts(name):
         if how.based:
             seen.add(parts)
+            if not np.isfinite(seen.base + sum(seen.tasks)) and not all(np.isfinite(part).all() for part in parts):
+                # A method that takes signs would lose them.
+                raise ModelError(f"{name} holds numbers that are not finite: {_culprit(work, name)}.")
         out = combine(parts)
         if not np.isfinite(out).all():
             raise ModelError(f"{name} of the merged model holds numbers that are not finite: {_culprit(work, name)}.")

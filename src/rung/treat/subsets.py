@@ -23,7 +23,7 @@ import polars as pl
 from rung.errors import ModelError, RungError
 from rung.findings import Finding
 from rung.fitting import Fit, fit
-from rung.messages import counted
+from rung.messages import counted, did_you_mean
 from rung.models import Measuring, measure
 from rung.progress import reported
 from rung.results import Result, Summary, Table
@@ -98,9 +98,9 @@ class MergeCurve(Result):
         added = ", then ".join(self.experts[index] for index in self.order)
         blocks.append(f"add        {added}")
         if self.wanted is not None:
-            answer = (
-                counted(self.needed, "expert") if self.needed is not None else "not reached by all of them, by the law"
-            )
+            by = "by the law" if self.fit is not None else "by the means that were measured"
+            answer = counted(self.needed, "expert") if self.needed is not None else "not reached by all of them"
+            answer = f"{answer}, {by}"
             blocks.append(f"loss {format_value(self.wanted)}: {answer}")
         return Summary(blocks)
 
@@ -148,7 +148,13 @@ def evaluate_subsets(
     Raises:
         ModelError: A model does not match, or there are fewer than two experts.
     """
-    based = METHODS[method].based if method in METHODS else True
+    if method not in METHODS:
+        raise ModelError(
+            f"there is no method {method!r}.{did_you_mean(method, METHODS)} They are {', '.join(METHODS)}."
+        )
+    based = METHODS[method].based
+    if len(models) > METHODS[method].count[1]:
+        raise ModelError(f"{method} merges {METHODS[method].count[1]} models at most, and {len(models)} are given.")
     base, experts = ([models[0]], list(models[1:])) if based else ([], list(models))
     if len(experts) < 2 or not how.data:
         raise ModelError("an evaluation takes two experts or more, and a text: --evaluate TEXT.")
@@ -180,11 +186,20 @@ def curve_of(
         losses=losses,
         fit=law,
         wanted=wanted,
-        needed=None if wanted is None or law is None else experts_needed(law, wanted, len(experts)),
+        needed=None if wanted is None else _needed(law, losses, wanted, len(experts)),
         order=_order(losses, len(experts)),
         data=tuple(data),
         warnings=warnings,
     )
+
+
+def _needed(
+    law: Fit | None, losses: Mapping[int, Mapping[tuple[int, ...], float]], wanted: float, experts: int
+) -> int | None:
+    """How many experts reach a loss: by the law, or without one by the means that were measured."""
+    if law is not None:
+        return experts_needed(law, wanted, experts)
+    return next((count for count, found in losses.items() if np.mean(list(found.values())) <= wanted), None)
 
 
 def subsets_of(experts: int, most: int, seed: int) -> list[tuple[int, ...]]:

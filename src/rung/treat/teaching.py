@@ -20,7 +20,7 @@ from rung.files import write_text
 from rung.ladder.architectures import Decoder
 from rung.ladder.corpora import PART, SCHEMA, Text, part_name, read_about
 from rung.messages import listed
-from rung.models import OpenModel, open_model, tokenizer_of
+from rung.models import OpenModel, open_model, stamps_of, tokenizer_of
 from rung.progress import reported
 from rung.results import Result, Summary
 from rung.units import format_bytes, format_count
@@ -131,7 +131,9 @@ def teach(teachers: Sequence[str | Path], output: str | Path, how: Teaching) -> 
     try:
         windows = text.open(Decoder(vocab=vocab, context=how.context), None)
     except LadderError as error:
-        raise ModelError(error.text.replace("corpus ", "--data ")) from None
+        said = error.text.replace("corpus: ", "--data: ").replace("corpus ", "--data ")
+        said = said.replace("field = ...", "--field NAME").replace(str(how.data), listed(how.data, 4))
+        raise ModelError(said) from None
     place = Path(output)
     about = {
         "schema_version": SCHEMA,
@@ -139,7 +141,7 @@ def teach(teachers: Sequence[str | Path], output: str | Path, how: Teaching) -> 
         "context": how.context,
         "likeliest": how.likeliest,
         "vocab": vocab,
-        "identity": hashlib.sha256(f"{windows.identity} {list(map(str, teachers))}".encode()).hexdigest()[:16],
+        "identity": hashlib.sha256(json.dumps([windows.identity, *map(stamps_of, teachers)]).encode()).hexdigest()[:16],
     }
     _begin(place, about, windows)
     mass = _answer_all(opened, windows.train, windows.unique_items, place, how)
@@ -179,7 +181,11 @@ def _begin(place: Path, about: dict[str, Any], windows: Any) -> None:
     """Make the folder, or see that it is one that an interrupted call began."""
     from safetensors.numpy import save_file
 
-    if place.exists() and any(place.iterdir()):
+    names = [one.name for one in place.iterdir()] if place.is_dir() else []
+    if "about.json" not in names and all(name == "tokens.safetensors" or name.endswith(".part") for name in names):
+        names = []  # empty, or interrupted before a word was said about it
+    tokens = {"train": np.array(windows.train), "held": np.array(windows.held)}
+    if names:
         try:
             before = read_about(place)
         except LadderError as error:
@@ -189,10 +195,11 @@ def _begin(place: Path, about: dict[str, Any], windows: Any) -> None:
             raise ModelError(
                 f"{place} holds other answers: {name} is {before.get(name)!r} there, {about[name]!r} here. Name another folder."
             )
-        return
     try:
         place.mkdir(parents=True, exist_ok=True)
-        save_file({"train": np.array(windows.train), "held": np.array(windows.held)}, place / "tokens.safetensors")
+        part = place / ".tokens.part"
+        save_file(tokens, part)
+        part.rename(place / "tokens.safetensors")
     except OSError as error:
         raise ModelError(f"{place} cannot be written: {error.strerror or error}.") from None
     write_text(place / "about.json", json.dumps(about, indent=1) + "\n")
@@ -200,15 +207,15 @@ def _begin(place: Path, about: dict[str, Any], windows: Any) -> None:
 
 def _answer_all(opened: Sequence[OpenModel], train: Any, count: int, place: Path, how: Teaching) -> float:
     """Write every part that is not there, and return the mean mass of what is kept."""
-    from safetensors.numpy import load_file, save_file
+    from safetensors.numpy import save_file
 
     masses = []
     for index in reported(range(-(-count // PART)), "parts of 1024 windows"):
         file = place / part_name(index)
-        if file.exists():
-            masses.append(float(np.exp(load_file(file)["log_p"].astype(np.float32)).sum(axis=-1).mean()))
-            continue
         rows = range(index * PART, min((index + 1) * PART, count))
+        if (known := _mass(file, len(rows), how)) is not None:
+            masses.append(known)
+            continue
         tokens = np.stack([train[row * how.context : (row + 1) * how.context] for row in rows]).astype(np.int64)
         likeliest, log_p = _answers(opened, tokens, how.likeliest)
         masses.append(float(np.exp(log_p).sum(axis=-1).mean()))
@@ -225,6 +232,22 @@ def _answer_all(opened: Sequence[OpenModel], train: Any, count: int, place: Path
                 f"{file} cannot be written: {error.strerror or error}. The same command goes on from there."
             ) from None
     return float(np.mean(masses))
+
+
+def _mass(file: Path, windows: int, how: Teaching) -> float | None:
+    """The mean mass of a part that is there already; None where it is not, or is damaged and to be answered again."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        log_p = load_file(file)["log_p"]
+    except (OSError, SafetensorError, KeyError):
+        return None
+    return (
+        float(np.exp(log_p.astype(np.float32)).sum(axis=-1).mean())
+        if log_p.shape == (windows, how.context, how.likeliest)
+        else None
+    )
 
 
 def _answers(opened: Sequence[OpenModel], tokens: Any, likeliest: int) -> tuple[Any, Any]:

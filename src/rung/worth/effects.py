@@ -96,6 +96,7 @@ class _Asking:
         rng: Draws deviations.
         gains: Of each treatment, its sizes with the draws of the logarithm of the size multiplier.
         alone: Treatments with a control, of which each is a single run.
+        unlike: Treatments whose control has another size or other tokens, in words.
     """
 
     reference: Reference
@@ -103,6 +104,7 @@ class _Asking:
     rng: np.random.Generator
     gains: dict[str, list[tuple[float, Array]]] = field(default_factory=dict)
     alone: list[str] = field(default_factory=list)
+    unlike: list[str] = field(default_factory=list)
 
     def control_of(self, cell: Cell, controls: Mapping[tuple[str, float, float | None], Cell]) -> Cell | None:
         """The control of a treated model: of its size and tokens, else the only one of that name."""
@@ -123,6 +125,10 @@ class _Asking:
         at = self._tokens(control or cell)
         after = float(np.mean(list(cell.losses.values())))
         size, refused = self._size(cell, after, at)
+        if control is not None and not refused:
+            _, of_control = self._size(control, float(np.mean(list(control.losses.values()))), at)
+            refused = f"its control {control.treatment}: {of_control}" if of_control else ""
+            self._compare(cell, control)
         multipliers: dict[str, Worth] = {}
         if not refused:
             gains = self._gains(cell, control, at)
@@ -153,10 +159,19 @@ class _Asking:
             refused=refused,
         )
 
+    def _compare(self, cell: Cell, control: Cell) -> None:
+        """Note a control of another size or number of tokens."""
+        for what, own, other in (("params", cell.params, control.params), ("tokens", cell.tokens, control.tokens)):
+            if own is not None and other is not None and own != other:
+                shown = f"{format_count(own)} against {format_count(other)}"
+                self.unlike.append(f"{cell.treatment} and its control differ in {what} ({shown})")
+
     def _tokens(self, cell: Cell) -> float | None:
         if "D" not in self.reference.fit.law.variables:
             return None
         at = cell.tokens if cell.tokens is not None else self.tokens
+        if at is not None and not at > 0:
+            raise WorthError(f"tokens {at:g} must be a positive number: --tokens 1T.")
         if at is None:
             raise WorthError(
                 f"the reference law has D, and {cell.treatment} has no tokens: fill in the column, or give --tokens 1T."
@@ -209,8 +224,10 @@ class _Asking:
     def _gain(self, cell: Cell, control: Cell | None, ask: Quantity, rng: np.random.Generator) -> Array:
         """Draws of the logarithm of a quantity, less that of the control where there is one."""
         reference = self.reference
-        paired = control is not None and cell.losses.keys() == control.losses.keys()
-        if control is not None and paired and (cell.made_from or len(cell.losses) > 1):
+        if control is not None and (
+            (cell.made_from and len(cell.losses) == len(control.losses) == 1)
+            or (len(cell.losses) > 1 and cell.losses.keys() == control.losses.keys())
+        ):
             with np.errstate(invalid="ignore"):
                 return self._paired(cell, control, ask, rng)
         asked = []
@@ -227,7 +244,9 @@ class _Asking:
             # One was made from the other: they share what chance gave that run.
             deviation = self._noise(rng)
             self.alone.append(cell.treatment)
-            after, before = (ask(reference.shifted(one.losses[seeds[0]], deviation)) for one in (cell, control))
+            after, before = (
+                ask(reference.shifted(loss, deviation)) for one in (cell, control) for loss in one.losses.values()
+            )
             return after - before
         still = np.zeros(reference.count)
         each = [
@@ -318,6 +337,13 @@ class _Asking:
                     "single_pair",
                     f"{listed(sorted(set(self.alone)), 4)}: made once, from one run. Chance in the treatment itself is not in the interval: "
                     "repeat it from other runs, or with other seeds.",
+                )
+            )
+        if self.unlike:
+            findings.append(
+                Finding(
+                    "unlike_control",
+                    f"{listed(list(dict.fromkeys(self.unlike)), 4)}: what that is worth is in the multipliers too, which are over all that the control has.",
                 )
             )
         free = [one.treatment for one in found if one.cost is None and "compute" in one.multipliers]

@@ -72,10 +72,21 @@ def read_cells(
             f"{runs.source}: the control {unknown[0]!r} is none of its rows.{did_you_mean(unknown[0], set(names))} They are "
             f"{listed(sorted(set(names)), 6)}."
         )
-    treated = [cell for cell in cells if cell.treatment not in used]
+    _require_no_circle(cells, runs.source)
+    treated = [cell for cell in cells if cell.before or cell.treatment not in used | {before, made_from}]
     if not treated:
         raise WorthError(f"{runs.source}: every row is a control, and none is treated.")
     return treated, known
+
+
+def _require_no_circle(cells: Sequence[Cell], source: str) -> None:
+    controls = {cell.treatment: cell.before for cell in cells if cell.before}
+    for start in controls:
+        at, seen = start, {start}
+        while (at := controls.get(at, "")) and at not in seen:
+            seen.add(at)
+        if at == start:
+            raise WorthError(f"{source}: {start} is, by way of others, its own control.")
 
 
 def _cells(
@@ -99,9 +110,10 @@ def _cells(
             for column, values in columns.items()
             if column != "tokens" and np.isfinite(values[members]).all()
         }
-        by_seed = {seeds[row]: float(losses[row]) for row in members}
-        if len(by_seed) < len(members):
-            by_seed = {str(number): float(losses[row]) for number, row in enumerate(members)}
+        own_seeds = [seeds[row] for row in members]
+        # Rows without a seed, or with one that stands twice, are nobody's partner.
+        paired = all(own_seeds) and len(set(own_seeds)) == len(members)
+        by_seed = {seeds[row] if paired else f"row {row}": float(losses[row]) for row in members}
         control = own.pop()
         found.append(
             Cell(
@@ -130,8 +142,11 @@ def _known(columns: Mapping[str, Array], name: str, row: int) -> float | None:
 
 
 def _require_usable(runs: Runs, params: Array, losses: Array, target: str) -> None:
-    for name, values in (("params", params), (target, losses)):
-        bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
+    further = {name: runs.numbers(name) for name in _OPTIONAL if runs.has(name)}
+    for name, values in {"params": params, target: losses, **further}.items():
+        needed = name in {"params", target}
+        positive = values >= 0 if name == "treatment_flops" else values > 0
+        bad = np.flatnonzero(~(np.isfinite(values) & positive) if needed else np.isfinite(values) & ~positive)
         if len(bad):
             row = int(bad[0])
             raise WorthError(f"{runs.row_name(row)}: {name} is {runs.shown(name, row)}, and must be a positive number.")

@@ -70,13 +70,16 @@ class TaughtWindows:
 
 def _answers(part: Path, row: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """The teacher's likeliest tokens of one window (context, k), and their log-probabilities."""
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
-    with safe_open(part, framework="numpy") as opened:
-        likeliest = opened.get_slice("likeliest")[row].astype(np.int32)
-        if "likeliest_high" in opened.keys():  # noqa: SIM118  # the object is no mapping
-            likeliest = likeliest + (opened.get_slice("likeliest_high")[row].astype(np.int32) << _HIGH)
-        return likeliest, opened.get_slice("log_p")[row]
+    try:
+        with safe_open(part, framework="numpy") as opened:
+            likeliest = opened.get_slice("likeliest")[row].astype(np.int32)
+            if "likeliest_high" in opened.keys():  # noqa: SIM118  # the object is no mapping
+                likeliest = likeliest + (opened.get_slice("likeliest_high")[row].astype(np.int32) << _HIGH)
+            return likeliest, opened.get_slice("log_p")[row]
+    except (OSError, SafetensorError):
+        raise LadderError(f"{part} is damaged. The same rung distil asks the teacher again.") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +98,7 @@ class Teacher:
 
     def open(self, family: Family, keep: Path | None) -> TaughtWindows:
         del keep  # the folder is prepared already
+        from safetensors import SafetensorError
         from safetensors.numpy import load_file
 
         folder = Path(self.path)
@@ -105,7 +109,12 @@ class Teacher:
                 f"the teacher of {folder} saw windows of {about['context']} tokens, the family has context = {family.item_tokens}. Set "
                 f"context = {about['context']} in [family]."
             )
-        tokens = load_file(folder / "tokens.safetensors")
+        try:
+            tokens = load_file(folder / "tokens.safetensors")
+        except (OSError, SafetensorError):
+            raise LadderError(
+                f"{folder}/tokens.safetensors is missing or damaged. The same rung distil writes it anew."
+            ) from None
         windows = Windows(tokens["train"], tokens["held"], int(about["context"]), str(about["identity"]))
         parts = tuple(folder / part_name(index) for index in range(-(-windows.unique_items // PART)))
         missing = next((part for part in parts if not part.is_file()), None)

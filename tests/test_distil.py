@@ -72,6 +72,30 @@ class TestAnswers:
         assert np.array_equal(likeliest, best.indices.numpy())
         assert np.allclose(np.exp(log_p.astype(float)), best.values.numpy(), rtol=5e-3)
 
+    def test_another_teacher_in_the_same_place_is_another_teacher(self, teacher, text, tmp_path):
+        teach([teacher], tmp_path / "taught", Teaching(data=text, context=16))
+        other = made_run(tmp_path / "other", "llama", seed=1, vocab=256)
+        (teacher / "model.safetensors").write_bytes((other / "model.safetensors").read_bytes())
+        with pytest.raises(ModelError, match="holds other answers: identity"):
+            teach([teacher], tmp_path / "taught", Teaching(data=text, context=16))
+
+    def test_what_is_damaged_or_was_never_named_is_made_again(self, teacher, text, tmp_path):
+        how, place = Teaching(data=text, context=16), tmp_path / "taught"
+        teach([teacher], place, how)
+        rung = read_ladder(student(tmp_path / "s.toml", place)).rungs[0]
+        for name, says in (("tokens.safetensors", "missing or damaged"), ("part-00000.safetensors", "is damaged")):
+            whole = (place / name).read_bytes()
+            (place / name).write_bytes(whole[:200])
+            with pytest.raises(LadderError, match=says):
+                rung.made_corpus.open(rung.made_family, None).batch(rung.key, 0, 4)
+            teach([teacher], place, how)
+            assert (place / name).read_bytes() == whole
+        for file in place.iterdir():
+            if file.name != "tokens.safetensors":
+                file.unlink()
+        teach([teacher], place, how)
+        assert len(rung.made_corpus.open(rung.made_family, None).batch(rung.key, 0, 4)) == 3
+
     def test_a_large_vocabulary_takes_forty_bytes_a_token(self, text, tmp_path):
         large = made_run(tmp_path / "large", vocab=70_000)
         found = teach([large], tmp_path / "taught", Teaching(data=text, context=16, likeliest=8))
@@ -258,6 +282,10 @@ class TestLoyalty:
             ("p_a,p_b\n0.5,0.6\n", "p_a,p_b\n0.5,0.5\n", "row 1: the probabilities"),
             ("p_a,p_b\n0.5,0.5\n", "p_a,p_c\n0.5,0.5\n", "has the choices a, b"),
             ("label\na\n", "value\n1\n", "neither labels, nor probabilities"),
+            ("id,label\n1,\n", "id,label\n1,a\n", "row 1: the label is missing"),
+            ("label\n", "label\n", "holds no row"),
+            ("value\n90%\n", "value\n1\n", "value must hold numbers"),
+            ("id,label\n1,a\n", "label\na\nb\n", "has 1 rows and .* 2"),
             ("value\n1\n1\n1\n", "value\n1\n2\n3\n", "there is no r"),
         ],
     )
@@ -266,6 +294,13 @@ class TestLoyalty:
         (tmp_path / "b.csv").write_text(second)
         with pytest.raises(ModelError, match=says):
             loyalty_of(tmp_path / "a.csv", tmp_path / "b.csv")
+
+    def test_choices_are_matched_by_name_and_labels_that_are_numbers_by_value(self, tmp_path):
+        (tmp_path / "a.csv").write_text("label,p_a,p_b\n1,0.9,0.1\n0,0.2,0.8\n")
+        (tmp_path / "b.csv").write_text("p_b,label,p_a\n0.1,1.0,0.9\n0.8,0.0,0.2\n")
+        found = loyalty_of(tmp_path / "a.csv", tmp_path / "b.csv").found
+        assert found["label"][0] == 1.0
+        assert found["probability"][0] == pytest.approx(1.0, abs=1e-6)
 
     def test_a_model_is_loyal_to_itself_and_less_to_another(self, teacher, text, tmp_path, command):
         same = loyalty_of_models(teacher, teacher, text, windows=10).found
@@ -279,3 +314,7 @@ class TestLoyalty:
         larger = made_run(tmp_path / "larger", "llama", vocab=300)
         with pytest.raises(ModelError, match="tells 256 tokens apart"):
             loyalty_of_models(teacher, larger, text)
+        with pytest.raises(ModelError, match="must be at least 1"):
+            loyalty_of_models(teacher, other, text, windows=0)
+        with pytest.raises(ModelError, match="two models are compared on a text"):
+            loyalty_of(teacher, other)

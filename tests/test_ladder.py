@@ -575,6 +575,12 @@ class TestInterruption:
         rung = next(one for one in read_ladder(tmp_path / "more.toml").rungs if one.name == name)
         assert Trainer(rung).evaluate()["loss"] == pytest.approx(whole, abs=1e-6)
         assert train(rung).evaluate()["loss"] != pytest.approx(whole, abs=1e-6)
+        apart = replace(rung, family=replace(rung.family, options={**rung.family.options, "rope_base": 77.0}))
+        with pytest.raises(LadderError, match="has another network: rope_base is"):
+            Trainer(apart)
+        (tmp_path / "start.toml").write_text(more.replace("from =", "start ="))
+        with pytest.raises(LadderError, match=r"unknown key 'start'\. Did you mean from"):
+            read_ladder(tmp_path / "start.toml")
         (tmp_path / "none.toml").write_text(more.replace(str(folder.path), "nowhere"))
         with pytest.raises(LadderError, match="from = 'nowhere': there is no finished run"):
             read_ladder(tmp_path / "none.toml")

@@ -237,6 +237,8 @@ class TestItems:
             ('{"prompt": "a"}', "line 1: an item has"),
             ('{"prompt": "a", "choices": ["b", "c"], "answer": 2}', "the answer 2 is none of the 2 choices"),
             ('{"prompt": "a", "choices": ["b"], "answer": 0}', "two or more choices"),
+            ('{"prompt": "a", "choices": ["b", "b"], "answer": 0}', "two choices are the same"),
+            ('{"prompt": "\\ud800", "choices": ["b", "c"], "answer": 0}', "half of a character"),
             ('{"prompt": "a", "choices": ["b", "c"], "answer": "d"}', "the answer 'd' is none"),
         ],
     )
@@ -311,13 +313,65 @@ class TestRefused:
         with pytest.raises(ModelError, match=r"needs model\.layers\.1\.mlp\.up_proj\.weight"):
             open_model(tmp_path / "hf")
 
+    def test_files_that_hold_more_than_the_network_are_named(self, run, text, tmp_path):
+        export_run(run, tmp_path / "hf")
+        config = json.loads((tmp_path / "hf" / "config.json").read_text())
+        (tmp_path / "hf" / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 1}))
+        found = measure([tmp_path / "hf"], Measuring(data=(text,)))
+        (finding,) = [one for one in found.warnings if one.code == "unused_tensors"]
+        assert "hf (8, model.layers.1." in finding.text
+
+    def test_a_tensor_of_another_shape_than_the_configuration_is_named(self, run, tmp_path):
+        export_run(run, tmp_path / "hf")
+        config = json.loads((tmp_path / "hf" / "config.json").read_text())
+        (tmp_path / "hf" / "config.json").write_text(json.dumps({**config, "intermediate_size": 48}))
+        with pytest.raises(ModelError, match=r"mlp\.down_proj\.weight has another shape than the network"):
+            open_model(tmp_path / "hf")
+
+    def test_a_tokenizer_that_cannot_spell_the_text_is_named(self, run, text, tmp_path):
+        from tokenizers import Tokenizer, models, pre_tokenizers
+
+        export_run(run, tmp_path / "hf")
+        words = Tokenizer(models.WordLevel({"[UNK]": 0, "def": 1, "return": 2}, unk_token="[UNK]"))
+        words.pre_tokenizer = pre_tokenizers.Whitespace()
+        words.save(str(tmp_path / "hf" / "tokenizer.json"))
+        about = {"tokenizer_class": "PreTrainedTokenizerFast", "unk_token": "[UNK]"}
+        (tmp_path / "hf" / "tokenizer_config.json").write_text(json.dumps(about))
+        found = measure([tmp_path / "hf"], Measuring(data=(text,)))
+        assert "unknown_tokens" in {one.code for one in found.warnings}
+
+    def test_a_run_with_other_weights_is_not_exported(self, run, tmp_path):
+        other = made_run(tmp_path / "other", head_width=16)
+        (run / "model.safetensors").write_bytes(
+            (made_run(tmp_path / "moe", "llama") / "model.safetensors").read_bytes()
+        )
+        with pytest.raises(ModelError, match=r"does not fit the network of its rung\.json"):
+            export_run(run, tmp_path / "hf")
+        from safetensors.torch import load_file, save_file
+
+        state = load_file(other / "model.safetensors")
+        save_file(
+            {**state, "norm.weight": torch.full_like(state["norm.weight"], float("nan"))}, other / "model.safetensors"
+        )
+        with pytest.raises(ModelError, match=r"norm\.weight holds numbers that are not finite"):
+            export_run(other, tmp_path / "hf")
+        assert not (tmp_path / "hf").exists()
+
+    def test_losses_are_kept_in_a_file_alone(self, run, text):
+        with pytest.raises(ModelError, match="/dev/full is no file"):
+            measure([run], Measuring(data=(text,), keep="/dev/full"))
+        with pytest.raises(ModelError, match="is named twice"):
+            measure([run, run], Measuring(data=(text,)))
+        with pytest.raises(ModelError, match="torch knows no such device"):
+            measure([run], Measuring(data=(text,), device="nonsense"))
+
     def test_weights_that_are_not_finite(self, run, text):
         from safetensors.torch import load_file, save_file
 
         state = load_file(run / "model.safetensors")
         state["norm.weight"] = torch.full_like(state["norm.weight"], float("nan"))
         save_file(state, run / "model.safetensors")
-        with pytest.raises(ModelError, match="is not finite"):
+        with pytest.raises(ModelError, match=r"is not finite: so are numbers of norm\.weight"):
             measure([run], Measuring(data=(text,)))
 
     def test_a_pickle_beside_nothing_else_is_not_opened(self, tmp_path):
@@ -337,6 +391,7 @@ class TestRefused:
             (Measuring(data=(text,), context=1), "context=1 must"),
             (Measuring(data=(text,), stride=0), "stride=0 must"),
             (Measuring(data=(text,), context=8, stride=9), "tokens between would be left out"),
+            (Measuring(data=(text,), context=9999), "longer than what"),
             (Measuring(data=(text,), convention="embedding"), "choose among total"),
             (Measuring(data=("nowhere.txt",)), "no file or folder 'nowhere.txt'"),
         ):

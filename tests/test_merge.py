@@ -373,6 +373,16 @@ def test_every_method_says_what_it_does():
     assert TensorInfo(name="a", dtype="F32", shape=(), file=None, start=0, size=4).count == 1
 
 
+@pytest.mark.parametrize("method", ["ties", "dare-ties", "task-arithmetic", "model-stock"])
+def test_a_number_that_is_none_is_not_lost_by_taking_signs(tmp_path, method):
+    base = write(tmp_path / "base", tensors(0))
+    bad = tensors(1, tensors(0))
+    bad["layer.0.weight"][3, 3] = np.nan
+    models = [base, write(tmp_path / "a", tensors(2, tensors(0))), write(tmp_path / "b", bad)]
+    with pytest.raises(ModelError, match=r"layer\.0\.weight.*not finite.*so does that of"):
+        merge_models(models, tmp_path / "out", method)
+
+
 class TestSubsets:
     """Experts that are a base and noise of their own: their average errs as 1 / k."""
 
@@ -430,3 +440,13 @@ class TestSubsets:
         ):
             with pytest.raises(ModelError, match=says):
                 evaluate_subsets(models, "average", options, asked)
+        with pytest.raises(ModelError, match="Did you mean slerp"):
+            evaluate_subsets(["a", "b"], "slepr", MergeOptions(), how)
+        with pytest.raises(ModelError, match="slerp merges 2 models at most, and 3 are given"):
+            evaluate_subsets(["a", "b", "c"], "slerp", MergeOptions(), how)
+
+    def test_without_a_law_the_means_tell_how_many_experts_reach_a_loss(self):
+        losses = {1: {(0,): 2.4, (1,): 2.6}, 2: {(0, 1): 2.2}}
+        assert curve_of("average", "ab", losses, ["text"], wanted=2.5).needed == 1
+        assert curve_of("average", "ab", losses, ["text"], wanted=2.3).needed == 2
+        assert curve_of("average", "ab", losses, ["text"], wanted=2.1).needed is None

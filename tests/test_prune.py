@@ -246,15 +246,34 @@ class TestModels:
             ({"to": 0.5, "method": "sparsegpt", "scope": "global", "calibrate": ("x",)}, "sparsegpt seeks by layer"),
             ({"method": "obert", "pattern": "2:4", "calibrate": ("x",)}, "not N of M"),
             ({"to": 0.5, "method": "obert", "block": 50, "pattern": "block4", "calibrate": ("x",)}, "must be a multiple of the 4"),
+            ({"to": 0.5, "method": "wanda", "calibrate": ("BINARY",)}, "is no text in UTF-8"),
+            ({"to": 0.5, "method": "wanda", "calibrate": ("TEXT",), "context": 64}, "must lie between 2 and 32"),
+            ({"to": 0.5, "method": "wanda", "calibrate": ("TEXT",), "seed": -1}, "seed"),
             ({"to": 0.5, "method": "wanda", "calibrate": ("nowhere",)}, "no file or folder 'nowhere'"),
             ({"to": 0.5, "method": "wanda", "calibrate": ("TEXT",), "windows": 10_000}, "and 10000 are asked for"),
         ],
     )  # fmt: skip
     def test_what_is_refused_and_leaves_nothing(self, run, text, tmp_path, how, says):
-        given = {**how, "calibrate": tuple(text if one == "TEXT" else one for one in how.get("calibrate", ()))}
+        (tmp_path / "binary").write_bytes(bytes(range(256)) * 40)
+        places = {"TEXT": text, "BINARY": str(tmp_path / "binary")}
+        given = {**how, "calibrate": tuple(places.get(one, one) for one in how.get("calibrate", ()))}
         with pytest.raises(ModelError, match=says):
             prune_model(run, tmp_path / "out", Pruning(**given))
         assert not [one for one in tmp_path.iterdir() if "out" in one.name]
+
+
+def test_weights_that_are_not_finite_are_not_pruned(run, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    from rung.models import export_run
+
+    export_run(run, tmp_path / "hf")
+    state = load_file(tmp_path / "hf" / "model.safetensors")
+    state["model.layers.1.mlp.up_proj.weight"][0, 0] = float("nan")
+    save_file(state, tmp_path / "hf" / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=r"model\.layers\.1\.mlp\.up_proj\.weight holds numbers that are not finite"):
+        prune_model(tmp_path / "hf", tmp_path / "out", Pruning(to=0.5))
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_command_prunes_and_does_not_overwrite(run, text, command):

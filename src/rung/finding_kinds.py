@@ -340,6 +340,16 @@ FINDINGS: dict[str, FindingKind] = {
     "no_text": FindingKind(
         "warning", "A document is no text in UTF-8, or not all of it.", "Convert it, or leave it out."
     ),
+    "unused_tensors": FindingKind(
+        "warning",
+        "A model's files hold tensors that its network has no place for.",
+        "Check that the configuration is that of the weights.",
+    ),
+    "unknown_tokens": FindingKind(
+        "warning",
+        "A tokenizer cannot spell some of the text, so its bits per byte are too low.",
+        "Measure on text that it can spell.",
+    ),
     "no_start": FindingKind(
         "note",
         "A model has no token that begins a text, so the first token of each document is not scored.",

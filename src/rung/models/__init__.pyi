@@ -1,10 +1,12 @@
 from .documents import documents as documents
+from .documents import is_no_text as is_no_text
 from .export import Exported as Exported
 from .export import export_run as export_run
 from .floats import FLOATS as FLOATS
 from .floats import from_float32 as from_float32
 from .floats import to_float32 as to_float32
 from .ladder_model import is_run_folder as is_run_folder
+from .losses import cause_of as cause_of
 from .measured import MeasuredModel as MeasuredModel
 from .measured import Measurements as Measurements
 from .measuring import Measuring as Measuring
@@ -13,6 +15,7 @@ from .measuring import open_model as open_model
 from .measuring import stamps_of as stamps_of
 from .measuring import tokenizer_of as tokenizer_of
 from .opened import OpenModel as OpenModel
+from .opened import same_tokens as same_tokens
 from .weights import TensorInfo as TensorInfo
 from .weights import Weights as Weights
 from .weights import open_weights as open_weights

@@ -38,6 +38,15 @@ def documents(places: Sequence[str], *, field: str = "text", separator: str = ""
         raise ModelError(f"--data: {error.filename} cannot be read: {error.strerror or error}.") from None
 
 
+def is_no_text(text: bytes) -> bool:
+    """Whether bytes are no text in UTF-8."""
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError:
+        return True
+    return b"\0" in text
+
+
 def size_of(places: Sequence[str]) -> int:
     """The size of the files that `documents` reads [bytes]; 0 where there are none."""
     try:

@@ -13,7 +13,7 @@ import numpy as np
 from rung.errors import ModelError
 from rung.ladder import Rung
 from rung.ladder.architectures import Decoder
-from rung.models.ladder_model import run_and_weights
+from rung.models.ladder_model import load_network, run_and_weights
 from rung.models.weights import TensorInfo, Weights
 from rung.models.writing import WeightsWriter, new_folder
 from rung.results import Result, Summary
@@ -64,6 +64,7 @@ def export_run(run: str | Path, output: str | Path) -> Exported:
     family = rung.made_family
     assert isinstance(family, Decoder), "run_and_weights opens no other"
     architecture, config = _config(family, rung)
+    _require_sound(load_network(rung, weights), run)
     tensors = _tensors(family, rung, weights)
     announced = {
         name: TensorInfo(name=name, dtype="F32", shape=value.shape, file=Path(), start=0, size=_F32 * value.size)
@@ -81,6 +82,14 @@ def export_run(run: str | Path, output: str | Path) -> Exported:
         params=rung.counts.total,
         tokenizer=tokenizer,
     )
+
+
+def _require_sound(network: Any, run: str | Path) -> None:
+    import torch
+
+    bad = next((name for name, weight in network.named_parameters() if not torch.isfinite(weight).all()), None)
+    if bad is not None:
+        raise ModelError(f"{run}: {bad} holds numbers that are not finite.")
 
 
 def _config(family: Decoder, rung: Rung) -> tuple[str, dict[str, Any]]:

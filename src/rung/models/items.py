@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from rung.errors import ModelError
+from rung.models.losses import cause_of
 from rung.models.opened import OpenModel
 from rung.models.ratio import Ratio, ratio
 from rung.progress import reported
@@ -149,6 +150,12 @@ def _item(where: str, number: int, line: str) -> Item:
         raise ModelError(
             f"{where}: the answer {right!r} is none of the {len(choices)} choices: give its number from 0, or its text."
         )
+    if len(set(choices)) < len(choices):
+        raise ModelError(f"{where}: two choices are the same text.")
+    try:
+        "".join([prompt, *choices]).encode()
+    except UnicodeEncodeError:
+        raise ModelError(f"{where}: a text holds half of a character.") from None
     if len(choices) < 2 or not all(choices):
         raise ModelError(f"{where}: an item has two or more choices, none of them empty.")
     return Item(name=str(row.get("id", number)), prompt=prompt, choices=tuple(choices), right=right)
@@ -179,11 +186,10 @@ def _score(model: OpenModel, item: Item) -> ItemScore:
         tokens = np.concatenate([np.array(head, np.int64), together])[-(model.context + 1) :]
         scored = len(together) - kept
         if scored >= len(tokens):
-            if scored > model.context or len(tokens) < 2:
-                raise ModelError(
-                    f"item {item.name}: a choice has {scored} tokens with nothing before them, or more than the context."
-                )
-            scored = len(tokens) - 1
+            raise ModelError(
+                f"item {item.name}: a choice has {scored} tokens, and nothing before them that {model.name} predicts the first from: its "
+                f"context has {model.context}, and the prompt is empty or longer."
+            )
         sequences.append(tokens)
         starts.append(len(tokens) - scored)
     longest = max(map(len, sequences))
@@ -202,7 +208,7 @@ def _score(model: OpenModel, item: Item) -> ItemScore:
             for row, (tokens, start) in enumerate(zip(sequences, starts, strict=True))
         ]
     if not np.isfinite(nats).all():
-        raise ModelError(f"item {item.name}: a likelihood of {model.name} is not finite. Try --dtype float32.")
+        raise ModelError(f"item {item.name}: a likelihood of {model.name} is not finite: {cause_of(model)}.")
     return ItemScore(
         name=item.name,
         nats=tuple(nats),

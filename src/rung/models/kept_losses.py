@@ -22,6 +22,10 @@ class KeptLosses:
         Raises:
             ModelError: The file cannot be read, or holds something else.
         """
+        if self.file.exists() and not self.file.is_file():
+            raise ModelError(f"{self.file} is no file: losses are kept in one.")
+        if not self.file.parent.is_dir():
+            raise ModelError(f"{self.file}: there is no folder {self.file.parent}.")
         try:
             lines = self.file.read_bytes().splitlines(keepends=True) if self.file.exists() else []
         except OSError as error:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from rung.errors import ModelError
-from rung.models.documents import Document
+from rung.models.documents import Document, is_no_text
 from rung.models.opened import OpenModel
 from rung.models.windows import Window, windows_of
 
@@ -74,6 +74,7 @@ class Losses:
         pace: How fast it went.
         no_text: Documents that are no text in UTF-8, which are left out.
         mended: Documents in which some bytes further on are no UTF-8, and are read as U+FFFD.
+        unknown: Tokens that stand for what the tokenizer cannot spell [count].
     """
 
     model: OpenModel
@@ -82,6 +83,7 @@ class Losses:
     pace: Pace = field(default_factory=Pace)
     no_text: list[str] = field(default_factory=list)
     mended: list[str] = field(default_factory=list)
+    unknown: int = 0
     _open: dict[int, _Open] = field(default_factory=dict)
 
     def of(self, documents: Iterable[tuple[int, Document]]) -> Iterator[tuple[int, DocumentLoss]]:
@@ -119,7 +121,8 @@ class Losses:
                     "They do not belong together."
                 )
             one.bytes += len(piece)
-            if _is_damaged(piece):
+            self.unknown += 0 if self.model.unknown is None else int((tokens == self.model.unknown).sum())
+            if is_no_text(piece):
                 if one.bytes == len(piece):
                     self.no_text.append(one.name)
                     one.bytes = 0
@@ -168,9 +171,7 @@ class Losses:
         bad = next((index for index, value in enumerate(nats) if not np.isfinite(value)), None)
         if bad is not None:
             where = self._open[batch[bad].document].name
-            raise ModelError(
-                f"{self.model.name}: the loss on {where} is not finite. Its weights or its numbers overflow: try --dtype float32."
-            )
+            raise ModelError(f"{self.model.name}: the loss on {where} is not finite: {cause_of(self.model)}.")
         return [float(value) for value in nats]
 
     def _done(self) -> Iterator[tuple[int, DocumentLoss]]:
@@ -180,10 +181,11 @@ class Losses:
             yield number, DocumentLoss(name=one.name, nats=one.nats, tokens=one.tokens, bytes=max(one.bytes, 0))
 
 
-def _is_damaged(text: bytes) -> bool:
-    """Whether bytes are no text in UTF-8."""
-    try:
-        text.decode("utf-8")
-    except UnicodeDecodeError:
-        return True
-    return b"\0" in text
+def cause_of(model: OpenModel) -> str:
+    """Why a model gives numbers that are not finite."""
+    import torch
+
+    for name, weight in model.network.named_parameters():
+        if not torch.isfinite(weight).all():
+            return f"so are numbers of {name}"
+    return "its numbers overflow on the way. Try --dtype float32"

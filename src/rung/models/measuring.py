@@ -22,6 +22,7 @@ from rung.models.memory import peak_memory, reset_peak_memory
 from rung.models.opened import OpenModel
 from rung.models.transformers_model import fetched, open_transformers
 from rung.progress import working
+from rung.units import format_percent
 
 CONTEXT = 1024
 """Tokens of a window by default, where the model has as many."""
@@ -66,7 +67,7 @@ def open_model(place: str | Path, *, device: str | None = None, dtype: str = "fl
     Raises:
         ModelError: There is no such model, it is damaged, or it is of another kind.
     """
-    path, where = Path(place), device or _device()
+    path, where = Path(place), _require_device(device) if device else _device()
     if is_run_folder(path):
         return open_run(path, device="cpu" if where == "auto" else where)
     if path.is_dir():
@@ -133,6 +134,9 @@ def _require_possible(models: Sequence[str | Path], how: Measuring) -> None:
 
 def _named(models: Sequence[str | Path]) -> Iterator[tuple[str, str | Path]]:
     """Each model with a name of its own: the last part of its place, or the whole where two share it."""
+    twice = [place for place in models if list(map(str, models)).count(str(place)) > 1]
+    if twice:
+        raise ModelError(f"{twice[0]} is named twice.")
     last = [Path(place).resolve().name if Path(place).exists() else str(place).rpartition("/")[2] for place in models]
     for name, place in zip(last, models, strict=True):
         yield (name if last.count(name) == 1 else str(place)), place
@@ -159,6 +163,8 @@ class _Session:
         no_start: Models without a token that begins a text.
         no_text: Documents that are no text.
         mended: Documents of which some bytes are no text.
+        unused: Models whose files hold tensors that they have no place for, in words.
+        unknown: Models whose tokenizers could not spell some of the text, in words.
     """
 
     how: Measuring
@@ -169,13 +175,19 @@ class _Session:
     no_start: list[str] = field(default_factory=list)
     no_text: dict[str, None] = field(default_factory=dict)
     mended: dict[str, None] = field(default_factory=dict)
+    unused: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
 
     def measured(self, name: str, place: str | Path) -> MeasuredModel:
         """One model."""
         reset_peak_memory()
         how = self.how
         model = open_model(place, device=how.device, dtype=how.dtype)
+        if how.context is not None and how.context > model.context:
+            raise ModelError(f"--context {how.context} is longer than what {name} has, {model.context} tokens.")
         context = min(how.context or CONTEXT, model.context)
+        if model.unused:
+            self.unused.append(f"{name} ({len(model.unused)}, {model.unused[0]} first)")
         stride = how.stride or max(1, context // 2)
         if stride > context:
             raise ModelError(
@@ -231,6 +243,9 @@ class _Session:
         if not scored:
             why = f" {listed(computing.no_text, 4)} are no text in UTF-8." if computing.no_text else ""
             raise ModelError(f"--data {listed(how.data)}: no document has a token that could be predicted.{why}")
+        if computing.unknown:
+            share = computing.unknown / sum(one.tokens for one in scored)
+            self.unknown.append(f"{name} ({format_percent(share)} of its tokens)")
         pace = computing.pace
         return scored, pace.tokens / pace.seconds if pace.seconds else None
 
@@ -245,6 +260,18 @@ class _Session:
             yield Finding(
                 "no_text",
                 f"{listed(list(self.mended), 4)}: some bytes are no UTF-8, and are read as characters that stand for nothing.",
+            )
+        if self.unused:
+            yield Finding(
+                "unused_tensors",
+                f"files hold tensors that the network of their config.json has no place for: {listed(self.unused, 4)}. They are not measured: is "
+                "the configuration that of these weights?",
+            )
+        if self.unknown:
+            yield Finding(
+                "unknown_tokens",
+                f"the tokenizer of {listed(self.unknown, 4)} has no token for some of the text and puts one that stands for anything: bits per byte "
+                "are then too low to compare.",
             )
         if self.no_start:
             yield Finding(
@@ -268,6 +295,25 @@ def _identity(place: str | Path, how: Measuring, context: int, stride: int) -> s
     stamps = [stamps_of(top) for top in (*how.data, str(place))]
     content = json.dumps([stamps, how.field, how.separator, context, stride, how.dtype])
     return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def _require_device(device: str) -> str:
+    """A device that torch knows and sees here; "auto" is left to Transformers.
+
+    Raises:
+        ModelError: It is another.
+    """
+    import torch
+
+    if device == "auto":
+        return device
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise ModelError(
+            f"--device {device}: torch knows no such device here. Use cpu, or cuda where there is a GPU."
+        ) from None
+    return device
 
 
 def _device() -> str:

@@ -34,6 +34,8 @@ class OpenModel:
         spelt: The bytes that one token stands for.
         logits: From tokens (B, T) to the logits of the next one (B, T, vocab).
         device: Where it computes.
+        unused: Tensors of its files that the network has no place for.
+        unknown: The token that stands for what its tokenizer cannot spell; None where it has none.
     """
 
     name: str
@@ -47,3 +49,13 @@ class OpenModel:
     spelt: Callable[[int], bytes]
     logits: Callable[[Tensor], Tensor]
     device: Any
+    unused: tuple[str, ...] = ()
+    unknown: int | None = None
+
+
+_SAMPLE = "The quick brown fox, 123 == x;\n\té 漢字".encode()
+
+
+def same_tokens(one: OpenModel, other: OpenModel) -> bool:
+    """Whether two models make a sample of text into the same tokens, out of as many."""
+    return one.vocab == other.vocab and np.array_equal(one.encode(_SAMPLE), other.encode(_SAMPLE))

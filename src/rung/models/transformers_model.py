@@ -37,7 +37,7 @@ def open_transformers(place: Path, *, name: str, device: str, dtype: str) -> Ope
         raise ModelError(f"--dtype {dtype}: choose among {', '.join(_DTYPES)}.")
     transformers = _transformers()
     tokenizer = _tokenizer(transformers, place)
-    network = _network(transformers, place, device, dtype)
+    network, unused = _network(transformers, place, device, dtype)
     positions = next(
         (config[key] for key in ("max_position_embeddings", "n_positions", "n_ctx", "seq_length") if key in config),
         None,
@@ -62,6 +62,8 @@ def open_transformers(place: Path, *, name: str, device: str, dtype: str) -> Ope
         spelt=lambda token: str(tokenizer.decode([token])).encode(),
         logits=lambda tokens: network(input_ids=tokens, use_cache=False).logits,
         device=network.get_input_embeddings().weight.device,
+        unused=unused,
+        unknown=tokenizer.unk_token_id if tokenizer.unk_token_id != tokenizer.eos_token_id else None,
     )
 
 
@@ -136,7 +138,8 @@ def _tokenizer(transformers: Any, place: Path) -> Any:
     return _loaded(lambda: transformers.AutoTokenizer.from_pretrained(str(place), local_files_only=True), place)
 
 
-def _network(transformers: Any, place: Path, device: str, dtype: str) -> Any:
+def _network(transformers: Any, place: Path, device: str, dtype: str) -> tuple[Any, tuple[str, ...]]:
+    """The network in evaluation mode, and the tensors that it has no place for."""
     import torch
 
     def load() -> Any:
@@ -146,6 +149,7 @@ def _network(transformers: Any, place: Path, device: str, dtype: str) -> Any:
             local_files_only=True,
             use_safetensors=True,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are refused below, by their names
             **({"device_map": "auto"} if device == "auto" else {}),
         )
 
@@ -155,10 +159,13 @@ def _network(transformers: Any, place: Path, device: str, dtype: str) -> Any:
         raise ModelError(
             f"{place}: the network needs {missing[0]}, and the files do not hold it ({len(missing)} tensors are missing)."
         )
-    other = sorted(map(str, report.get("mismatched_keys") or ()))
+    other = sorted(str(one[0] if isinstance(one, tuple) else one) for one in report.get("mismatched_keys") or ())
     if other:
-        raise ModelError(f"{place}: {other[0][:120]} does not fit the network of its config.json.")
-    return network.eval() if device == "auto" else network.eval().to(device)
+        raise ModelError(
+            f"{place}: {other[0]} has another shape than the network of its config.json ({len(other)} such tensors)."
+        )
+    unused = tuple(sorted(report.get("unexpected_keys") or ()))
+    return network.eval() if device == "auto" else network.eval().to(device), unused
 
 
 def _loaded(load: Callable[[], Any], place: Path) -> Any:

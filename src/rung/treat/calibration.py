@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rung.errors import ModelError
-from rung.models import OpenModel, documents
+from rung.models import OpenModel, documents, is_no_text
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,12 +30,14 @@ def windows_of_text(
     """
     import torch
 
-    length = min(context or model.context, model.context)
+    if context is not None and not 2 <= context <= model.context:
+        raise ModelError(f"--context {context} must lie between 2 and {model.context}, which is what the model has.")
+    length = context or model.context
     tokens = np.concatenate([np.zeros(0, np.int64), *_tokens(model, places)])
     available = (len(tokens) - 1) // length
     if available < count:
         raise ModelError(
-            f"--calibrate: the text has {len(tokens):,} tokens, which are {available} windows of {length}, and {count} are asked for. "
+            f"the text has {len(tokens):,} tokens, which are {available} windows of {length}, and {count} are asked for. "
             "Give more text, or ask for fewer: --windows."
         )
     starts = length * np.sort(np.random.default_rng(seed).permutation(available)[:count])
@@ -45,9 +47,11 @@ def windows_of_text(
 
 def _tokens(model: OpenModel, places: Sequence[str]) -> Iterator[np.ndarray]:
     head = [] if model.start is None else [np.array([model.start], np.int64)]
-    for _, pieces in documents(places):
+    for name, pieces in documents(places):
         yield from head
         for piece in pieces:
+            if is_no_text(piece):
+                raise ModelError(f"{name} is no text in UTF-8. Convert it, or leave it out.")
             yield model.encode(piece).astype(np.int64)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rung.errors import ModelError
-from rung.models import open_model
+from rung.models import cause_of, open_model, same_tokens
 from rung.progress import reported
 from rung.treat.calibration import windows_of_text
 from rung.treat.loyalty import Loyalty, mean_of, probability_loyalty
@@ -45,6 +45,10 @@ def loyalty_of_models(
         raise ModelError(
             f"{first} tells {teacher.vocab} tokens apart, and {second} {student.vocab}: their distributions cannot be compared."
         )
+    if windows < 1:
+        raise ModelError(f"--windows {windows} must be at least 1.")
+    if not same_tokens(teacher, student):
+        raise ModelError(f"{first} and {second} have different tokenizers: a number is another token in each.")
     context = min(teacher.context, student.context)
     labels, probabilities = [], []
     for batch in reported(windows_of_text(teacher, data, count=windows, context=context), "batches"):
@@ -52,6 +56,9 @@ def loyalty_of_models(
             one, other = (_distributions(model, row[None, :-1]) for model in (teacher, student))
             labels.append(float(np.mean(one.argmax(axis=1) == other.argmax(axis=1))))
             probabilities.append(float(np.mean(probability_loyalty(one, other, base=base))))
+    if not np.isfinite(probabilities).all():
+        which = next((model for model in (teacher, student) if "so are" in cause_of(model)), teacher)
+        raise ModelError(f"{which.name}: its distributions are not finite: {cause_of(which)}.")
     return Loyalty(
         first=str(first),
         second=str(second),

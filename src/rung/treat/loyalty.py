@@ -104,6 +104,9 @@ def loyalty_of(first: str | Path, second: str | Path, *, base: str = "2") -> Loy
     Raises:
         ModelError: A file cannot be read, the cases or choices differ, or nothing can be compared.
     """
+    folders = [str(one) for one in (first, second) if Path(one).is_dir()]
+    if folders:
+        raise ModelError(f"{folders[0]} is a folder: two models are compared on a text, --data TEXT.")
     if base not in {"2", "e"}:
         raise ModelError(f"--base {base}: choose 2 or e.")
     sides = [_Predictions.read(Path(first)), _Predictions.read(Path(second))]
@@ -112,18 +115,21 @@ def loyalty_of(first: str | Path, second: str | Path, *, base: str = "2") -> Loy
     if one.labels is not None and other.labels is not None:
         found["label"] = mean_of(label_loyalty(one.labels, other.labels))
     if one.probabilities is not None and other.probabilities is not None:
-        if one.choices != other.choices:
+        if sorted(one.choices) != sorted(other.choices):
             raise ModelError(
                 f"{first} has the choices {', '.join(one.choices)}, and {second} {', '.join(other.choices)}."
             )
-        found["probability"] = mean_of(probability_loyalty(one.probabilities, other.probabilities, base=base))
+        columns = [other.choices.index(name) for name in one.choices]
+        found["probability"] = mean_of(
+            probability_loyalty(one.probabilities, other.probabilities[:, columns], base=base)
+        )
     if one.values is not None and other.values is not None:
         if min(np.std(one.values), np.std(other.values)) == 0 or len(one.values) < _FEWEST:
             raise ModelError("the values of one file are all the same, or fewer than three, so there is no r.")
         found["regression"] = (float(np.corrcoef(one.values, other.values)[0, 1]), None)
     if not found:
         raise ModelError(f"{first} and {second} have neither labels, nor probabilities, nor values in common.")
-    return Loyalty(first=str(first), second=str(second), cases=len(one.ids), found=found, base=base)
+    return Loyalty(first=str(first), second=str(second), cases=_count(one), found=found, base=base)
 
 
 def mean_of(cases: Array) -> tuple[float, float | None]:
@@ -145,36 +151,12 @@ class _Predictions:
 
     @classmethod
     def read(cls, file: Path) -> _Predictions:
-        import polars as pl
-
-        readers: dict[str, Any] = {
-            ".csv": pl.read_csv,
-            ".jsonl": pl.read_ndjson,
-            ".ndjson": pl.read_ndjson,
-            ".parquet": pl.read_parquet,
-        }
-        if file.suffix.lower() not in readers:
-            raise ModelError(f"{file}: predictions are read from CSV, JSON lines or Parquet.")
-        try:
-            frame = readers[file.suffix.lower()](file)
-        except (OSError, pl.exceptions.PolarsError) as error:
-            raise ModelError(f"{file} cannot be read: {str(error).splitlines()[0]}") from None
-        columns = [name for name in frame.columns if name.startswith("p_")]
-        probabilities, choices = None, tuple(name[2:] for name in columns)
-        if columns:
-            probabilities = frame.select(columns).cast(pl.Float64).to_numpy()
-        elif "probabilities" in frame.columns:
-            lists = frame["probabilities"].to_list()
-            if len({len(one) for one in lists}) > 1:
-                raise ModelError(f"{file}: the lists of probabilities differ in length.")
-            probabilities = np.array(lists, dtype=float)
-            choices = tuple(map(str, range(probabilities.shape[1])))
-        if probabilities is not None:
-            _require_distribution(file, probabilities)
-        labels = [str(one) for one in frame["label"].to_list()] if "label" in frame.columns else None
+        frame = _frame(file)
+        probabilities, choices = _probabilities(file, frame)
+        labels = _labels(file, frame["label"]) if "label" in frame.columns else None
         if labels is None and probabilities is not None:
             labels = [choices[int(index)] for index in probabilities.argmax(axis=1)]
-        values = frame["value"].cast(pl.Float64).to_numpy() if "value" in frame.columns else None
+        values = _numbers(file, frame, ["value"])[:, 0] if "value" in frame.columns else None
         if values is not None and not np.isfinite(values).all():
             raise ModelError(
                 f"{file}, row {int(np.flatnonzero(~np.isfinite(values))[0]) + 1}: value is no finite number."
@@ -182,9 +164,7 @@ class _Predictions:
         ids = [str(one) for one in frame["id"].to_list()] if "id" in frame.columns else []
         if len(set(ids)) < len(ids):
             raise ModelError(f"{file}: an id stands twice.")
-        return cls(
-            str(file), ids or [str(number) for number in range(frame.height)], labels, probabilities, choices, values
-        )
+        return cls(str(file), ids, labels, probabilities, choices, values)
 
     def at(self, rows: list[int]) -> _Predictions:
         """The same predictions in another order."""
@@ -198,6 +178,68 @@ class _Predictions:
         )
 
 
+def _frame(file: Path) -> Any:
+    import polars as pl
+
+    readers: dict[str, Any] = {
+        ".csv": pl.read_csv,
+        ".jsonl": pl.read_ndjson,
+        ".ndjson": pl.read_ndjson,
+        ".parquet": pl.read_parquet,
+    }
+    if file.suffix.lower() not in readers:
+        raise ModelError(f"{file}: predictions are read from CSV, JSON lines or Parquet.")
+    try:
+        frame = readers[file.suffix.lower()](file)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise ModelError(f"{file} cannot be read: {str(error).splitlines()[0]}") from None
+    if not frame.height:
+        raise ModelError(f"{file} holds no row.")
+    return frame
+
+
+def _probabilities(file: Path, frame: Any) -> tuple[Array | None, tuple[str, ...]]:
+    """The distribution of each case (n, c), and the names of the choices; none where the file has none."""
+    columns = [name for name in frame.columns if name.startswith("p_")]
+    if columns:
+        found, choices = _numbers(file, frame, columns), tuple(name[2:] for name in columns)
+    elif "probabilities" in frame.columns:
+        lists = frame["probabilities"].to_list()
+        if not all(isinstance(one, list) for one in lists) or len({len(one) for one in lists}) > 1:
+            raise ModelError(f"{file}: probabilities must be lists of one length.")
+        try:
+            found = np.array(lists, dtype=float)
+        except (TypeError, ValueError):
+            raise ModelError(f"{file}: probabilities must be lists of numbers.") from None
+        choices = tuple(map(str, range(found.shape[1])))
+    else:
+        return None, ()
+    _require_distribution(file, found)
+    return found, choices
+
+
+def _numbers(file: Path, frame: Any, columns: list[str]) -> Array:
+    import polars as pl
+
+    try:
+        found: Array = frame.select(columns).cast(pl.Float64).to_numpy()
+    except pl.exceptions.PolarsError:
+        raise ModelError(f"{file}: {', '.join(columns[:4])} must hold numbers.") from None
+    return found
+
+
+def _count(side: _Predictions) -> int:
+    sides = (side.labels, side.probabilities, side.values)
+    return next((len(one) for one in sides if one is not None), 0)
+
+
+def _labels(file: Path, column: Any) -> list[str]:
+    """Labels as texts; whole numbers that are written as 1 or as 1.0 are the same label."""
+    if column.null_count():
+        raise ModelError(f"{file}, row {column.is_null().to_list().index(True) + 1}: the label is missing.")
+    return [str(int(one)) if isinstance(one, float) and one.is_integer() else str(one) for one in column.to_list()]
+
+
 def _require_distribution(file: Path, probabilities: Array) -> None:
     off = np.flatnonzero(~(np.isfinite(probabilities).all(axis=1) & (np.abs(probabilities.sum(axis=1) - 1) < 1e-3)))
     if len(off) or (probabilities < 0).any():
@@ -206,6 +248,13 @@ def _require_distribution(file: Path, probabilities: Array) -> None:
 
 
 def _matched(one: _Predictions, other: _Predictions) -> tuple[_Predictions, _Predictions]:
+    if not one.ids or not other.ids:
+        counts = [_count(side) for side in (one, other)]
+        if counts[0] != counts[1]:
+            raise ModelError(
+                f"{one.place} has {counts[0]} rows and {other.place} {counts[1]}, and not both have ids to match them by."
+            )
+        return one, other
     if set(one.ids) != set(other.ids):
         apart = sorted(set(one.ids) ^ set(other.ids))
         raise ModelError(

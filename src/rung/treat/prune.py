@@ -12,6 +12,7 @@ import numpy as np
 
 from rung.errors import ModelError
 from rung.models import (
+    OpenModel,
     Weights,
     WeightsWriter,
     carry_over,
@@ -124,6 +125,7 @@ def _pruned(named: str, place: Path, output: Path, how: Pruning, pattern: Patter
     weights = open_weights(place)
     layers = layers_of(model, weights)
     _require_groups(layers, pattern)
+    _require_sound(model, layers, named)
     looks = PRUNERS[how.method].looks
     batches = (
         windows_of_text(model, how.calibrate, count=how.windows, context=how.context, seed=how.seed) if looks else []
@@ -157,6 +159,20 @@ def _pruned(named: str, place: Path, output: Path, how: Pruning, pattern: Patter
         damp=damp,
         cost=cost,
     )
+
+
+def _require_sound(model: OpenModel, layers: Sequence[Layer], named: str) -> None:
+    """Refuse weights that are no numbers, and files that hold more than the network."""
+    import torch
+
+    bad = next((layer.name for layer in layers if not torch.isfinite(layer.matrix).all()), None)
+    if bad is not None:
+        raise ModelError(f"{named}: {bad} holds numbers that are not finite.")
+    if model.unused:
+        raise ModelError(
+            f"{named}: its network has no place for {model.unused[0]} ({len(model.unused)} such tensors), which would stay as they are. Is the "
+            "configuration that of these weights?"
+        )
 
 
 def _require_groups(layers: Sequence[Layer], pattern: Pattern) -> None:

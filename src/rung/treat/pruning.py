@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rung.errors import ModelError
-from rung.messages import did_you_mean
+from rung.messages import did_you_mean, require_seed
 from rung.treat.masks import SCOPES, Pattern, read_pattern
 
 _SAME = 1e-9
@@ -122,6 +122,7 @@ def _require_numbers(how: Pruning, pattern: Pattern) -> None:
         raise ModelError("obert prunes one by one or in blocks (--pattern block4), not N of M.")
     if how.method == "obert" and how.block % pattern.block:
         raise ModelError(f"--block {how.block} must be a multiple of the {pattern.block} weights that go together.")
+    require_seed(how.seed, ModelError)
     for name, value in (("--windows", how.windows), ("--block", how.block), ("--steps", how.steps)):
         if value < 1:
             raise ModelError(f"{name} {value} must be at least 1.")

@@ -20,7 +20,7 @@ from rung.files import write_text
 from rung.ladder.architectures import Decoder
 from rung.ladder.corpora import PART, SCHEMA, Text, part_name, read_about
 from rung.messages import listed
-from rung.models import OpenModel, open_model, stamps_of, tokenizer_of
+from rung.models import OpenModel, cause_of, open_model, same_tokens, stamps_of, tokenizer_of
 from rung.progress import reported
 from rung.results import Result, Summary
 from rung.units import format_bytes, format_count
@@ -168,10 +168,8 @@ def _require_possible(opened: Sequence[OpenModel], teachers: Sequence[str | Path
         raise ModelError(f"--context {how.context} must lie between 2 and {least}, which is what the teachers have.")
     if not 1 <= how.likeliest <= min(one.vocab for one in opened):
         raise ModelError(f"--likeliest {how.likeliest} must lie between 1 and the size of the vocabulary.")
-    sample = "The quick brown fox, 123 == x;\n\té"
-    first = opened[0].encode(sample.encode())
     for one, place in zip(opened[1:], teachers[1:], strict=True):
-        if one.vocab != opened[0].vocab or not np.array_equal(one.encode(sample.encode()), first):
+        if not same_tokens(opened[0], one):
             raise ModelError(
                 f"{teachers[0]} and {place} have different tokenizers: their answers are about different tokens, and are not averaged."
             )
@@ -266,9 +264,7 @@ def _answers(opened: Sequence[OpenModel], tokens: Any, likeliest: int) -> tuple[
             ]
             mean = logs[0] if len(logs) == 1 else torch.logsumexp(torch.stack(logs), dim=0) - float(np.log(len(logs)))
             if not torch.isfinite(mean).any(dim=-1).all():
-                raise ModelError(
-                    f"an answer of {listed([one.name for one in opened])} is not finite. Try --dtype float32."
-                )
+                raise ModelError(f"an answer of {opened[0].name} is not finite: {cause_of(opened[0])}.")
             best = mean.topk(likeliest, dim=-1)
             found.append((best.indices.cpu().numpy(), best.values.cpu().numpy()))
     ids, values = (np.concatenate(side) for side in zip(*found, strict=True))

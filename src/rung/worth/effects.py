@@ -17,7 +17,7 @@ Shapes: `B` the estimate, then each draw of the ladder's coefficients.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,12 @@ import numpy as np
 
 from rung.arrays import Array
 from rung.errors import WorthError
-from rung.findings import Finding
 from rung.fitting import Fit, as_fit
 from rung.messages import listed
 from rung.runs import as_runs
 from rung.units import flops_6nd, format_count, format_value
 from rung.worth.effect import Effect, Effects, Slope, Span, Worth
+from rung.worth.effect_findings import effect_findings
 from rung.worth.reference import Reference, reference_of
 from rung.worth.treated import Cell, read_cells
 
@@ -82,7 +82,7 @@ def effects(
         target=fit.target,
         reference=f"{fit.source}: {fit.law.formula}",
         level=fit.level,
-        warnings=tuple(asking.findings(found)),
+        warnings=effect_findings(found, fit.ranges["N"], asking.alone, asking.unlike),
     )
 
 
@@ -313,45 +313,3 @@ class _Asking:
             slope = Worth(value=float(slopes[0]), interval=(low, high))
             found.append(Slope(treatment=treatment, sizes=count, slope=slope, verdict=verdict))
         return found
-
-    def findings(self, found: Sequence[Effect]) -> list[Finding]:
-        """What speaks against the effects."""
-        findings = []
-        low, high = self.reference.fit.ranges["N"]
-        beyond = [
-            one.treatment
-            for one in found
-            if one.effective_size is not None and not low <= one.effective_size.value <= high
-        ]
-        if beyond:
-            findings.append(
-                Finding(
-                    "outside_ladder",
-                    f"the effective size of {listed(sorted(set(beyond)), 4)} lies outside the ladder's sizes ({format_count(low)} to "
-                    f"{format_count(high)}): its law is trusted there without runs.",
-                )
-            )
-        if self.alone:
-            findings.append(
-                Finding(
-                    "single_pair",
-                    f"{listed(sorted(set(self.alone)), 4)}: made once, from one run. Chance in the treatment itself is not in the interval: "
-                    "repeat it from other runs, or with other seeds.",
-                )
-            )
-        if self.unlike:
-            findings.append(
-                Finding(
-                    "unlike_control",
-                    f"{listed(list(dict.fromkeys(self.unlike)), 4)}: what that is worth is in the multipliers too, which are over all that the control has.",
-                )
-            )
-        free = [one.treatment for one in found if one.cost is None and "compute" in one.multipliers]
-        if free:
-            findings.append(
-                Finding(
-                    "no_cost",
-                    f"{listed(sorted(set(free)), 4)}: no treatment_flops is given, so the multiplier of compute counts the treatment as free.",
-                )
-            )
-        return findings

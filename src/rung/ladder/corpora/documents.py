@@ -93,10 +93,14 @@ def read_jsonl(name: str, file: Path, field: str) -> Iterator[Document]:
                 raise LadderError(f"{file}, line {number}: not JSON ({error.msg}).") from None
             if not isinstance(row, dict) or not isinstance(row.get(field), str):
                 found = ", ".join(row) if isinstance(row, dict) else type(row).__name__
+                if isinstance(row, dict) and field in row:
+                    raise LadderError(
+                        f"{file}, line {number}: {field!r} holds a {type(row[field]).__name__}, not a text."
+                    )
                 raise LadderError(
                     f"{file}, line {number}: no text in {field!r}; it has {found}. Name the field: field = ..."
                 )
-            yield f"{name}:{number}", row[field].encode()
+            yield f"{name}:{number}", row[field].encode("utf-8", "replace")
 
 
 def read_parquet(name: str, file: Path, field: str) -> Iterator[Document]:

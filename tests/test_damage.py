@@ -124,14 +124,20 @@ class TestValues:
             import_runs(f"lm-eval:{tmp_path}")
 
     def test_a_run_without_a_size_among_others_is_named(self, tmp_path):
-        for name, size in (("a", {"n_params": 1e6}), ("b", {})):
-            (tmp_path / name).mkdir()
-            (tmp_path / name / "config.json").write_text(json.dumps({"batch_tokens": 1024, **size}))
-            lines = [{"step": step, "val_loss": 3 - step / 100} for step in (10, 20, 30)]
-            (tmp_path / name / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)))
-        found = import_runs(f"jsonl:{tmp_path}")
+        experiment = tmp_path / "1"
+        for name, settings in (("a", {"n_params": "1e6", "batch_tokens": "1024"}), ("b", {"batch_tokens": "1024"})):
+            for folder in ("params", "metrics"):
+                (experiment / name / folder).mkdir(parents=True)
+            (experiment / name / "meta.yaml").write_text(f"run_name: {name}\nrun_id: {name}\nstatus: 3\n")
+            for key, value in settings.items():
+                (experiment / name / "params" / key).write_text(value)
+            values = (f"{1700 + step} {3 - step / 100} {step}\n" for step in (10, 20, 30))
+            (experiment / name / "metrics" / "val_loss").write_text("".join(values))
+        (experiment / "meta.yaml").write_text("experiment_id: '1'\nname: sweep\n")
+        found = import_runs(f"mlflow:{tmp_path}")
         (one,) = [finding for finding in found.warnings if finding.code == "no_params"]
         assert "run 'b': no N" in one.text
+        assert found.frame["params"].to_list() == [1e6, None]
 
     def test_an_empty_database_stays_empty(self, tmp_path):
         file = tmp_path / "empty.db"

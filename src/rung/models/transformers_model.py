@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping
-from importlib.util import find_spec
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -99,19 +99,38 @@ def fetched(name: str) -> Path:
 
 def _transformers() -> Any:
     try:
-        if "torchvision" not in sys.modules and find_spec("torchvision"):
-            try:
-                import torchvision  # noqa: F401
-            except (RuntimeError, ImportError, OSError):
-                # One that was built for another torch does not load. No language model needs it: Transformers goes on without.
-                sys.modules["torchvision"] = None  # type: ignore[assignment]
-        import transformers
+        with _without_broken_torchvision():
+            import transformers
+
+            # What it found before, where somebody imported it first, is looked up anew, and kept.
+            for name in ("is_torchvision_available", "is_torchvision_v2_available"):
+                available = getattr(transformers.utils.import_utils, name)
+                if hasattr(available, "cache_clear"):
+                    available.cache_clear()
+                available()
     except ModuleNotFoundError:
         raise ModelError('a model of Transformers needs it: pip install "rung[models]".') from None
     quiet: Any = transformers.utils.logging
     quiet.set_verbosity_error()
     quiet.disable_progress_bar()
     return transformers
+
+
+@contextmanager
+def _without_broken_torchvision() -> Iterator[None]:
+    """While Transformers looks for it, a torchvision that was built for another torch is not there: no language model needs one."""
+    try:
+        import torchvision.transforms  # noqa: F401
+    except (RuntimeError, ImportError, OSError):
+        before = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == "torchvision"}
+        sys.modules["torchvision"] = None  # type: ignore[assignment]
+        try:
+            yield
+        finally:
+            del sys.modules["torchvision"]
+            sys.modules.update(before)
+    else:
+        yield
 
 
 def _config(place: Path) -> Mapping[str, Any]:

@@ -104,8 +104,10 @@ def load_network(rung: Rung, weights: Weights) -> Any:
     Raises:
         ModelError: The weights are those of another network.
     """
-    from safetensors.torch import load_file
-
+    try:
+        from safetensors.torch import load_file
+    except ModuleNotFoundError:
+        raise ModelError('a model needs torch: pip install "rung[models]".') from None
     network = build_network(rung.made_family, rung.size)
     expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     found = {name: one.shape for name, one in weights.tensors.items()}

@@ -196,9 +196,9 @@ def main():
                     idle = memory(process.pid)
                     for view, of, by, path, selectors, canvas in VIEWS:
                         if (of, by) == (name, peer):
-                            visit(browser, address + path, selectors, canvas)
+                            first, _ = visit(browser, address + path, selectors, canvas)
                             seconds, sizes = zip(*(visit(browser, address + path, selectors, canvas) for _ in range(3)), strict=True)  # fmt: skip
-                            print(f"{view:20} {peer:12} {statistics.median(seconds):6.2f} s {statistics.median(sizes):8.0f} kB", flush=True)  # fmt: skip
+                            print(f"{view:20} {peer:12} {statistics.median(seconds):6.2f} s {statistics.median(sizes):8.0f} kB; the first visit {first:.2f} s", flush=True)  # fmt: skip
                     print(f"{peer}, {name}: answers after {taken:.2f} s, {idle:.0f} MB, after the views {memory(process.pid):.0f} MB", flush=True)  # fmt: skip
 
 

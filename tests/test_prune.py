@@ -237,7 +237,7 @@ class TestModels:
     @pytest.mark.parametrize(
         ("how", "says"),
         [
-            ({}, "say which share of the weights goes"),
+            ({}, "say which share of the weights is pruned"),
             ({"to": 1.0}, "must be a share above 0 and below 1"),
             ({"to": 0.5, "method": "magnitud"}, "Did you mean magnitude"),
             ({"to": 0.5, "method": "wanda"}, "looks at a text"),

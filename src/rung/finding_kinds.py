@@ -2,27 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
-Severity = Literal["severe", "warning", "note"]
-"""severe: the answer cannot be relied on; warning: part of it may be wrong; note: what it rests on."""
-
-
-@dataclass(frozen=True, slots=True)
-class FindingKind:
-    """What all findings of one code have in common.
-
-    Attributes:
-        severity: How much the answer suffers.
-        meaning: What the code means, in one sentence.
-        remedy: What to do about it.
-    """
-
-    severity: Severity
-    meaning: str
-    remedy: str
-
+from rung.finding_kind import FindingKind
+from rung.model_findings import MODEL_FINDINGS
 
 FINDINGS: dict[str, FindingKind] = {
     # A table of runs, as it is read.
@@ -304,67 +285,6 @@ FINDINGS: dict[str, FindingKind] = {
         "Runs of one recipe differ in a setting where their scale agrees, so its law is that of a mixture.",
         "Select one value with --where, or compare by that setting.",
     ),
-    "no_ancestor": FindingKind(
-        "warning",
-        "The weights of an expert lie far from those of the base it is merged with.",
-        "Check which is the base.",
-    ),
-    "outside_ladder": FindingKind(
-        "warning",
-        "The effective size of a treated model lies outside the sizes of the ladder.",
-        "Add a run of that size to the ladder.",
-    ),
-    "unlike_control": FindingKind(
-        "warning",
-        "A treated model and its control differ in size or tokens.",
-        "Compare models of one size and training, or read the multipliers as of both changes.",
-    ),
-    "single_pair": FindingKind(
-        "note", "A treated model was made once, from one run.", "Repeat it from other runs, or with other seeds."
-    ),
-    "no_cost": FindingKind(
-        "note",
-        "What a treatment cost is not stated, so its multiplier of compute counts it as free.",
-        "Fill in the column treatment_flops.",
-    ),
-    "few_experts": FindingKind(
-        "warning",
-        "The losses of merges do not show a law in the number of experts.",
-        "Add experts, or read the losses of the merges themselves.",
-    ),
-    "one_document": FindingKind(
-        "note",
-        "The text that a model is measured on is one document, so its loss has no standard error.",
-        "Give several files or JSONL, or cut it: --separator.",
-    ),
-    "no_text": FindingKind(
-        "warning", "A document is no text in UTF-8, or not all of it.", "Convert it, or leave it out."
-    ),
-    "unused_tensors": FindingKind(
-        "warning",
-        "A model's files hold tensors that its network has no place for.",
-        "Check that the configuration is that of the weights.",
-    ),
-    "unknown_tokens": FindingKind(
-        "warning",
-        "A tokenizer cannot spell some of the text, so its bits per byte are too low.",
-        "Measure on text that it can spell.",
-    ),
-    "no_start": FindingKind(
-        "note",
-        "A model has no token that begins a text, so the first token of each document is not scored.",
-        "Compare it by bits per byte.",
-    ),
-    "other_documents": FindingKind(
-        "warning",
-        "Models did not score the same bytes of the same documents.",
-        "Compare bits per byte with their own errors.",
-    ),
-    "mixed_dtypes": FindingKind(
-        "note",
-        "Models that are merged store their numbers in different types.",
-        "Convert them first, for another type.",
-    ),
     "outside_range": FindingKind(
         "warning", "A rule is applied outside the range that it was fitted on.", "Compare several rules."
     ),
@@ -380,5 +300,6 @@ FINDINGS: dict[str, FindingKind] = {
         "The scales of two recipes do not meet, or end far apart.",
         "Train both over the same range; check that their units agree.",
     ),
+    **MODEL_FINDINGS,
 }
 """Every code. A new finding is a line here and a function that returns it."""

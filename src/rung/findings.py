@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rung.errors import in_python
-from rung.finding_kinds import FINDINGS, FindingKind, Severity
+from rung.finding_kind import FindingKind, Severity
+from rung.finding_kinds import FINDINGS
 
 __all__ = ["FINDINGS", "Finding", "FindingKind", "Severity", "most_severe_first"]
 

@@ -12,7 +12,6 @@ from .measured import Measurements as Measurements
 from .measuring import Measuring as Measuring
 from .measuring import measure as measure
 from .measuring import open_model as open_model
-from .measuring import stamps_of as stamps_of
 from .measuring import tokenizer_of as tokenizer_of
 from .opened import OpenModel as OpenModel
 from .opened import same_tokens as same_tokens

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from rung.errors import ModelError
+from rung.errors import LadderError, ModelError
 from rung.ladder import Rung
 from rung.ladder.architectures import Decoder
+from rung.ladder.corpora import load_tokenizer
 from rung.models.ladder_model import load_network, run_and_weights
 from rung.models.weights import TensorInfo, Weights
 from rung.models.writing import WeightsWriter, new_folder
@@ -207,9 +208,9 @@ def _write_tokenizer(tokenizer: str, folder: Path) -> str:
         raise ModelError('an export needs tokenizers: pip install "rung[models]".') from None
     if tokenizer:
         try:
-            made = Tokenizer.from_file(tokenizer) if Path(tokenizer).exists() else Tokenizer.from_pretrained(tokenizer)
-        except Exception as error:  # noqa: BLE001  # the library raises plain Exceptions
-            raise ModelError(f"the run's tokenizer {tokenizer!r} cannot be loaded: {error}") from None
+            made = load_tokenizer(tokenizer)
+        except LadderError as error:
+            raise ModelError(f"the run's {error.text}") from None
         said = f"with the tokenizer {tokenizer}"
     else:
         made = Tokenizer(models.BPE(vocab=_byte_vocab(), merges=[]))

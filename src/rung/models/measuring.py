@@ -7,10 +7,10 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from rung.errors import ModelError
 from rung.findings import Finding
+from rung.ladder.corpora import stamps_of
 from rung.messages import counted, listed
 from rung.models.documents import Document, documents, size_of
 from rung.models.items import Item, read_items, score_items
@@ -221,7 +221,8 @@ class _Session:
         """The loss on every document in their order, and the pace."""
         how = self.how
         asked = _identity(place, how, computing.context, computing.stride)
-        before = self.kept.of(name, asked) if self.kept else {}
+        # One without a token is read again: it costs nothing, and what is no text is named again.
+        before = {number: one for number, one in (self.kept.of(name, asked) if self.kept else {}).items() if one.tokens}
         found = dict(before)
 
         def remaining() -> Iterator[tuple[int, Document]]:
@@ -232,7 +233,7 @@ class _Session:
         with working("MB of text", size_of(how.data) // _MB) as advance:
             for number, one in computing.of(remaining()):
                 found[number] = one
-                if self.kept:
+                if self.kept and one.tokens:
                     self.kept.add(name, asked, number, one)
                 for _ in range((read + one.bytes) // _MB - read // _MB):
                     advance()
@@ -280,19 +281,9 @@ class _Session:
             )
 
 
-def stamps_of(top: str | Path) -> list[Any]:
-    """Name, size and time of a file, or of every file in a folder."""
-    path = Path(top)
-    files = [path] if path.is_file() else sorted(path.rglob("*")) if path.is_dir() else []
-    return [
-        str(top),
-        [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files if file.is_file()],
-    ]
-
-
 def _identity(place: str | Path, how: Measuring, context: int, stride: int) -> str:
     """A fingerprint of a model's files, the text's files and the rule of windows."""
-    stamps = [stamps_of(top) for top in (*how.data, str(place))]
+    stamps = [[str(top), stamps_of(Path(top))] for top in (*how.data, place)]
     content = json.dumps([stamps, how.field, how.separator, context, stride, how.dtype])
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 

@@ -22,31 +22,22 @@ class Window:
         document: The number of its document.
         tokens: The tokens that are predicted from, and one more (n + 1,).
         scored: How many tokens at its end are predicted here [count].
-        last: Whether it is the last of its document.
     """
 
     document: int
     tokens: NDArray[Any]
     scored: int
-    last: bool
 
 
 def windows_of(document: int, pieces: Iterator[NDArray[Any]], context: int, stride: int) -> Iterator[Window]:
     """The windows of one document, whose tokens come in pieces; none for fewer than two tokens."""
-    held = np.zeros(0, np.int64)
-    first, waiting = True, None
+    held, first = np.zeros(0, np.int64), True
     for piece in pieces:
         held = np.concatenate([held, piece])
         while len(held) > context:
-            if waiting is not None:
-                yield waiting
-            waiting = Window(document, held[: context + 1], context if first else stride, last=False)
+            yield Window(document, held[: context + 1], context if first else stride)
             held, first = held[stride:], False
     # What is left was predicted up to its first `context - stride + 1` tokens, unless no window was full.
     done = 1 if first else context - stride + 1
     if len(held) > done:
-        if waiting is not None:
-            yield waiting
-        waiting = Window(document, held, len(held) - done, last=False)
-    if waiting is not None:
-        yield Window(waiting.document, waiting.tokens, waiting.scored, last=True)
+        yield Window(document, held, len(held) - done)

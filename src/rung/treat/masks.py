@@ -22,7 +22,7 @@ class Pattern:
     Attributes:
         kept: How many of `of` neighbours along the inputs stay; 0 where weights go one by one or in blocks.
         of: How many neighbours there are.
-        block: How many neighbours go or stay together; 1 for one by one.
+        block: How many neighbours are pruned or stay together; 1 for one by one.
     """
 
     kept: int = 0
@@ -60,8 +60,8 @@ def masks_of(scores: Sequence[Tensor], sparsity: float, pattern: Pattern, scope:
     """What stays of some matrices (outputs, inputs) by their scores: the largest.
 
     Args:
-        scores: A score of each weight; -inf for one that is already gone.
-        sparsity: Share that goes.
+        scores: A score of each weight; -inf for one that is already pruned.
+        sparsity: The share that is pruned.
         pattern: Which weights go together; a block has the sum of its scores.
         scope: Where the least are sought: "global", over all matrices, "layer" or "row".
     """
@@ -73,9 +73,9 @@ def masks_of(scores: Sequence[Tensor], sparsity: float, pattern: Pattern, scope:
     if scope == "row":
         kept = [_rows(one, sparsity) for one in summed]
     elif scope == "layer":
-        kept = [_least_gone([one], sparsity)[0] for one in summed]
+        kept = [_lowest([one], sparsity)[0] for one in summed]
     else:
-        kept = _least_gone(summed, sparsity)
+        kept = _lowest(summed, sparsity)
     return [torch.repeat_interleave(one, pattern.block, dim=1) if pattern.block > 1 else one for one in kept]
 
 
@@ -88,14 +88,14 @@ def _blocked(scores: Tensor, block: int) -> Tensor:
     return scores if block == 1 else _grouped(scores, block).sum(dim=2)
 
 
-def _least_gone(scores: Sequence[Tensor], sparsity: float) -> list[Tensor]:
-    """Exactly the share of the least goes, over all matrices together; of equal ones the first."""
+def _lowest(scores: Sequence[Tensor], sparsity: float) -> list[Tensor]:
+    """Exactly the share with the lowest scores is pruned, over all matrices together; of equal ones the first."""
     import torch
 
     flat = torch.cat([one.flatten() for one in scores])
-    gone = torch.argsort(flat, stable=True)[: round(sparsity * len(flat))]
+    pruned = torch.argsort(flat, stable=True)[: round(sparsity * len(flat))]
     kept = torch.ones(len(flat), dtype=torch.bool, device=flat.device)
-    kept[gone] = False
+    kept[pruned] = False
     parts = torch.split(kept, [one.numel() for one in scores])
     return [part.reshape(one.shape) for part, one in zip(parts, scores, strict=True)]
 
@@ -103,16 +103,16 @@ def _least_gone(scores: Sequence[Tensor], sparsity: float) -> list[Tensor]:
 def _rows(scores: Tensor, sparsity: float) -> Tensor:
     import torch
 
-    gone = torch.argsort(scores, dim=1, stable=True)[:, : int(scores.shape[1] * sparsity)]
-    return torch.ones_like(scores, dtype=torch.bool).scatter_(1, gone, False)
+    pruned = torch.argsort(scores, dim=1, stable=True)[:, : int(scores.shape[1] * sparsity)]
+    return torch.ones_like(scores, dtype=torch.bool).scatter_(1, pruned, False)
 
 
 def _n_of_m(scores: Tensor, pattern: Pattern) -> Tensor:
     import torch
 
     groups = _grouped(scores, pattern.of)
-    gone = torch.argsort(groups, dim=2, stable=True)[..., : pattern.of - pattern.kept]
-    return torch.ones_like(groups, dtype=torch.bool).scatter_(2, gone, False).flatten(1)
+    pruned = torch.argsort(groups, dim=2, stable=True)[..., : pattern.of - pattern.kept]
+    return torch.ones_like(groups, dtype=torch.bool).scatter_(2, pruned, False).flatten(1)
 
 
 def keeps(matrix: Tensor, pattern: Pattern) -> bool:

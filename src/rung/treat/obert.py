@@ -62,12 +62,12 @@ class BlockFisher:
         shared = torch.repeat_interleave(whole / pattern.block, pattern.block, dim=1)
         return self._as_matrix(shared)
 
-    def updated(self, matrix: Tensor, kept: Tensor, gone: Tensor, pattern: Pattern) -> Tensor:
-        """The weights after those that go now made up for: - F^-1_p w_p / [F^-1]_pp summed over them, and zero where nothing stays."""
+    def updated(self, matrix: Tensor, kept: Tensor, pruned: Tensor, pattern: Pattern) -> Tensor:
+        """The weights after those that are pruned now made up for: - F^-1_p w_p / [F^-1]_pp summed over them, and zero where nothing stays."""
         import torch
 
         weights = self._in_blocks(matrix)
-        going = self._in_blocks(gone.to(weights.dtype))
+        going = self._in_blocks(pruned.to(weights.dtype))
         if pattern.block == 1:
             shares = going * weights / self.inverse.diagonal(dim1=1, dim2=2)
         else:

@@ -55,8 +55,8 @@ class Work:
         return "group" if self.pattern.of else self.how.scope or PRUNERS[self.how.method].scope
 
     @property
-    def share(self) -> float:
-        """The share that goes."""
+    def sparsity(self) -> float:
+        """The share that is pruned."""
         return 1 - self.pattern.kept / self.pattern.of if self.pattern.of else float(self.how.to or 0.0)
 
     @property
@@ -70,8 +70,8 @@ class Work:
         return self.model.size.flops_per_token(self.batches[0].shape[1] - 1) * self.tokens if self.batches else 0.0
 
     def keep(self, scores: Sequence[Tensor], layers: Sequence[Layer]) -> None:
-        """Set to zero what goes by its scores."""
-        for layer, mask in zip(layers, masks_of(scores, self.share, self.pattern, self.scope), strict=True):
+        """Prune by scores."""
+        for layer, mask in zip(layers, masks_of(scores, self.sparsity, self.pattern, self.scope), strict=True):
             layer.matrix.mul_(mask)
 
     def by_block(self) -> Iterator[list[Layer]]:
@@ -120,7 +120,7 @@ def _sparsegpt(work: Work) -> tuple[float | None, float]:
         if unseen:
             raise ModelError(f"no token of the text reached {unseen[0]}. Give more text: --windows.")
         for layer in layers:
-            layer.matrix.copy_(sparsegpt(layer.matrix, moments[layer.name], work.share, work.pattern, damp))
+            layer.matrix.copy_(sparsegpt(layer.matrix, moments[layer.name], work.sparsity, work.pattern, damp))
     return damp, work.forward * (blocks + 1) / 2
 
 
@@ -143,7 +143,10 @@ def _obert(work: Work) -> tuple[float | None, float]:
         found.append((float(mean_loss(work.model, held)), damp))
         for layer, matrix in zip(work.layers, start, strict=True):
             layer.matrix.copy_(matrix)
-    damp = min((loss, damp) for loss, damp in found if np.isfinite(loss))[1]
+    finite = [(loss, damp) for loss, damp in found if np.isfinite(loss)]
+    if not finite:
+        raise ModelError("with every damping that was tried the loss is not finite. Take a larger one: --damp 0.1.")
+    damp = min(finite)[1]
     _obert_once(work, list(work.batches), damp)
     return damp, 3 * work.forward * work.how.steps * (len(DAMPS) + 1)
 
@@ -163,7 +166,7 @@ def _obert_once(work: Work, batches: Sequence[Tensor], damp: float) -> None:
             fisher.saliency(layer.matrix, work.pattern).masked_fill(~mask, -torch.inf)
             for fisher, layer, mask in zip(fishers, work.layers, kept, strict=True)
         ]
-        masks = masks_of(scores, work.share * step / work.how.steps, work.pattern, work.scope)
+        masks = masks_of(scores, work.sparsity * step / work.how.steps, work.pattern, work.scope)
         for index, (fisher, layer, mask) in enumerate(zip(fishers, work.layers, masks, strict=True)):
             layer.matrix.copy_(fisher.updated(layer.matrix, mask, kept[index] & ~mask, work.pattern))
             kept[index] = mask

@@ -20,7 +20,7 @@ class Pruning:
     """How a model is pruned.
 
     Attributes:
-        to: Share of the weights in the blocks' matrices that goes; what N:M says for such a pattern.
+        to: Share of the weights in the blocks' matrices that is pruned; what N:M says for such a pattern.
         method: A name of PRUNERS.
         pattern: "unstructured", "block4" or "2:4".
         scope: Where the least are sought: "global", "layer" or "row"; the method's own by default.
@@ -53,7 +53,7 @@ class Pruner:
     """A method.
 
     Attributes:
-        meaning: What goes, with its source.
+        meaning: What is pruned, with its source.
         scope: Where the least are sought by default.
         scopes: Where they can be sought.
         looks: Whether it looks at a text.
@@ -105,7 +105,7 @@ def require_possible(how: Pruning) -> Pattern:
         raise ModelError(f"--pattern {how.pattern} takes away {1 - pattern.kept / pattern.of:g}: leave out --to.")
     if not pattern.of and (how.to is None or not 0 < how.to < 1):
         raise ModelError(
-            "say which share of the weights goes: --to 0.5."
+            "say which share of the weights is pruned: --to 0.5."
             if how.to is None
             else f"--to {how.to:g} must be a share above 0 and below 1."
         )

@@ -22,7 +22,7 @@ def sparsegpt(matrix: Tensor, second: Tensor, sparsity: float, pattern: Pattern,
     Args:
         matrix: The weights (outputs, inputs).
         second: Second moments of the inputs, X^T X (inputs, inputs).
-        sparsity: Share that goes, in each run of columns.
+        sparsity: The share that is pruned, in each run of columns.
         pattern: Which weights go together.
         damp: What is added to the diagonal of X^T X, over its mean.
     """

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -225,6 +226,7 @@ def _loss(models: Sequence[str | Path], place: Path, method: str, options: Merge
     else:
         merge_models(models, place, method, options)
         measured = measure([place], how).models[0].loss
+        shutil.rmtree(place)  # one merge at a time, however many there are
     assert measured is not None, "a text was given"
     return measured.value
 

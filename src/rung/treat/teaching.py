@@ -18,9 +18,9 @@ import numpy as np
 from rung.errors import LadderError, ModelError
 from rung.files import write_text
 from rung.ladder.architectures import Decoder
-from rung.ladder.corpora import PART, SCHEMA, Text, part_name, read_about
+from rung.ladder.corpora import PART, SCHEMA, Text, part_name, read_about, stamps_of
 from rung.messages import listed
-from rung.models import OpenModel, cause_of, open_model, same_tokens, stamps_of, tokenizer_of
+from rung.models import OpenModel, cause_of, open_model, same_tokens, tokenizer_of
 from rung.progress import reported
 from rung.results import Result, Summary
 from rung.units import format_bytes, format_count
@@ -141,7 +141,9 @@ def teach(teachers: Sequence[str | Path], output: str | Path, how: Teaching) -> 
         "context": how.context,
         "likeliest": how.likeliest,
         "vocab": vocab,
-        "identity": hashlib.sha256(json.dumps([windows.identity, *map(stamps_of, teachers)]).encode()).hexdigest()[:16],
+        "identity": hashlib.sha256(
+            json.dumps([windows.identity, *([str(one), stamps_of(Path(one))] for one in teachers)]).encode()
+        ).hexdigest()[:16],
     }
     _begin(place, about, windows)
     mass = _answer_all(opened, windows.train, windows.unique_items, place, how)

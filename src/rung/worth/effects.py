@@ -30,6 +30,7 @@ from rung.fitting import Fit, as_fit
 from rung.messages import listed
 from rung.runs import as_runs
 from rung.units import flops_6nd, format_count, format_value
+from rung.worth.density import FULL_BITS
 from rung.worth.effect import Effect, Effects, Slope, Span, Worth
 from rung.worth.effect_findings import effect_findings
 from rung.worth.reference import Reference, reference_of
@@ -41,7 +42,6 @@ _BEYOND = 10.0
 _OPEN = 1000.0
 """Width of an interval, as a factor, from which the ladder does not determine an effective size."""
 
-_FULL_BITS = 16.0
 _FEWEST_SIZES = 3
 
 Quantity = Callable[[Array], Array]
@@ -141,7 +141,7 @@ class _Asking:
                 for kind in ("active", "nonzero")
                 if cell.known.get(f"params_{kind}", cell.params) != cell.params
             },
-            "stored bits": cell.params * cell.known["bits"] / _FULL_BITS if "bits" in cell.known else None,
+            "stored bits": cell.params * cell.known["bits"] / FULL_BITS if "bits" in cell.known else None,
         }
         return Effect(
             treatment=cell.treatment,

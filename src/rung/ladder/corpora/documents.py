@@ -51,16 +51,7 @@ def read_tokenizer(tokenizer: str) -> TextEncoding:
         return TextEncoding(
             encode=lambda text: np.frombuffer(text, np.uint8), spelt=lambda token: bytes([token]), end=0, vocab=256
         )
-    try:
-        from tokenizers import Tokenizer
-    except ModuleNotFoundError:
-        raise LadderError('a tokenizer needs tokenizers: pip install "rung[hub]".') from None
-    if tokenizer.endswith(".json") and not Path(tokenizer).is_file():
-        raise LadderError(f"tokenizer: there is no file {tokenizer!r}. Give a tokenizer.json, or a name on the hub.")
-    try:
-        loaded = Tokenizer.from_file(tokenizer) if Path(tokenizer).exists() else Tokenizer.from_pretrained(tokenizer)
-    except Exception as error:  # noqa: BLE001  # the library raises plain Exceptions; only their text says more
-        raise LadderError(f"tokenizer {tokenizer!r} cannot be loaded: {first_line(error)}") from None
+    loaded = load_tokenizer(tokenizer)
     ids = [loaded.token_to_id(name) for name in END_TOKENS]
     return TextEncoding(
         encode=lambda text: np.array(loaded.encode(text.decode("utf-8", "replace")).ids),
@@ -68,6 +59,24 @@ def read_tokenizer(tokenizer: str) -> TextEncoding:
         end=next((found for found in ids if found is not None), None),
         vocab=loaded.get_vocab_size(),
     )
+
+
+def load_tokenizer(tokenizer: str) -> Any:
+    """The tokenizer of a tokenizer.json, or of a name on the Hugging Face hub.
+
+    Raises:
+        LadderError: The library of tokenizers is not installed, or the tokenizer cannot be loaded.
+    """
+    try:
+        from tokenizers import Tokenizer
+    except ModuleNotFoundError:
+        raise LadderError('a tokenizer needs tokenizers: pip install "rung[hub]".') from None
+    if tokenizer.endswith(".json") and not Path(tokenizer).is_file():
+        raise LadderError(f"tokenizer: there is no file {tokenizer!r}. Give a tokenizer.json, or a name on the hub.")
+    try:
+        return Tokenizer.from_file(tokenizer) if Path(tokenizer).exists() else Tokenizer.from_pretrained(tokenizer)
+    except Exception as error:  # noqa: BLE001  # the library raises plain Exceptions; only their text says more
+        raise LadderError(f"tokenizer {tokenizer!r} cannot be loaded: {first_line(error)}") from None
 
 
 def npy_bytes(values: NDArray[Any]) -> bytes:

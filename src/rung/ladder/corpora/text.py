@@ -189,7 +189,7 @@ class Hub:
     def open(self, family: Family, keep: Path | None) -> Windows:
         return windows(
             self._documents,
-            (repr(self), _stamps(Path(self.path))),
+            (repr(self), stamps_of(Path(self.path))),
             family,
             keep,
             tokenizer=self.tokenizer,
@@ -249,7 +249,7 @@ def windows(
     context = family.item_tokens
     if keep is None:
         return _tokenized(documents(), encoding, one_in, context, what)
-    stamps = _stamps(Path(tokenizer)) if tokenizer else []
+    stamps = stamps_of(Path(tokenizer)) if tokenizer else []
     name = hashlib.sha256(repr((identity, stamps)).encode()).hexdigest()[:16]
     # The digest of the tokens is written last.
     *paths, digest = (keep / f"{name}{part}" for part in ("-train.npy", "-held.npy", ".sha256"))
@@ -284,7 +284,7 @@ def _digest(train: NDArray[Any], held: NDArray[Any]) -> str:
     return sha.hexdigest()[:16]
 
 
-def _stamps(path: Path) -> list[tuple[str, int, int]]:
+def stamps_of(path: Path) -> list[tuple[str, int, int]]:
     """Name, size and time of a file, or of every file in a folder; nothing for a name on the hub."""
     files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
     return [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]

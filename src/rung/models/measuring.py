@@ -221,8 +221,7 @@ class _Session:
         """The loss on every document in their order, and the pace."""
         how = self.how
         asked = _identity(place, how, computing.context, computing.stride)
-        # One without a token is read again: it costs nothing, and what is no text is named again.
-        before = {number: one for number, one in (self.kept.of(name, asked) if self.kept else {}).items() if one.tokens}
+        before = self.kept.of(name, asked) if self.kept else {}
         found = dict(before)
 
         def remaining() -> Iterator[tuple[int, Document]]:
@@ -233,6 +232,7 @@ class _Session:
         with working("MB of text", size_of(how.data) // _MB) as advance:
             for number, one in computing.of(remaining()):
                 found[number] = one
+                # One without a token is read again: it costs nothing, and what is no text is named again.
                 if self.kept and one.tokens:
                     self.kept.add(name, asked, number, one)
                 for _ in range((read + one.bytes) // _MB - read // _MB):

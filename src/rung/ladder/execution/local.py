@@ -9,7 +9,9 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
+from multiprocessing.forkserver import ensure_running
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -38,6 +40,7 @@ class Local:
         for left in range(_STARTS - 1, -1, -1):
             process: BaseProcess = self.context.Process(target=_work, args=(folder.path, self.job, slot))
             try:
+                _start_fork_server()
                 process.start()
             except (EOFError, ConnectionError, BrokenPipeError, OSError) as error:
                 if not left:
@@ -72,6 +75,17 @@ class Local:
             for process in running:
                 process.join()
             raise
+
+
+def _start_fork_server() -> None:
+    """The process that forks workers, born with interrupts blocked: it ignores them as soon as it runs code of its own."""
+    # The tracker is started first: it blocks interrupts for itself, and unblocks them when it runs.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _work(path: Path, job: Job, slot: int) -> None:

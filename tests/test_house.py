@@ -32,7 +32,7 @@ ROOMS = [
 
 SHARED = {
     *("arrays", "errors", "files", "finding_kind", "finding_kinds", "findings", "messages", "model_findings"),
-    *("progress", "results", "version"),
+    *("progress", "results", "skill_findings", "version"),
 }
 """Single files beside the rooms, which every room may import."""
 

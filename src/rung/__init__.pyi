@@ -7,6 +7,7 @@ from .errors import PlanError as PlanError
 from .errors import ReportError as ReportError
 from .errors import RungError as RungError
 from .errors import RunsError as RunsError
+from .errors import SkillError as SkillError
 from .errors import WorthError as WorthError
 from .fitting import Fit as Fit
 from .fitting import Fits as Fits

@@ -117,3 +117,7 @@ class ReadingError(RungError):
 
 class ModelError(RungError):
     """A model cannot be read, changed or written: damaged or foreign files, tensors that do not match, a folder that is taken."""
+
+
+class SkillError(RungError):
+    """A question about skill cannot be answered: scores that cannot be used, too few models, items that do not match."""

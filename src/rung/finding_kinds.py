@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rung.finding_kind import FindingKind
 from rung.model_findings import MODEL_FINDINGS
+from rung.skill_findings import SKILL_FINDINGS
 
 FINDINGS: dict[str, FindingKind] = {
     # A table of runs, as it is read.
@@ -301,5 +302,7 @@ FINDINGS: dict[str, FindingKind] = {
         "Train both over the same range; check that their units agree.",
     ),
     **MODEL_FINDINGS,
+    # Skill.
+    **SKILL_FINDINGS,
 }
 """Every code. A new finding is a line here and a function that returns it."""

@@ -121,6 +121,11 @@ COMMANDS: dict[str, Command] = {
         "How loyal a student is to its teacher: by labels, probabilities and values.",
         ("rung loyalty teacher.jsonl student.jsonl", "rung loyalty teacher.csv student.csv --base e"),
     ),
+    "skill": Command(
+        "rung.cli.skill:app",
+        "From loss to what a model can do, and which measure can tell.",
+        ("rung skill compare a.jsonl b.jsonl", "rung skill compare scores.csv --control base"),
+    ),
     "import": Command(
         "rung.cli.import_:import_",
         "A table of runs from where they are tracked: MLflow, W&B, TensorBoard, trainers' logs.",

@@ -3,7 +3,7 @@
 from rung.runs.checks import plausibility, require_usable
 from rung.runs.columns import ALIASES
 from rung.runs.loss_units import loss_of
-from rung.runs.read import as_runs, read_runs
+from rung.runs.read import as_runs, read_runs, read_table
 from rung.runs.selecting import RowChoice, select_rows
 from rung.runs.settings import configurations, swept
 from rung.runs.several import read_several
@@ -19,6 +19,7 @@ __all__ = [
     "plausibility",
     "read_runs",
     "read_several",
+    "read_table",
     "require_usable",
     "select_rows",
     "swept",

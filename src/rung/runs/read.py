@@ -127,6 +127,18 @@ def _column(runs: Runs, source: Source) -> pl.Series:
     return runs.frame[source.parts[0]].alias(source.column)
 
 
+def read_table(source: Any) -> tuple[TextTable, str]:
+    """A table as it stands, of anything that `read_runs` takes, without a meaning of its columns; and its name in messages.
+
+    Raises:
+        RunsError: The file cannot be read, or holds no rows.
+    """
+    read, name = _frame(source)
+    if read.frame.height == 0 or read.frame.width == 0:
+        raise RunsError(f"{name} holds no rows.")
+    return read, name
+
+
 def _frame(source: Any) -> tuple[TextTable, str]:
     if isinstance(source, str | Path):
         return _file(str(source))

@@ -1,5 +1,6 @@
-"""Skill: what a model can do, computed from its losses. So far: its knowledge, in bits."""
+"""Skill: from loss to what a model can do, and which measure can tell."""
 
-from rung.skill.knowledge import FactCorpus, bits_of_people, bits_of_values
+import lazy_loader
 
-__all__ = ["FactCorpus", "bits_of_people", "bits_of_values"]
+# Importing the package imports none of its files; the first name that is used does.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -11,7 +11,7 @@ from rung.worth.effects import effects
 from rung.worth.merge_size import experts_needed
 from rung.worth.pinned import PinnedComparison, compare_pinned
 from rung.worth.score_shift import treatment_lift
-from rung.worth.seeds import SeedComparison, compare_seeds
+from rung.worth.seeds import SeedComparison, compare_seeds, detectable_difference
 from rung.worth.several import AnyComparison, SeveralComparisons, compare_several
 from rung.worth.trend import Trend, density_trend
 
@@ -33,6 +33,7 @@ __all__ = [
     "densities",
     "density",
     "density_trend",
+    "detectable_difference",
     "effects",
     "experts_needed",
     "one_scale",

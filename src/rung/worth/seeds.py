@@ -187,7 +187,7 @@ def compare_seeds(
         high=difference + found[1],
         p_value=found[0],
         comparisons=1,
-        detectable=_detectable(error, degrees),
+        detectable=detectable_difference(error, degrees),
         seeds_needed=_needed(-sign * difference, error, degrees, scale, min(len(ours), len(theirs) or len(ours))),
         level=level,
         warnings=(),
@@ -250,7 +250,7 @@ def _tested(difference: float, error: float, degrees: float, level: float) -> tu
     return float(t.cdf(difference / error, degrees)), float(t.ppf((1 + level) / 2, degrees) * error)
 
 
-def _detectable(error: float, degrees: float) -> float:
+def detectable_difference(error: float, degrees: float) -> float:
     """The gain d for which the test finds one with probability POWER: P(t' < -t_0.975) for t' noncentral at -d / error."""
     if not (np.isfinite(error) and degrees > 0 and error > 0):
         return float("nan")

@@ -1,0 +1,17 @@
+"""`rung skill`: from loss to what a model can do, and which measure can tell."""
+
+from __future__ import annotations
+
+from cyclopts import App, Parameter
+
+from rung.cli.skill_compare import compare
+
+app = App(
+    name="skill",
+    help="From loss to what a model can do, and which measure can tell.",
+    help_epilogue="Examples:\n  rung skill compare a.jsonl b.jsonl\n  rung skill compare scores.csv --control base",
+    help_format="plaintext",
+    default_parameter=Parameter(show_default=False),
+)
+
+app.command(compare)

@@ -1,0 +1,13 @@
+from .comparing import ScoreComparison as ScoreComparison
+from .comparing import ScoreComparisons as ScoreComparisons
+from .comparing import compare_scores as compare_scores
+from .knowledge import FactCorpus as FactCorpus
+from .knowledge import bits_of_people as bits_of_people
+from .knowledge import bits_of_values as bits_of_values
+from .proportions import benjamini_hochberg as benjamini_hochberg
+from .proportions import clopper_pearson as clopper_pearson
+from .proportions import inverse_sampling as inverse_sampling
+from .proportions import wilson as wilson
+from .score_table import ScoreColumns as ScoreColumns
+from .score_table import Scores as Scores
+from .score_table import read_scores as read_scores

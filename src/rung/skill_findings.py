@@ -18,6 +18,32 @@ SKILL_FINDINGS: dict[str, FindingKind] = {
     "averaged_repeats": FindingKind(
         "note", "An item was scored several times by a model; its scores are averaged.", "Check that repeats are meant."
     ),
+    "unpredictable_task": FindingKind(
+        "severe",
+        "The scores of a task do not rise above chance and noise in these runs.",
+        "Use a measure that moves earlier, such as the bits per byte of the right answer, or larger runs.",
+    ),
+    "no_route": FindingKind(
+        "note",
+        "One of the ways from scale to score cannot be fitted; the others stand.",
+        "Read the reason in the text.",
+    ),
+    "far_scores": FindingKind(
+        "warning", "A score is forecast far beyond the runs.", "Add larger runs before relying on it."
+    ),
+    "one_pass": FindingKind(
+        "note",
+        "Sampling ended at the first pass, from which no unbiased pass rate can be computed.",
+        "Sample until two passes or more.",
+    ),
+    "missing_items": FindingKind(
+        "note", "Some items were not attempted by models of every size.", "Attempt all items at every size."
+    ),
+    "growth_changes": FindingKind(
+        "warning",
+        "Pass rates grow faster or slower than the law that forecasts them.",
+        "Read forecasts as bounds, and add a larger model.",
+    ),
     "left_out_items": FindingKind(
         "warning", "Items that not every compared model has scored are left out.", "Score all models on the same items."
     ),

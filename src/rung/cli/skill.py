@@ -5,6 +5,8 @@ from __future__ import annotations
 from cyclopts import App, Parameter
 
 from rung.cli.skill_compare import compare
+from rung.cli.skill_pass_rate import pass_rate
+from rung.cli.skill_predict import predict
 
 app = App(
     name="skill",
@@ -14,4 +16,6 @@ app = App(
     default_parameter=Parameter(show_default=False),
 )
 
+app.command(predict)
+app.command(pass_rate)
 app.command(compare)

@@ -3,6 +3,7 @@
 from rung.forecasting.bounds_grid import BoundsGrid
 from rung.forecasting.chain import forecast_chain
 from rung.forecasting.combined import forecast_selection
+from rung.forecasting.draws import Draws, draws_at
 from rung.forecasting.forecast import Forecast, Forecaster, Interval, forecast, forecast_grid, one_point, shown_factor
 from rung.forecasting.held_out import HeldOut, compare_held_out, split
 from rung.forecasting.invert import invert, invert_within
@@ -13,6 +14,7 @@ from rung.forecasting.single_law import predict
 
 __all__ = [
     "BoundsGrid",
+    "Draws",
     "Forecast",
     "Forecaster",
     "HeldOut",
@@ -21,6 +23,7 @@ __all__ = [
     "Question",
     "ask",
     "compare_held_out",
+    "draws_at",
     "forecast",
     "forecast_chain",
     "forecast_each",

@@ -14,34 +14,24 @@ Shapes: `B` draws.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rung.arrays import Array
 from rung.errors import ForecastError
 from rung.findings import Finding
 from rung.fitting import Fit, as_fit, law_bounds, reopen
+from rung.forecasting.draws import Draws, draws_at
 from rung.forecasting.forecast import Forecast, forecast
-from rung.forecasting.predictive import PredictiveDistribution
 from rung.forecasting.question import Question, ask, extrapolation, require_complete
-from rung.forecasting.single_law import distributions
 from rung.laws import column_of, symbol_of
 from rung.units import format_value
 
 _POINTS = 65
 """Points over the draws of a variable at which the next law and its bounds are computed; between them they are interpolated."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Draws:
-    """Draws of one target, in its unit (B,): of the law alone, and of a new run."""
-
-    law: Array
-    run: Array
 
 
 def forecast_chain(fits: Sequence[Fit | str | Path], *, level: float | None = None, **given: float | str) -> Forecast:
@@ -61,11 +51,7 @@ def forecast_chain(fits: Sequence[Fit | str | Path], *, level: float | None = No
     first = chain[0]
     own: dict[str, Any] = {name: value for name, value in given.items() if _belongs(first, name)}
     start = forecast(first, **own)
-    question = ask(first, own)
-    (distribution,) = distributions(first, question)
-    if distribution is None:
-        raise ForecastError(f"the law of {first.target} has no interval there, so nothing follows from it with one.")
-    value, draws = start.value, _of(first, distribution)
+    value, draws = start.value, draws_at(first, **own)[0].finite()
     findings = [*start.warnings]
     shares: dict[str, float] = {}
     for before, fit in pairwise(chain):
@@ -110,14 +96,7 @@ def _belongs(fit: Fit, name: str) -> bool:
     )
 
 
-def _of(fit: Fit, distribution: PredictiveDistribution) -> _Draws:
-    """The draws of the first law."""
-    whole = distribution.law + distribution.noise + distribution.discrepancy
-    finite = np.isfinite(distribution.law)
-    return _Draws(fit.objective.untransform(distribution.law[finite]), fit.objective.untransform(whole[finite]))
-
-
-def _through(fit: Fit, at: Question, variable: str, before: _Draws, *, own: bool) -> _Draws:
+def _through(fit: Fit, at: Question, variable: str, before: Draws, *, own: bool) -> Draws:
     """Draws of the next target; without its own uncertainty, only that of the variable is carried on."""
     profiler = reopen(fit)
     if profiler is None:
@@ -142,7 +121,7 @@ def _through(fit: Fit, at: Question, variable: str, before: _Draws, *, own: bool
         )
         found.append(value + np.where(shift < 0, shift * (value - low), shift * (high - value)))
     far = np.sqrt(np.log(np.interp(before.run, grid, factor)))
-    return _Draws(fit.objective.untransform(found[0]), fit.objective.untransform(found[1] + noise + beyond * far))
+    return Draws(fit.objective.untransform(found[0]), fit.objective.untransform(found[1] + noise + beyond * far))
 
 
 def _outside(fit: Fit, variable: str, value: float) -> list[Finding]:

@@ -120,7 +120,7 @@ class TestLaw:
         truth = np.array([line(levels)(item, 3.2e9) for item in range(60)])
         alike = [np.corrcoef(one.law.by_item(3.2e9), truth)[0, 1] for one in (plain, assisted)]
         assert assisted.assisted
-        assert alike[0] < 0.9 < 0.97 < alike[1]
+        assert 1 - alike[1] < 0.5 * (1 - alike[0])
 
     @pytest.mark.parametrize(("bend", "verdict"), [(0.0, "as expected"), (-0.12, "accelerated"), (0.12, "slower")])
     def test_growth_is_told_from_its_curvature(self, bend, verdict):

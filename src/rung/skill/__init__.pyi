@@ -31,6 +31,11 @@ from .score_law import fit_score_law as fit_score_law
 from .score_table import ScoreColumns as ScoreColumns
 from .score_table import Scores as Scores
 from .score_table import read_scores as read_scores
+from .size_groups import SizeGroups as SizeGroups
+from .size_groups import dunn as dunn
+from .size_groups import size_groups as size_groups
 from .task_table import Task as Task
 from .task_table import TaskTable as TaskTable
 from .task_table import task_table as task_table
+from .verdicts import Verdicts as Verdicts
+from .verdicts import verdicts as verdicts

@@ -12,7 +12,7 @@ from rung.worth.merge_size import experts_needed
 from rung.worth.pinned import PinnedComparison, compare_pinned
 from rung.worth.score_shift import treatment_lift
 from rung.worth.seeds import SeedComparison, compare_seeds, detectable_difference
-from rung.worth.several import AnyComparison, SeveralComparisons, compare_several
+from rung.worth.several import AnyComparison, SeveralComparisons, compare_several, holm
 from rung.worth.trend import Trend, density_trend
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "detectable_difference",
     "effects",
     "experts_needed",
+    "holm",
     "one_scale",
     "treatment_lift",
 ]

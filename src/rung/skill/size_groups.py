@@ -1,0 +1,335 @@
+"""Scores by groups of size: whether larger models are better, the cheapest group that is not worse than the best, and inversions.
+
+    Kruskal-Wallis  whether the groups differ at all
+    Dunn            z_ij = (R_i - R_j) / sqrt((n (n + 1) / 12 - sum_t (t^3 - t) / (12 (n - 1))) (1 / n_i + 1 / n_j)), R the mean ranks, t
+                    the sizes of ties; adjusted by Holm
+
+A group is as good as the best where the upper bound (one-sided, 95 %) of what it lacks lies within the margin: a plateau begins at the
+smallest such group. No plateau: the largest group is the best, and Dunn's test tells it from the next. Otherwise there is no verdict.
+
+Source: Kruskal and Wallis 1952; Dunn 1964; the use on groups of model size is that of arXiv:2505.16276, section 4.
+
+Shapes: `n` scores, `G` groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations, pairwise
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from rung.arrays import Array, Indices
+from rung.errors import SkillError
+from rung.findings import Finding
+from rung.messages import counted, listed, require_level
+from rung.results import Result, Summary, Table
+from rung.runs import as_runs
+from rung.skill.proportions import benjamini_hochberg
+from rung.units import format_count
+from rung.worth import holm
+
+BINS = (3e9, 8e9, 33e9)
+"""Bounds of the groups: up to 3B, 8B, 33B, and above."""
+
+_SURE = 0.05
+
+PLATEAU, RISING, UNDETERMINED = "plateau", "no plateau", "undetermined"
+"""Verdicts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SizeGroup:
+    """Models of similar size.
+
+    Attributes:
+        name: Its bounds.
+        count: How many scores.
+        mean: Their mean.
+        p_best: Holm's p-value that it differs from the best group; 1 for that group.
+        behind: By how much it is worse than the best group, at most (one-sided 95 %).
+    """
+
+    name: str
+    count: int
+    mean: float
+    p_best: float
+    behind: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inversion:
+    """A larger sibling that scores less than a smaller one.
+
+    Attributes:
+        family: The family.
+        metric: The metric.
+        smaller: The smaller model.
+        larger: The larger model.
+        difference: Score of the larger less that of the smaller.
+        low: Lower bound of its interval; nan without item counts.
+        high: Upper bound.
+        q_value: p-value that they do not differ, adjusted for all pairs of siblings; nan without item counts.
+    """
+
+    family: str
+    metric: str
+    smaller: str
+    larger: str
+    difference: float
+    low: float
+    high: float
+    q_value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupVerdict:
+    """Groups of size on one metric.
+
+    Attributes:
+        metric: The metric.
+        groups: The groups, by size.
+        p_value: Kruskal and Wallis's.
+        q_value: The same adjusted for all metrics.
+        verdict: plateau, no plateau or undetermined.
+        cheapest: The smallest group that is not worse than the best; None where that is not shown of any but the best.
+    """
+
+    metric: str
+    groups: tuple[SizeGroup, ...]
+    p_value: float
+    q_value: float
+    verdict: str
+    cheapest: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class SizeGroups(Result):
+    """Groups of size on several metrics.
+
+    Attributes:
+        metrics: The verdict on each.
+        inversions: Larger siblings that score less than smaller ones.
+        siblings: How many pairs of siblings there are.
+        margin: The difference in score that does not matter.
+        warnings: Findings.
+    """
+
+    metrics: tuple[GroupVerdict, ...]
+    inversions: tuple[Inversion, ...]
+    siblings: int
+    margin: float
+    warnings: tuple[Finding, ...]
+
+    def headline(self) -> str:
+        """The verdicts, counted."""
+        said = [one.verdict for one in self.metrics]
+        return ", ".join(f"{said.count(name)} {name}" for name in dict.fromkeys(said))
+
+    def describe(self) -> Summary:
+        """Each metric by group, then the inversions."""
+        names = [one.name for one in self.metrics[0].groups]
+        rows = [
+            [
+                one.metric,
+                *(f"{group.mean:.3f} ({group.count})" for group in one.groups),
+                f"{one.q_value:.2g}",
+                one.verdict + (f" from {one.cheapest}" if one.verdict == PLATEAU else ""),
+            ]
+            for one in self.metrics
+        ]
+        blocks: list[str | Table] = [Table(["metric", *names, "q", "verdict"], rows)]
+        blocks.append(
+            f"verdict  {self.headline()}; a plateau begins at the smallest group that is at most {self.margin:g} behind the best (95 %)"
+        )
+        shown = [one for one in self.inversions if one.q_value < _SURE] or self.inversions
+        if self.siblings:
+            sure = sum(one.q_value < _SURE for one in self.inversions)
+            told = "" if all(np.isnan(one.q_value) for one in self.inversions) else f", {sure} of them more than the items explain"  # fmt: skip
+            blocks.append(f"siblings  {counted(len(self.inversions), 'inversion')} of {counted(self.siblings, 'pair')}{told}")  # fmt: skip
+        if shown:
+            blocks.append(
+                Table(
+                    ["larger below smaller", "family", "metric", "difference", "q"],
+                    [
+                        [f"{one.larger} below {one.smaller}", one.family, one.metric, f"{one.difference:+.3f}", "-" if np.isnan(one.q_value) else f"{one.q_value:.2g}"]
+                        for one in shown[:20]
+                    ],
+                )
+            )  # fmt: skip
+            if len(shown) > 20:
+                blocks.append(f"and {len(shown) - 20} more; -o inversions.csv has all")
+        return Summary(blocks)
+
+    def to_frame(self) -> pl.DataFrame:
+        """One row per inversion."""
+        schema = dict.fromkeys(("family", "metric", "smaller", "larger"), pl.String) | dict.fromkeys(
+            ("difference", "low", "high", "q_value"), pl.Float64
+        )
+        rows = [{name: getattr(one, name) for name in one.__dataclass_fields__} for one in self.inversions]
+        return pl.DataFrame(rows, schema=schema)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The groups as plain values."""
+
+        def plain(value: Any) -> dict[str, Any]:
+            return {name: getattr(value, name) for name in value.__dataclass_fields__}
+
+        return {
+            "metrics": [{**plain(one), "groups": [plain(group) for group in one.groups]} for one in self.metrics],
+            "inversions": [plain(one) for one in self.inversions],
+            "siblings": self.siblings,
+            "margin": self.margin,
+            "warnings": [one.to_dict() for one in self.warnings],
+        }
+
+
+def size_groups(
+    models: Any,
+    metrics: Sequence[str],
+    *,
+    bins: Sequence[float] = BINS,
+    family: str | None = None,
+    items: int | None = None,
+    margin: float = 0.02,
+    level: float = 0.9,
+) -> SizeGroups:
+    """Whether larger models are better, by groups of size and within families.
+
+    Args:
+        models: A table of models with params: one row per model, or per repetition.
+        metrics: Columns of scores; higher is better.
+        bins: Bounds of the groups in parameters, ascending.
+        family: The column of families; by default family where there is one.
+        items: Items of each benchmark, which give every score an error; a column items_METRIC says so metric by metric.
+        margin: The difference in score that does not matter.
+        level: Coverage of the intervals of inversions.
+
+    Raises:
+        SkillError: A column is missing, a score is no share, or fewer than two groups have models.
+    """
+    require_level(level, SkillError)
+    table = as_runs(models)
+    params = table.numbers("params")
+    if list(bins) != sorted(set(bins)) or not bins or bins[0] <= 0:
+        raise SkillError(f"--bins {','.join(f'{one:g}' for one in bins)}: bounds are positive and ascend.")
+    if not metrics:
+        raise SkillError(f"name the metrics: --metric COLUMN; {table.source} has {listed(table.columns, most=8)}.")
+    found = [_grouped(table.numbers(metric), params, bins, metric, margin) for metric in metrics]
+    adjusted = benjamini_hochberg([one.p_value for one in found])
+    column = family or ("family" if table.has("family") else None)
+    inversions, pairs = _inversions(table, params, metrics, column, items, level) if column else ([], 0)
+    return SizeGroups(
+        metrics=tuple(replace(one, q_value=float(q)) for one, q in zip(found, adjusted, strict=True)),
+        inversions=tuple(inversions),
+        siblings=pairs,
+        margin=margin,
+        warnings=(),
+    )
+
+
+def _grouped(score: Array, params: Array, bins: Sequence[float], metric: str, margin: float) -> GroupVerdict:
+    from scipy.stats import kruskal, t
+
+    known = np.isfinite(score) & np.isfinite(params)
+    number = np.digitize(params, bins, right=True)
+    bounds = [0.0, *bins, np.inf]
+    names = [_name(low, high) for low, high in pairwise(bounds)]
+    there = [group for group in range(len(names)) if (known & (number == group)).sum() >= 2]
+    if len(there) < 2:
+        raise SkillError(
+            f"{metric}: fewer than two groups of size have two models or more ({', '.join(names)}). Choose other bounds: --bins 1B,8B."
+        )
+    scores = [score[known & (number == group)] for group in there]
+    p_value = float(kruskal(*scores).pvalue) if any(np.ptp(one) > 0 for one in scores) or len({one[0] for one in scores}) > 1 else 1.0  # fmt: skip
+    means = np.array([one.mean() for one in scores])
+    best = int(np.argmax(means))
+    p_pairs = dunn(np.concatenate(scores), np.repeat(np.arange(len(scores)), [len(one) for one in scores]))
+    groups = []
+    for index, (group, one) in enumerate(zip(there, scores, strict=True)):
+        part = np.var(one, ddof=1) / len(one) + np.var(scores[best], ddof=1) / len(scores[best])
+        degrees = max(min(len(one), len(scores[best])) - 1, 1)
+        behind = 0.0 if index == best else float(means[best] - means[index] + t.ppf(0.95, degrees) * np.sqrt(part))
+        p = 1.0 if index == best else p_pairs[min(index, best), max(index, best)]
+        groups.append(SizeGroup(name=names[group], count=len(one), mean=float(means[index]), p_best=p, behind=behind))
+    # The cheapest group such that neither it nor any larger one up to the best may be worse by more than the margin.
+    same = [group.behind <= margin for group in groups]
+    cheapest = next((index for index in range(best + 1) if all(same[index : best + 1]) or index == best), best)
+    last = len(groups) - 1
+    if p_value < _SURE and cheapest < last and means[last] - means[cheapest] <= margin:
+        verdict = PLATEAU
+    elif best == last and p_value < _SURE and groups[last - 1].p_best < _SURE:
+        verdict = RISING
+    else:
+        verdict = UNDETERMINED
+    return GroupVerdict(
+        metric=metric,
+        groups=tuple(groups),
+        p_value=p_value,
+        q_value=p_value,
+        verdict=verdict,
+        cheapest=groups[cheapest].name if verdict == PLATEAU else None,
+    )
+
+
+def _name(low: float, high: float) -> str:
+    if np.isinf(high):
+        return f"above {format_count(low)}"
+    return f"to {format_count(high)}" if low == 0 else f"{format_count(low)} to {format_count(high)}"
+
+
+def dunn(values: Array, groups: Indices) -> dict[tuple[int, int], float]:
+    """Dunn's two-sided p-value for each pair of groups, adjusted by Holm."""
+    from scipy.stats import norm, rankdata
+
+    ranks = rankdata(values)
+    count = len(values)
+    ties = np.unique(values, return_counts=True)[1]
+    variance = count * (count + 1) / 12 - (ties**3 - ties).sum() / (12 * (count - 1))
+    numbers = np.unique(groups)
+    means = {int(one): (ranks[groups == one].mean(), (groups == one).sum()) for one in numbers}
+    pairs = list(combinations(means, 2))
+    p_values = []
+    for one, other in pairs:
+        error = np.sqrt(variance * (1 / means[one][1] + 1 / means[other][1]))
+        p_values.append(float(2 * norm.sf(abs(means[one][0] - means[other][0]) / error)) if error > 0 else 1.0)
+    return dict(zip(pairs, holm(p_values), strict=True))
+
+
+def _inversions(
+    table: Any, params: Array, metrics: Sequence[str], family: str, items: int | None, level: float
+) -> tuple[list[Inversion], int]:
+    from scipy.stats import norm
+
+    families = table.texts(family)
+    names = next((table.texts(one) for one in ("run", "model_name", "model", "name") if table.has(one)), None)
+    labels = names if names is not None else np.array([f"{format_count(one)}" for one in params])
+    found, p_values, pairs = [], [], 0
+    z = float(norm.ppf((1 + level) / 2))
+    for metric in metrics:
+        score = table.numbers(metric)
+        count = table.numbers(f"items_{metric}") if table.has(f"items_{metric}") else np.full(len(score), items or np.nan)  # fmt: skip
+        for name in np.unique(families):
+            rows = np.flatnonzero((families == name) & np.isfinite(score))
+            for one, other in combinations(rows[np.argsort(params[rows], kind="stable")], 2):
+                if params[one] >= params[other]:
+                    continue
+                pairs += 1
+                difference = float(score[other] - score[one])
+                if difference >= 0:
+                    continue
+                error = np.sqrt(sum(score[at] * (1 - score[at]) / count[at] for at in (one, other)))
+                p_values.append(float(2 * norm.sf(abs(difference) / error)) if error > 0 else np.nan)
+                found.append(
+                    Inversion(
+                        family=str(name), metric=metric, smaller=str(labels[one]), larger=str(labels[other]), difference=difference,
+                        low=difference - z * error, high=difference + z * error, q_value=np.nan,
+                    )
+                )  # fmt: skip
+    # Pairs that are no inversions are part of the family of comparisons: their one-sided p-values are one.
+    adjusted = benjamini_hochberg([*p_values, *[1.0] * (pairs - len(found))])[: len(found)]
+    kept = [replace(one, q_value=float(q)) for one, q in zip(found, adjusted, strict=True)]
+    return sorted(kept, key=lambda one: one.difference), pairs

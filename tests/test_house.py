@@ -51,6 +51,11 @@ VERBS = {
     "next_",
     "cost",
     "report",
+    "predict",
+    "verdict",
+    "plateau",
+    "quality",
+    "early",
 }
 """Public functions and commands, which may have more than eight parameters."""
 

@@ -7,6 +7,7 @@ from cyclopts import App, Parameter
 from rung.cli.skill_compare import compare
 from rung.cli.skill_pass_rate import pass_rate
 from rung.cli.skill_predict import predict
+from rung.cli.skill_quality import early, quality
 from rung.cli.skill_verdict import plateau, verdict
 
 app = App(
@@ -21,4 +22,6 @@ app.command(predict)
 app.command(pass_rate)
 app.command(verdict)
 app.command(plateau)
+app.command(quality)
+app.command(early)
 app.command(compare)

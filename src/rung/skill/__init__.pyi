@@ -2,9 +2,9 @@ from .asking import named_tasks as named_tasks
 from .asking import plan_of as plan_of
 from .asking import plans_in as plans_in
 from .asking import tasks_in as tasks_in
-from .comparing import ScoreComparison as ScoreComparison
-from .comparing import ScoreComparisons as ScoreComparisons
 from .comparing import compare_scores as compare_scores
+from .early import EarlyOrder as EarlyOrder
+from .early import early_order as early_order
 from .knowledge import FactCorpus as FactCorpus
 from .knowledge import bits_of_people as bits_of_people
 from .knowledge import bits_of_values as bits_of_values
@@ -23,6 +23,11 @@ from .proportions import benjamini_hochberg as benjamini_hochberg
 from .proportions import clopper_pearson as clopper_pearson
 from .proportions import inverse_sampling as inverse_sampling
 from .proportions import wilson as wilson
+from .quality import Quality as Quality
+from .quality import quality as quality
+from .quality import tau_b as tau_b
+from .score_comparison import ScoreComparison as ScoreComparison
+from .score_comparison import ScoreComparisons as ScoreComparisons
 from .score_forecast import PlanScore as PlanScore
 from .score_forecast import ScoreForecasts as ScoreForecasts
 from .score_forecast import TaskForecast as TaskForecast

@@ -151,13 +151,13 @@ def verdicts(
         found.append((metric, *_ordered(scale[rows], values[rows])))
     shapes, tolerances = [], []
     for metric, x, y in found:
-        logged = _is_lower(metric, lower) and len(y) > 0 and bool((y > 0).all())
+        logged = is_lower(metric, lower) and len(y) > 0 and bool((y > 0).all())
         shapes.append(shape_of(np.log(x), np.log(y) if logged else y, seed=seed))
         tolerances.append(np.log1p(tolerance) if logged else tolerance * abs(float(y.mean())) if len(y) else 0.0)
     adjusted = benjamini_hochberg([one.p_value for one in shapes])
     return Verdicts(
         verdicts=tuple(
-            _verdict(one, shape, float(q), lower=_is_lower(one[0], lower), tolerance=float(allowed))
+            _verdict(one, shape, float(q), lower=is_lower(one[0], lower), tolerance=float(allowed))
             for one, shape, q, allowed in zip(found, shapes, adjusted, tolerances, strict=True)
         ),
         along=column,
@@ -166,7 +166,8 @@ def verdicts(
     )
 
 
-def _is_lower(metric: str, lower: Sequence[str]) -> bool:
+def is_lower(metric: str, lower: Sequence[str]) -> bool:
+    """Whether lower is better: the user says so, or the name of the metric does."""
     return metric in lower or any(part in metric.lower() for part in _LOWER)
 
 

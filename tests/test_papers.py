@@ -151,6 +151,10 @@ NOT_REPRODUCED = {
     "muennighoff": {"with the single-epoch law fixed, the value of repeated tokens"},
     "obert": {"with 70% of the weights gone in one go"},
     "basic": {"the gap between test and training loss falls as the batch"},
+    "fine-line": {
+        "scores at 30 % of the training forecast the order",
+        "models of different size move alike",
+    },
     "tsfm-scaling": {"the encoder scales better than the decoder out of distribution"},
 }
 """How the claims begin that do not hold here, by paper; docs/papers.md says why. Any other that fails is a fault."""

@@ -66,14 +66,7 @@ def compare_scores(
     require_level(level, SkillError)
     found = read_scores(sources, columns)
     names = list(dict.fromkeys(one.model for one in found))
-    if len(names) < 2:
-        raise SkillError(
-            f"there is one model alone ({names[0]}). Give a table for each, or one with a column model (--model COLUMN)."
-        )
-    if control is not None and control not in names:
-        raise SkillError(f"--control {control}: the models are {listed(names, most=8)}.")
-    first = control or names[0]
-    pairs = list(combinations(names, 2)) if every_pair else [(first, name) for name in names if name != first]
+    pairs = _pairs(names, control, every_pair=every_pair)
     lower = lower or found[0].score == "loss"
     findings: list[Finding] = []
     compared: list[ScoreComparison] = []
@@ -99,6 +92,18 @@ def compare_scores(
         level=level,
         warnings=tuple(dict.fromkeys(findings)),
     )
+
+
+def _pairs(names: Sequence[str], control: str | None, *, every_pair: bool) -> list[tuple[str, str]]:
+    """Which models are compared with which."""
+    if len(names) < 2:
+        raise SkillError(
+            f"there is one model alone ({names[0]}). Give a table for each, or one with a column model (--model COLUMN)."
+        )
+    if control is not None and control not in names:
+        raise SkillError(f"--control {control}: the models are {listed(names, most=8)}.")
+    first = control or names[0]
+    return list(combinations(names, 2)) if every_pair else [(first, name) for name in names if name != first]
 
 
 def _about(found: Sequence[Scores], looks: Sequence[ManyLooks]) -> list[Finding]:

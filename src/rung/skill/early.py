@@ -259,10 +259,16 @@ def _metric(metric: str, models: Sequence[_Course]) -> EarlyMetric:
         metric=metric,
         models=len(models),
         early=tau_b(early, final),
-        size=tau_b(np.array([one.params for one in models]), final),
+        size=_size_tau(models, final),
         decision=float(np.mean(right)) if right else float("nan"),
         similarity=float(np.mean(alike)) if alike else float("nan"),
     )
+
+
+def _size_tau(models: Sequence[_Course], final: Array) -> float:
+    """Tau of size and the final order; 0 where all are of one size, which orders nothing."""
+    params = np.array([one.params for one in models])
+    return tau_b(params, final) if np.ptp(params) > 0 else 0.0
 
 
 def _resampled(usable: Sequence[tuple[str, list[_Course]]], rng: np.random.Generator) -> tuple[float, float]:
@@ -273,7 +279,7 @@ def _resampled(usable: Sequence[tuple[str, list[_Course]]], rng: np.random.Gener
         picked = [models[row] for row in rng.integers(len(models), size=len(models))]
         final = np.array([one.final for one in picked])
         early.append(tau_b(np.array([one.early for one in picked]), final))
-        size.append(tau_b(np.array([one.params for one in picked]), final))
+        size.append(_size_tau(picked, final))
     known = np.isfinite(early) & np.isfinite(size)
     if not known.any():
         return float("nan"), float("nan")

@@ -44,6 +44,14 @@ SKILL_FINDINGS: dict[str, FindingKind] = {
         "Pass rates grow faster or slower than the law that forecasts them.",
         "Read forecasts as bounds, and add a larger model.",
     ),
+    "unknown_parents": FindingKind(
+        "note", "Parents are named that are no models of the table.", "Add them, or read the lineage without them."
+    ),
+    "licence_conflict": FindingKind(
+        "warning",
+        "A model states a licence that allows more than that of the model it was made from.",
+        "Check both licences before you use it.",
+    ),
     "left_out_items": FindingKind(
         "warning", "Items that not every compared model has scored are left out.", "Score all models on the same items."
     ),

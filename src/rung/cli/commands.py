@@ -126,6 +126,11 @@ COMMANDS: dict[str, Command] = {
         "From loss to what a model can do, and which measure can tell.",
         ("rung skill compare a.jsonl b.jsonl", "rung skill compare scores.csv --control base"),
     ),
+    "lineage": Command(
+        "rung.cli.lineage:lineage",
+        "Families of models from a table of parents: likeness, drift of traits, licences.",
+        ("rung lineage models.csv", "rung lineage hub:AUTHOR --limit 1000 -o drift.csv"),
+    ),
     "import": Command(
         "rung.cli.import_:import_",
         "A table of runs from where they are tracked: MLflow, W&B, TensorBoard, trainers' logs.",

@@ -56,6 +56,7 @@ VERBS = {
     "plateau",
     "quality",
     "early",
+    "learning_curve",
 }
 """Public functions and commands, which may have more than eight parameters."""
 

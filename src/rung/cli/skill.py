@@ -5,6 +5,7 @@ from __future__ import annotations
 from cyclopts import App, Parameter
 
 from rung.cli.skill_compare import compare
+from rung.cli.skill_curve import learning_curve
 from rung.cli.skill_pass_rate import pass_rate
 from rung.cli.skill_predict import predict
 from rung.cli.skill_quality import early, quality
@@ -24,4 +25,5 @@ app.command(verdict)
 app.command(plateau)
 app.command(quality)
 app.command(early)
+app.command(learning_curve)
 app.command(compare)

@@ -3,6 +3,9 @@ from .asking import plan_of as plan_of
 from .asking import plans_in as plans_in
 from .asking import tasks_in as tasks_in
 from .comparing import compare_scores as compare_scores
+from .data_curves import DataCurve as DataCurve
+from .data_curves import DataCurves as DataCurves
+from .data_curves import data_curves as data_curves
 from .early import EarlyOrder as EarlyOrder
 from .early import early_order as early_order
 from .knowledge import FactCorpus as FactCorpus

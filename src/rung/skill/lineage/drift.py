@@ -42,6 +42,7 @@ class Drift:
         trait: The trait.
         edges: Edges where parent and child both state it.
         changed: Those whose values differ.
+        values: How many values parents state on average, and children, over all edges; none counts as 0.
         flows: From, to, transitions there, back, and the adjusted p-value, the surest first.
         order: The values, from those that are left to those that are gone over to.
         agreeing: The share of transitions that go along the order.
@@ -51,6 +52,7 @@ class Drift:
     trait: str
     edges: int
     changed: int
+    values: tuple[float, float]
     flows: tuple[tuple[str, str, int, int, float], ...]
     order: tuple[str, ...]
     agreeing: float
@@ -97,6 +99,7 @@ def drift_of(found: Lineage, trait: str, seed: int = 0) -> Drift:
         trait=trait,
         edges=edges,
         changed=changed,
+        values=(float(np.mean([len(one) for one in parents])), float(np.mean([len(one) for one in children]))),
         flows=tuple(sorted(sure, key=lambda flow: (flow[4], -flow[2]))),
         order=order,
         agreeing=agreeing,

@@ -49,6 +49,7 @@ class LineageReport(Result):
         generations: How many models have each number of ancestors in a row.
         skipped: How many parents are not in the table, and the commonest of them.
         largest: The models with the most children.
+        cards: Mean length of the cards of parents and of children over all edges [characters]; None without cards.
         alike: How alike relatives are.
         drifts: The drift of each trait.
         conflicts: Children that allow more than their parents.
@@ -62,6 +63,7 @@ class LineageReport(Result):
     generations: tuple[int, ...]
     skipped: tuple[int, tuple[tuple[str, int], ...]]
     largest: tuple[tuple[str, int], ...]
+    cards: tuple[float, float] | None
     alike: tuple[Alike, ...]
     drifts: tuple[Drift, ...]
     conflicts: tuple[LicenceConflict, ...]
@@ -80,6 +82,8 @@ class LineageReport(Result):
             "generations  " + ", ".join(f"{count:,}" for count in self.generations),
             "children     " + ", ".join(f"{name} {count:,}" for name, count in self.largest[:5]),
         ]
+        if self.cards:
+            lines.append(f"cards        {self.cards[0]:,.0f} characters of a parent, {self.cards[1]:,.0f} of a child")
         blocks: list[str | Table] = ["\n".join(lines)]
         if self.alike:
             rows = [[one.pairs, one.measure, f"{one.count:,}", f"{one.mean:.3f}", format_interval(one.low, one.high)] for one in self.alike]  # fmt: skip
@@ -93,7 +97,7 @@ class LineageReport(Result):
 
     def _drift(self, one: Drift) -> list[str | Table]:
         agree, pairs = one.agreeing_pairs
-        told = f"{one.trait}: {one.changed:,} of {one.edges:,} edges change it (rate {one.rate:.3f})"
+        told = f"{one.trait}: {one.changed:,} of {one.edges:,} edges change it (rate {one.rate:.3f}), {one.values[0]:.2f} values of a parent and {one.values[1]:.2f} of a child"
         if pairs:
             told += f"; the order {' > '.join(one.order[:8])}{' > ...' if len(one.order) > 8 else ''} agrees with {agree} of {pairs} pairs and {one.agreeing:.0%} of the transitions"  # fmt: skip
         rows = [[f"{a} to {b}", f"{there:,}", f"{back:,}", f"{q:.2g}"] for a, b, there, back, q in one.directed[:_SHOWN]]  # fmt: skip
@@ -122,6 +126,7 @@ class LineageReport(Result):
             "generations": list(self.generations),
             "skipped": {"parents": self.skipped[0], "commonest": dict(self.skipped[1])},
             "largest": dict(self.largest),
+            "cards": None if self.cards is None else list(self.cards),
             "alike": [plain(one) for one in self.alike],
             "drifts": [{**plain(one), "rate": one.rate} for one in self.drifts],
             "conflicts": [plain(one) for one in self.conflicts],
@@ -172,12 +177,20 @@ def lineage(models: Any, *, sample: int = 10_000, level: float = 0.9, seed: int 
         generations=tuple(np.bincount(found.generation).tolist()),
         skipped=(missing, tuple(list(found.skipped.items())[:20])),
         largest=tuple((str(found.models[int(row)]), int(children[row])) for row in largest if children[row]),
+        cards=_card_lengths(found),
         alike=tuple(likeness(found, sample=sample, level=level, rng=rng)),
         drifts=tuple(drift_of(found, trait, seed) for trait in found.traits if trait != "tags"),
         conflicts=tuple(conflicts),
         level=level,
         warnings=tuple(findings),
     )
+
+
+def _card_lengths(found: Lineage) -> tuple[float, float] | None:
+    if found.card is None:
+        return None
+    length = found.frame[found.card].cast(pl.String).str.len_chars().fill_null(0).to_numpy()
+    return float(length[found.parent].mean()), float(length[found.child].mean())
 
 
 def _conflicts(found: Lineage) -> list[LicenceConflict]:

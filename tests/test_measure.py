@@ -232,9 +232,26 @@ class TestItems:
         right = [int(np.argmax(one.nats)) == one.right for one in scores.every]
         assert scores.scores()["accuracy"].value == np.mean(right)
 
+    def test_a_statement_with_a_blank_is_chosen_by_its_perplexity(self, run, tmp_path):
+        row = {"statement": "The cat is ___ today.", "choices": ["black", "a dog", "zzzz"], "answer": "a dog"}
+        (tmp_path / "items.jsonl").write_text(json.dumps(row))
+        (score,) = measure([run], Measuring(items=str(tmp_path / "items.jsonl"))).models[0].items.every
+        model, rates = open_model(run), []
+        for choice in row["choices"]:
+            text = f"The cat is {choice} today.".encode()
+            tokens, nats = [0, *text[:3]], 0.0
+            for byte in text[3:]:
+                nats += log_likelihood(model, tokens, byte)
+                tokens.append(byte)
+            rates.append(nats / (len(text) - 3))
+        assert np.array(score.nats) / np.array(score.bytes) == pytest.approx(np.array(rates), rel=1e-4)
+        assert score.right == 1
+        assert score.correct_by_byte == (int(np.argmax(rates)) == 1)
+
     @pytest.mark.parametrize(
         ("line", "says"),
         [
+            ('{"statement": "no blank", "choices": ["b", "c"], "answer": 0}', "one blank, ___; this has 0"),
             ("{", "line 1: not JSON"),
             ('{"prompt": "a"}', "line 1: an item has"),
             ('{"prompt": "a", "choices": ["b", "c"], "answer": 2}', "the answer 2 is none of the 2 choices"),

@@ -144,6 +144,8 @@ class TestDoors:
             passes=pl.col("passed").sum(), attempts=pl.len()
         )
         short.write_csv(tmp_path / "short.csv")
+        command("skill", "pass-rate", "short.csv", "N=4B", "--figure", "p.svg")
+        assert "pass rate" in (tmp_path / "p.svg").read_text()
         one, other = (json.loads(command("skill", "pass-rate", name, "N=4B", "--json").stdout) for name in ("long.csv", "short.csv"))  # fmt: skip
         assert one == other
         assert isinstance(read_attempts(short), PassTable)

@@ -126,6 +126,15 @@ class TestDoors:
         assert len(content["tasks"][0]["scores"]) == 2
         assert pl.read_csv(tmp_path / "s.csv")["score"].to_list() == [one["value"] for one in content["tasks"][0]["scores"]]  # fmt: skip
 
+    def test_one_task_and_several_are_drawn(self, tmp_path, command):
+        ladder(checkpoints=1).write_csv(tmp_path / "runs.csv")
+        one, other = ("--task", "arc=acc:bpb@0.25"), ("--task", "plain=acc@0.25")
+        done = command("skill", "predict", "runs.csv", "N=1e9", "D=2e10", *one, "--figure", "one.png")
+        assert (done.returncode, done.stderr) == (0, "")
+        done = command("skill", "predict", "runs.csv", "N=1e9", "D=2e10", *one, *other, "--figure", "two.svg")
+        assert "plain" in (tmp_path / "two.svg").read_text()
+        assert (tmp_path / "one.png").stat().st_size > 10_000
+
     @pytest.mark.parametrize(
         ("arguments", "said"),
         [

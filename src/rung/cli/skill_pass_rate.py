@@ -6,8 +6,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from rung.cli.options import ROWS, Json, Level, Output, Seed
-from rung.cli.output import require_kinds, show, write_result
+from rung.cli.options import ROWS, Figure, Json, Level, Output, Seed
+from rung.cli.output import figure_kinds, require_kinds, show, write_result
 
 
 def pass_rate(
@@ -18,6 +18,7 @@ def pass_rate(
     level: Level = 0.9,
     seed: Seed = 0,
     output: Output = (),
+    figure: Figure = (),
     json: Json = False,
 ) -> None:
     """Forecast what a larger model passes, from attempts at the same items by smaller ones; and tell whether growth is as expected.
@@ -33,7 +34,7 @@ def pass_rate(
     """
     from rung.skill import pass_rates, plan_of
 
-    kinds = require_kinds(output, {".json": "the pass rates", ".csv": "one row per size"})
+    kinds = require_kinds(output, {".json": "the pass rates", ".csv": "one row per size"}) | figure_kinds(figure)
     found = pass_rates(attempts, [plan_of([one]).get("N", 0.0) for one in sizes], until=until, level=level, seed=seed)
     write_result(found, kinds)
     show(found, json=json)

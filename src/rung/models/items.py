@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,9 @@ from rung.models.losses import cause_of
 from rung.models.opened import OpenModel
 from rung.models.ratio import Ratio, ratio
 from rung.progress import reported
+
+_BLANK = re.compile(r"_{3,}")
+"""The blank of a statement."""
 
 _PROMPTS, _RIGHT = ("prompt", "context", "question", "query"), ("answer", "gold", "label", "target", "answer_index")
 
@@ -117,7 +121,7 @@ class ItemScores:
 
 
 def read_items(file: Path) -> list[Item]:
-    """The items of a JSONL file: {"prompt": ..., "choices": [...], "answer": 0}.
+    """The items of a JSONL file: {"prompt": ..., "choices": [...], "answer": 0}, or a "statement" with a blank ___ in place of the prompt.
 
     Raises:
         ModelError: The file cannot be read, or a line is no item.
@@ -141,7 +145,10 @@ def _item(where: str, number: int, line: str) -> Item:
         raise ModelError(f"{where}: not JSON.") from None
     row = row if isinstance(row, dict) else {}
     prompt = next((row[name] for name in _PROMPTS if isinstance(row.get(name), str)), None)
-    choices, right = row.get("choices"), next((row[name] for name in _RIGHT if name in row), None)
+    choices, statement = row.get("choices"), row.get("statement")
+    if isinstance(statement, str) and isinstance(choices, list) and all(isinstance(one, str) for one in choices):
+        return _item(where, number, json.dumps(_filled(where, row, statement, choices)))
+    right = next((row[name] for name in _RIGHT if name in row), None)
     if prompt is None or not isinstance(choices, list) or not all(isinstance(one, str) for one in choices):
         raise ModelError(f'{where}: an item has a "prompt", "choices" (a list of texts) and an "answer".')
     if isinstance(right, str):
@@ -159,6 +166,24 @@ def _item(where: str, number: int, line: str) -> Item:
     if len(choices) < 2 or not all(choices):
         raise ModelError(f"{where}: an item has two or more choices, none of them empty.")
     return Item(name=str(row.get("id", number)), prompt=prompt, choices=tuple(choices), right=right)
+
+
+def _filled(where: str, row: dict[str, Any], statement: str, choices: list[str]) -> dict[str, Any]:
+    """An item whose choices are whole statements: each choice in the blank, behind the first word that all of them share.
+
+    Scored by byte this compares the perplexities of the statements, whose first word is the same. Source: Chen et al. 2025,
+    arXiv:2503.00812 (Blank-ppl).
+    """
+    parts = _BLANK.split(statement)
+    if len(parts) != 2:
+        raise ModelError(f"{where}: a statement has one blank, ___; this has {len(parts) - 1}.")
+    before, after = parts
+    head = before.split(" ", 1)[0]
+    kept = {name: value for name, value in row.items() if name != "statement" and name not in _PROMPTS}
+    right = next((row[name] for name in _RIGHT if name in row), None)
+    number = choices.index(right) if isinstance(right, str) and right in choices else right
+    filled = [f"{before}{choice}{after}"[len(head) :] for choice in choices]
+    return {**kept, "prompt": head, "choices": filled, "answer": number}
 
 
 def score_items(model: OpenModel, items: Sequence[Item]) -> ItemScores:

@@ -48,6 +48,8 @@ _MODULES = {
     "Density": "density",
     "Densities": "densities",
     "Effects": "effects",
+    "ScoreForecasts": "scores",
+    "PassRates": "pass_rates",
     "NextRuns": "next_runs",
     "Tuning": "tuning",
     "Price": "price",

@@ -57,6 +57,7 @@ VERBS = {
     "quality",
     "early",
     "learning_curve",
+    "frontier",
 }
 """Public functions and commands, which may have more than eight parameters."""
 

@@ -52,6 +52,11 @@ SKILL_FINDINGS: dict[str, FindingKind] = {
         "A model states a licence that allows more than that of the model it was made from.",
         "Check both licences before you use it.",
     ),
+    "moving_frontier": FindingKind(
+        "warning",
+        "Later models lie above or below the frontier of earlier ones by more than it allows.",
+        "Read the frontier as of its date, or ask along compute in place of size.",
+    ),
     "left_out_items": FindingKind(
         "warning", "Items that not every compared model has scored are left out.", "Score all models on the same items."
     ),

@@ -6,6 +6,7 @@ from cyclopts import App, Parameter
 
 from rung.cli.skill_compare import compare
 from rung.cli.skill_curve import learning_curve
+from rung.cli.skill_frontier import frontier
 from rung.cli.skill_pass_rate import pass_rate
 from rung.cli.skill_predict import predict
 from rung.cli.skill_quality import early, quality
@@ -23,6 +24,7 @@ app.command(predict)
 app.command(pass_rate)
 app.command(verdict)
 app.command(plateau)
+app.command(frontier)
 app.command(quality)
 app.command(early)
 app.command(learning_curve)

@@ -1,6 +1,7 @@
 from .asking import named_tasks as named_tasks
 from .asking import plan_of as plan_of
 from .asking import plans_in as plans_in
+from .asking import scales_of as scales_of
 from .asking import tasks_in as tasks_in
 from .comparing import compare_scores as compare_scores
 from .data_curves import DataCurve as DataCurve
@@ -8,6 +9,8 @@ from .data_curves import DataCurves as DataCurves
 from .data_curves import data_curves as data_curves
 from .early import EarlyOrder as EarlyOrder
 from .early import early_order as early_order
+from .frontier import Frontiers as Frontiers
+from .frontier import frontiers as frontiers
 from .knowledge import FactCorpus as FactCorpus
 from .knowledge import bits_of_people as bits_of_people
 from .knowledge import bits_of_values as bits_of_values

@@ -102,3 +102,26 @@ def plans_in(source: Any) -> list[Mapping[str, float]]:
     params, tokens = runs.numbers("params"), runs.numbers("tokens")
     flops = runs.numbers("flops") if runs.has("flops") else 6 * params * tokens
     return [{"N": n, "D": d, "C": c} for n, d, c in zip(params.tolist(), tokens.tolist(), flops.tolist(), strict=True)]
+
+
+def scales_of(texts: Sequence[str], along: str | None) -> tuple[str, list[float]]:
+    """The name of a scale and its values, from texts such as C=1e23 and C=1e24.
+
+    Raises:
+        SkillError: Texts name several scales, or a value is no positive number.
+    """
+    names = list(dict.fromkeys(text.partition("=")[0] for text in texts))
+    if along is not None and any(name != along for name in names):
+        raise SkillError(f"{texts[0]}: the scale is {along} (--along).")
+    if len(names) > 1:
+        raise SkillError(f"{' '.join(texts)}: ask along one scale.")
+    values = []
+    for text in texts:
+        try:
+            value = parse_number(text.partition("=")[2])
+        except (RungError, ValueError):
+            raise SkillError(f"{text}: {text.partition('=')[2]!r} is no number.") from None
+        if not value > 0:
+            raise SkillError(f"{text}: a scale is positive.")
+        values.append(value)
+    return along or (names[0] if names else "C"), values

@@ -71,6 +71,16 @@ class TestPlantedTrees:
         assert all((int(b[1]) - int(a[1]), back) == (1, 0) for a, b, _, back, _ in drifts["licence"].flows)
         assert not drifts["task"].directed
 
+    def test_the_children_of_one_famous_parent_are_no_drift(self):
+        rows = {
+            "id": ["root", *(f"c{i}" for i in range(200))],
+            "parent": [None, *["root"] * 200],
+            "licence": ["gpl", *["mit"] * 200],
+        }
+        found = lineage(pl.DataFrame(rows)).drifts[0]
+        assert found.flows[0][:4] == ("gpl", "mit", 200, 0)
+        assert not found.directed
+
     def test_chains_and_grandparents_are_counted(self):
         found = lineage(pl.DataFrame({"id": list("abcd"), "parent": [None, "a", "b", "a"]}))
         assert found.generations == (1, 2, 1)

@@ -49,6 +49,15 @@ class TestPlantedLadders:
         one, other = (fit_score_law(unit * loss, score_of(loss), runs, ends=(0.25, 1.0), draws=0) for unit in (1.0, 1e3))  # fmt: skip
         assert other(1e3 * loss) == pytest.approx(one(loss), abs=1e-6)
 
+    def test_an_end_that_no_run_shows_is_drawn_to_what_is_known_of_it(self):
+        loss = np.linspace(0.35, 0.6, 40)
+        runs = np.repeat(np.arange(4), 10)
+        floors = [
+            fit_score_law(loss, score_of(loss), runs, ends=(chance, 1.0), draws=0).floor for chance in (0.0, 0.25)
+        ]
+        assert floors == pytest.approx([0.0, 0.25], abs=0.1)
+        assert floors[0] < 0.12
+
     def test_the_score_of_a_larger_model_lies_in_the_interval_and_near_the_truth(self):
         found = predict_scores(ladder(), [TASK], [{"N": 2e9, "D": 4e10}]).tasks[0]
         (one,) = found.plans

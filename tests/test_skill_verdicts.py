@@ -44,6 +44,10 @@ class TestVerdicts:
         assert said_of(planted("emergent", 1)).break_at == pytest.approx(8e8, rel=0.5)
         assert said_of(planted("plateau", 1)).break_at == pytest.approx(3e8, rel=0.5)
 
+    def test_a_break_is_told_from_a_line_in_three_percent_of_noise(self):
+        said = Counter(said_of(planted("emergent", seed, noise=0.03)).verdict for seed in range(20))
+        assert said["emergent"] >= 17
+
     def test_a_score_that_rises_scales_and_one_that_falls_is_inverse(self):
         x = SCALES
         table = pl.DataFrame({"params": x, "up": 0.2 + 0.05 * np.log10(x), "down": 0.9 - 0.05 * np.log10(x)})
@@ -119,6 +123,11 @@ class TestQuality:
     def test_a_continuous_score_is_more_stable_than_a_thresholded_one(self):
         wins = sum(quality(self.checkpoints(seed, 100), ["acc", "soft_log"]).measures[0].metric == "soft_log" for seed in range(20))  # fmt: skip
         assert wins >= 19
+
+    def test_a_loss_that_falls_is_as_stable_as_a_score_that_rises(self):
+        at = np.arange(30)
+        table = pl.DataFrame({"run": ["r"] * 30, "step": at, "bpb": 2.0 - 0.01 * at, "acc": 0.3 + 0.01 * at})
+        assert [one.stability for one in quality(table, ["bpb", "acc"]).measures] == [1.0, 1.0]
 
     def test_more_items_raise_stability(self):
         few, many = (np.mean([quality(self.checkpoints(seed, items), ["acc"]).measures[0].stability for seed in range(10)]) for items in (100, 1000))  # fmt: skip

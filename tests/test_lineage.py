@@ -122,6 +122,10 @@ class TestTable:
             lineage(pl.DataFrame(rows))
         assert said in refused.value.text
 
+    def test_a_model_that_is_its_own_parent_is_named(self):
+        found = lineage(pl.DataFrame({"id": ["a", "b"], "parent": ["a", "a"]}))
+        assert [one.code for one in found.warnings] == ["own_parent"]
+
     def test_the_order_of_models_changes_nothing(self):
         table = tree(count=300, drift=0.3)
         one, other = (lineage(rows) for rows in (table, table.sample(fraction=1, shuffle=True, seed=1)))

@@ -176,6 +176,18 @@ class TestDoors:
         assert found.comparisons[0].means == (0.25, 0.75)
         assert [finding.code for finding in found.warnings] == ["averaged_repeats"]
 
+    def test_a_log_of_several_filters_asks_for_one(self):
+        one, other = (table(name, [1, 0, 1, 1], filter=["strict", "strict", "flex", "flex"]).with_columns(item=pl.Series(["a", "b", "a", "b"])) for name in "AB")  # fmt: skip
+        with pytest.raises(SkillError, match="--filter strict|filter=strict") as refused:
+            compare_scores([one, other])
+        assert "strict and flex" in refused.value.text
+        assert compare_scores([one, other], columns=ScoreColumns(filter="flex")).comparisons[0].means == (1.0, 1.0)
+
+    def test_two_items_show_no_difference_and_no_share_beyond_one(self):
+        found = compare_scores([table("A", [1, 0]), table("B", [1, 1])])
+        assert (found.comparisons[0].low, found.comparisons[0].high) == (-1.0, 1.0)
+        assert "so few items show none" in found.headline()
+
     def test_a_lower_loss_is_better(self):
         rng = np.random.default_rng(9)
         one = rng.standard_normal(40)

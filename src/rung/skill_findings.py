@@ -47,6 +47,9 @@ SKILL_FINDINGS: dict[str, FindingKind] = {
     "unknown_parents": FindingKind(
         "note", "Parents are named that are no models of the table.", "Add them, or read the lineage without them."
     ),
+    "own_parent": FindingKind(
+        "warning", "A model names itself as a parent, which is skipped.", "Correct the parent of that model."
+    ),
     "licence_conflict": FindingKind(
         "warning",
         "A model states a licence that allows more than that of the model it was made from.",

@@ -26,6 +26,8 @@ class ScoreOptions:
     """The column of tasks: task or benchmark."""
     model: str | None = None
     """The column of models, in a table of several."""
+    filter: str | None = None
+    """Of a harness's log that scores each answer by several filters, the one that counts."""
 
 
 def compare(
@@ -63,7 +65,12 @@ def compare(
     found = compare_scores(
         [scores, *more],
         columns=ScoreColumns(
-            unit=columns.unit, score=columns.score, cluster=columns.cluster, task=columns.task, model=columns.model
+            unit=columns.unit,
+            score=columns.score,
+            cluster=columns.cluster,
+            task=columns.task,
+            model=columns.model,
+            filter=columns.filter,
         ),
         control=control,
         every_pair=every_pair,

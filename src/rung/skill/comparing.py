@@ -179,6 +179,8 @@ def _paired(
     else:
         p_value = two_sided(difference, error, degrees)
     half = float(t.ppf((1 + level) / 2, degrees) * error) if degrees > 0 else float("nan")
+    # Shares of right answers differ by 1 at most; so few items that only more could be detected detect nothing.
+    most = 1.0 if one.binary and other.binary else float("inf")
     return ScoreComparison(
         task=one.task,
         control=one.model,
@@ -188,13 +190,13 @@ def _paired(
         means=(float(ours.mean()), float(theirs.mean())),
         intervals=(mean_interval(ours, groups, level), mean_interval(theirs, groups, level)),
         difference=difference,
-        low=centre - half,
-        high=centre + half,
+        low=max(centre - half, -most),
+        high=min(centre + half, most),
         error=error,
         p_value=p_value,
         q_value=p_value,
         p_unpaired=welch(ours, theirs)[0],
-        detectable=detectable_difference(error, degrees),
+        detectable=detectable if (detectable := detectable_difference(error, degrees)) <= most else float("nan"),
         test="McNemar, exact" if exact else "paired t" if groups is None else "paired t over groups",
         needed=items_needed(difference, error, len(gaps)),
     )

@@ -25,6 +25,7 @@ from rung.messages import counted, require_level
 from rung.results import Result, Summary, Table
 from rung.skill.pass_law import PassLaw, fit_pass_law
 from rung.skill.passing import PassTable, read_attempts
+from rung.skill.proportions import clopper_pearson
 from rung.units import format_count, format_interval
 
 _Z95 = 1.959964
@@ -211,14 +212,18 @@ def _size(table: PassTable, law: PassLaw, params: float, level: float) -> SizeRa
     z = _quantile((1 + level) / 2)
     rate = float(rates.mean())
     error = float(rates.std(ddof=1) / np.sqrt(len(rates))) if len(rates) > 1 else 0.0
+    low, high = max(rate - z * error, 0.0), min(rate + z * error, 1.0)
+    if error == 0:
+        # Items that do not differ say nothing of their scatter; the counts together do.
+        low, high = clopper_pearson(int(rows.passes.sum()), int(rows.attempts.sum()), level)
     return SizeRate(
         params=float(params),
         items=len(rates),
         never=int((rows.passes == 0).sum()),
         attempts=int(rows.attempts.sum()),
         rate=rate,
-        low=max(rate - z * error, 0.0),
-        high=min(rate + z * error, 1.0),
+        low=low,
+        high=high,
         law=law.rate(params),
     )
 

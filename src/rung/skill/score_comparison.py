@@ -37,7 +37,7 @@ class ScoreComparison:
         p_value: Two-sided p-value that there is no difference.
         q_value: The same adjusted for all comparisons of this table (Benjamini and Hochberg).
         p_unpaired: The p-value that Welch's unpaired test gives, beside.
-        detectable: The difference that so many items find four times in five.
+        detectable: The difference that so many items find four times in five; nan where none is large enough.
         test: Which test gives the p-value.
         needed: Items with which two models as far apart come out in this order nine times in ten; infinite for equal ones.
     """
@@ -95,7 +95,10 @@ class ScoreComparisons(Result):
         if len(self.comparisons) == 1:
             (one,) = self.comparisons
             if not one.q_value < _SURE:
-                return f"no difference is shown: p = {one.p_value:.3g}; a difference of {one.detectable:.3g} would be found four times in five"
+                found = f"a difference of {one.detectable:.3g} would be found four times in five"
+                return f"no difference is shown: p = {one.p_value:.3g}; " + (
+                    found if np.isfinite(one.detectable) else f"so few {self.unit}s show none"
+                )
             better = one.treated if (one.difference > 0) != self.lower else one.control
             return f"{better} is better: p = {one.p_value:.3g}"
         return (
@@ -114,7 +117,7 @@ class ScoreComparisons(Result):
                 f"{one.p_value:.3g}",
                 f"{one.q_value:.3g}",
                 f"{one.p_unpaired:.3g}",
-                f"{one.detectable:.3g}",
+                f"{one.detectable:.3g}" if np.isfinite(one.detectable) else "-",
                 f"{int(np.ceil(one.needed)):,}" if one.needed < _COUNTABLE else "-",
             ]
             for one in self.comparisons

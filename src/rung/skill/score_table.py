@@ -44,6 +44,8 @@ class ScoreColumns:
     cluster: str | None = None
     task: str | None = None
     model: str | None = None
+    filter: str | None = None
+    """The filter of a harness's log whose scores count, such as strict-match; not a column."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -95,13 +97,31 @@ def read_scores(sources: Sequence[Any], columns: ScoreColumns | None = None) -> 
     found: list[Scores] = []
     for source, name in zip(sources, _names(sources), strict=True):
         read, place = read_table(source)
-        found += _of_table(read.frame, name, place, columns)
+        found += _of_table(_filtered(read.frame, columns.filter, place), name, place, columns)
     twice = _twice([(one.model, one.task) for one in found])
     if twice:
         raise SkillError(
             f"two tables hold scores of {twice[0]}{f' on {twice[1]}' if twice[1] else ''}. Give each model once."
         )
     return found
+
+
+def _filtered(frame: pl.DataFrame, chosen: str | None, place: str) -> pl.DataFrame:
+    """The rows of one filter of a harness's log, which scores an answer by several."""
+    if "filter" not in frame.columns:
+        if chosen is not None:
+            raise SkillError(f"--filter {chosen}: {place} has no column filter.")
+        return frame
+    there = frame["filter"].cast(pl.String).unique(maintain_order=True).drop_nulls().to_list()
+    if chosen is None:
+        if len(there) > 1:
+            raise SkillError(
+                f"{place} scores each answer by several filters: {listed(there)}. Choose one: --filter {there[0]}."
+            )
+        return frame
+    if chosen not in there:
+        raise SkillError(f"--filter {chosen}: {place} has {listed(there)}.")
+    return frame.filter(pl.col("filter").cast(pl.String) == chosen)
 
 
 def _names(sources: Sequence[Any]) -> list[str]:
@@ -205,7 +225,7 @@ def _numbers(frame: pl.DataFrame, column: str, place: str) -> pl.Series:
     if bad.any():
         row = int(np.flatnonzero(bad.to_numpy())[0])
         raise SkillError(
-            f"{place}, row {row + 1}: {column} is {values[row]!r}, which is no number. Leave the row out of every model, or score it."
+            f"{place}, row {row + 1}: {column} is {values[row]!r}, which is no number. Write 1 and 0 for right and wrong; leave out of every model what none has scored."
         )
     return found
 

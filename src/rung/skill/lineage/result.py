@@ -162,6 +162,13 @@ def lineage(models: Any, *, sample: int = 10_000, level: float = 0.9, seed: int 
                 f"{counted(missing, 'parent')} of {found.source} are no models of the table and are skipped, {commonest!r} the commonest ({found.skipped[commonest]:,} times).",
             )
         )
+    if found.own:
+        findings.append(
+            Finding(
+                "own_parent",
+                f"{counted(len(found.own), 'model')} of {found.source} name themselves as a parent, {found.own[0]!r} for one; that parent is skipped.",
+            )
+        )
     conflicts = _conflicts(found) if "licence" in found.traits else []
     if conflicts:
         findings.append(

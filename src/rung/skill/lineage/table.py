@@ -54,6 +54,7 @@ class Lineage:
         traits: The column of each trait that is there.
         card: The column of the text of the card; None without one.
         skipped: Parents that are not in the table, and how often each is named.
+        own: Models that name themselves as a parent, which is skipped.
         source: What the table is called.
     """
 
@@ -66,6 +67,7 @@ class Lineage:
     traits: Mapping[str, str]
     card: str | None
     skipped: Mapping[str, int]
+    own: tuple[str, ...]
     source: str
 
     def values_of(self, trait: str, rows: Indices) -> list[frozenset[str]]:
@@ -95,7 +97,7 @@ def read_lineage(source: Any) -> Lineage:
     if models.n_unique() < len(models):
         twice = models.filter(models.is_duplicated())[0]
         raise SkillError(f"{place}: the model {twice!r} stands twice. Keep one row of each.")
-    edges, skipped = _edges(frame, models, columns)
+    edges, skipped, own = _edges(frame, models, columns)
     if not edges.height:
         some = f" ({next(iter(skipped))!r} for one)" if skipped else ""
         raise SkillError(f"{place}: no parent is a model of the table itself{some}, so there is no lineage.")
@@ -110,6 +112,7 @@ def read_lineage(source: Any) -> Lineage:
         traits={trait: next(c for c in known if c in frame.columns) for trait, known in TRAITS.items() if any(c in frame.columns for c in known)},
         card=next((name for name in _CARDS if name in frame.columns), None),
         skipped=skipped,
+        own=own,
         source=place,
     )  # fmt: skip
 
@@ -125,8 +128,8 @@ def _parent_columns(frame: pl.DataFrame) -> dict[str, str | None]:
 
 def _edges(
     frame: pl.DataFrame, models: pl.Series, columns: Mapping[str, str | None]
-) -> tuple[pl.DataFrame, dict[str, int]]:
-    """Edges as numbers of models, each once, and the parents that are no models of the table."""
+) -> tuple[pl.DataFrame, dict[str, int], tuple[str, ...]]:
+    """Edges as numbers of models, each once, the parents that are no models of the table, and models that are their own."""
     numbers = pl.DataFrame({"name": models, "parent": np.arange(len(models))})
     said = next((name for name in ("relation", "edge_type", "base_model_relation") if name in frame.columns), None)
     parts = []
@@ -145,7 +148,8 @@ def _edges(
     joined = named.join(numbers, on="name", how="left", maintain_order="left")
     unknown = joined.filter(pl.col("parent").is_null())["name"].value_counts(sort=True)
     edges = joined.drop_nulls("parent").filter(pl.col("child") != pl.col("parent")).unique(["child", "parent"], maintain_order=True)  # fmt: skip
-    return edges.select("child", "parent", "relation"), dict(unknown.iter_rows())
+    own = tuple(joined.filter(pl.col("child") == pl.col("parent"))["name"].unique(maintain_order=True))
+    return edges.select("child", "parent", "relation"), dict(unknown.iter_rows()), own
 
 
 def _lists(column: pl.Series) -> pl.Series:

@@ -81,6 +81,23 @@ class TestPlantedTrees:
         assert found.flows[0][:4] == ("gpl", "mit", 200, 0)
         assert not found.directed
 
+    def test_pairs_are_counted_once_and_an_unknown_trait_is_not_unlike(self):
+        rows = {
+            "id": [f"m{i}" for i in range(30)],
+            "parent": [None, *["m0"] * 29],
+            "licence": ["mit", None, *["mit"] * 28],
+        }
+        found = {one.pairs: one for one in lineage(pl.DataFrame(rows)).alike}
+        assert found["siblings"].count == 28 * 27 // 2
+        assert {one.mean for one in found.values()} == {1.0}
+
+    def test_intervals_of_likeness_hold_the_mean_over_other_samples(self):
+        table = tree(count=400, mutation=0.2).drop("licence")
+        one, other = (
+            next(a for a in lineage(table, sample=1500, seed=seed).alike if a.pairs == "random") for seed in (0, 1)
+        )
+        assert one.low < other.mean < one.high
+
     def test_chains_and_grandparents_are_counted(self):
         found = lineage(pl.DataFrame({"id": list("abcd"), "parent": [None, "a", "b", "a"]}))
         assert found.generations == (1, 2, 1)

@@ -154,6 +154,8 @@ class TestDoors:
         ("change", "said"),
         [
             ({"passes": [3, 0]}, "more passes than attempts"),
+            ({"passes": ["yes", "no"]}, "row 1: passes is 'yes'"),
+            ({"passes": [1, None]}, "row 2: passes is None"),
             ({"passes": [0.3, 0.1]}, "give counts, not rates"),
             ({"passes": [0, 0]}, "no attempt of the frame passed"),
             ({"params": [1e8, 1e8]}, "needs 2 or more"),
@@ -165,3 +167,7 @@ class TestDoors:
         with pytest.raises(SkillError) as refused:
             pass_rates(pl.DataFrame(rows))
         assert said in refused.value.text
+
+    def test_a_size_far_beyond_is_warned_of(self):
+        rows = {"item": ["a", "b"] * 2, "params": [1e8, 1e8, 1e9, 1e9], "passes": [1, 1, 5, 3], "attempts": [10] * 4}
+        assert "far_scores" in {one.code for one in pass_rates(pl.DataFrame(rows), [1e12]).warnings}

@@ -149,6 +149,9 @@ class TestDoors:
         [
             (("N=1e9", "D=1e10"), "--task NAME=SCORE:LOSS@CHANCE"),
             (("N=1e9", "--task", "acc"), "D is missing"),
+            (("N=1e9", "D=1e10", "--task", "a=acc:bpb@0.25", "--law", "chinchila"), "chinchila"),
+            (("N=1e9", "D=1e10", "--task", "a=acc@0.25", "--where", "params < 6e7"), "5 or more"),
+            (("N=1e9", "D=1e10", "--task", "a=acc@0.25", "--map", "params=params*-1"), "it must be positive"),
             (("N=1e9", "D=many", "--task", "acc"), "'many' is no number"),
             (("N=1e9", "D=1e10", "--task", "a=acc@2"), "chance 2 does not lie below 1"),
             (("N=1e9", "D=1e10", "--task", "a=acc", "--task", "a=bpb"), "named twice"),

@@ -211,3 +211,49 @@ def test_verdicts_are_written_as_tables_and_json(tmp_path, command):
     assert (
         json.loads(done.stdout)["verdicts"][0]["verdict"] == pl.read_csv(tmp_path / "v.csv")["verdict"][0] == "scales"
     )
+
+
+class TestRowsThatAreNoRuns:
+    def checkpoints(self, seed):
+        """Six runs of ten checkpoints whose levels differ by chance alone."""
+        rng = np.random.default_rng(seed)
+        rows = [
+            {"run": f"r{k}", "params": n, "step": step, "score": 0.5 + level + 0.002 * rng.standard_normal()}
+            for k, (n, level) in enumerate(zip(np.geomspace(1e7, 1e10, 6), 0.05 * rng.standard_normal(6), strict=True))
+            for step in range(10)
+        ]
+        return pl.DataFrame(rows)
+
+    def test_the_last_checkpoint_of_each_run_is_judged(self):
+        found = [verdicts(self.checkpoints(seed), ["score"]) for seed in range(8)]
+        assert {one.verdicts[0].runs for one in found} == {6}
+        assert {one.code for result in found for one in result.warnings} == {"checkpoints_ended"}
+        assert sum(one.verdicts[0].verdict == "undetermined" for one in found) >= 7
+
+    def test_several_rows_at_one_step_are_refused(self):
+        twice = pl.concat([self.checkpoints(0), self.checkpoints(1)])
+        for judge in (quality, early_order):
+            with pytest.raises(SkillError, match="several rows at step"):
+                judge(twice, ["score"])
+
+    def test_rows_without_a_number_are_named(self):
+        table = planted("scales", 0).with_columns(
+            loss=pl.when(pl.col("params") < 2e7).then(None).otherwise(pl.col("loss"))
+        )
+        assert [one.code for one in verdicts(table, ["loss"]).warnings] == ["left_out_rows"]
+
+    def test_a_loss_is_better_in_the_group_where_it_is_lower(self):
+        rng = np.random.default_rng(0)
+        rows = [
+            (n, loss + 0.02 * rng.standard_normal())
+            for n, loss in ((1e9, 1.45), (7e9, 1.25), (70e9, 1.05))
+            for _ in range(20)
+        ]
+        (found,) = size_groups(pl.DataFrame(rows, schema=["params", "bpb"], orient="row"), ["bpb"]).metrics
+        assert (found.verdict, found.cheapest) == ("no plateau", None)
+        assert found.groups[0].mean == pytest.approx(1.45, abs=0.02)
+
+    @pytest.mark.parametrize("options", [{"margin": -1.0}, {"items": 0}, {"margin": float("nan")}])
+    def test_impossible_options_are_refused(self, options):
+        with pytest.raises(SkillError, match=r"margin|items"):
+            size_groups(pl.DataFrame({"params": [1e9, 2e9, 7e9, 7e9], "acc": [0.1, 0.2, 0.3, 0.4]}), ["acc"], **options)

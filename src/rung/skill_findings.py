@@ -60,6 +60,14 @@ SKILL_FINDINGS: dict[str, FindingKind] = {
         "Later models lie above or below the frontier of earlier ones by more than it allows.",
         "Read the frontier as of its date, or ask along compute in place of size.",
     ),
+    "checkpoints_ended": FindingKind(
+        "note",
+        "Rows are checkpoints of a few runs, and the last of each run is used.",
+        "Choose rows yourself: --where.",
+    ),
+    "left_out_rows": FindingKind(
+        "warning", "Rows without a usable number are left out.", "Fill them in, or choose rows: --where."
+    ),
     "left_out_items": FindingKind(
         "warning", "Items that not every compared model has scored are left out.", "Score all models on the same items."
     ),

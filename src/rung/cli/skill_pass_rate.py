@@ -32,9 +32,9 @@ def pass_rate(
     until
         At how many passes sampling ended, where it did; a column until says it row by row.
     """
-    from rung.skill import pass_rates, plan_of
+    from rung.skill import pass_rates, size_of
 
     kinds = require_kinds(output, {".json": "the pass rates", ".csv": "one row per size"}) | figure_kinds(figure)
-    found = pass_rates(attempts, [plan_of([one]).get("N", 0.0) for one in sizes], until=until, level=level, seed=seed)
+    found = pass_rates(attempts, [size_of(one) for one in sizes], until=until, level=level, seed=seed)
     write_result(found, kinds)
     show(found, json=json)

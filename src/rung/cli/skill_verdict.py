@@ -59,6 +59,7 @@ def plateau(
     family: Annotated[str | None, Parameter(group=QUESTION)] = None,
     items: Annotated[int | None, Parameter(group=QUESTION)] = None,
     margin: Annotated[float, Parameter(group=QUESTION)] = 0.02,
+    lower: Annotated[tuple[str, ...], Parameter(group=QUESTION, negative="", consume_multiple=False)] = (),
     rows: TableOptions = TableOptions(),  # noqa: B008  # frozen
     level: Level = 0.9,
     output: Output = (),
@@ -76,6 +77,8 @@ def plateau(
         How many items each benchmark has, which gives scores their errors; a column items_METRIC says so metric by metric.
     margin
         The difference in score that does not matter; 0.02 by default.
+    lower
+        A metric of which lower is better, besides losses, bits per byte, perplexities and errors. Repeatable.
     """
     from rung.skill import size_groups
     from rung.units import parse_number
@@ -88,6 +91,7 @@ def plateau(
         family=family,
         items=items,
         margin=margin,
+        lower=lower,
         level=level,
     )
     write_result(found, kinds)

@@ -2,11 +2,13 @@ from .asking import named_tasks as named_tasks
 from .asking import plan_of as plan_of
 from .asking import plans_in as plans_in
 from .asking import scales_of as scales_of
+from .asking import size_of as size_of
 from .asking import tasks_in as tasks_in
 from .comparing import compare_scores as compare_scores
 from .data_curves import DataCurve as DataCurve
 from .data_curves import DataCurves as DataCurves
 from .data_curves import data_curves as data_curves
+from .dunn import dunn as dunn
 from .early import EarlyOrder as EarlyOrder
 from .early import early_order as early_order
 from .frontier import Frontiers as Frontiers
@@ -43,7 +45,6 @@ from .score_table import ScoreColumns as ScoreColumns
 from .score_table import Scores as Scores
 from .score_table import read_scores as read_scores
 from .size_groups import SizeGroups as SizeGroups
-from .size_groups import dunn as dunn
 from .size_groups import size_groups as size_groups
 from .task_table import Task as Task
 from .task_table import TaskTable as TaskTable

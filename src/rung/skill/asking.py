@@ -92,6 +92,17 @@ def plan_of(texts: Sequence[str]) -> dict[str, float]:
     return found
 
 
+def size_of(text: str) -> float:
+    """The size that is asked about, from N=7B.
+
+    Raises:
+        SkillError: The text is no N=VALUE.
+    """
+    if not text.startswith("N="):
+        raise SkillError(f"{text}: a size is asked about by N, such as N=7B.")
+    return plan_of([text])["N"]
+
+
 def plans_in(source: Any) -> list[Mapping[str, float]]:
     """Models not trained, from a table with params and tokens.
 

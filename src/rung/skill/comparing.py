@@ -129,11 +129,12 @@ def _about(found: Sequence[Scores], looks: Sequence[ManyLooks]) -> list[Finding]
 
 
 def _compared(one: Scores, other: Scores, level: float, *, unpaired: bool, findings: list[Finding]) -> ScoreComparison:
+    _require_one_scale(one, other)
     if unpaired:
         return _unpaired(one, other, level)
     common = [name for name in one.units if name in other.at]
     if not common or len(common) < max(len(one.units), len(other.units)):
-        missing = next(iter({*one.units} ^ {*other.units}))
+        missing = next(name for name in (*one.units, *other.units) if not (name in one.at and name in other.at))
         if len(common) < 2:
             raise SkillError(
                 f"{one.model} and {other.model} have {'no' if not common else 'one'} {one.unit} in common, so they are no pairs. "
@@ -157,6 +158,19 @@ def _compared(one: Scores, other: Scores, level: float, *, unpaired: bool, findi
             )
         )
     return _paired(one, other, (ours, theirs), groups, level)
+
+
+def _require_one_scale(one: Scores, other: Scores) -> None:
+    """Both are shares, or both are not.
+
+    Raises:
+        SkillError: One lies between 0 and 1, and the other goes far beyond, as a percentage does.
+    """
+    highest = sorted((float(np.abs(each.values).max()), each.model) for each in (one, other))
+    if 0 < highest[0][0] <= 1 and 10 < highest[1][0] <= 100:
+        raise SkillError(
+            f"the scores of {highest[0][1]} go up to {highest[0][0]:g} and those of {highest[1][1]} up to {highest[1][0]:g}, which looks like percent. Give both in one unit."
+        )
 
 
 def _paired(

@@ -165,6 +165,8 @@ def data_curves(
         SkillError: A column is missing, or there are too few amounts of data.
         FitError: The errors cannot be fitted.
     """
+    if reach is not None and not reach > 0:
+        raise SkillError(f"--reach {reach:g}: a target error is positive.")
     table = as_runs(runs)
     for name in (samples, target, *([by] if by else [])):
         if not table.has(name):
@@ -183,6 +185,10 @@ def _curve(table: Runs, recipe: str, rows: Any, samples: str, target: str, reach
     m, error = table.numbers(samples)[rows], table.numbers(target)[rows]
     params = table.numbers("params")[rows] if table.has("params") else None
     known = np.isfinite(m) & np.isfinite(error)
+    if known.any() and min(float(m[known].min()), float(error[known].min())) <= 0:
+        raise SkillError(
+            f"{samples} and {target} must be positive for a power law; the smallest are {m[known].min():g} and {error[known].min():g}."
+        )
     amounts = np.unique(m[known])
     if len(amounts) < _FEWEST:
         raise SkillError(

@@ -31,6 +31,7 @@ from rung.messages import counted, did_you_mean, listed, require_level
 from rung.results import Result, Summary, Table
 from rung.runs import as_runs
 from rung.skill.quality import tau_b
+from rung.skill.run_ends import require_steps_once
 from rung.skill.verdicts import is_lower
 from rung.units import format_interval
 
@@ -169,6 +170,7 @@ def early_order(
     clock = next((name for name in ("tokens", "step") if table.has(name)), None)
     if clock is None:
         raise SkillError(f"{table.source} has neither tokens nor step, so nothing says what is early.")
+    require_steps_once(table, clock)
     names, time, params = table.texts("run"), table.numbers(clock), table.numbers("params")
     courses = []
     for metric in metrics:
@@ -214,6 +216,9 @@ def _courses(names: Any, time: Array, params: Array, values: Array, at: float) -
 
 
 def _summary(usable: Sequence[tuple[str, list[_Course]]], at: float, level: float, seed: int) -> EarlyOrder:
+    usable = [(metric, models) for metric, models in usable if np.ptp([one.final for one in models]) > 0]
+    if not usable:
+        raise SkillError("no metric differs between the models at the end of their training, so there is no order.")
     rows = [_metric(metric, models) for metric, models in usable]
     rng = np.random.default_rng(seed)
     early, size = (np.array([getattr(one, name) for one in rows]) for name in ("early", "size"))

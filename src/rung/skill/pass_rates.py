@@ -243,6 +243,11 @@ def _findings(table: PassTable, growth: str, sizes: Sequence[float]) -> list[Fin
         found.append(
             Finding("missing_items", f"{counted(lacking, 'item')} of {len(table.items)} were not attempted at every size.")
         )  # fmt: skip
+    largest = float(table.sizes[-1])
+    far = [size for size in sizes if size > 30 * largest]
+    if far:
+        text = f"N = {format_count(max(far))} is {max(far) / largest:.3g}x the largest size that was measured; the interval assumes that the law still holds there."
+        found.append(Finding("far_scores", text))
     if growth in {ACCELERATED, SLOWER} and sizes:
         found.append(
             Finding(

@@ -180,6 +180,11 @@ def read_attempts(source: Any, *, until: int | None = None) -> PassTable:
         raise SkillError(
             f"{place}: no column {listed(missing)}; it has {listed(frame.columns, most=8)}. Attempts need item, params, passes and attempts."
         )
+    for meaning in ("params", "passes", "attempts"):
+        if names[meaning] is not None:
+            _require_numbers(frame[str(names[meaning])], place)
+    if until is not None and until < 1:
+        raise SkillError(f"--until {until}: sampling ends at 1 pass or more.")
     chosen = {meaning: pl.col(name) for meaning, name in names.items() if name}
     frame = frame.select(
         item=chosen["item"].cast(pl.String),
@@ -215,6 +220,17 @@ def read_attempts(source: Any, *, until: int | None = None) -> PassTable:
         loss=loss,
         source=place,
     )
+
+
+def _require_numbers(column: pl.Series, place: str) -> None:
+    """Every cell is a number, or True or False."""
+    cast = column if column.dtype == pl.Boolean else column.cast(pl.Float64, strict=False)
+    bad = cast.is_null().to_numpy()
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise SkillError(
+            f"{place}, row {row + 1}: {column.name} is {column[row]!r}; write a number, for an attempt 1 (passed) or 0."
+        )
 
 
 def _require_counts(frame: pl.DataFrame, place: str) -> None:

@@ -26,6 +26,7 @@ from rung.findings import Finding
 from rung.messages import did_you_mean, listed, require_level
 from rung.results import Result, Summary, Table
 from rung.runs import Runs, as_runs
+from rung.skill.run_ends import require_steps_once
 from rung.skill.verdicts import is_lower
 from rung.units import format_interval
 
@@ -84,6 +85,8 @@ class Quality(Result):
         best = self.measures[0]
         if np.isfinite(best.stability):
             return f"{best.metric} orders checkpoints best: tau {best.stability:.2f}"
+        if not np.isfinite(best.consistency):
+            return "no measure varies, so none orders anything"
         return f"{best.metric} orders tuned models as their bases best: tau {best.consistency:.2f}"
 
     def describe(self) -> Summary:
@@ -174,6 +177,7 @@ def _series(table: Runs) -> list[Any]:
     clock = next((name for name in ("step", "tokens") if table.has(name)), None)
     if clock is None or not table.has("run"):
         return []
+    require_steps_once(table, clock)
     time, names = table.numbers(clock), table.texts("run")
     found = []
     for name in dict.fromkeys(names.tolist()):

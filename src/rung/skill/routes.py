@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 
 from rung.arrays import Array
-from rung.errors import RungError
+from rung.errors import FitError, RunsError
 from rung.fitting import Fit, fit
 from rung.forecasting import Draws, draws_at
 from rung.skill.score_law import ScoreLaw, fit_score_law
@@ -155,7 +155,7 @@ def routes_of(
         for law in laws if both else [COMPUTE_LAW]:
             try:
                 loss = fit(table.ends.rename({"task_loss": "loss"}), law, target="loss", **common)  # type: ignore[arg-type]
-            except RungError as error:
+            except (FitError, RunsError) as error:
                 failed.append(f"two steps by {law}: {error.text}")
                 continue
             found.append(TwoSteps(name=f"two steps, {law}", loss=loss, score=score, noise=noise))
@@ -163,7 +163,7 @@ def routes_of(
         runs = table.ends.drop("task_loss", strict=False)
         law = direct_law(table.task, both=both)
         found.append(OneStep(name="one step", law=fit(runs, law, target="score", objective="squares", **common)))  # type: ignore[arg-type]
-    except RungError as error:
+    except (FitError, RunsError) as error:
         failed.append(f"one step: {error.text}")
     return found, failed
 

@@ -94,13 +94,15 @@ class ScoreComparisons(Result):
         """How many differences are real; of a single comparison, which is better."""
         if len(self.comparisons) == 1:
             (one,) = self.comparisons
+            if min(one.items) < 2:
+                return f"one {self.unit} shows no difference"
             if not one.q_value < _SURE:
                 found = f"a difference of {one.detectable:.3g} would be found four times in five"
                 return f"no difference is shown: p = {one.p_value:.3g}; " + (
                     found if np.isfinite(one.detectable) else f"so few {self.unit}s show none"
                 )
             better = one.treated if (one.difference > 0) != self.lower else one.control
-            return f"{better} is better: p = {one.p_value:.3g}"
+            return f"{better} is better: p = {one.p_value:.3g}, below 0.05"
         return (
             f"{len(self.real)} of {len(self.comparisons)} differences are shown (q below 0.05, Benjamini and Hochberg)"
         )

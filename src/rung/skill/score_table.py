@@ -163,6 +163,9 @@ def _of_table(frame: pl.DataFrame, name: str, place: str, columns: ScoreColumns)
             f"{place}: no column names the item or the seed; it has {listed(frame.columns, most=8)}. Name it: --unit COLUMN."
         )
     cluster = _column(frame, columns.cluster, CLUSTERS, "--cluster", place)
+    for column in (model, task):
+        if column and frame[column].null_count():
+            raise SkillError(f"{place}, row {frame[column].is_null().to_list().index(True) + 1}: {column} is missing.")
     named = _SAMPLES.match(place)
     frame = frame.with_columns(
         __score=_numbers(frame, score, place),
@@ -218,9 +221,9 @@ def _column(frame: pl.DataFrame, given: str | None, known: Sequence[str], option
 
 def _numbers(frame: pl.DataFrame, column: str, place: str) -> pl.Series:
     values = frame[column]
+    if values.dtype.is_nested():
+        raise SkillError(f"{place}: column {column!r} holds lists or objects, and no numbers.")
     found = values.cast(pl.Float64, strict=False) if values.dtype != pl.Boolean else values.cast(pl.Float64)
-    if found.dtype != pl.Float64:
-        raise SkillError(f"{place}: column {column!r} holds no numbers.")
     bad = ~found.is_finite().fill_null(value=False)
     if bad.any():
         row = int(np.flatnonzero(bad.to_numpy())[0])

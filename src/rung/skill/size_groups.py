@@ -14,7 +14,7 @@ Shapes: `n` scores, `G` groups.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
 from typing import Any
@@ -22,15 +22,17 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from rung.arrays import Array, Indices
+from rung.arrays import Array
 from rung.errors import SkillError
 from rung.findings import Finding
 from rung.messages import counted, listed, require_level
 from rung.results import Result, Summary, Table
 from rung.runs import as_runs
+from rung.skill.dunn import dunn
 from rung.skill.proportions import benjamini_hochberg
+from rung.skill.run_ends import ends_of_runs, left_out
+from rung.skill.verdicts import is_lower
 from rung.units import format_count
-from rung.worth import holm
 
 BINS = (3e9, 8e9, 33e9)
 """Bounds of the groups: up to 3B, 8B, 33B, and above."""
@@ -137,7 +139,7 @@ class SizeGroups(Result):
                 one.metric,
                 *(f"{group.mean:.3f} ({group.count})" for group in one.groups),
                 f"{one.q_value:.2g}",
-                one.verdict + (f" from {one.cheapest}" if one.verdict == PLATEAU else ""),
+                one.verdict + (f" from the group {one.cheapest}" if one.verdict == PLATEAU else ""),
             ]
             for one in self.metrics
         ]
@@ -195,40 +197,61 @@ def size_groups(
     family: str | None = None,
     items: int | None = None,
     margin: float = 0.02,
+    lower: Sequence[str] = (),
     level: float = 0.9,
 ) -> SizeGroups:
     """Whether larger models are better, by groups of size and within families.
 
     Args:
         models: A table of models with params: one row per model, or per repetition.
-        metrics: Columns of scores; higher is better.
+        metrics: Columns of scores, or of losses, of which lower is better.
         bins: Bounds of the groups in parameters, ascending.
         family: The column of families; by default family where there is one.
         items: Items of each benchmark, which give every score an error; a column items_METRIC says so metric by metric.
         margin: The difference in score that does not matter.
+        lower: Metrics of which lower is better, besides those whose names say so.
         level: Coverage of the intervals of inversions.
 
     Raises:
         SkillError: A column is missing, a score is no share, or fewer than two groups have models.
     """
     require_level(level, SkillError)
-    table = as_runs(models)
+    if not 0 <= margin < np.inf or (items is not None and items < 1):
+        raise SkillError(
+            f"--margin {margin:g} is a difference of 0 or more"
+            if items is None or items >= 1
+            else f"--items {items}: give 1 item or more."
+        )
+    table, findings = ends_of_runs(as_runs(models))
     params = table.numbers("params")
     if list(bins) != sorted(set(bins)) or not bins or bins[0] <= 0:
         raise SkillError(f"--bins {','.join(f'{one:g}' for one in bins)}: bounds are positive and ascend.")
     if not metrics:
         raise SkillError(f"name the metrics: --metric COLUMN; {table.source} has {listed(table.columns, most=8)}.")
-    found = [_grouped(table.numbers(metric), params, bins, metric, margin) for metric in metrics]
+    signs = {metric: -1.0 if is_lower(metric, lower) else 1.0 for metric in metrics}
+    for metric in metrics:
+        findings += left_out(table.source, metric, np.isfinite(table.numbers(metric)) & np.isfinite(params))
+        if items is not None and np.nanmax(np.abs(table.numbers(metric) - 0.5)) > 0.5:
+            raise SkillError(
+                f"--items {items}: {metric} is no share of right answers, from 0 to 1. In percent: --map '{metric}={metric}/100'."
+            )
+    found = [_grouped(signs[metric] * table.numbers(metric), params, bins, metric, margin) for metric in metrics]
+    found = [_turned(one) if signs[one.metric] < 0 else one for one in found]
     adjusted = benjamini_hochberg([one.p_value for one in found])
     column = family or ("family" if table.has("family") else None)
-    inversions, pairs = _inversions(table, params, metrics, column, items, level) if column else ([], 0)
+    inversions, pairs = _inversions(table, params, signs, column, items, level) if column else ([], 0)
     return SizeGroups(
         metrics=tuple(replace(one, q_value=float(q)) for one, q in zip(found, adjusted, strict=True)),
         inversions=tuple(inversions),
         siblings=pairs,
         margin=margin,
-        warnings=(),
+        warnings=tuple(findings),
     )
+
+
+def _turned(one: GroupVerdict) -> GroupVerdict:
+    """The verdict on a loss, with its means as they are."""
+    return replace(one, groups=tuple(replace(group, mean=-group.mean) for group in one.groups))
 
 
 def _grouped(score: Array, params: Array, bins: Sequence[float], metric: str, margin: float) -> GroupVerdict:
@@ -281,26 +304,8 @@ def _name(low: float, high: float) -> str:
     return f"to {format_count(high)}" if low == 0 else f"{format_count(low)} to {format_count(high)}"
 
 
-def dunn(values: Array, groups: Indices) -> dict[tuple[int, int], float]:
-    """Dunn's two-sided p-value for each pair of groups, adjusted by Holm."""
-    from scipy.stats import norm, rankdata
-
-    ranks = rankdata(values)
-    count = len(values)
-    ties = np.unique(values, return_counts=True)[1]
-    variance = count * (count + 1) / 12 - (ties**3 - ties).sum() / (12 * (count - 1))
-    numbers = np.unique(groups)
-    means = {int(one): (ranks[groups == one].mean(), (groups == one).sum()) for one in numbers}
-    pairs = list(combinations(means, 2))
-    p_values = []
-    for one, other in pairs:
-        error = np.sqrt(variance * (1 / means[one][1] + 1 / means[other][1]))
-        p_values.append(float(2 * norm.sf(abs(means[one][0] - means[other][0]) / error)) if error > 0 else 1.0)
-    return dict(zip(pairs, holm(p_values), strict=True))
-
-
 def _inversions(
-    table: Any, params: Array, metrics: Sequence[str], family: str, items: int | None, level: float
+    table: Any, params: Array, signs: Mapping[str, float], family: str, items: int | None, level: float
 ) -> tuple[list[Inversion], int]:
     from scipy.stats import norm
 
@@ -309,7 +314,7 @@ def _inversions(
     labels = names if names is not None else np.array([f"{format_count(one)}" for one in params])
     found, p_values, pairs = [], [], 0
     z = float(norm.ppf((1 + level) / 2))
-    for metric in metrics:
+    for metric, sign in signs.items():
         score = table.numbers(metric)
         count = table.numbers(f"items_{metric}") if table.has(f"items_{metric}") else np.full(len(score), items or np.nan)  # fmt: skip
         for name in np.unique(families):
@@ -319,7 +324,7 @@ def _inversions(
                     continue
                 pairs += 1
                 difference = float(score[other] - score[one])
-                if difference >= 0:
+                if sign * difference >= 0:
                     continue
                 error = np.sqrt(sum(score[at] * (1 - score[at]) / count[at] for at in (one, other)))
                 p_values.append(float(2 * norm.sf(abs(difference) / error)) if error > 0 else np.nan)
@@ -332,4 +337,4 @@ def _inversions(
     # Pairs that are no inversions are part of the family of comparisons: their one-sided p-values are one.
     adjusted = benjamini_hochberg([*p_values, *[1.0] * (pairs - len(found))])[: len(found)]
     kept = [replace(one, q_value=float(q)) for one, q in zip(found, adjusted, strict=True)]
-    return sorted(kept, key=lambda one: one.difference), pairs
+    return sorted(kept, key=lambda one: signs[one.metric] * one.difference), pairs

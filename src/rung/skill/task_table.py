@@ -21,6 +21,7 @@ LAST = 5
 """Checkpoints at the end of a run that are averaged, at most."""
 
 _TAIL, _SKIPPED = 0.1, 0.1
+_FEWEST_RUNS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +62,8 @@ class Task:
             raise SkillError(
                 f"--task {text}: write NAME=SCORE:LOSS@CHANCE, such as arc=arc_acc:arc_bpb@0.25."
             ) from None
+        if chance < 0:
+            raise SkillError(f"--task {text}: chance {chance:g} is negative.")
         if not score or not chance < ceiling:
             raise SkillError(
                 f"--task {text}: "
@@ -138,6 +141,10 @@ def task_table(runs: Runs, task: Task) -> TaskTable:
         raise SkillError(
             f"{task.name} was scored at one size alone ({runs.source}). A forecast over size needs runs of two sizes or more."
         )
+    if found.height < _FEWEST_RUNS:
+        raise SkillError(
+            f"{task.name}: {runs.source} has {found.height} runs with a score; a forecast needs {_FEWEST_RUNS} or more."
+        )
     noise = float(np.sqrt(np.mean(scatter))) if scatter else None
     return TaskTable(task=task, ends=found, points=pl.concat(points), noise=noise, averaged=averaged)
 
@@ -155,6 +162,10 @@ def _frame(runs: Runs, task: Task) -> pl.DataFrame:
     frame = frame.filter(usable)
     if not frame.height:
         raise SkillError(f"no run has a score of {task.name} with params and tokens ({runs.source}).")
+    for column in ("params", "tokens", "flops"):
+        least = float(frame[column].to_numpy().min())
+        if least <= 0:
+            raise SkillError(f"{runs.source}: {column} goes down to {least:g}; it must be positive.")
     return frame
 
 

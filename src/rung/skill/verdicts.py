@@ -16,6 +16,7 @@ from rung.messages import did_you_mean, listed
 from rung.results import Result, Summary, Table
 from rung.runs import as_runs
 from rung.skill.proportions import benjamini_hochberg
+from rung.skill.run_ends import ends_of_runs, left_out
 from rung.skill.shapes import EMERGENT, PLATEAU, shape_of, verdict_of
 from rung.units import format_value
 
@@ -131,7 +132,9 @@ def verdicts(
     Raises:
         SkillError: A column is missing, or holds no positive scale.
     """
-    table = as_runs(runs)
+    if not 0 <= tolerance < 1:
+        raise SkillError(f"--tolerance {tolerance:g}: a share of the mean from 0 to below 1.")
+    table, findings = ends_of_runs(as_runs(runs))
     column = column_of(along)
     if column == "flops" and not table.has("flops") and table.has("params") and table.has("tokens"):
         scale = 6 * table.numbers("params") * table.numbers("tokens")
@@ -148,6 +151,7 @@ def verdicts(
             raise SkillError(f"{table.source} has no column {metric!r}.{did_you_mean(metric, table.columns)}")
         values = table.numbers(metric)
         rows = known & np.isfinite(values)
+        findings += left_out(table.source, metric, rows)
         found.append((metric, *_ordered(scale[rows], values[rows])))
     shapes, tolerances = [], []
     for metric, x, y in found:
@@ -162,7 +166,7 @@ def verdicts(
         ),
         along=column,
         tolerance=tolerance,
-        warnings=(),
+        warnings=tuple(findings),
     )
 
 

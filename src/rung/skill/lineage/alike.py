@@ -1,10 +1,11 @@
 """How alike relatives are: cosine of the words of their cards, or the overlap of their traits, over sampled pairs.
 
     card     cosine of tf-idf over the 512 commonest words and pairs of words of the sampled cards (512 characters of each)
-    traits   |a & b| / |a | b| over all values of all traits (Jaccard); pairs without any are left out
+    traits   |a & b| / |a | b| over the values of the traits that both state (Jaccard); pairs without one are left out
 
 Pairs: random models, parent and child (by relation too), siblings (drawn so that each pair of siblings is equally likely), and
-grandparent and grandchild. Intervals resample pairs.
+grandparent and grandchild; each pair once. Pairs share models, so intervals resample the first model of each pair (of siblings their parent)
+with all its pairs.
 
 Source: arXiv:2508.06811, section 4.
 """
@@ -51,18 +52,18 @@ class Alike:
 
 def likeness(found: Lineage, *, sample: int, level: float, rng: np.random.Generator) -> list[Alike]:
     """How alike relatives are, by every measure that the table allows."""
-    kinds = _pairs(found, sample, rng)
+    kinds, groups = _once(_pairs(found, sample, rng), found)
     rows = []
     for measure in ("card", "traits"):
         if (measure == "card" and found.card is None) or (measure == "traits" and not found.traits):
             continue
         scores = _cards(found, kinds) if measure == "card" else _traits(found, kinds)
         for name, values in scores.items():
-            known = values[np.isfinite(values)]
+            finite = np.isfinite(values)
+            known, first = values[finite], groups[name][finite]
             if len(known) < _FEWEST:
                 continue
-            picks = rng.integers(len(known), size=(_RESAMPLES, len(known)))
-            low, high = np.quantile(known[picks].mean(axis=1), [(1 - level) / 2, (1 + level) / 2])
+            low, high = _interval(known, first, level, rng)
             rows.append(Alike(pairs=name, measure=measure, count=len(known), mean=float(known.mean()), low=float(low), high=float(high)))  # fmt: skip
     return rows
 
@@ -91,6 +92,39 @@ def _pairs(found: Lineage, sample: int, rng: np.random.Generator) -> dict[str, t
     return kinds
 
 
+def _once(
+    kinds: dict[str, tuple[Indices, Indices]], found: Lineage
+) -> tuple[dict[str, tuple[Indices, Indices]], dict[str, Indices]]:
+    """Each pair once, and the model that the pairs of a kind are grouped by."""
+    above = np.full(len(found.models), -1, dtype=np.intp)
+    above[found.child] = found.parent
+    pairs, groups = {}, {}
+    for name, (one, other) in kinds.items():
+        ordered = (
+            np.stack([np.minimum(one, other), np.maximum(one, other)])
+            if name in {"random", "siblings"}
+            else np.stack([one, other])
+        )
+        _, first = np.unique(ordered, axis=1, return_index=True) if ordered.size else (None, np.empty(0, dtype=np.intp))
+        pairs[name] = (one[first], other[first])
+        groups[name] = above[one[first]] if name == "siblings" else one[first]
+    return pairs, groups
+
+
+def _interval(values: Array, groups: Indices, level: float, rng: np.random.Generator) -> tuple[float, float]:
+    """The interval of a mean over pairs, by resamples of groups; of a single group nothing is known."""
+    _, number = np.unique(groups, return_inverse=True)
+    sums, sizes = np.bincount(number, values), np.bincount(number)
+    if len(sums) < 2:
+        return float("-inf"), float("inf")
+    drawn = np.empty(_RESAMPLES)
+    for index in range(_RESAMPLES):
+        picks = rng.integers(len(sums), size=len(sums))
+        drawn[index] = sums[picks].sum() / sizes[picks].sum()
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
 def _siblings(found: Lineage, sample: int, rng: np.random.Generator) -> tuple[Indices, Indices]:
     """Pairs of children of one parent, each pair equally likely: parents are drawn by their number of pairs."""
     order = np.argsort(found.parent, kind="stable")
@@ -109,16 +143,17 @@ def _siblings(found: Lineage, sample: int, rng: np.random.Generator) -> tuple[In
 
 def _traits(found: Lineage, kinds: dict[str, tuple[Indices, Indices]]) -> dict[str, Array]:
     rows = np.unique(np.concatenate([np.concatenate(pair) for pair in kinds.values()]))
-    values: dict[int, set[str]] = {int(row): set() for row in rows}
-    for trait in found.traits:
-        for row, own in zip(rows, found.values_of(trait, rows), strict=True):
-            values[int(row)] |= {f"{trait}:{one}" for one in own}
+    at = {int(row): number for number, row in enumerate(rows)}
+    stated = [found.values_of(trait, rows) for trait in found.traits]
 
-    def jaccard(a: set[str], b: set[str]) -> float:
-        return len(a & b) / len(a | b) if a | b else float("nan")
+    def jaccard(a: int, b: int) -> float:
+        # A trait that one of both does not state is unknown, and not unlike.
+        both = [(of[at[a]], of[at[b]]) for of in stated if of[at[a]] and of[at[b]]]
+        total = sum(len(one | other) for one, other in both)
+        return sum(len(one & other) for one, other in both) / total if total else float("nan")
 
     return {
-        name: np.array([jaccard(values[int(a)], values[int(b)]) for a, b in zip(*pair, strict=True)])
+        name: np.array([jaccard(int(a), int(b)) for a, b in zip(*pair, strict=True)], dtype=float)
         for name, pair in kinds.items()
     }
 

@@ -1,0 +1,49 @@
+"""Rows that are runs: the last checkpoint of each, each step of a run once, and what was left out, by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rung.errors import SkillError
+from rung.findings import Finding
+from rung.messages import counted
+from rung.runs import RowChoice, Runs, select_rows
+
+
+def ends_of_runs(table: Runs) -> tuple[Runs, list[Finding]]:
+    """The last row of each run, where rows are its checkpoints, and a finding that says so."""
+    if not table.has("run") or not (table.has("step") or table.has("tokens")):
+        return table, []
+    runs = len(set(table.texts("run").tolist()))
+    if runs == table.frame.height:
+        return table, []
+    ends = select_rows(table, RowChoice(last=True), "loss")
+    text = f"{table.source} has {table.frame.height:,} checkpoints of {counted(runs, 'run')}; the last of each is judged, since checkpoints of one run are no runs."
+    return ends, [Finding("checkpoints_ended", text)]
+
+
+def left_out(source: str, name: str, kept: Any) -> list[Finding]:
+    """A finding that rows without a usable number are left out; none where all are kept."""
+    missing = np.flatnonzero(~np.asarray(kept))
+    if not len(missing):
+        return []
+    text = f"{source}: {counted(len(missing), 'row')} without a usable number for {name} are left out, row {int(missing[0]) + 1} first."
+    return [Finding("left_out_rows", text)]
+
+
+def require_steps_once(table: Runs, clock: str) -> None:
+    """Each step of a run stands once.
+
+    Raises:
+        SkillError: A run has two rows at one step.
+    """
+    keys = table.frame.select("run", clock)
+    twice = keys.is_duplicated().to_numpy()
+    if twice.any():
+        row = keys.row(int(np.flatnonzero(twice)[0]), named=True)
+        raise SkillError(
+            f"{table.source}: run {row['run']!r} has several rows at {clock} {row[clock]}, such as those of several tasks. Choose rows, --where, or "
+            "make each measure a column."
+        )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from cyclopts import App, Parameter
 
 from rung.cli.skill_compare import compare
@@ -20,12 +22,45 @@ app = App(
     default_parameter=Parameter(show_default=False),
 )
 
-app.command(predict)
-app.command(pass_rate)
-app.command(verdict)
-app.command(plateau)
-app.command(frontier)
-app.command(quality)
-app.command(early)
-app.command(learning_curve)
-app.command(compare)
+_VERBS: dict[Callable[..., None], tuple[str, str]] = {
+    predict: (
+        "rung skill predict runs.csv N=7B D=140B --task arc=arc_acc:arc_bpb@0.25",
+        "rung skill predict runs.csv --plans plans.csv --tasks tasks.csv -o scores.csv",
+    ),
+    pass_rate: (
+        "rung skill pass-rate attempts.csv N=7B",
+        "rung skill pass-rate attempts.csv N=7B --until 2 --figure rates.png",
+    ),
+    verdict: (
+        "rung skill verdict runs.csv --metric acc --metric loss",
+        "rung skill verdict runs.csv --metric acc --along C",
+    ),
+    plateau: (
+        "rung skill plateau models.csv --metric acc",
+        "rung skill plateau models.csv --metric acc --bins 1B,8B --items 1000",
+    ),
+    frontier: (
+        "rung skill frontier models.csv C=1e24 --metric acc",
+        "rung skill frontier models.csv --metric acc --date released",
+    ),
+    quality: (
+        "rung skill quality runs.csv --metric acc --metric bpb",
+        "rung skill quality models.csv --metric acc --base base_model",
+    ),
+    early: (
+        "rung skill early runs.csv --metric acc",
+        "rung skill early runs.csv --metric acc --at 0.1",
+    ),
+    learning_curve: (
+        "rung skill learning-curve runs.csv --reach 2.0",
+        "rung skill learning-curve runs.csv --by recipe",
+    ),
+    compare: (
+        "rung skill compare a.jsonl b.jsonl",
+        "rung skill compare scores.csv --control base --cluster passage",
+    ),
+}
+"""The verbs in the order of the help, each with two examples."""
+
+for _verb, _examples in _VERBS.items():
+    app.command(_verb, help_epilogue="Examples:\n  " + "\n  ".join(_examples))

@@ -164,7 +164,10 @@ def early_order(
     table = as_runs(runs)
     for name in (*metrics, "run", "params"):
         if not table.has(name):
-            raise SkillError(f"{table.source} has no column {name!r}.{did_you_mean(name, table.columns)}")
+            hint = did_you_mean(name, table.columns) or (
+                f" Name it: --map {name}=COLUMN." if name not in metrics else ""
+            )
+            raise SkillError(f"{table.source} has no column {name!r}.{hint}")
     if not metrics:
         raise SkillError(f"name the metrics: --metric COLUMN; {table.source} has {listed(table.columns, most=8)}.")
     clock = next((name for name in ("tokens", "step") if table.has(name)), None)

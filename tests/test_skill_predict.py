@@ -105,6 +105,12 @@ class TestRule:
         table = task_table(read_runs(ladder(noise=0.01, checkpoints=60)), TASK)
         assert table.noise == pytest.approx(0.01, rel=0.3)
 
+    def test_runs_without_a_score_are_named(self):
+        first = "5e+07x10"
+        gaps = ladder().with_columns(acc=pl.when(pl.col("run") == first).then(None).otherwise(pl.col("acc")))
+        found = predict_scores(gaps, [TASK], [{"N": 1e9, "D": 2e10}])
+        assert [(one.code, first in one.text) for one in found.warnings] == [("left_out_rows", True)]
+
 
 class TestDoors:
     @pytest.mark.parametrize(

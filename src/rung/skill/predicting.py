@@ -22,7 +22,7 @@ from rung.arrays import Array
 from rung.errors import RungError, SkillError
 from rung.findings import Finding
 from rung.forecasting import Draws
-from rung.messages import require_level
+from rung.messages import counted, require_level
 from rung.progress import reported
 from rung.runs import Runs, as_runs
 from rung.skill.routes import LOSS_LAWS, Plan, Route, TwoSteps, routes_of
@@ -197,6 +197,9 @@ def _bounds(
 def _findings(table: TaskTable, signal: Signal, failed: Sequence[str], plans: Sequence[Plan]) -> list[Finding]:
     name = table.task.name
     found = [Finding("no_route", f"{name}: {reason}") for reason in failed]
+    if table.lost:
+        text = f"{name}: {counted(len(table.lost), 'run')} without a usable score, loss, params and tokens are left out, {table.lost[0]!r} for one."
+        found.append(Finding("left_out_rows", text))
     if not signal.predictable:
         found.append(Finding("unpredictable_task", f"{name} cannot be predicted from these runs: {signal.reason}."))
     far = max((plan["C"] / float(table.ends["flops"].max()) for plan in plans), default=0.0)  # type: ignore[arg-type]

@@ -84,6 +84,7 @@ class TaskTable:
         points: Blocks of checkpoints, for the curve from loss to score: run as a number, score, task_loss; of the ends where runs have no checkpoints.
         noise: Standard deviation of one checkpoint's score; None without checkpoints.
         averaged: How many checkpoints an end is the mean of, at most.
+        lost: Runs without any usable score, loss, params and tokens, which are left out.
     """
 
     task: Task
@@ -91,6 +92,7 @@ class TaskTable:
     points: pl.DataFrame
     noise: float | None
     averaged: int
+    lost: tuple[str, ...] = ()
 
     @property
     def end_noise(self) -> float:
@@ -109,7 +111,7 @@ def task_table(runs: Runs, task: Task) -> TaskTable:
             raise SkillError(
                 f"{runs.source} has no column {column!r}.{did_you_mean(column, runs.columns)} It has {listed(runs.columns, most=8)}."
             )
-    frame = _frame(runs, task)
+    frame, lost = _frame(runs, task)
     _require_scores(frame["score"].to_numpy(), task, runs.source)
     names = frame["run"].unique(maintain_order=True)
     loss = ["task_loss"] if task.loss else []
@@ -146,10 +148,11 @@ def task_table(runs: Runs, task: Task) -> TaskTable:
             f"{task.name}: {runs.source} has {found.height} runs with a score; a forecast needs {_FEWEST_RUNS} or more."
         )
     noise = float(np.sqrt(np.mean(scatter))) if scatter else None
-    return TaskTable(task=task, ends=found, points=pl.concat(points), noise=noise, averaged=averaged)
+    return TaskTable(task=task, ends=found, points=pl.concat(points), noise=noise, averaged=averaged, lost=lost)
 
 
-def _frame(runs: Runs, task: Task) -> pl.DataFrame:
+def _frame(runs: Runs, task: Task) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """The rows with all that is needed, and the runs that have none."""
     columns: dict[str, pl.Expr | Array] = {"params": runs.numbers("params"), "tokens": runs.numbers("tokens")}
     columns["flops"] = runs.numbers("flops") if runs.has("flops") else 6 * columns["params"] * columns["tokens"]
     columns["score"] = runs.numbers(task.score)
@@ -159,14 +162,16 @@ def _frame(runs: Runs, task: Task) -> pl.DataFrame:
     names = runs.texts("run") if runs.has("run") else np.arange(frame.height).astype(str)
     frame = frame.with_columns(run=pl.Series(names))
     usable = pl.all_horizontal(pl.col(pl.Float64).is_finite())
+    every = dict.fromkeys(frame["run"].to_list())
     frame = frame.filter(usable)
+    kept = set(frame["run"].to_list())
     if not frame.height:
         raise SkillError(f"no run has a score of {task.name} with params and tokens ({runs.source}).")
     for column in ("params", "tokens", "flops"):
         least = float(frame[column].to_numpy().min())
         if least <= 0:
             raise SkillError(f"{runs.source}: {column} goes down to {least:g}; it must be positive.")
-    return frame
+    return frame, tuple(name for name in every if name not in kept)
 
 
 def _require_scores(scores: Array, task: Task, source: str) -> None:

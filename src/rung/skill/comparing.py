@@ -211,7 +211,7 @@ def _paired(
         q_value=p_value,
         p_unpaired=welch(ours, theirs)[0],
         detectable=detectable if (detectable := detectable_difference(error, degrees)) <= most else float("nan"),
-        test="McNemar, exact" if exact else "paired t" if groups is None else "paired t over groups",
+        test="McNemar, exact" if exact else "paired t" if groups is None else f"paired t over groups ({one.cluster})",
         needed=items_needed(difference, error, len(gaps)),
     )
 

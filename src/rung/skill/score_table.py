@@ -58,6 +58,7 @@ class Scores:
         units: The items or seeds.
         values: Their scores (n,).
         clusters: The group of each item; None where none is named.
+        cluster: The column of the groups; empty without one.
         unit: What the units are called: the column.
         score: The column of the scores.
         repeats: How many scores each item has on average.
@@ -68,6 +69,7 @@ class Scores:
     units: tuple[str, ...]
     values: Array
     clusters: tuple[str, ...] | None = None
+    cluster: str = ""
     unit: str = "item"
     score: str = "score"
     repeats: float = 1.0
@@ -199,6 +201,7 @@ def _one(rows: pl.DataFrame, model: str, task: str, named: tuple[str, str, str |
         units=tuple(rows["__unit"]),
         values=rows["__score"].to_numpy().astype(float),
         clusters=tuple(map(str, rows[cluster])) if cluster else None,
+        cluster=cluster or "",
         unit=unit,
         score=score,
         repeats=repeats,

@@ -81,11 +81,9 @@ def _stability(tables: Tables) -> Claim:
     found = {}
     for label, suffix in _SUFFIXES.items():
         names = [name if (name := f"{task}_5shot_{suffix}") in table.columns else f"{task}_5shot_acc" for task in tasks]
-        sign = -1 if suffix == "bpb" else 1
+        # The size of tau, whatever its sign: bits per byte fall.
         taus = [
-            sign * tau_b(rows["step"].to_numpy().astype(float), rows[name].to_numpy())
-            for rows in runs
-            for name in names
+            abs(tau_b(rows["step"].to_numpy().astype(float), rows[name].to_numpy())) for rows in runs for name in names
         ]
         found[label] = float(np.mean(taus))
     values = list(found.values())

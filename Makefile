@@ -89,6 +89,11 @@ bench-long: $(STAMP) ## Measure coverage, warnings, published studies and real p
 	$(BIN)/python benchmarks/comparisons.py
 	$(BIN)/python benchmarks/few.py --seeds 4
 	$(BIN)/python benchmarks/pools.py
+	$(BIN)/python benchmarks/task_scaling.py
+	$(BIN)/python benchmarks/pass_rates.py
+	$(BIN)/python benchmarks/verdicts.py
+	$(BIN)/python benchmarks/real_or_not.py
+	$(BIN)/python benchmarks/lineage.py
 
 mutation: $(STAMP) ## Break the core on purpose, MUTATED times at random, and count what the fast tests notice
 	$(BIN)/python tests/mutation.py --sample $(MUTATED)

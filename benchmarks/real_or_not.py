@@ -1,6 +1,6 @@
 """How often `rung skill compare` calls a difference real where there is none, and how often it finds one that is there.
 
-    python benchmarks/real_or_not.py [--repeats 1000] [--data FOLDER]
+    python benchmarks/real_or_not.py [--repeats 1000] [--kinds TEXT] [--data FOLDER]
 
 Planted pairs of models of each kind, with no difference and with one; the paired test beside Welch's on the same draws. The
 real ground is modded_nanogpt_seed_runs.csv: runs of one setting, dealt at random into two arms. The last table plants models
@@ -56,11 +56,13 @@ KINDS = {
 }
 
 
-def planted(repeats):
+def planted(repeats, chosen):
     print(
         f"{'kind':34} {'false paired':>13} {'unpaired':>9} {'power paired':>13} {'unpaired':>9} {'interval holds':>15}"
     )
     for kind, make in KINDS.items():
+        if chosen not in kind:
+            continue
         found = {0.0: [], 0.3: []}
         for gain, row in found.items():
             for repeat in range(repeats):
@@ -132,9 +134,12 @@ def real(file, repeats):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=1000)
+    parser.add_argument("--kinds", default="", help="only kinds whose name holds this text, and nothing else")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     given = parser.parse_args()
-    planted(given.repeats)
+    planted(given.repeats, given.kinds)
+    if given.kinds:
+        return
     families(max(given.repeats // 5, 20))
     looks(given.repeats)
     real(given.data / "modded_nanogpt_seed_runs.csv", given.repeats)

@@ -1,6 +1,6 @@
 """Verdicts over scale on planted metrics, and how many items order two models.
 
-    python benchmarks/verdicts.py [--repeats 50]
+    python benchmarks/verdicts.py [--repeats 50] [--noise 0.01]
 
 Six kinds of metric over twelve scales from 1e7 to 1e10 with two runs each and 1 % noise (undetermined: five scales within a factor of
 four and 8 %), each on tables of its own; then tables of 40 metrics of which 30 are flat; then pairs of models on 20,000 planted items, from
@@ -27,17 +27,17 @@ KINDS = {
 }
 
 
-def planted(kind, rng):
+def planted(kind, rng, noise=0.01):
     x = np.geomspace(1e8, 4e8, 5) if kind == "undetermined" else SCALES
-    noise = 0.08 if kind == "undetermined" else 0.01
+    noise = 0.08 if kind == "undetermined" else noise
     return x, KINDS[kind](x) * np.exp(noise * rng.standard_normal(len(x)))
 
 
-def one_by_one(repeats):
+def one_by_one(repeats, noise):
     for kind in KINDS:
         said = Counter()
         for seed in range(repeats):
-            x, loss = planted(kind, np.random.default_rng([seed, 1]))
+            x, loss = planted(kind, np.random.default_rng([seed, 1]), noise)
             said[verdicts(pl.DataFrame({"params": x, "loss": loss}), ["loss"]).verdicts[0].verdict] += 1
         print(f"{kind:22} " + ", ".join(f"{name} {count}" for name, count in said.most_common()) + f" of {repeats}")
 
@@ -95,8 +95,10 @@ def ordering(repeats):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=50)
-    repeats = parser.parse_args().repeats
-    one_by_one(repeats)
+    parser.add_argument("--noise", type=float, default=0.01)
+    given = parser.parse_args()
+    repeats = given.repeats
+    one_by_one(repeats, given.noise)
     together(repeats)
     ordering(repeats)
 

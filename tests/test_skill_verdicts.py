@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from rung.errors import SkillError
+from rung.runs import read_runs
 from rung.skill import dunn, early_order, quality, size_groups, tau_b, verdicts
 
 SCALES = np.repeat(np.geomspace(1e7, 1e10, 12), 2)
@@ -229,6 +230,26 @@ class TestRowsThatAreNoRuns:
         assert {one.verdicts[0].runs for one in found} == {6}
         assert {one.code for result in found for one in result.warnings} == {"checkpoints_ended"}
         assert sum(one.verdicts[0].verdict == "undetermined" for one in found) >= 7
+
+    def test_repeats_of_one_evaluation_all_count(self):
+        rng = np.random.default_rng(0)
+        rows = [
+            (f"m{n:g}", n, 1e12, rng.binomial(100, p) / 100)
+            for n, p in ((1e9, 0.2), (7e9, 0.4), (70e9, 0.8))
+            for _ in range(30)
+        ]
+        found = size_groups(pl.DataFrame(rows, schema=["run", "params", "tokens", "acc"], orient="row"), ["acc"])
+        assert [one.count for one in found.metrics[0].groups] == [30, 30, 30]
+        assert not found.warnings
+
+    def test_a_row_that_is_left_out_has_its_number_in_the_file(self):
+        table = read_runs(
+            planted("scales", 0).with_columns(
+                loss=pl.when(pl.int_range(pl.len()) == 20).then(None).otherwise(pl.col("loss"))
+            )
+        )
+        (found,) = verdicts(table.where("params > 2e7"), ["loss"]).warnings
+        assert "row 21 first" in found.text
 
     def test_several_rows_at_one_step_are_refused(self):
         twice = pl.concat([self.checkpoints(0), self.checkpoints(1)])

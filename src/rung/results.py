@@ -125,6 +125,11 @@ class Result(ABC):
         raise TypeError(f"unhashable type: {type(self).__name__!r}")
 
 
+def plain_fields(value: Any) -> dict[str, Any]:
+    """The fields of a dataclass by name, as they are."""
+    return {name: getattr(value, name) for name in value.__dataclass_fields__}
+
+
 def same_values(one: Any, other: Any) -> bool:
     """Whether two values are equal, arrays element by element and nan equal to nan."""
     if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):

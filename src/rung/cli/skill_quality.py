@@ -8,18 +8,8 @@ from cyclopts import Parameter
 
 from rung.cli.options import QUESTION, Json, Level, More, Output, Runs, Seed
 from rung.cli.output import require_kinds, show, write_result
-from rung.cli.skill_verdict import Metrics
+from rung.cli.skill_verdict import Lower, Metrics
 from rung.cli.table_options import TableOptions, read_selected
-
-Lower = Annotated[
-    tuple[str, ...],
-    Parameter(
-        group=QUESTION,
-        negative="",
-        consume_multiple=False,
-        help="A metric of which lower is better, besides losses, bits per byte, perplexities and errors. Repeatable.",
-    ),
-]
 
 
 def quality(

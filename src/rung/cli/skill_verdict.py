@@ -16,13 +16,24 @@ Metrics = Annotated[
 ]
 
 
+Lower = Annotated[
+    tuple[str, ...],
+    Parameter(
+        group=QUESTION,
+        negative="",
+        consume_multiple=False,
+        help="A metric of which lower is better, besides losses, bits per byte, perplexities and errors. Repeatable.",
+    ),
+]
+
+
 def verdict(
     runs: Runs,
     /,
     *more: More,
     metric: Metrics = (),
     along: Annotated[str, Parameter(group=QUESTION)] = "N",
-    lower: Annotated[tuple[str, ...], Parameter(group=QUESTION, negative="", consume_multiple=False)] = (),
+    lower: Lower = (),
     tolerance: Annotated[float, Parameter(group=QUESTION)] = 0.05,
     rows: TableOptions = TableOptions(),  # noqa: B008  # frozen
     seed: Seed = 0,
@@ -35,8 +46,6 @@ def verdict(
     ----------
     along
         The scale: N (the default), D, C or a column.
-    lower
-        A metric of which lower is better; those named after a loss, bits per byte, a perplexity or an error are so by themselves. Repeatable.
     tolerance
         The change over all scales that does not matter, as a share of the metric's mean; 0.05 by default.
     """
@@ -59,7 +68,7 @@ def plateau(
     family: Annotated[str | None, Parameter(group=QUESTION)] = None,
     items: Annotated[int | None, Parameter(group=QUESTION)] = None,
     margin: Annotated[float, Parameter(group=QUESTION)] = 0.02,
-    lower: Annotated[tuple[str, ...], Parameter(group=QUESTION, negative="", consume_multiple=False)] = (),
+    lower: Lower = (),
     rows: TableOptions = TableOptions(),  # noqa: B008  # frozen
     level: Level = 0.9,
     output: Output = (),
@@ -77,8 +86,6 @@ def plateau(
         How many items each benchmark has, which gives scores their errors; a column items_METRIC says so metric by metric.
     margin
         The difference in score that does not matter; 0.02 by default.
-    lower
-        A metric of which lower is better, besides losses, bits per byte, perplexities and errors. Repeatable.
     """
     from rung.skill import size_groups
     from rung.units import parse_number

@@ -15,7 +15,7 @@ from rung.fitting import fit
 from rung.fitting.uncertainty import student_quantile
 from rung.forecasting import Interval, forecast
 from rung.messages import counted
-from rung.results import Result, Summary, Table
+from rung.results import Result, Summary, Table, plain_fields
 from rung.units import format_count, format_interval, format_value
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Curve:
 
     def to_dict(self) -> dict[str, object]:
         """The curve as plain values."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return plain_fields(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rung.papers.tables import Tables
-from rung.results import Result, Summary
+from rung.results import Result, Summary, plain_fields
 
 FULL, SMALLER, FORM = "full", "scaled down", "form"
 """Scales of a check: the published data of the paper; the same experiment, smaller; the method on planted data."""
@@ -84,7 +84,7 @@ class Reproduction(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """The reproduction as plain values."""
-        claims = [{name: getattr(claim, name) for name in claim.__dataclass_fields__} for claim in self.claims]
+        claims = [plain_fields(claim) for claim in self.claims]
         return {"slug": self.slug, "title": self.title, "source": self.source, "held": self.held, "claims": claims}
 
 

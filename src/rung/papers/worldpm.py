@@ -6,31 +6,21 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from rung.fitting import select
 from rung.papers.claims import FORM, Claim
 from rung.papers.tables import Tables
+from rung.skill import verdicts
 
 _ITEMS, _VOTES = 200, 40_000
 """Items and votes of the planted preferences."""
 
-_SEEDS = 50
-"""Number of planted sweeps of each kind."""
+_SEEDS = 500
+"""Number of planted sweeps of each kind: with 5 % of false trends a right test would fail 9 of 10 among 50 one time in 26."""
 
 _PAIRS = np.geomspace(1e5, 1.5e7, 16)
 """Preference pairs of a sweep, up to the paper's 15 million."""
 
-_FLAT, _SCALES, _EMERGES, _INVERSE = "flat", "scales", "emerges", "inverse"
+_KINDS = ("flat", "scales", "emergent", "inverse")
 """The paper's three kinds of metric, and one that gets worse with data."""
-
-_LAWS = {
-    _FLAT: "E + 0 * D",
-    _SCALES: "A / D^alpha with alpha in (-inf, inf)",
-    _EMERGES: "E / max(1, D / D0)^alpha",
-}
-"""The law of each kind of sweep."""
-
-_SURE = 6.0
-"""By how much AICc must prefer a trend to none, and a trend that starts late to one that does not."""
 
 
 def check(tables: Tables) -> list[Claim]:
@@ -85,33 +75,25 @@ def _preferences() -> list[Claim]:
 def _sweep(kind: str, seed: int) -> pl.DataFrame:
     rng = np.random.default_rng(seed)
     loss = {
-        _SCALES: 2.3 * _PAIRS**-0.12,
-        _EMERGES: 0.69 / np.maximum(1, _PAIRS / 1.5e6) ** 0.15,
-        _FLAT: np.full(len(_PAIRS), 0.62),
-        _INVERSE: 0.4 * _PAIRS**0.05,
+        "scales": 2.3 * _PAIRS**-0.12,
+        "emergent": 0.69 / np.maximum(1, _PAIRS / 1.5e6) ** 0.15,
+        "flat": np.full(len(_PAIRS), 0.62),
+        "inverse": 0.4 * _PAIRS**0.05,
     }[kind]
     return pl.DataFrame({"tokens": _PAIRS, "loss": loss * np.exp(0.01 * rng.standard_normal(len(_PAIRS)))})
 
 
-def _verdict(sweep: pl.DataFrame) -> str:
-    """The kind of a sweep; a law that cannot be fitted to it is not considered."""
-    found = select(sweep, list(_LAWS.values()), objective="log-squares", cuts=1)
-    by_formula = {one.fit.law.formula: one.aicc for one in found.laws}
-    aicc = {kind: by_formula.get(text.partition(" with ")[0], np.inf) for kind, text in _LAWS.items()}
-    if aicc[_FLAT] < min(aicc[_SCALES], aicc[_EMERGES]) + _SURE:
-        return _FLAT
-    if aicc[_EMERGES] + _SURE < aicc[_SCALES]:
-        return _EMERGES
-    scaling = next(one.fit for one in found.laws if "alpha" in one.fit.values and "D0" not in one.fit.values)
-    return _SCALES if scaling.values["alpha"] > 0 else _INVERSE
-
-
 def _verdicts() -> Claim:
-    right = {kind: sum(_verdict(_sweep(kind, seed)) == kind for seed in range(_SEEDS)) for kind in (*_LAWS, _INVERSE)}
+    said = {
+        kind: [verdicts(_sweep(kind, seed), ["loss"], along="D").verdicts[0].verdict for seed in range(_SEEDS)]
+        for kind in _KINDS
+    }
+    right = {kind: each.count(kind) for kind, each in said.items()}
     return Claim(
         what=f"sweeps that follow a power law, start late, stay flat or get worse with data are distinguished ({_SEEDS} planted of each, 1 % noise)",
-        asked="9 of 10 of each",
-        measured=", ".join(f"{kind} {count} of {_SEEDS}" for kind, count in right.items()),
+        asked="9 of 10 of each, and none that gets worse called scaling",
+        measured=", ".join(f"{kind} {count} of {_SEEDS}" for kind, count in right.items())
+        + f"; {said['inverse'].count('scales')} that get worse called scaling",
         scale=FORM,
-        held=min(right.values()) >= 0.9 * _SEEDS,
+        held=min(right.values()) >= 0.9 * _SEEDS and "scales" not in said["inverse"],
     )

@@ -25,7 +25,6 @@ from .passing import PassCount as PassCount
 from .passing import PassTable as PassTable
 from .passing import pass_until as pass_until
 from .passing import read_attempts as read_attempts
-from .predicting import held_out_errors as held_out_errors
 from .predicting import predict_scores as predict_scores
 from .proportions import benjamini_hochberg as benjamini_hochberg
 from .proportions import clopper_pearson as clopper_pearson

@@ -193,8 +193,7 @@ def _paired(
     else:
         p_value = two_sided(difference, error, degrees)
     half = float(t.ppf((1 + level) / 2, degrees) * error) if degrees > 0 else float("nan")
-    # Shares of right answers differ by 1 at most; so few items that only more could be detected detect nothing.
-    most = 1.0 if one.binary and other.binary else float("inf")
+    most = _most(one, other)
     return ScoreComparison(
         task=one.task,
         control=one.model,
@@ -216,10 +215,16 @@ def _paired(
     )
 
 
+def _most(one: Scores, other: Scores) -> float:
+    """The largest difference of means: shares of right answers differ by 1 at most, so fewer items than show 1 show nothing."""
+    return 1.0 if one.binary and other.binary else float("inf")
+
+
 def _unpaired(one: Scores, other: Scores, level: float) -> ScoreComparison:
     from scipy.stats import t
 
     p_value, error, degrees = welch(one.values, other.values)
+    most = _most(one, other)
     difference = float(other.values.mean() - one.values.mean())
     half = float(t.ppf((1 + level) / 2, degrees) * error) if degrees > 0 else float("nan")
     return ScoreComparison(
@@ -231,13 +236,13 @@ def _unpaired(one: Scores, other: Scores, level: float) -> ScoreComparison:
         means=(float(one.values.mean()), float(other.values.mean())),
         intervals=(mean_interval(one.values, None, level), mean_interval(other.values, None, level)),
         difference=difference,
-        low=difference - half,
-        high=difference + half,
+        low=max(difference - half, -most),
+        high=min(difference + half, most),
         error=error,
         p_value=p_value,
         q_value=p_value,
         p_unpaired=p_value,
-        detectable=detectable_difference(error, degrees),
+        detectable=detectable if (detectable := detectable_difference(error, degrees)) <= most else float("nan"),
         test="Welch's t",
         needed=items_needed(difference, error, min(len(one.values), len(other.values))),
     )

@@ -28,7 +28,7 @@ from rung.arrays import Array
 from rung.errors import SkillError
 from rung.findings import Finding
 from rung.messages import counted, did_you_mean, listed, require_level
-from rung.results import Result, Summary, Table
+from rung.results import Result, Summary, Table, plain_fields
 from rung.runs import as_runs
 from rung.skill.quality import tau_b
 from rung.skill.run_ends import require_steps_once
@@ -123,13 +123,13 @@ class EarlyOrder(Result):
 
     def to_frame(self) -> pl.DataFrame:
         """One row per metric."""
-        return pl.DataFrame([{name: getattr(one, name) for name in one.__dataclass_fields__} for one in self.metrics])
+        return pl.DataFrame([plain_fields(one) for one in self.metrics])
 
     def to_dict(self) -> dict[str, Any]:
         """The orders as plain values."""
         return {
             "at": self.at,
-            "metrics": [{name: getattr(one, name) for name in one.__dataclass_fields__} for one in self.metrics],
+            "metrics": [plain_fields(one) for one in self.metrics],
             **{name: list(getattr(self, name)) for name in ("early", "size", "gain", "shuffled", "wins")},
             "level": self.level,
             "warnings": [one.to_dict() for one in self.warnings],

@@ -33,6 +33,9 @@ from rung.units import format_count, format_interval
 _FEWEST = 30
 _SMOOTH = 0.003
 _RESAMPLES = 60
+_EARLIER = 0.7
+"""Share of the models, by date, that are earlier."""
+
 _MOVED = 0.02
 """By how much coverage on later models may differ from the quantile."""
 
@@ -241,10 +244,6 @@ def _frontier(
         inside=float(np.mean(y <= _curve(coefficients, u))),
         later=later,
     )  # fmt: skip
-
-
-_EARLIER = 0.7
-"""Share of the models, by date, that are earlier."""
 
 
 def _curve(coefficients: Array, u: Array) -> Array:

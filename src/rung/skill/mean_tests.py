@@ -5,16 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from rung.arrays import Array, Indices
-from rung.skill.proportions import wilson
-
-_Z90 = 1.2815515655446004
+from rung.skill.proportions import normal_quantile, wilson
+from rung.worth import standard_error
 
 
 def items_needed(difference: float, error: float, count: int) -> float:
     """Items n with z_0.9 error sqrt(count / n) = difference: as many of the same kind, in groups of the same size."""
     if difference == 0 or not np.isfinite(error):
         return float("inf")
-    return float(count * (_Z90 * error / difference) ** 2)
+    return float(count * (normal_quantile(0.9) * error / difference) ** 2)
 
 
 def jackknife(values: Array, groups: Indices | None) -> tuple[float, float]:
@@ -50,10 +49,7 @@ def welch(ours: Array, theirs: Array) -> tuple[float, float, float]:
     """Welch's two-sided p-value that two means agree, the standard error of their difference and its degrees of freedom."""
     if min(len(ours), len(theirs)) < 2:
         return float("nan"), float("nan"), 0.0
-    parts = [np.var(one, ddof=1) / len(one) for one in (ours, theirs)]
-    error = float(np.sqrt(sum(parts)))
-    below = sum(part**2 / (len(one) - 1) for part, one in zip(parts, (ours, theirs), strict=True))
-    degrees = float(sum(parts) ** 2 / below) if below > 0 else float(len(ours) + len(theirs) - 2)
+    error, degrees = standard_error(ours, theirs)
     return two_sided(float(theirs.mean() - ours.mean()), error, degrees), error, degrees
 
 

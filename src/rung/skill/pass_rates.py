@@ -22,13 +22,12 @@ import polars as pl
 from rung.errors import SkillError
 from rung.findings import Finding
 from rung.messages import counted, require_level
-from rung.results import Result, Summary, Table
+from rung.results import Result, Summary, Table, plain_fields
 from rung.skill.pass_law import PassLaw, fit_pass_law
 from rung.skill.passing import PassTable, read_attempts
-from rung.skill.proportions import clopper_pearson
+from rung.skill.proportions import clopper_pearson, normal_quantile
 from rung.units import format_count, format_interval
 
-_Z95 = 1.959964
 _DRAWS = 400
 _FEWEST_SIZES = 3
 
@@ -134,7 +133,7 @@ class PassRates(Result):
     def to_dict(self) -> dict[str, Any]:
         """The pass rates as plain values."""
         return {
-            "sizes": [{name: getattr(one, name) for name in one.__dataclass_fields__} for one in self.sizes],
+            "sizes": [plain_fields(one) for one in self.sizes],
             "forecasts": [
                 dict(zip(("params", "rate", "low", "high"), map(float, one), strict=True)) for one in self.forecasts
             ],
@@ -174,7 +173,7 @@ def pass_rates(
         low, high = np.quantile(law.draws(size, _DRAWS, rng), tails)
         forecasts.append((float(size), law.rate(size), float(low), float(high)))
     growth, gamma = growth_of(table)
-    z = _quantile((1 + level) / 2)
+    z = normal_quantile((1 + level) / 2)
     error = float(np.sqrt(law.covariance_PP[3, 3]))
     return PassRates(
         sizes=tuple(_size(table, law, one, level) for one in table.sizes),
@@ -194,7 +193,8 @@ def growth_of(table: PassTable) -> tuple[str, tuple[float, float, float] | None]
     if len(table.sizes) < _FEWEST_SIZES:
         return UNDETERMINED, None
     law = fit_pass_law(table, curved=True)
-    low, high = law.gamma - _Z95 * law.gamma_error, law.gamma + _Z95 * law.gamma_error
+    half = normal_quantile(0.975) * law.gamma_error
+    low, high = law.gamma - half, law.gamma + half
     found = (law.gamma, low, high)
     if high < 0:
         return ACCELERATED, found
@@ -209,7 +209,7 @@ def growth_of(table: PassTable) -> tuple[str, tuple[float, float, float] | None]
 def _size(table: PassTable, law: PassLaw, params: float, level: float) -> SizeRate:
     rows = table.at(params)
     rates = rows.rates()
-    z = _quantile((1 + level) / 2)
+    z = normal_quantile((1 + level) / 2)
     rate = float(rates.mean())
     error = float(rates.std(ddof=1) / np.sqrt(len(rates))) if len(rates) > 1 else 0.0
     low, high = max(rate - z * error, 0.0), min(rate + z * error, 1.0)
@@ -256,9 +256,3 @@ def _findings(table: PassTable, growth: str, sizes: Sequence[float]) -> list[Fin
             )
         )
     return found
-
-
-def _quantile(share: float) -> float:
-    from statistics import NormalDist
-
-    return NormalDist().inv_cdf(share)

@@ -12,6 +12,7 @@ Clopper and Pearson's, since more than k attempts for r successes are fewer than
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import NormalDist
 
 import numpy as np
 
@@ -29,7 +30,7 @@ def wilson(share: float, count: float, level: float = 0.9) -> tuple[float, float
     >>> [round(end, 4) for end in wilson(0.5, 10, 0.95)]
     [0.2366, 0.7634]
     """
-    z = _normal_quantile((1 + level) / 2)
+    z = normal_quantile((1 + level) / 2)
     centre = share + z**2 / (2 * count)
     half = z * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
     low, high = ((centre + sign * half) / (1 + z**2 / count) for sign in (-1, 1))
@@ -75,7 +76,6 @@ def benjamini_hochberg(p_values: Sequence[float] | Array) -> Array:
     return adjusted
 
 
-def _normal_quantile(share: float) -> float:
-    from statistics import NormalDist
-
+def normal_quantile(share: float) -> float:
+    """The quantile of the standard normal distribution."""
     return NormalDist().inv_cdf(share)

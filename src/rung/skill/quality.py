@@ -24,7 +24,7 @@ from rung.arrays import Array
 from rung.errors import SkillError
 from rung.findings import Finding
 from rung.messages import did_you_mean, listed, require_level
-from rung.results import Result, Summary, Table
+from rung.results import Result, Summary, Table, plain_fields
 from rung.runs import Runs, as_runs
 from rung.skill.run_ends import require_steps_once
 from rung.skill.verdicts import is_lower
@@ -110,11 +110,11 @@ class Quality(Result):
 
     def to_frame(self) -> pl.DataFrame:
         """One row per measure."""
-        return pl.DataFrame([{name: getattr(one, name) for name in one.__dataclass_fields__} for one in self.measures])
+        return pl.DataFrame([plain_fields(one) for one in self.measures])
 
     def to_dict(self) -> dict[str, Any]:
         """The measures as plain values."""
-        rows = [{name: getattr(one, name) for name in one.__dataclass_fields__} for one in self.measures]
+        rows = [plain_fields(one) for one in self.measures]
         return {"level": self.level, "measures": rows, "warnings": [one.to_dict() for one in self.warnings]}
 
 

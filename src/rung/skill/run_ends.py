@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+import polars as pl
 
+from rung.arrays import Mask
 from rung.errors import SkillError
 from rung.findings import Finding
 from rung.messages import counted
@@ -13,23 +13,26 @@ from rung.runs import RowChoice, Runs, select_rows
 
 
 def ends_of_runs(table: Runs) -> tuple[Runs, list[Finding]]:
-    """The last row of each run, where rows are its checkpoints, and a finding that says so."""
-    if not table.has("run") or not (table.has("step") or table.has("tokens")):
+    """The last row of each run, where rows are its checkpoints at several steps, and a finding that says so."""
+    clock = next((name for name in ("step", "tokens") if table.has(name)), None)
+    if clock is None or not table.has("run"):
         return table, []
-    runs = len(set(table.texts("run").tolist()))
-    if runs == table.frame.height:
+    # Rows of a run at one step are repeats of its evaluation, which all count.
+    per_run = table.frame.group_by("run").agg(pl.col(clock).n_unique())
+    if per_run[clock].max() == 1:
         return table, []
+    runs = per_run.height
     ends = select_rows(table, RowChoice(last=True), "loss")
     text = f"{table.source} has {table.frame.height:,} checkpoints of {counted(runs, 'run')}; the last of each is judged, since checkpoints of one run are no runs."
     return ends, [Finding("checkpoints_ended", text)]
 
 
-def left_out(source: str, name: str, kept: Any) -> list[Finding]:
+def left_out(table: Runs, name: str, kept: Mask) -> list[Finding]:
     """A finding that rows without a usable number are left out; none where all are kept."""
-    missing = np.flatnonzero(~np.asarray(kept))
+    missing = table.row_numbers()[~kept]
     if not len(missing):
         return []
-    text = f"{source}: {counted(len(missing), 'row')} without a usable number for {name} are left out, row {int(missing[0]) + 1} first."
+    text = f"{table.source}: {counted(len(missing), 'row')} without a usable number for {name} are left out, row {missing[0]} first."
     return [Finding("left_out_rows", text)]
 
 

@@ -10,7 +10,7 @@ import polars as pl
 
 from rung.findings import Finding
 from rung.messages import counted, listed
-from rung.results import Result, Summary, Table
+from rung.results import Result, Summary, Table, plain_fields
 from rung.skill.looks import ManyLooks
 from rung.units import format_interval, format_value
 
@@ -183,9 +183,7 @@ class ScoreComparisons(Result):
             "paired": self.paired,
             "lower": self.lower,
             "level": self.level,
-            "comparisons": [
-                {name: getattr(one, name) for name in one.__dataclass_fields__} for one in self.comparisons
-            ],
-            "looks": [{name: getattr(one, name) for name in one.__dataclass_fields__} for one in self.looks],
+            "comparisons": [plain_fields(one) for one in self.comparisons],
+            "looks": [plain_fields(one) for one in self.looks],
             "warnings": [one.to_dict() for one in self.warnings],
         }

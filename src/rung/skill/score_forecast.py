@@ -10,7 +10,7 @@ import polars as pl
 
 from rung.findings import Finding
 from rung.messages import counted
-from rung.results import Result, Summary, Table
+from rung.results import Result, Summary, Table, plain_fields
 from rung.skill.score_law import ScoreLaw
 from rung.skill.signal import Signal
 from rung.skill.task_table import Task
@@ -157,20 +157,16 @@ class ScoreForecasts(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """The forecasts as plain values."""
-
-        def plain(value: Any) -> dict[str, Any]:
-            return {name: getattr(value, name) for name in value.__dataclass_fields__}
-
         return {
             "runs": self.runs,
             "level": self.level,
             "plans": list(self.plans),
             "tasks": [
                 {
-                    **plain(one.task),
-                    "signal": plain(one.signal),
+                    **plain_fields(one.task),
+                    "signal": plain_fields(one.signal),
                     "routes": [{"name": name, "weight": weight, "error": error} for name, weight, error in one.routes],
-                    "scores": [{**plain(score), "by_route": dict(score.by_route)} for score in one.plans],
+                    "scores": [{**plain_fields(score), "by_route": dict(score.by_route)} for score in one.plans],
                 }
                 for one in self.tasks
             ],

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rung.arrays import Array
+from rung.skill.proportions import normal_quantile
 
 SCALES, EMERGENT, FLAT, INVERSE, PLATEAU, UNDETERMINED = (
     "scales", "emergent", "flat", "inverse", "plateau", "undetermined",
@@ -160,4 +161,4 @@ def verdict_of(shape: Shape, q_value: float, *, lower: bool, tolerance: float) -
             return INVERSE
         return {"late": EMERGENT, "early": PLATEAU}.get(shape.form, SCALES)
     # The interval of the change over the scales by a line; a metric that moves by less than the tolerance is flat.
-    return FLAT if abs(shape.change) + 1.645 * shape.error < tolerance else UNDETERMINED
+    return FLAT if abs(shape.change) + normal_quantile(0.95) * shape.error < tolerance else UNDETERMINED

@@ -26,10 +26,11 @@ from rung.arrays import Array
 from rung.errors import SkillError
 from rung.findings import Finding
 from rung.messages import counted, listed, require_level
-from rung.results import Result, Summary, Table
+from rung.results import Result, Summary, Table, plain_fields
 from rung.runs import as_runs
 from rung.skill.dunn import dunn
-from rung.skill.proportions import benjamini_hochberg
+from rung.skill.mean_tests import welch
+from rung.skill.proportions import benjamini_hochberg, normal_quantile
 from rung.skill.run_ends import ends_of_runs, left_out
 from rung.skill.verdicts import is_lower
 from rung.units import format_count
@@ -171,18 +172,16 @@ class SizeGroups(Result):
         schema = dict.fromkeys(("family", "metric", "smaller", "larger"), pl.String) | dict.fromkeys(
             ("difference", "low", "high", "q_value"), pl.Float64
         )
-        rows = [{name: getattr(one, name) for name in one.__dataclass_fields__} for one in self.inversions]
+        rows = [plain_fields(one) for one in self.inversions]
         return pl.DataFrame(rows, schema=schema)
 
     def to_dict(self) -> dict[str, Any]:
         """The groups as plain values."""
-
-        def plain(value: Any) -> dict[str, Any]:
-            return {name: getattr(value, name) for name in value.__dataclass_fields__}
-
         return {
-            "metrics": [{**plain(one), "groups": [plain(group) for group in one.groups]} for one in self.metrics],
-            "inversions": [plain(one) for one in self.inversions],
+            "metrics": [
+                {**plain_fields(one), "groups": [plain_fields(group) for group in one.groups]} for one in self.metrics
+            ],
+            "inversions": [plain_fields(one) for one in self.inversions],
             "siblings": self.siblings,
             "margin": self.margin,
             "warnings": [one.to_dict() for one in self.warnings],
@@ -216,12 +215,10 @@ def size_groups(
         SkillError: A column is missing, a score is no share, or fewer than two groups have models.
     """
     require_level(level, SkillError)
-    if not 0 <= margin < np.inf or (items is not None and items < 1):
-        raise SkillError(
-            f"--margin {margin:g} is a difference of 0 or more"
-            if items is None or items >= 1
-            else f"--items {items}: give 1 item or more."
-        )
+    if not 0 <= margin < np.inf:
+        raise SkillError(f"--margin {margin:g}: a difference in score is 0 or more.")
+    if items is not None and items < 1:
+        raise SkillError(f"--items {items}: give 1 item or more.")
     table, findings = ends_of_runs(as_runs(models))
     params = table.numbers("params")
     if list(bins) != sorted(set(bins)) or not bins or bins[0] <= 0:
@@ -230,10 +227,12 @@ def size_groups(
         raise SkillError(f"name the metrics: --metric COLUMN; {table.source} has {listed(table.columns, most=8)}.")
     signs = {metric: -1.0 if is_lower(metric, lower) else 1.0 for metric in metrics}
     for metric in metrics:
-        findings += left_out(table.source, metric, np.isfinite(table.numbers(metric)) & np.isfinite(params))
-        if items is not None and np.nanmax(np.abs(table.numbers(metric) - 0.5)) > 0.5:
+        score = table.numbers(metric)
+        findings += left_out(table, metric, np.isfinite(score) & np.isfinite(params))
+        counted_items = items is not None or table.has(f"items_{metric}")
+        if counted_items and ((score < 0) | (score > 1)).any():
             raise SkillError(
-                f"--items {items}: {metric} is no share of right answers, from 0 to 1. In percent: --map '{metric}={metric}/100'."
+                f"{metric} has a number of items, and is no share of right answers, from 0 to 1. In percent: --map '{metric}={metric}/100'."
             )
     found = [_grouped(signs[metric] * table.numbers(metric), params, bins, metric, margin) for metric in metrics]
     found = [_turned(one) if signs[one.metric] < 0 else one for one in found]
@@ -273,9 +272,8 @@ def _grouped(score: Array, params: Array, bins: Sequence[float], metric: str, ma
     p_pairs = dunn(np.concatenate(scores), np.repeat(np.arange(len(scores)), [len(one) for one in scores]))
     groups = []
     for index, (group, one) in enumerate(zip(there, scores, strict=True)):
-        part = np.var(one, ddof=1) / len(one) + np.var(scores[best], ddof=1) / len(scores[best])
-        degrees = max(min(len(one), len(scores[best])) - 1, 1)
-        behind = 0.0 if index == best else float(means[best] - means[index] + t.ppf(0.95, degrees) * np.sqrt(part))
+        _, error, degrees = welch(one, scores[best])
+        behind = 0.0 if index == best else float(means[best] - means[index] + t.ppf(0.95, degrees) * error)
         p = 1.0 if index == best else p_pairs[min(index, best), max(index, best)]
         groups.append(SizeGroup(name=names[group], count=len(one), mean=float(means[index]), p_best=p, behind=behind))
     # The cheapest group such that neither it nor any larger one up to the best may be worse by more than the margin.
@@ -313,7 +311,7 @@ def _inversions(
     names = next((table.texts(one) for one in ("run", "model_name", "model", "name") if table.has(one)), None)
     labels = names if names is not None else np.array([f"{format_count(one)}" for one in params])
     found, p_values, pairs = [], [], 0
-    z = float(norm.ppf((1 + level) / 2))
+    z = normal_quantile((1 + level) / 2)
     for metric, sign in signs.items():
         score = table.numbers(metric)
         count = table.numbers(f"items_{metric}") if table.has(f"items_{metric}") else np.full(len(score), items or np.nan)  # fmt: skip

@@ -13,7 +13,7 @@ from rung.errors import SkillError
 from rung.findings import Finding
 from rung.laws import column_of
 from rung.messages import did_you_mean, listed
-from rung.results import Result, Summary, Table
+from rung.results import Result, Summary, Table, plain_fields
 from rung.runs import as_runs
 from rung.skill.proportions import benjamini_hochberg
 from rung.skill.run_ends import ends_of_runs, left_out
@@ -95,13 +95,13 @@ class Verdicts(Result):
     def to_frame(self) -> pl.DataFrame:
         """One row per metric."""
         return pl.DataFrame(
-            [{name: getattr(one, name) for name in one.__dataclass_fields__} for one in self.verdicts],
+            [plain_fields(one) for one in self.verdicts],
             infer_schema_length=None,
         )
 
     def to_dict(self) -> dict[str, Any]:
         """The verdicts as plain values."""
-        rows = [{name: getattr(one, name) for name in one.__dataclass_fields__} for one in self.verdicts]
+        rows = [plain_fields(one) for one in self.verdicts]
         return {
             "along": self.along,
             "tolerance": self.tolerance,
@@ -151,7 +151,7 @@ def verdicts(
             raise SkillError(f"{table.source} has no column {metric!r}.{did_you_mean(metric, table.columns)}")
         values = table.numbers(metric)
         rows = known & np.isfinite(values)
-        findings += left_out(table.source, metric, rows)
+        findings += left_out(table, metric, rows)
         found.append((metric, *_ordered(scale[rows], values[rows])))
     shapes, tolerances = [], []
     for metric, x, y in found:

@@ -11,7 +11,7 @@ from rung.worth.effects import effects
 from rung.worth.merge_size import experts_needed
 from rung.worth.pinned import PinnedComparison, compare_pinned
 from rung.worth.score_shift import treatment_lift
-from rung.worth.seeds import SeedComparison, compare_seeds, detectable_difference
+from rung.worth.seeds import SeedComparison, compare_seeds, detectable_difference, standard_error
 from rung.worth.several import AnyComparison, SeveralComparisons, compare_several, holm
 from rung.worth.trend import Trend, density_trend
 
@@ -38,5 +38,6 @@ __all__ = [
     "experts_needed",
     "holm",
     "one_scale",
+    "standard_error",
     "treatment_lift",
 ]

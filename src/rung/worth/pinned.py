@@ -15,7 +15,7 @@ from rung.findings import Finding
 from rung.fitting.uncertainty import student_quantile
 from rung.laws import SYMBOLS
 from rung.messages import counted, require_level
-from rung.results import Result, Summary, Table
+from rung.results import Result, Summary, Table, plain_fields
 from rung.runs import as_runs
 from rung.units import format_count, format_interval, format_value
 from rung.worth.axes import COLUMNS, numbers, require_one_unit
@@ -103,7 +103,7 @@ class PinnedComparison(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """The comparison as plain values."""
-        content = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        content = plain_fields(self)
         arrays = {name: getattr(self, name).tolist() for name in ("scales", "multipliers")}
         return {**content, **arrays, "better": self.better, "warnings": [one.to_dict() for one in self.warnings]}
 

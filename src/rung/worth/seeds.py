@@ -13,7 +13,7 @@ from rung.arrays import Array
 from rung.errors import WorthError
 from rung.findings import Finding
 from rung.messages import counted, require_level
-from rung.results import Result, Summary, Table
+from rung.results import Result, Summary, Table, plain_fields
 from rung.runs import Runs, as_runs
 from rung.units import format_value
 from rung.worth.axes import require_one_unit
@@ -121,7 +121,7 @@ class SeedComparison(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """The comparison as plain values."""
-        content = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        content = plain_fields(self)
         numbers = {name: _finite(value) for name, value in content.items() if isinstance(value, float)}
         pairs = {name: [_finite(value) for value in content[name]] for name in ("runs", "means", "deviations")}
         return {
@@ -170,7 +170,7 @@ def compare_seeds(
         theirs = _values(first, target, names[0])
         base, paired = float(theirs.mean()), _paired(first, second, target)
     difference = float(ours.mean() - base if paired is None else np.mean(paired))
-    error, degrees = _error(theirs, ours, paired)
+    error, degrees = standard_error(theirs, ours, paired)
     found = _tested(sign * difference, error, degrees, level)
     scale = {True: 1.0, False: 2.0}[paired is not None or not len(theirs)]
     return SeedComparison(
@@ -218,8 +218,8 @@ def _deviation(values: Array) -> float:
     return float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
 
 
-def _error(theirs: Array, ours: Array, paired: Array | None) -> tuple[float, float]:
-    """Standard error of the difference, and its degrees of freedom; nan with too few runs.
+def standard_error(theirs: Array, ours: Array, paired: Array | None = None) -> tuple[float, float]:
+    """Standard error of a difference of means, or of the mean of paired differences, and its degrees of freedom; nan with too few.
 
     Source: Welch 1947 for two recipes, (v1 / n1 + v2 / n2)^2 / sum_i (v_i / n_i)^2 / (n_i - 1) degrees.
     """

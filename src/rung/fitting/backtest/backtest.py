@@ -22,7 +22,7 @@ from rung.fitting.estimate.specification import FitSpecification
 from rung.fitting.uncertainty.distributions import student_quantile
 from rung.laws import Law
 from rung.messages import counted
-from rung.results import Result, Summary, Table
+from rung.results import Result, Summary, Table, plain_fields
 from rung.units import format_count, format_percent
 
 MOST_ROWS = 5_000
@@ -136,8 +136,8 @@ class Backtest(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """The backtest as plain values."""
-        content = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        cuts = [{name: getattr(cut, name) for name in cut.__dataclass_fields__} for cut in self.cuts]
+        content = plain_fields(self)
+        cuts = [plain_fields(cut) for cut in self.cuts]
         return {**content, "cuts": cuts, "skipped": list(self.skipped)}
 
 

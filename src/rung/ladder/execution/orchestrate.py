@@ -17,6 +17,7 @@ from rung.ladder.toml_schema import plain, structured
 from rung.ladder.track import Track
 from rung.ladder.training.run_folder import DAMAGED, DONE, FAILED, RunFolder, run_folders
 from rung.ladder.training.sealed import opened, sealed
+from rung.results import plain_fields
 
 CORPORA_FOLDER = ".corpora"
 """Folder of the prepared corpora, in the output folder of a ladder."""
@@ -48,7 +49,7 @@ class RunStatus:
 
     def to_dict(self) -> dict[str, Any]:
         """The status as plain values."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return plain_fields(self)
 
 
 def prepare(ladder: Ladder) -> list[RunFolder]:

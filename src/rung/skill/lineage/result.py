@@ -11,7 +11,7 @@ import polars as pl
 from rung.errors import SkillError
 from rung.findings import Finding
 from rung.messages import counted, require_level
-from rung.results import Result, Summary, Table
+from rung.results import Result, Summary, Table, plain_fields
 from rung.skill.lineage.alike import Alike, likeness
 from rung.skill.lineage.drift import Drift, drift_of
 from rung.skill.lineage.licences import STEPS, step_of
@@ -115,10 +115,6 @@ class LineageReport(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """The lineage as plain values."""
-
-        def plain(value: Any) -> dict[str, Any]:
-            return {name: getattr(value, name) for name in value.__dataclass_fields__}
-
         return {
             "models": self.models,
             "edges": self.edges,
@@ -127,9 +123,9 @@ class LineageReport(Result):
             "skipped": {"parents": self.skipped[0], "commonest": dict(self.skipped[1])},
             "largest": dict(self.largest),
             "cards": None if self.cards is None else list(self.cards),
-            "alike": [plain(one) for one in self.alike],
-            "drifts": [{**plain(one), "rate": one.rate} for one in self.drifts],
-            "conflicts": [plain(one) for one in self.conflicts],
+            "alike": [plain_fields(one) for one in self.alike],
+            "drifts": [{**plain_fields(one), "rate": one.rate} for one in self.drifts],
+            "conflicts": [plain_fields(one) for one in self.conflicts],
             "warnings": [one.to_dict() for one in self.warnings],
         }
 

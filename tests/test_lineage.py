@@ -1,6 +1,7 @@
 """Lineage: planted trees, circles and unknown parents, the hub's listing from a local server."""
 
 import http.server
+import itertools
 import json
 import threading
 
@@ -97,6 +98,25 @@ class TestPlantedTrees:
             next(a for a in lineage(table, sample=1500, seed=seed).alike if a.pairs == "random") for seed in (0, 1)
         )
         assert one.low < other.mean < one.high
+
+    def test_a_circle_below_a_root_is_shown_too(self):
+        rows = {"id": ["root", "x", "y"], "parent": [None, "root,y", "x"]}
+        with pytest.raises(SkillError, match="has the parent"):
+            lineage(pl.DataFrame(rows))
+
+    def test_a_merge_stands_below_its_deepest_parent(self):
+        found = read_lineage(pl.DataFrame({"id": list("abcd"), "parent": [None, "a", "b", "a,c"]}))
+        assert found.generation.tolist() == [0, 1, 2, 3]
+
+    def test_an_order_of_ten_values_with_unequal_flows_is_found(self):
+        """Sorted by net flow alone, the ends of the weak flows stand in the wrong places."""
+        names = "jcafbhdgie"
+        rows = [(f"p{i}", None, value) for i, value in enumerate(names)]
+        for i, (one, other) in enumerate(itertools.pairwise(names)):
+            rows += [(f"c{one}{other}{k}", f"p{i}", other) for k in range(40 if i % 2 else 2)]
+        found = lineage(pl.DataFrame(rows, schema=["id", "parent", "licence"], orient="row")).drifts[0]
+        assert "".join(found.order) == names
+        assert found.agreeing == 1
 
     def test_chains_and_grandparents_are_counted(self):
         found = lineage(pl.DataFrame({"id": list("abcd"), "parent": [None, "a", "b", "a"]}))

@@ -104,6 +104,24 @@ class TestErrorRates:
         # Three standard errors of 300 repeats above five in a hundred.
         assert called / 300 <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 300)
 
+    def test_intervals_of_differences_of_shares_hold_the_truth(self):
+        from scipy.stats import norm
+
+        spread = np.sqrt(1.25)
+        truth = norm.cdf(0.3 / spread) - 0.5
+        inside = []
+        for repeat in range(300):
+            found = compare_scores(pair(np.random.default_rng([repeat, 11]), 120, 0.3)).comparisons[0]
+            inside.append(found.low <= truth <= found.high)
+        assert 0.85 <= np.mean(inside) <= 0.95
+
+    def test_as_many_items_as_are_needed_order_two_models_nine_times_in_ten(self):
+        rng = np.random.default_rng(12)
+        gaps = rng.standard_normal(4000) + 0.2
+        needed = compare_scores([table("A", np.zeros(4000)), table("B", gaps)]).comparisons[0].needed
+        drawn = rng.choice(gaps, (4000, round(needed))).mean(axis=1)
+        assert np.mean(drawn > 0) == pytest.approx(0.9, abs=0.02)
+
     def test_the_paired_test_finds_what_the_unpaired_one_misses(self):
         found = [compare_scores(pair(np.random.default_rng([repeat, 2]), 300, 0.2)).comparisons[0] for repeat in range(60)]  # fmt: skip
         paired, unpaired = (np.mean([getattr(one, name) < 0.05 for one in found]) for name in ("p_value", "p_unpaired"))

@@ -129,6 +129,14 @@ class TestLaw:
         table = read_attempts(counts(rng, line(levels, bend=bend), items=120, attempts=2000, sizes=(5e7, 1e8, 3e8, 1e9, 2e9)))  # fmt: skip
         assert growth_of(table)[0] == verdict
 
+    def test_few_attempts_at_few_items_leave_growth_undetermined(self):
+        verdicts = []
+        for seed in range(8):
+            rng = np.random.default_rng(seed)
+            table = read_attempts(counts(rng, line(rng.normal(0.5, 0.5, 8)), items=8, attempts=15))
+            verdicts.append(growth_of(table)[0])
+        assert verdicts.count("undetermined") >= 5
+
     def test_two_sizes_leave_growth_undetermined(self):
         rng = np.random.default_rng(6)
         table = read_attempts(counts(rng, line(rng.normal(0.5, 0.5, 20)), items=20, sizes=SIZES[:2]))

@@ -58,6 +58,33 @@ class TestPlantedLadders:
         assert floors == pytest.approx([0.0, 0.25], abs=0.1)
         assert floors[0] < 0.12
 
+    def test_draws_of_the_curve_scatter_as_runs_do_and_not_as_points(self):
+        rng = np.random.default_rng(3)
+        runs = np.repeat(np.arange(8), 20)
+        loss = np.tile(np.linspace(0.4, 1.4, 20), 8)
+        shifted = score_of(loss) + 0.03 * rng.standard_normal(8)[runs]
+        law = fit_score_law(loss, shifted, runs, ends=(0.25, 1.0), draws=200)
+        # Each resample holds eight offsets, so the curve in the middle moves by about 0.03 / sqrt(8).
+        assert 0.005 < np.std(law.drawn(np.full(200, 0.75))) < 0.02
+
+    def test_a_new_run_scatters_by_the_noise_of_runs(self):
+        found = predict_scores(ladder(noise=0.03, checkpoints=1), [TASK], [{"N": 8e8, "D": 2e10}]).tasks[0].plans[0]
+        (law_low, law_high), (run_low, run_high) = found.law_interval, found.run_interval
+        assert run_high - run_low > np.hypot(law_high - law_low, 2 * 1.645 * 0.02)
+
+    def test_the_route_that_was_less_wrong_weighs_more(self):
+        routes = predict_scores(ladder(), [TASK], [{"N": 1e9, "D": 2e10}]).tasks[0].routes
+        by_error = sorted(routes, key=lambda one: one[2])
+        assert [one[1] for one in by_error] == sorted((one[1] for one in routes), reverse=True)
+        assert by_error[0][1] > 2 * by_error[-1][1]
+
+    def test_a_rise_within_the_scatter_of_a_checkpoint_is_no_signal(self):
+        rng = np.random.default_rng(4)
+        flat = ladder(checkpoints=60).with_columns(acc=0.5 + 0.01 * np.log10(pl.col("params") / 5e7))
+        flat = flat.with_columns(acc=pl.col("acc") + 0.01 * rng.standard_normal(flat.height))
+        (task,) = predict_scores(flat, [TASK], [{"N": 1e9, "D": 2e10}]).tasks
+        assert "one checkpoint scatters by 0.01" in task.signal.reason
+
     def test_the_score_of_a_larger_model_lies_in_the_interval_and_near_the_truth(self):
         found = predict_scores(ladder(), [TASK], [{"N": 2e9, "D": 4e10}]).tasks[0]
         (one,) = found.plans

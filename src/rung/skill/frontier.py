@@ -4,7 +4,7 @@
 
 minimises the pinball loss tau r + eps log(1 + exp(-r / eps)) of r = score - q(u), which is the quantile's as eps goes to 0, with weak
 penalties on slope and middle. Intervals resample models. With a column of dates the frontier is also fitted to the earlier models alone,
-and its coverage counted on the later ones: a frontier that moves with time is told by it.
+and its coverage counted on the later ones: a frontier that moves with time falls short there.
 
 Source: Zhang et al. 2026, arXiv:2602.15327, for the quantile frontier in pretraining compute and its check on later models.
 Differs: the fit is smoothed and penalised, and the check is part of every answer.

@@ -31,6 +31,11 @@ SKILL_FINDINGS: dict[str, FindingKind] = {
     "far_scores": FindingKind(
         "warning", "A score is forecast far beyond the runs.", "Add larger runs before relying on it."
     ),
+    "unknown_family": FindingKind(
+        "warning",
+        "A score is asked about a family that has no model in the table.",
+        "Add the family's smallest model: one is enough to tell it from others.",
+    ),
     "one_pass": FindingKind(
         "note",
         "Sampling ended at the first pass, from which no unbiased pass rate can be computed.",

@@ -22,10 +22,11 @@ app = App(
     default_parameter=Parameter(show_default=False),
 )
 
-_VERBS: dict[Callable[..., None], tuple[str, str]] = {
+_VERBS: dict[Callable[..., None], tuple[str, ...]] = {
     predict: (
         "rung skill predict runs.csv N=7B D=140B --task arc=arc_acc:arc_bpb@0.25",
         "rung skill predict runs.csv --plans plans.csv --tasks tasks.csv -o scores.csv",
+        "rung skill predict models.csv N=70B D=2T family=llama-2 --family family --task mmlu@0.25",
     ),
     pass_rate: (
         "rung skill pass-rate attempts.csv N=7B",
@@ -60,7 +61,7 @@ _VERBS: dict[Callable[..., None], tuple[str, str]] = {
         "rung skill compare scores.csv --control base --cluster passage",
     ),
 }
-"""The verbs in the order of the help, each with two examples."""
+"""The verbs in the order of the help, each with its examples."""
 
 for _verb, _examples in _VERBS.items():
     app.command(_verb, help_epilogue="Examples:\n  " + "\n  ".join(_examples))

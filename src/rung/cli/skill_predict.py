@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from rung.cli.options import LAW, QUESTION, Figure, Json, Level, Output, Seed
 from rung.cli.output import figure_kinds, require_kinds, show, write_result
 from rung.cli.table_options import TableOptions, read_selected, tables_and_inputs
+
+if TYPE_CHECKING:
+    from rung.results import Result
+    from rung.runs import Runs
+    from rung.skill import Task
 
 
 def predict(
@@ -18,6 +24,8 @@ def predict(
     task: Annotated[tuple[str, ...], Parameter(group=QUESTION, negative="", consume_multiple=False)] = (),
     tasks: Annotated[str | None, Parameter(group=QUESTION)] = None,
     plans: Annotated[str | None, Parameter(group=QUESTION)] = None,
+    family: Annotated[str | None, Parameter(group=QUESTION)] = None,
+    skills: Annotated[int | None, Parameter(group=QUESTION)] = None,
     law: Annotated[tuple[str, ...], Parameter(group=LAW, negative="", consume_multiple=False)] = (),
     rows: TableOptions = TableOptions(),  # noqa: B008  # frozen
     level: Level = 0.9,
@@ -40,21 +48,49 @@ def predict(
         A table of tasks instead: name, score, loss, chance and, where it is not 1, ceiling.
     plans
         A table of models not trained instead, with params and tokens.
+    family
+        The column of families of models: scores by latent skills that all tasks share, asked about by family=NAME beside N and D.
+    skills
+        How many skills with --family; by default 1 to 3, whichever is most evident.
     law
         A law of the loss on a task in N and D; chinchilla and skaling by default. Repeatable.
     """
-    from rung.skill import named_tasks, plan_of, plans_in, predict_scores, tasks_in
+    from rung.skill import family_plan_of, family_plans_in, named_tasks, plan_of, plans_in, tasks_in
 
     kinds = require_kinds(output, {".json": "the forecasts", ".csv": "one row each"}) | figure_kinds(figure)
     files, given = tables_and_inputs(inputs)
     table = read_selected([runs, *files], rows, "loss")
-    found = predict_scores(
-        table,
-        tasks_in(tasks) if tasks else named_tasks(task, table),
-        plans_in(plans) if plans else [plan_of(given)],
-        level=level,
-        seed=seed,
-        **({"laws": law} if law else {}),
-    )
+    wanted = tasks_in(tasks) if tasks else named_tasks(task, table)
+    options: dict[str, Any] = {"law": law, "skills": skills, "level": level, "seed": seed}
+    found: Result
+    if family is None:
+        found = _of_runs(table, wanted, plans_in(plans) if plans else [plan_of(given)], **options)
+    else:
+        asked = family_plans_in(plans, family) if plans else [family_plan_of(given)] if given else []
+        found = _of_families(table, wanted, asked, family, **options)
     write_result(found, kinds)
     show(found, json=json)
+
+
+def _of_runs(
+    table: Runs, tasks: Sequence[Task], asked: Sequence[Any], *, law: Sequence[str], skills: int | None, **options: Any
+) -> Result:
+    """By the loss of runs of one recipe."""
+    from rung.errors import SkillError
+    from rung.skill import predict_scores
+
+    if skills is not None:
+        raise SkillError("--skills: skills are what families share. Name their column: --family COLUMN.")
+    return predict_scores(table, tasks, asked, **options, **({"laws": law} if law else {}))
+
+
+def _of_families(
+    table: Runs, tasks: Sequence[Task], asked: Sequence[Any], family: str, *, law: Sequence[str], **options: Any
+) -> Result:
+    """By the skills of models of several families."""
+    from rung.errors import SkillError
+    from rung.skill import predict_families
+
+    if law:
+        raise SkillError(f"--law {law[0]} is a law of a loss, and with --family skills are read from scores alone.")
+    return predict_families(table, tasks, asked, family=family, **options)

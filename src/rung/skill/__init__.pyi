@@ -1,3 +1,5 @@
+from .asking import family_plan_of as family_plan_of
+from .asking import family_plans_in as family_plans_in
 from .asking import named_tasks as named_tasks
 from .asking import plan_of as plan_of
 from .asking import plans_in as plans_in
@@ -11,6 +13,9 @@ from .data_curves import data_curves as data_curves
 from .dunn import dunn as dunn
 from .early import EarlyOrder as EarlyOrder
 from .early import early_order as early_order
+from .families import predict_families as predict_families
+from .family_forecast import FamilyForecasts as FamilyForecasts
+from .family_forecast import FamilyTask as FamilyTask
 from .frontier import Frontiers as Frontiers
 from .frontier import frontiers as frontiers
 from .knowledge import FactCorpus as FactCorpus

@@ -92,6 +92,36 @@ def plan_of(texts: Sequence[str]) -> dict[str, float]:
     return found
 
 
+def family_plan_of(texts: Sequence[str]) -> dict[str, Any]:
+    """A model of a family, from N=70B, D=2T and family=llama-2.
+
+    Raises:
+        SkillError: A text is no NAME=VALUE, or a size no number.
+    """
+    names = [text for text in texts if text.startswith("family=")]
+    if len(names) > 1:
+        raise SkillError(f"{' '.join(names)}: ask about one family at a time, or give a table: --plans FILE.")
+    sizes = plan_of([text for text in texts if text not in names])
+    if "C" in sizes:
+        raise SkillError(f"C={sizes['C']:g}: skills of families follow N and D.")
+    return {**sizes, "family": names[0].partition("=")[2].strip() if names else None}
+
+
+def family_plans_in(source: Any, family: str) -> list[Mapping[str, Any]]:
+    """Models of families, from a table with params, tokens where known, and this column of families.
+
+    Raises:
+        SkillError: The table lacks the column of families.
+        RunsError: It cannot be read, or lacks params.
+    """
+    runs = read_runs(source)
+    if not runs.has(family):
+        raise SkillError(f"{runs.source} has no column {family!r} of families; it has {listed(runs.columns, most=8)}.")
+    sizes = {name: runs.numbers(column).tolist() for name, column in (("N", "params"), ("D", "tokens")) if runs.has(column)}  # fmt: skip
+    names = runs.texts(family).tolist()
+    return [{**{size: values[row] for size, values in sizes.items()}, "family": name} for row, name in enumerate(names)]
+
+
 def size_of(text: str) -> float:
     """The size that is asked about, from N=7B.
 

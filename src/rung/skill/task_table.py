@@ -112,7 +112,7 @@ def task_table(runs: Runs, task: Task) -> TaskTable:
                 f"{runs.source} has no column {column!r}.{did_you_mean(column, runs.columns)} It has {listed(runs.columns, most=8)}."
             )
     frame, lost = _frame(runs, task)
-    _require_scores(frame["score"].to_numpy(), task, runs.source)
+    require_scores(frame["score"].to_numpy(), task, runs.source)
     names = frame["run"].unique(maintain_order=True)
     loss = ["task_loss"] if task.loss else []
     ends, points, scatter, averaged = [], [], [], 1
@@ -174,7 +174,12 @@ def _frame(runs: Runs, task: Task) -> tuple[pl.DataFrame, tuple[str, ...]]:
     return frame, tuple(name for name in every if name not in kept)
 
 
-def _require_scores(scores: Array, task: Task, source: str) -> None:
+def require_scores(scores: Array, task: Task, source: str) -> None:
+    """Scores lie between chance and ceiling.
+
+    Raises:
+        SkillError: They lie above the ceiling, such as those in percent, below 0, or all below chance.
+    """
     low, high = float(scores.min()), float(scores.max())
     span = task.ceiling - task.chance
     if high > task.ceiling + 1e-9:

@@ -49,6 +49,7 @@ _MODULES = {
     "Densities": "densities",
     "Effects": "effects",
     "ScoreForecasts": "scores",
+    "FamilyForecasts": "families",
     "PassRates": "pass_rates",
     "NextRuns": "next_runs",
     "Tuning": "tuning",

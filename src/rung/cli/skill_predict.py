@@ -81,7 +81,9 @@ def _of_runs(
 
     if skills is not None:
         raise SkillError("--skills: skills are what families share. Name their column: --family COLUMN.")
-    return predict_scores(table, tasks, asked, **options, **({"laws": law} if law else {}))
+    if law:
+        options["laws"] = law
+    return predict_scores(table, tasks, asked, **options)
 
 
 def _of_families(

@@ -11,6 +11,7 @@ from rung.cli.skill_curve import learning_curve
 from rung.cli.skill_frontier import frontier
 from rung.cli.skill_pass_rate import pass_rate
 from rung.cli.skill_predict import predict
+from rung.cli.skill_preference import preference
 from rung.cli.skill_quality import early, quality
 from rung.cli.skill_verdict import plateau, verdict
 
@@ -55,6 +56,10 @@ _VERBS: dict[Callable[..., None], tuple[str, ...]] = {
     learning_curve: (
         "rung skill learning-curve runs.csv --reach 2.0",
         "rung skill learning-curve runs.csv --by recipe",
+    ),
+    preference: (
+        "rung skill preference pairs.jsonl",
+        "rung skill preference pairs.csv --score rm7b --score rm72b --group subset",
     ),
     compare: (
         "rung skill compare a.jsonl b.jsonl",

@@ -31,6 +31,9 @@ from .passing import PassTable as PassTable
 from .passing import pass_until as pass_until
 from .passing import read_attempts as read_attempts
 from .predicting import predict_scores as predict_scores
+from .preference_table import read_preferences as read_preferences
+from .preferences import Preferences as Preferences
+from .preferences import preferences as preferences
 from .proportions import benjamini_hochberg as benjamini_hochberg
 from .proportions import clopper_pearson as clopper_pearson
 from .proportions import inverse_sampling as inverse_sampling

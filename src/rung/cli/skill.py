@@ -13,6 +13,7 @@ from rung.cli.skill_pass_rate import pass_rate
 from rung.cli.skill_predict import predict
 from rung.cli.skill_preference import preference
 from rung.cli.skill_quality import early, quality
+from rung.cli.skill_subset import subset
 from rung.cli.skill_verdict import plateau, verdict
 
 app = App(
@@ -48,6 +49,10 @@ _VERBS: dict[Callable[..., None], tuple[str, ...]] = {
     quality: (
         "rung skill quality runs.csv --metric acc --metric bpb",
         "rung skill quality models.csv --metric acc --base base_model",
+    ),
+    subset: (
+        "rung skill subset a.jsonl b.jsonl c.jsonl d.jsonl e.jsonl f.jsonl",
+        "rung skill subset scores.csv --items 100 -o items.csv",
     ),
     early: (
         "rung skill early runs.csv --metric acc",

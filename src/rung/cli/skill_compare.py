@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from rung.cli.options import QUESTION, ROWS, Json, Level, Output, Seed
 from rung.cli.output import require_kinds, show, write_result
+
+if TYPE_CHECKING:
+    from rung.skill import ScoreColumns
 
 
 @Parameter(name="*", group=ROWS)
@@ -28,6 +31,19 @@ class ScoreOptions:
     """The column of models, in a table of several."""
     filter: str | None = None
     """Of a harness's log that scores each answer by several filters, the one that counts."""
+
+    def read(self) -> ScoreColumns:
+        """The columns as the library takes them."""
+        from rung.skill import ScoreColumns
+
+        return ScoreColumns(
+            unit=self.unit,
+            score=self.score,
+            cluster=self.cluster,
+            task=self.task,
+            model=self.model,
+            filter=self.filter,
+        )
 
 
 def compare(
@@ -59,19 +75,12 @@ def compare(
     lower
         A lower score is better, as it is for one called loss.
     """
-    from rung.skill import ScoreColumns, compare_scores
+    from rung.skill import compare_scores
 
     kinds = require_kinds(output, {".json": "the comparisons", ".csv": "one row each"})
     found = compare_scores(
         [scores, *more],
-        columns=ScoreColumns(
-            unit=columns.unit,
-            score=columns.score,
-            cluster=columns.cluster,
-            task=columns.task,
-            model=columns.model,
-            filter=columns.filter,
-        ),
+        columns=columns.read(),
         control=control,
         every_pair=every_pair,
         unpaired=unpaired,

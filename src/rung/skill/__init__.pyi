@@ -53,6 +53,8 @@ from .score_table import Scores as Scores
 from .score_table import read_scores as read_scores
 from .size_groups import SizeGroups as SizeGroups
 from .size_groups import size_groups as size_groups
+from .subsets import Subsets as Subsets
+from .subsets import item_subsets as item_subsets
 from .task_table import Task as Task
 from .task_table import TaskTable as TaskTable
 from .task_table import task_table as task_table

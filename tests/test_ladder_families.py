@@ -53,10 +53,13 @@ def _torchvision():
 
 def family(name):
     entry = FAMILIES[name]
-    return entry.spec(**entry.options, **(SMALL if entry.spec is Decoder else {}))
+    return entry.spec(**entry.options, **(SMALL if issubclass(entry.spec, Decoder) else {}))
 
 
 def items(made, count):
+    if made.data == "preferences":
+        texts = [torch.randint(256, (count, made.context)) for _ in range(2)]
+        return (*texts, torch.full((count, 2), made.context))
     corpus = CORPORA[CORPUS_OF[made.data]]()
     return tuple(torch.from_numpy(part) for part in corpus.open(made, None).batch((0,), 0, count))
 

@@ -257,11 +257,38 @@ def families(*, json: Json = False) -> None:
     for what, entries in listed.items():
         print(what)
         for entry in entries:
-            print(f"  {entry['name']:{wide}}  {entry['data']:8}  {', '.join(entry['options']) or '-'}")
+            print(f"  {entry['name']:{wide}}  {entry['data']:11}  {', '.join(entry['options']) or '-'}")
 
 
 app.command(run)
 app.command(resume)
+
+
+@app.command
+def score(
+    run: Annotated[str, Parameter(name="RUN")],
+    pairs: Annotated[str, Parameter(name="PAIRS.jsonl")],
+    /,
+    *,
+    output: Output,
+) -> None:
+    """Score both answers of pairs by a finished run of the family preference, for rung skill preference.
+
+    Parameters
+    ----------
+    run
+        The folder of the run.
+    pairs
+        JSONL in the fields that the run was trained on: pairs, or posts with votes.
+    """
+    from rung.ladder.training import score_pairs
+
+    kinds = require_kinds(output, KINDS)
+    frame = score_pairs(run, pairs)
+    for path in kinds:
+        write_frame(frame, path)
+    right = (frame["score_chosen"] > frame["score_rejected"]).sum() / frame.height
+    print(f"{frame.height:,} pairs scored, {right:.1%} as people do")
 
 
 @app.command

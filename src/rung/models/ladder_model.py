@@ -89,7 +89,7 @@ def run_and_weights(place: Path) -> tuple[Rung, Weights]:
         rung = folder.rung()
     except LadderError as error:
         raise ModelError(error.text) from None
-    if not isinstance(rung.made_family, Decoder):
+    if type(rung.made_family) is not Decoder:
         raise ModelError(f"{place} trains the family {rung.family.name}, which is no language model over tokens.")
     if not folder.model_path.is_file():
         raise ModelError(

@@ -99,7 +99,7 @@ def read_preferences(
     if left:
         text = f"{source}: {counted(left, 'pair')} are left out: {tied} without a preferred side, {left - tied} without a number."
         findings.append(Finding("left_out_rows", text))
-    varies = np.ptp(matrix[kept], axis=0) > 0 if kept.any() else np.zeros(matrix.shape[1], bool)
+    varies = (matrix[kept] != 0).any(axis=0)
     if not varies.any():
         raise SkillError(f"{source}: style is the same on both sides of every pair ({listed(list(differences))}).")
     return PreferenceTable(

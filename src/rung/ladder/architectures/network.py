@@ -17,6 +17,11 @@ class Net(nn.Module, ABC):
     def losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Means over a batch: the training objective, and the reported loss [nats/token, or as the family says]."""
 
+    def measures(self, batch: Batch) -> dict[str, Tensor]:
+        """Further means over a held-out batch, by the name of their column."""
+        del batch
+        return {}
+
 
 class TaughtNet(Net):
     """A network of tokens that can learn from a teacher's likeliest tokens."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from rung.ladder.architectures.decoder.preference import Preference
 from rung.ladder.architectures.decoder.spec import PUBLISHED as PUBLISHED_DECODERS
 from rung.ladder.architectures.decoder.spec import Decoder
 from rung.ladder.architectures.features.spec import Memoriser, Superposition
@@ -48,6 +49,7 @@ FAMILIES: dict[str, FamilyEntry] = {
     "gpt-no-mlp": FamilyEntry(Decoder, _DECODER, {"mlp": "none"}),
     "llama": FamilyEntry(Decoder, _DECODER, _SWIGLU),
     "moe": FamilyEntry(Decoder, _DECODER, {**_SWIGLU, "experts": 8}),
+    "preference": FamilyEntry(Preference, f"{_HERE}.decoder.network:PreferenceNet", _SWIGLU),
     "series-encoder": FamilyEntry(SeriesTransformer, _SERIES, {"causal": False}),
     "series-decoder": FamilyEntry(SeriesTransformer, _SERIES, {"causal": True}),
     "two-tower": FamilyEntry(TwoTower, f"{_HERE}.two_tower.network:TowersNet"),

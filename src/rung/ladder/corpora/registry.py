@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rung.ladder.corpora.facts import KeyValues, People
+from rung.ladder.corpora.preferences import PREFERENCES, Preferences
 from rung.ladder.corpora.sequences import Arithmetic, ItemStream, Markov
 from rung.ladder.corpora.signals import Gratings, Series, SparseFeatures, TwoViews
 from rung.ladder.corpora.teacher import TEACHER, Teacher
@@ -15,6 +16,7 @@ CORPORA: dict[str, type[Any]] = {
     "python": PythonSource,
     "hub": Hub,
     TEACHER: Teacher,
+    PREFERENCES: Preferences,
     "markov": Markov,
     "bio-s": People,
     "bio-d": KeyValues,

@@ -1,4 +1,5 @@
 from .run_folder import RunFolder as RunFolder
+from .scoring import score_pairs as score_pairs
 from .throughput import activation_bytes as activation_bytes
 from .throughput import require_possible as require_possible
 from .throughput import seconds as seconds

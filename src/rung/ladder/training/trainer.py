@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,11 @@ from rung.errors import LadderError
 from rung.ladder.architectures.network import Batch, Net, PairNet, TaughtNet
 from rung.ladder.architectures.registry import build_network
 from rung.ladder.corpora.corpus import Data, HeldOut
-from rung.ladder.corpora.teacher import TEACHER
 from rung.ladder.corpora.text import Windows
 from rung.ladder.recipe import Recipe
 from rung.ladder.rung import Rung
 from rung.ladder.training.optimizer import Optimizer
-from rung.ladder.training.run_folder import RunFolder
+from rung.ladder.training.weights import begin_from
 
 _EVALUATED = 64
 """Items that are evaluated at once, which bounds the memory of an evaluation [count]."""
@@ -55,7 +53,7 @@ class Trainer:
         if built != rung.counts.total:
             raise LadderError(f"{rung.name}: the network has {built} weights, its family counts {rung.counts.total}.")
         if rung.recipe.start:
-            _begin_from(self.net, rung)
+            begin_from(self.net, rung)
         self.optimizer = Optimizer(self.net, rung.recipe)
         self.weights = list(self.net.parameters())
         self.average = [weight.detach().clone() for weight in self.weights] if rung.recipe.ema else []
@@ -116,8 +114,20 @@ class Trainer:
         with self.averaged(), self._cast():
             self.net.eval()
             losses = {_column(name): self._mean_loss(batches) for name, batches in self._held.items()}
+            further = [self._measures(name, batches) for name, batches in self._held.items()]
             self.net.train()
-        return losses
+        return losses | {column: value for one in further for column, value in one.items()}
+
+    def _measures(self, name: str, batches: list[Batch]) -> dict[str, float]:
+        """What the network measures besides its loss: means over the items of a set."""
+        found = [self.net.measures(batch) for batch in batches]
+        sizes = [len(batch[0]) for batch in batches]
+        return {
+            f"{column}_{name}" if name else column: float(
+                np.average([float(one[column]) for one in found], weights=sizes)
+            )
+            for column in found[0]
+        }
 
     def _mean_loss(self, batches: list[Batch]) -> float:
         """Mean over items; a loss that compares items with each other compares those within each batch."""
@@ -215,56 +225,6 @@ def best_device(requested: str) -> str:
     if not requested.startswith("cuda") and requested != "cpu":
         raise LadderError(f"device = {requested!r} is not known; it is auto, cpu, cuda or cuda:N.")
     return requested
-
-
-def _begin_from(net: Net, rung: Rung) -> None:
-    """Give a network the weights that a finished run ended with.
-
-    Raises:
-        LadderError: The run is not finished, or has another network or tokenizer.
-    """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    run = Path(rung.recipe.start)
-    before = RunFolder(run).rung()
-    family: Any = rung.made_family
-    names = [field.name for field in fields(family) if field.name != "context"]
-    differs = next(
-        (name for name in names if getattr(before.made_family, name, None) != getattr(rung.made_family, name)), ""
-    )
-    if type(before.made_family) is not type(rung.made_family) or differs or before.size != rung.size:
-        what = (
-            f"{differs} is {getattr(before.made_family, differs, None)!r} there and {getattr(rung.made_family, differs)!r} here"
-            if differs
-            else "its family or size differs"
-        )
-        raise LadderError(f"from = {str(run)!r} has another network: {what}. Use its family, its options and its size.")
-    tokenizers = [str(one.corpus.options.get("tokenizer", "")) for one in (before, rung)]
-    if tokenizers[0] != tokenizers[1] and TEACHER not in {before.corpus.name, rung.corpus.name}:
-        raise LadderError(
-            f"from = {str(run)!r} reads text with the tokenizer {tokenizers[0]!r}, and this run with {tokenizers[1]!r}."
-        )
-    file = run / "model.safetensors"
-    if not file.is_file():
-        raise LadderError(f"from = {str(run)!r}: there is no finished run in that folder; it has no model.safetensors.")
-    try:
-        state = load_file(file)
-    except (OSError, SafetensorError) as error:
-        raise LadderError(f"{file} is damaged: {error}.") from None
-    own = net.state_dict()
-    apart = [
-        name
-        for name in own.keys() | state.keys()
-        if name not in own or name not in state or own[name].shape != state[name].shape
-    ]
-    if apart:
-        raise LadderError(
-            f"from = {str(run)!r} has another network: {min(apart)} differs. Use its family, its options and its size."
-        )
-    with torch.no_grad():
-        for name, value in own.items():
-            value.copy_(state[name])
 
 
 def _objective(net: Net, recipe: Recipe) -> Any:

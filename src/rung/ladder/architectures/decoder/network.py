@@ -7,8 +7,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rung.ladder.architectures.blocks import Attention, Experts, GatedMlp, Mlp, draw_weights, rotary
+from rung.ladder.architectures.decoder.preference import Preference
 from rung.ladder.architectures.decoder.spec import Decoder
-from rung.ladder.architectures.network import Batch, TaughtNet
+from rung.ladder.architectures.network import Batch, Net, TaughtNet
 from rung.ladder.architectures.size import Size
 
 _ALMOST_ALL = -1e-6
@@ -43,40 +44,93 @@ class Block(nn.Module):
         return mixed
 
 
-class DecoderNet(TaughtNet):
-    """Logits of the next token, with their cross-entropy as the loss [nats/token]."""
+class Trunk(Net):
+    """Embedding and layers, with a head of so many numbers per token."""
 
     cosine: Tensor
     sine: Tensor
 
-    def __init__(self, family: Decoder, size: Size) -> None:
+    def __init__(self, family: Decoder, size: Size, numbers: int) -> None:
         super().__init__()
         self.balance = family.balance if family.experts else 0.0
         self.embedding = nn.Embedding(family.vocab, size.width)
         self.blocks = nn.ModuleList(Block(family, size.width) for _ in range(size.depth))
         self.norm = nn.RMSNorm(size.width)
-        self.head = nn.Linear(size.width, family.vocab, bias=False)
+        self.head = nn.Linear(size.width, numbers, bias=False)
         draw_weights(self, size.depth)
-        if family.tied:
-            nn.init.normal_(self.embedding.weight, std=size.width**-0.5)
-            self.head.weight = self.embedding.weight
-        else:
-            nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.weight)
         cosine, sine = rotary(family.context, family.head_width, family.rope_base)
         self.register_buffer("cosine", cosine, persistent=False)
         self.register_buffer("sine", sine, persistent=False)
 
-    def forward(self, tokens: Tensor) -> Tensor:
+    def states(self, tokens: Tensor) -> Tensor:
+        """The residual stream after the last layer and its norm (items, tokens, width)."""
         x = self.embedding(tokens)
         cosine, sine = self.cosine[: tokens.shape[1]], self.sine[: tokens.shape[1]]
         for block in self.blocks:
             x = block(x, cosine, sine)
-        logits: Tensor = self.head(self.norm(x))
+        normed: Tensor = self.norm(x)
+        return normed
+
+    def uneven(self) -> Tensor | float:
+        """What uneven use of experts adds to the objective; 0 without experts."""
+        if not self.balance:
+            return 0.0
+        routed = [module.balance for module in self.modules() if isinstance(module, Experts)]
+        return self.balance * torch.stack(routed).mean()
+
+
+class PreferenceNet(Trunk):
+    """A score of each text, with -log sigmoid(score of the preferred - score of the other) as the loss [nats/pair]."""
+
+    def __init__(self, family: Preference, size: Size) -> None:
+        super().__init__(family, size, numbers=1)
+
+    def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        """Scores of texts (items,), read at their last token.
+
+        Args:
+            tokens: Texts, filled up at the right (items, context).
+            lengths: How many tokens each has (items,).
+        """
+        last = self.states(tokens.long())[torch.arange(len(tokens), device=tokens.device), lengths.long() - 1]
+        scores: Tensor = self.head(last)[:, 0]
+        return scores
+
+    def margins(self, batch: Batch) -> Tensor:
+        """Score of the preferred text less that of the other (items,)."""
+        preferred, other, lengths = batch
+        scores = self(torch.cat([preferred, other]), torch.cat([lengths[:, 0], lengths[:, 1]])).float()
+        margins: Tensor = scores[: len(preferred)] - scores[len(preferred) :]
+        return margins
+
+    def losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        loss = -functional.logsigmoid(self.margins(batch)).mean()
+        objective: Tensor = loss + self.uneven()
+        return objective, loss
+
+    def measures(self, batch: Batch) -> dict[str, Tensor]:
+        """The share of pairs whose preferred text scores higher; half of a tie counts."""
+        margins = self.margins(batch)
+        return {"accuracy": ((margins > 0).float() + 0.5 * (margins == 0).float()).mean()}
+
+
+class DecoderNet(Trunk, TaughtNet):
+    """Logits of the next token, with their cross-entropy as the loss [nats/token]."""
+
+    def __init__(self, family: Decoder, size: Size) -> None:
+        super().__init__(family, size, numbers=family.vocab)
+        if family.tied:
+            nn.init.normal_(self.embedding.weight, std=size.width**-0.5)
+            self.head.weight = self.embedding.weight
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.states(tokens))
         return logits
 
     def losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
         _, loss = self._hard(batch[0].long())
-        return loss + self._uneven(), loss
+        return loss + self.uneven(), loss
 
     def taught(self, batch: Batch, soft: float, temperature: float) -> tuple[Tensor, Tensor]:
         """(1 - soft) CE + soft (KL(P, Q) + P T^2 sum_k p_k (log p_k - log q_k)), over the teacher's k likeliest tokens.
@@ -99,16 +153,9 @@ class DecoderNet(TaughtNet):
         student = functional.log_softmax(chosen / temperature, dim=-1)
         within = (teacher.exp() * (teacher - student)).sum(dim=-1)
         apart = (among + mass_p.exp() * temperature**2 * within).mean()
-        return (1 - soft) * loss + soft * apart + self._uneven(), loss
+        return (1 - soft) * loss + soft * apart + self.uneven(), loss
 
     def _hard(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Logits, and their cross-entropy with the tokens that follow."""
         logits = self(tokens[:, :-1])
         return logits, functional.cross_entropy(logits.flatten(0, 1).float(), tokens[:, 1:].reshape(-1))
-
-    def _uneven(self) -> Tensor | float:
-        """What uneven use of experts adds to the objective; 0 without experts."""
-        if not self.balance:
-            return 0.0
-        routed = [module.balance for module in self.modules() if isinstance(module, Experts)]
-        return self.balance * torch.stack(routed).mean()

@@ -1,0 +1,254 @@
+"""Pairs of texts of which people preferred one, from JSONL: pairs as they are, or posts of a thread with their votes.
+
+    {"prompt": "...", "chosen": "...", "rejected": "..."}              a pair
+    {"thread": "17", "prompt": "...", "text": "...", "votes": 12}       a post: of two posts of a thread the one with more votes is preferred
+
+A text is the prompt, an empty line, the answer, and an end token. Threads (prompts, where no thread is named) are held out whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rung.errors import LadderError
+from rung.ladder.architectures.size import Family
+from rung.ladder.corpora.corpus import HeldOut, Items, places, require_vocab
+from rung.ladder.corpora.documents import TextEncoding, read_tokenizer
+
+PREFERENCES = "preferences"
+"""Name of this corpus."""
+
+_LONG = 0.05
+"""Share of answers that may be longer than the context before that is an error."""
+
+Pair = tuple[str, str, str, str]
+"""Thread, prompt, preferred answer and the other."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairTexts:
+    """Pairs as tokens.
+
+    Attributes:
+        texts: The tokens of every distinct text, one after another.
+        starts: Where each text begins, and the last one ends (texts + 1,).
+        pairs: Numbers of the preferred text and the other (pairs, 2).
+        context: Tokens of a window [count].
+        cut: How many texts have an answer longer than the context, whose end is cut [count].
+    """
+
+    texts: NDArray[Any]
+    starts: NDArray[np.int64]
+    pairs: NDArray[np.int64]
+    context: int
+    cut: int
+
+    def items(self, rows: NDArray[Any]) -> Items:
+        """Texts of the preferred side and the other of these pairs, filled up with 0 (items, context), and their lengths (items, 2)."""
+        pairs = self.pairs[rows]
+        lengths = self.starts[pairs + 1] - self.starts[pairs]
+        sides = np.zeros((2, len(pairs), self.context), np.int32)
+        for row, pair in enumerate(pairs):
+            for side, text in enumerate(pair):
+                sides[side, row, : lengths[row, side]] = self.texts[self.starts[text] : self.starts[text + 1]]
+        return sides[0], sides[1], lengths
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairData:
+    """Pairs to train on, and pairs of other threads that are held out.
+
+    Attributes:
+        texts: All pairs.
+        train: Rows of those to train on.
+        held: Rows of those that are held out.
+        identity: A fingerprint of all.
+    """
+
+    texts: PairTexts
+    train: NDArray[Any]
+    held: NDArray[Any]
+    identity: str
+
+    @property
+    def unique_items(self) -> int:
+        return len(self.train)
+
+    def batch(self, key: tuple[int, ...], first: int, count: int) -> Items:
+        return self.texts.items(self.train[places(key, first, count, len(self.train))])
+
+    def held_out(self, count: int) -> Mapping[str, HeldOut]:
+        """Held-out pairs at equal distances in the file."""
+        rows = np.linspace(0, len(self.held) - 1, min(count, len(self.held))).astype(int)
+        return {"": HeldOut(items=self.texts.items(self.held[rows]))}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preferences:
+    """JSONL of pairs, or of posts with votes.
+
+    Attributes:
+        path: File, or several.
+        prompt: Field of the prompt; it may be missing.
+        chosen: Field of the preferred answer.
+        rejected: Field of the other.
+        text: Field of a post's text.
+        votes: Field of its votes.
+        thread: Field of its thread; posts with one prompt are a thread where it is missing.
+        gap: Least difference in votes that makes a pair.
+        most: Pairs of a thread, at most [count].
+        cut: Whether longer answers are cut at the end of the context; without it many of them are an error.
+        tokenizer: A tokenizer.json, or a name on the Hugging Face hub; bytes by default.
+        one_in: About one thread in this many is held out [count].
+    """
+
+    path: str | tuple[str, ...]
+    prompt: str = "prompt"
+    chosen: str = "chosen"
+    rejected: str = "rejected"
+    text: str = "text"
+    votes: str = "votes"
+    thread: str = "thread"
+    gap: float = 1.0
+    most: int = 8
+    cut: bool = False
+    tokenizer: str = ""
+    one_in: int = 20
+
+    @property
+    def data(self) -> str:
+        return "preferences"
+
+    def open(self, family: Family, keep: Path | None) -> PairData:
+        del keep  # texts are read in seconds
+        if self.gap <= 0 or self.most < 1 or self.one_in < 2:
+            raise LadderError("preferences: gap must be positive, most at least 1, one_in at least 2.")
+        pairs = list(self.read())
+        texts = self.encoded(family, pairs)
+        held = np.array([hashlib.sha256(thread.encode()).digest()[0] % self.one_in == 0 for thread, *_ in pairs])
+        if held.all() or not held.any():
+            use = "train on" if held.all() else "hold out"
+            raise LadderError(f"corpus {self.path!r}: {len({one[0] for one in pairs})} threads leave none to {use}. Give more threads, or another one_in.")  # fmt: skip
+        parts = (texts.texts, texts.starts, texts.pairs, held)
+        return PairData(
+            texts=texts,
+            train=np.flatnonzero(~held),
+            held=np.flatnonzero(held),
+            identity=hashlib.sha256(b"\0".join(part.tobytes() for part in parts)).hexdigest()[:16],
+        )
+
+    def encoded(self, family: Family, pairs: Sequence[Pair]) -> PairTexts:
+        """The tokens of pairs, of which every text is kept once.
+
+        Raises:
+            LadderError: There are none, or too many answers are longer than the context.
+        """
+        if not pairs:
+            raise LadderError(f"corpus {self.path!r} holds no pairs: no two posts of a thread differ by {self.gap:g} votes.")  # fmt: skip
+        encoding = read_tokenizer(self.tokenizer)
+        require_vocab(family, encoding.vocab, f"corpus {self.path!r}")
+        context = family.item_tokens // 2
+        numbers: dict[tuple[str, str], int] = {}
+        parts: list[NDArray[Any]] = []
+        cut = 0
+        for _, prompt, *answers in pairs:
+            for answer in answers:
+                if (prompt, answer) not in numbers:
+                    numbers[prompt, answer] = len(parts)
+                    tokens, is_long = _encoded(encoding, prompt, answer, context)
+                    parts.append(tokens)
+                    cut += is_long
+        if cut > _LONG * len(parts) and not self.cut:
+            raise LadderError(f"corpus {self.path!r}: {cut:,} of {len(parts):,} answers are longer than context = {context}. Set a larger context in [family], or cut = true in [corpus] to cut them.")  # fmt: skip
+        return PairTexts(
+            texts=np.concatenate(parts),
+            starts=np.concatenate([[0], np.cumsum([len(one) for one in parts])]),
+            pairs=np.array([[numbers[prompt, better], numbers[prompt, worse]] for _, prompt, better, worse in pairs]),
+            context=context,
+            cut=cut,
+        )
+
+    def read(self) -> Iterator[Pair]:
+        """Every pair of the files.
+
+        Raises:
+            LadderError: A file cannot be read, or a line is neither a pair nor a post.
+        """
+        for path in (self.path,) if isinstance(self.path, str) else self.path:
+            threads: dict[str, list[tuple[str, str, float]]] = {}
+            for where, row in _rows(path):
+                prompt = str(row.get(self.prompt) or "")
+                if self.chosen in row and self.rejected in row:
+                    better, worse = (_text(row[name], where, name) for name in (self.chosen, self.rejected))
+                    if better != worse:
+                        yield str(row.get(self.thread) or prompt or better), prompt, better, worse
+                elif self.text in row and self.votes in row:
+                    votes = row[self.votes]
+                    if isinstance(votes, bool) or not isinstance(votes, int | float) or not np.isfinite(votes):
+                        raise LadderError(f"{where}: {self.votes} is {votes!r}, no number.")
+                    thread = row.get(self.thread, prompt)
+                    if thread in {None, ""}:
+                        raise LadderError(f"{where}: a post needs {self.thread} or {self.prompt}, so that posts of one question are compared.")  # fmt: skip
+                    threads.setdefault(str(thread), []).append((prompt, _text(row[self.text], where, self.text), float(votes)))  # fmt: skip
+                else:
+                    raise LadderError(f"{where}: neither a pair ({self.chosen}, {self.rejected}) nor a post ({self.text}, {self.votes}); it has {', '.join(row)}. Name the fields in [corpus].")  # fmt: skip
+            for thread, posts in threads.items():
+                yield from self._pairs(thread, posts)
+
+    def _pairs(self, thread: str, posts: Sequence[tuple[str, str, float]]) -> Iterator[Pair]:
+        """Pairs of a thread; of too many the first by a hash, which does not depend on their order in the file."""
+        found = []
+        for one, other in combinations(posts, 2):
+            better, worse = (one, other) if one[2] > other[2] else (other, one)
+            if better[2] - worse[2] >= self.gap and better[1] != worse[1]:
+                found.append((thread, better[0] or worse[0], better[1], worse[1]))
+        found.sort(key=lambda pair: hashlib.sha256("\0".join(pair).encode()).digest())
+        yield from found[: self.most]
+
+
+def _rows(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The objects of a JSONL file, each with its place in messages."""
+    file = Path(path).expanduser()
+    try:
+        with file.open(encoding="utf-8", errors="replace") as lines:
+            for number, line in enumerate(lines, 1):
+                if not line.strip():
+                    continue
+                try:
+                    row = json.loads(line)
+                except (json.JSONDecodeError, RecursionError) as error:
+                    raise LadderError(f"{file}, line {number}: not JSON ({getattr(error, 'msg', error)}).") from None
+                if not isinstance(row, dict):
+                    raise LadderError(f"{file}, line {number}: a {type(row).__name__} where an object is meant.")
+                yield f"{file}, line {number}", row
+    except OSError as error:
+        raise LadderError(f"corpus {path!r} cannot be read: {error.strerror}.") from None
+
+
+def _text(value: Any, where: str, name: str) -> str:
+    """A text, or the last message of a conversation."""
+    if isinstance(value, list) and value and isinstance(value[-1], dict) and "content" in value[-1]:
+        value = value[-1]["content"]
+    if not isinstance(value, str) or not value:
+        raise LadderError(f"{where}: {name} holds {type(value).__name__ if value != '' else 'nothing'}, where a text is meant.")  # fmt: skip
+    return value
+
+
+def _encoded(encoding: TextEncoding, prompt: str, answer: str, context: int) -> tuple[NDArray[Any], bool]:
+    """The tokens of a text, and whether its answer alone is longer than the context; of a long prompt the beginning is cut."""
+    body = encoding.encode(answer.encode("utf-8", "replace")).astype(np.int32)
+    lead = encoding.encode(f"{prompt}\n\n".encode("utf-8", "replace")).astype(np.int32) if prompt else body[:0]
+    end = np.array([] if encoding.end is None else [encoding.end], np.int32)
+    room = context - len(end)
+    kept = body[:room]
+    lead = lead[max(len(lead) - (room - len(kept)), 0) :]
+    return np.concatenate([lead, kept, end]), len(body) > room

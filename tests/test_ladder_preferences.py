@@ -14,6 +14,7 @@ from rung.ladder.architectures.size import Size
 from rung.ladder.corpora.preferences import Preferences
 from rung.ladder.execution import Launch, execute_all, prepare
 from rung.ladder.ladder_file import ladder_of
+from rung.ladder.track import Track
 from rung.ladder.training import score_pairs
 from rung.models.ladder_model import run_and_weights
 from rung.skill import preferences
@@ -139,7 +140,7 @@ def run(tmp_path_factory):
         "rung": [{"width": 16, "depth": 1, "tokens": 200_000}],
     }
     (folder,) = prepare(ladder_of(content, "ladder", place / "ladder"))
-    execute_all([folder], Launch(launcher="here"), None)
+    execute_all([folder], Launch(launcher="here"), Track())
     return folder.path, place / "posts.jsonl"
 
 
@@ -177,7 +178,7 @@ class TestRuns:
             "rung": [{"width": 16, "depth": 1, "tokens": 5000}],
         }
         (folder,) = prepare(ladder_of(base, "base", tmp_path / "base"))
-        execute_all([folder], Launch(launcher="here"), None)
+        execute_all([folder], Launch(launcher="here"), Track())
         tuned = {
             "family": {"name": "preference", **options},
             "corpus": {"name": "preferences", "path": str(run[1]), "one_in": 5},

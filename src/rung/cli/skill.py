@@ -13,6 +13,7 @@ from rung.cli.skill_pass_rate import pass_rate
 from rung.cli.skill_predict import predict
 from rung.cli.skill_preference import preference
 from rung.cli.skill_quality import early, quality
+from rung.cli.skill_sample import sample
 from rung.cli.skill_subset import subset
 from rung.cli.skill_verdict import plateau, verdict
 
@@ -29,6 +30,10 @@ _VERBS: dict[Callable[..., None], tuple[str, ...]] = {
         "rung skill predict runs.csv N=7B D=140B --task arc=arc_acc:arc_bpb@0.25",
         "rung skill predict runs.csv --plans plans.csv --tasks tasks.csv -o scores.csv",
         "rung skill predict models.csv N=70B D=2T family=llama-2 --family family --task mmlu@0.25",
+    ),
+    sample: (
+        "rung skill sample runs/small runs/large --problems problems.jsonl -o attempts.csv",
+        "rung skill sample runs/small --problems problems.jsonl --until 2 --cap 10000 -o attempts.csv",
     ),
     pass_rate: (
         "rung skill pass-rate attempts.csv N=7B",

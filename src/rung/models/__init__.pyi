@@ -15,6 +15,12 @@ from .measuring import open_model as open_model
 from .measuring import tokenizer_of as tokenizer_of
 from .opened import OpenModel as OpenModel
 from .opened import same_tokens as same_tokens
+from .sampling import AnswerSampler as AnswerSampler
+from .sampling import Problem as Problem
+from .sampling import Sampling as Sampling
+from .sampling import attempts as attempts
+from .sampling import demonstrated as demonstrated
+from .sampling import read_problems as read_problems
 from .weights import TensorInfo as TensorInfo
 from .weights import Weights as Weights
 from .weights import open_weights as open_weights

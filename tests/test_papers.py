@@ -150,6 +150,7 @@ NOT_REPRODUCED = {
     "chinchilla": {"exponent of params in compute by the envelope"},
     "muennighoff": {"with the single-epoch law fixed, the value of repeated tokens"},
     "obert": {"with 70% of the weights gone in one go"},
+    "gadre": {"the mean error over tasks of larger runs from smaller ones"},
     "basic": {"the gap between test and training loss falls as the batch"},
     "fine-line": {
         "scores at 30 % of the training forecast the order",

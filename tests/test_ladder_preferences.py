@@ -79,11 +79,27 @@ class TestCorpus:
         assert not held & train
         assert len(data.held) + len(data.train) == len(pairs)
 
+    def test_conversations_give_their_prompt(self, tmp_path):
+        question = {"role": "user", "content": "hi"}
+        answers = [{"role": "assistant", "content": text} for text in ("a", "b")]
+        apart = {"prompt": [question], "chosen": [answers[0]], "rejected": [answers[1]]}
+        whole = {"chosen": [question, answers[0]], "rejected": [question, answers[1]]}
+        pairs = list(Preferences(path=written(tmp_path / "p.jsonl", [apart, whole])).read())
+        assert pairs == [("hi", "hi", "a", "b")] * 2
+
     @pytest.mark.parametrize(
         ("rows", "options", "text"),
         [
+            ([{"thread": ["a"], "text": "x", "votes": 1}], {}, "a thread is a list"),
+            ([{"thread": 1, "text": "x", "votes": 10**400}], {}, "no number of votes"),
+            ([{"prompt": "\ud800", "chosen": "x", "rejected": "y"}], {}, "half of a character"),
+            (
+                [{"chosen": [{"content": "q"}, {"content": "x"}], "rejected": [{"content": "r"}, {"content": "y"}]}],
+                {},
+                "differ before",
+            ),
             ([{"a": 1}], {}, "line 1: neither a pair"),
-            ([{"text": "x", "votes": "many", "thread": 1}], {}, "votes is 'many', no number"),
+            ([{"text": "x", "votes": "many", "thread": 1}], {}, "votes is 'many', no number of votes"),
             ([{"text": "x", "votes": 1}], {}, "needs thread or prompt"),
             ([{"chosen": "", "rejected": "x"}], {}, "chosen holds nothing"),
             ([[1]], {}, "a list where an object"),

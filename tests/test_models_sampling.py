@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -79,6 +80,25 @@ class TestRates:
         # What stands before a problem does not change its attempts, and each has its own.
         assert list(attempts(model, problems[:1], sampling)) == rows[:1]
 
+    def test_answers_end_at_an_end_token_and_are_decoded_whole(self):
+        """The second byte of a character is no character; what stands behind an end is not read."""
+        first, second = "é".encode()
+        cycle = {first: {second: 1.0}, second: {2: 1.0}, 2: {ord("x"): 1.0}}
+        table = torch.full((256, 256), -30.0)
+        table[:, first] = 0.0
+        for before, after in cycle.items():
+            table[before, first] = -30.0
+            for byte in after:
+                table[before, byte] = 0.0
+        model = replace(dealing({"a": 1.0}), logits=lambda tokens: table[tokens], ends=frozenset([2]))
+        sampler = AnswerSampler(model, Problem(name="e", prompt="q", answer="é"), Sampling(tokens=6))
+        assert sampler()
+
+    def test_a_prompt_that_does_not_fit_is_refused_before_any_attempt(self):
+        long = Problem(name="long", prompt="x" * 60, answer="7")
+        with pytest.raises(ModelError, match="a prompt of 61 tokens and an answer of 8 do not fit into the 64"):
+            next(attempts(dealing({"7": 1.0}), [SEVEN, long], Sampling(tokens=8)))
+
 
 class TestProblems:
     @pytest.mark.parametrize(
@@ -109,6 +129,8 @@ class TestProblems:
             ({"prompt": "x", "answer": " "}, "the answer is empty"),
             ({"prompt": "x", "pattern": "("}, "no regular expression"),
             ([], 'has a "prompt"'),
+            ({"prompt": "x", "answer": ["a", "b"]}, "the answer is a list"),
+            ({"prompt": "\ud800", "answer": "a"}, "half of a character"),
         ],
     )
     def test_each_fault_has_its_message(self, tmp_path, row, text):

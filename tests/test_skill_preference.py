@@ -22,7 +22,7 @@ def pairs(seed, count=400, features=20, *, content=1.0, follows=0.5, rm="both"):
     columns = {"score_a": margin, "score_b": np.zeros(count), "preferred": np.where(first, "a", "b")}
     for index in range(features):
         # Values below 0 are compared as they are.
-        columns |= {f"s{index}_a": style[:, index], f"s{index}_b": np.zeros(count)}
+        columns |= {f"style{index}_a": style[:, index], f"style{index}_b": np.zeros(count)}
     return pl.DataFrame(columns)
 
 
@@ -64,6 +64,30 @@ class TestPlantedWorlds:
 
 
 class TestReading:
+    def test_other_scores_are_no_style_and_are_named(self):
+        table = pairs(0).with_columns(rm13b_a=pl.col("score_a"), rm13b_b=pl.col("score_b"))
+        found = preferences(table)
+        assert not [name for name, _, _ in found.style if "rm" in name]
+        (finding,) = found.warnings
+        assert finding.code == "unused_pairs"
+        assert "rm13b is taken neither" in finding.text
+
+    def test_labels_that_are_no_side_are_refused(self):
+        table = pairs(0).rename({name: name[:-1] + {"a": "1", "b": "2"}[name[-1]] for name in pairs(0).columns if name != "preferred"})  # fmt: skip
+        with pytest.raises(SkillError, match="column label holds 0, where 1, 2 or tie"):
+            preferences(table.with_columns(label=(pl.col("preferred") == "b").cast(pl.Int64)).drop("preferred"))
+
+    def test_style_that_decides_all_is_warned_of(self):
+        rng = np.random.default_rng(0)
+        length = np.exp(rng.normal(5, 1, (400, 2)))
+        gap = (length[:, 0] - length[:, 1]) / length.sum(axis=1)
+        table = pl.DataFrame({"length_a": length[:, 0], "length_b": length[:, 1], "score_a": np.log(length[:, 0]), "score_b": np.log(length[:, 1]), "preferred": np.where(rng.random(400) < expit(20 * gap), "a", "b")})  # fmt: skip
+        found = preferences(table)
+        low, high = found.scores[0].controlled_interval
+        assert low < 0.5 < high
+        always = preferences(table.with_columns(preferred=pl.when(pl.col("length_a") > pl.col("length_b")).then(pl.lit("a")).otherwise(pl.lit("b"))))  # fmt: skip
+        assert "style_decides" in {one.code for one in always.warnings}
+
     def test_texts_are_counted(self, tmp_path):
         rows = []
         rng = np.random.default_rng(0)
@@ -90,10 +114,10 @@ class TestReading:
         assert "5 pairs are left out: 5 without a preferred side, 0 without a number" in finding.text
 
     def test_groups_and_several_scores_are_judged_apart(self):
-        table = pairs(0).with_columns(subset=pl.Series(["x"] * 200 + ["y"] * 200), rm_a=pl.col("s0_a"), rm_b=pl.col("s0_b"))  # fmt: skip
-        found = preferences(table, scores=["score", "rm"], style=["s0", "s1"], group="subset")
+        table = pairs(0).with_columns(subset=pl.Series(["x"] * 200 + ["y"] * 200), rm_a=pl.col("style0_a"), rm_b=pl.col("style0_b"))  # fmt: skip
+        found = preferences(table, scores=["score", "rm"], style=["style0", "style1"], group="subset")
         assert [(one.score, one.group, one.pairs) for one in found.scores] == [(name, group, count) for name in ("score", "rm") for group, count in (("", 400), ("x", 200), ("y", 200))]  # fmt: skip
-        assert [name for name, _, _ in found.style] == ["s0", "s1"]
+        assert [name for name, _, _ in found.style] == ["style0", "style1"]
 
     @pytest.mark.parametrize(
         ("frame", "options", "text"),

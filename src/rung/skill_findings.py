@@ -36,6 +36,16 @@ SKILL_FINDINGS: dict[str, FindingKind] = {
         "A score is asked about a family that has no model in the table.",
         "Add the family's smallest model: one is enough to tell it from others.",
     ),
+    "unused_pairs": FindingKind(
+        "note",
+        "Numeric columns of both answers are neither named as scores nor known as style.",
+        "Name them: --score or --style.",
+    ),
+    "style_decides": FindingKind(
+        "warning",
+        "Style alone all but decides which answer is preferred, so little is left to judge a score by.",
+        "Add pairs of like style, or name fewer features of style: --style.",
+    ),
     "one_pass": FindingKind(
         "note",
         "Sampling ended at the first pass, from which no unbiased pass rate can be computed.",

@@ -287,7 +287,8 @@ def score(
     frame = score_pairs(run, pairs)
     for path in kinds:
         write_frame(frame, path)
-    right = (frame["score_chosen"] > frame["score_rejected"]).sum() / frame.height
+    margins = (frame["score_chosen"] - frame["score_rejected"]).to_numpy()
+    right = ((margins > 0).sum() + (margins == 0).sum() / 2) / len(margins)
     print(f"{frame.height:,} pairs scored, {right:.1%} as people do")
 
 

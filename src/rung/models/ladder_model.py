@@ -55,6 +55,7 @@ def open_run(place: Path, *, device: str) -> OpenModel:
         start=encoding.end,
         encode=encoding.encode,
         spelt=encoding.spelt,
+        ends=frozenset() if encoding.end is None else frozenset([encoding.end]),
         logits=network,
         device=device,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,8 @@ class OpenModel:
         device: Where it computes.
         unused: Tensors of its files that the network has no place for.
         unknown: The token that stands for what its tokenizer cannot spell; None where it has none.
+        decode: From tokens to their text, for tokenizers whose tokens are not spelt one by one; None where they are.
+        ends: Tokens that end a text.
     """
 
     name: str
@@ -51,6 +53,14 @@ class OpenModel:
     device: Any
     unused: tuple[str, ...] = ()
     unknown: int | None = None
+    decode: Callable[[Sequence[int]], str] | None = None
+    ends: frozenset[int] = frozenset()
+
+    def text_of(self, tokens: Sequence[int]) -> str:
+        """The text that tokens stand for together."""
+        if self.decode is not None:
+            return self.decode(tokens)
+        return b"".join(map(self.spelt, tokens)).decode("utf-8", "replace")
 
 
 _SAMPLE = "The quick brown fox, 123 == x;\n\té 漢字".encode()

@@ -17,6 +17,9 @@ from rung.models.opened import OpenModel
 from rung.progress import reported
 from rung.skill import PassCount, pass_until
 
+_NUMBER_GOES_ON = re.compile(r"[.,:/^*%]?\d|[/^]")
+_NO_GAP = "=([{<\"'`"
+
 _AT_ONCE = 16
 """Answers that are drawn together."""
 
@@ -43,8 +46,17 @@ class Problem:
             return self.pattern.search(text) is not None
         assert self.answer is not None
         begun = text.strip()
-        after = begun[len(self.answer) : len(self.answer) + 1]
-        return begun.startswith(self.answer) and not (after.isalnum() and self.answer[-1:].isalnum())
+        after = begun[len(self.answer) :]
+        if not begun.startswith(self.answer):
+            return False
+        # 7 is not the answer of 72, 7.5, 7,200, 7/2 or 7^2, nor yes that of yesterday.
+        goes_on = self.answer[-1].isalnum() and (after[:1].isalnum() or after[:1] == "_")
+        return not goes_on and not (self.answer[-1].isdigit() and _NUMBER_GOES_ON.match(after))
+
+    @property
+    def gap(self) -> str:
+        """What stands between prompt and answer: a space, unless the prompt ends with one, with a bracket, a quote or an equals sign."""
+        return "" if self.prompt[-1].isspace() or self.prompt[-1] in _NO_GAP else " "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +117,14 @@ def _problem(where: str, number: int, line: str) -> Problem:
     name = str(row.get("id", number))
     if not isinstance(prompt, str) or not prompt or (answer is None) == (pattern is None):
         raise ModelError(f'{where}: a problem has a "prompt", and an "answer" or a "pattern".')
+    for text in (prompt, answer if isinstance(answer, str) else ""):
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise ModelError(f"{where}: a text holds half of a character.") from None
     if pattern is None:
+        if isinstance(answer, bool) or not isinstance(answer, str | int | float):
+            raise ModelError(f"{where}: the answer is a {type(answer).__name__}, where a text or a number is meant. Several answers are a pattern.")  # fmt: skip
         if not str(answer).strip():
             raise ModelError(f"{where}: the answer is empty.")
         return Problem(name=name, prompt=prompt, answer=str(answer).strip())
@@ -130,8 +149,7 @@ def demonstrated(problems: Sequence[Problem], shots: int, instruction: str = "")
         raise ModelError(f"--shots {shots}: problem {without.name} has a pattern and no answer that demonstrates it.")
     head = f"{instruction}\n\n" if instruction else ""
     for one in problems[:shots]:
-        gap = "" if one.prompt[-1:].isspace() or not one.prompt[-1:].isalnum() else " "
-        head += f"{one.prompt}{gap}{one.answer}\n\n"
+        head += f"{one.prompt}{one.gap}{one.answer}\n\n"
     return [replace(one, prompt=head + one.prompt) for one in problems[shots:]]
 
 
@@ -155,15 +173,13 @@ class AnswerSampler:
         import torch
 
         model, sampling = self._model, self._sampling
-        head = [] if model.start is None else [model.start]
-        tokens = torch.tensor([[*head, *model.encode(self._problem.prompt.encode()).tolist()]] * _AT_ONCE)
-        tokens = tokens.to(model.device)
-        spelt = [b""] * _AT_ONCE
+        tokens = torch.tensor([_prompt_tokens(model, self._problem)] * _AT_ONCE).to(model.device)
+        drawn_of: list[list[int]] = [[] for _ in range(_AT_ONCE)]
         done = [False] * _AT_ONCE
-        stop = sampling.stop.encode()
+        ends = model.ends | ({model.start} if model.start is not None else set())
         for _ in range(sampling.tokens):
             with torch.inference_mode():
-                logits = model.logits(tokens[:, -model.context :])[:, -1].float()
+                logits = model.logits(tokens)[:, -1].float()
             if not bool(torch.isfinite(logits).all()):
                 raise ModelError(f"problem {self._problem.name}: a logit of {model.name} is not finite.")
             share = torch.softmax(logits / sampling.temperature, dim=-1)
@@ -172,17 +188,44 @@ class AnswerSampler:
             for row, token in enumerate(drawn[:, 0].tolist()):
                 if done[row]:
                     continue
-                if token == model.start:
+                if token in ends:
                     done[row] = True
                     continue
-                spelt[row] += model.spelt(token)
-                # An answer may begin with the stop itself, as a line break behind a question.
-                if stop and stop in spelt[row].lstrip():
-                    spelt[row] = spelt[row].lstrip().split(stop)[0]
-                    done[row] = True
+                drawn_of[row].append(token)
+                done[row] = self._stopped(model.text_of(drawn_of[row]))
             if all(done):
                 break
-        return [one.decode("utf-8", "replace") for one in spelt]
+        return [self._cut(model.text_of(one)) for one in drawn_of]
+
+    def _stopped(self, text: str) -> bool:
+        return bool(self._sampling.stop) and self._sampling.stop in text.lstrip()
+
+    def _cut(self, text: str) -> str:
+        """An answer up to the text that ends it; it may begin with that text itself, as with a line break behind a question."""
+        return text.lstrip().split(self._sampling.stop)[0] if self._stopped(text) else text
+
+
+def _prompt_tokens(model: OpenModel, problem: Problem) -> list[int]:
+    head = [] if model.start is None else [model.start]
+    found: list[int] = [*head, *model.encode(problem.prompt.encode()).tolist()]
+    if not found:
+        raise ModelError(f"problem {problem.name}: its prompt has no token for {model.name}.")
+    return found
+
+
+def _require_room(model: OpenModel, problems: Sequence[Problem], tokens: int) -> None:
+    """Every prompt fits with its answer into what the model reads.
+
+    Raises:
+        ModelError: One does not.
+    """
+    for problem in problems:
+        length = len(_prompt_tokens(model, problem))
+        if length + tokens - 1 > model.context:
+            raise ModelError(
+                f"problem {problem.name}: a prompt of {length} tokens and an answer of {tokens} do not fit into the {model.context} that {model.name} reads. "
+                "Shorten the prompt, take fewer --shots, or fewer --tokens."
+            )
 
 
 def attempts(model: OpenModel, problems: Sequence[Problem], sampling: Sampling) -> Iterator[dict[str, Any]]:
@@ -192,8 +235,9 @@ def attempts(model: OpenModel, problems: Sequence[Problem], sampling: Sampling) 
         item, passes, attempts, until (0 at the cap) and the loss of the right answer where there is one [nats/byte].
 
     Raises:
-        ModelError: A prompt is longer than the model's context, or a logit is not finite.
+        ModelError: A prompt does not fit into the model's context with its answer, or a logit is not finite.
     """
+    _require_room(model, problems, sampling.tokens)
     for number, problem in enumerate(reported(problems, f"problems by {model.name}")):
         # Each problem has draws of its own, so that its attempts do not depend on those before it.
         seed = int(np.random.default_rng((sampling.seed, number)).integers(1 << 62))
@@ -201,6 +245,6 @@ def attempts(model: OpenModel, problems: Sequence[Problem], sampling: Sampling) 
         count: PassCount = pass_until(AnswerSampler(model, problem, own), passes=sampling.until, cap=sampling.cap)
         loss = None
         if problem.answer is not None:
-            (one,) = score_items(model, [Item(name=problem.name, prompt=problem.prompt, choices=(problem.answer,), right=0)]).every  # fmt: skip
+            (one,) = score_items(model, [Item(name=problem.name, prompt=problem.prompt, choices=(problem.gap + problem.answer,), right=0)]).every  # fmt: skip
             loss = -one.nats[0] / one.bytes[0]
         yield {"item": problem.name, "passes": count.passes, "attempts": count.attempts, "until": count.until or 0, "loss": loss}  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +63,20 @@ def open_transformers(place: Path, *, name: str, device: str, dtype: str) -> Ope
         logits=lambda tokens: network(input_ids=tokens, use_cache=False).logits,
         device=network.get_input_embeddings().weight.device,
         unused=unused,
+        decode=lambda tokens: str(tokenizer.decode(list(tokens), skip_special_tokens=True)),
+        ends=_ends(tokenizer, config, place),
         unknown=tokenizer.unk_token_id if tokenizer.unk_token_id != tokenizer.eos_token_id else None,
     )
+
+
+def _ends(tokenizer: Any, config: Mapping[str, Any], place: Path) -> frozenset[int]:
+    """The tokens that end a text, by the tokenizer, the configuration and what generates."""
+    found = [tokenizer.eos_token_id, config.get("eos_token_id")]
+    # A model need not say how it generates.
+    with suppress(OSError, ValueError, AttributeError):
+        found.append(json.loads((place / "generation_config.json").read_text(encoding="utf-8")).get("eos_token_id"))
+    every = [one for entry in found for one in (entry if isinstance(entry, list) else [entry])]
+    return frozenset(one for one in every if isinstance(one, int) and not isinstance(one, bool))
 
 
 def fetched(name: str) -> Path:

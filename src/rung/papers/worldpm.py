@@ -116,7 +116,7 @@ def _style() -> Claim:
         margin = rng.standard_normal(400) + 0.5 * style[:, 0]
         margin /= np.sqrt(np.mean(margin**2))
         won = rng.random(400) < 1 / (1 + np.exp(-margin - 0.6 * style[:, :4].sum(axis=1)))
-        columns = {f"s{at}_{side}": style[:, at] * (side == "a") for at in range(20) for side in "ab"}
+        columns = {f"style{at}_{side}": style[:, at] * (side == "a") for at in range(20) for side in "ab"}
         table = pl.DataFrame({"score_a": margin, "score_b": 0.0 * margin, "preferred": np.where(won, "a", "b"), **columns})  # fmt: skip
         found.append(preferences(table).scores[0])
     content, naive = (float(np.mean([getattr(one, name) for one in found])) for name in ("content", "content_naive"))

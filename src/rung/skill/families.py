@@ -19,7 +19,7 @@ from rung.skill.family_forecast import FamilyCheck, FamilyForecasts, FamilyPlan,
 from rung.skill.latent import LatentSkills, Measured, fit_skills
 from rung.skill.run_ends import ends_of_runs, left_out
 from rung.skill.task_table import Task, require_scores
-from rung.units import flops_6nd
+from rung.units import flops_6nd, format_count
 
 _DRAWS = 400
 _MOST_SKILLS = 3
@@ -27,7 +27,11 @@ _MOST_HELD = 30
 """Families that are held out in turn, at most."""
 
 _FEWEST_MODELS = 6
-_FAR = 100
+_FAR, _FAR_IN_ONE = 100, 30
+"""How far beyond the models a plan lies that is warned of: in compute, and in size or tokens alone, above or below."""
+
+_SAME_SIZE = 0.1
+"""Deviation of a logarithm below which sizes count as the same."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,20 +138,21 @@ def _read(table: Runs, tasks: Sequence[Task], family: str) -> tuple[_Models, lis
     if len(families) < 2:
         raise SkillError(f"{table.source}: column {family!r} holds one family, {families[0]!r}. Leave out --family.")
     logs = np.log(sizes)
-    spread = logs.std(axis=0)
+    # Sizes that hardly vary tell no slope: one step of theirs counts as a factor of e.
+    spread = np.where(logs.std(axis=0) > _SAME_SIZE, logs.std(axis=0), 1.0)
     read = _Models(
         source=table.source,
         sizes=sizes,
         families=families,
         measured=Measured(
-            features=(logs - logs.mean(axis=0)) / np.where(spread > 0, spread, 1.0),
+            features=(logs - logs.mean(axis=0)) / spread,
             scores=scores,
             family=np.array([families.index(one) for one in names]),
             chance=np.array([one.chance for one in tasks]),
             ceiling=np.array([one.ceiling for one in tasks]),
         ),
         centre=logs.mean(axis=0),
-        spread=np.where(spread > 0, spread, 1.0),
+        spread=spread,
     )
     return read, found
 
@@ -280,7 +285,16 @@ def _findings(asked: Sequence[FamilyPlan], read: _Models, family: str) -> list[F
         text = f"{read.source} has no model of family {name!r} (column {family}), so its scores are those of families at large.{did_you_mean(name, read.families)}"
         found.append(Finding("unknown_family", text))
     far = max((one.factor for one in asked), default=0.0)
+    what = "compute" if read.sizes.shape[1] == 2 else "size"
     if far > _FAR:
-        text = f"the largest model asked about lies {far:.3g}x beyond those of {read.source} in compute; larger models of a family were held out up to about 30x."
+        text = f"the largest model asked about lies {far:.3g}x beyond those of {read.source} in {what}; larger models of a family were held out up to about 30x."
         found.append(Finding("far_scores", text))
+    for at, name in enumerate(("N", "D")[: read.sizes.shape[1]]):
+        values = np.array([one.params if name == "N" else one.tokens for one in asked], float)
+        low, high = float(read.sizes[:, at].min()), float(read.sizes[:, at].max())
+        beyond = np.maximum(values / high, low / values)
+        if len(values) and beyond.max() > _FAR_IN_ONE:
+            worst = float(values[np.argmax(beyond)])
+            text = f"{name} = {format_count(worst)} lies {beyond.max():.3g}x outside the models of {read.source} ({format_count(low)} to {format_count(high)})."
+            found.append(Finding("far_scores", text))
     return found

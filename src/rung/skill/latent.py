@@ -157,24 +157,35 @@ class LatentSkills:
         return _scores(self.effects, features, own, self.measured)
 
     def draws(self, features: Array, family: Indices, count: int, rng: np.random.Generator) -> Array:
-        """Scores by draws of the posterior (count, m, J), without the noise of a score."""
+        """Scores by draws of the posterior (count, m, J), without the noise of a score.
+
+        Eta is linear in what is drawn: loadings and skills are known only up to a factor that they share, and their products,
+        each drawn as Gaussian, would all lie to one side.
+        """
         names, at = np.unique(family, return_inverse=True)
         spread = np.concatenate([np.full(self.number, self.scales.skill), self.scales.offset])
-        shared = self.effects.shared()
-        found = np.empty((count, len(features), len(self.measured.chance)))
+        known = names >= 0
+        mean = np.where(known[:, None], self.effects.own()[names], 0.0)
+        eta, skills = _eta(self.effects, features, mean[at])
+        found = np.empty((count, *eta.shape))
         for index in range(count):
             moved = self.blocks.shared_draw(rng)
             own = np.vstack(
                 [
-                    self.effects.own()[name] + self.blocks.own_draw(int(name), moved, rng)
-                    if name >= 0
-                    else spread * rng.standard_normal(len(spread))
+                    self.blocks.own_draw(int(name), moved, rng) if name >= 0 else spread * rng.standard_normal(len(spread))
                     for name in names
                 ]
-            )
-            effects = self.effects.replaced(shared + moved, own)
-            found[index] = _scores(effects, features, own[at], self.measured)
-        return found
+            )[at]  # fmt: skip
+            by = self.effects.replaced(moved, own)
+            skill = features @ by.slopes + by.skills
+            found[index] = eta + by.level + skills @ by.loadings.T + skill @ self.effects.loadings.T + by.offsets
+        return self._squeezed(found)
+
+    def _squeezed(self, eta: Array) -> Array:
+        from scipy.special import expit
+
+        share: Array = expit(eta)
+        return self.measured.chance + (self.measured.ceiling - self.measured.chance) * share
 
     def turned(self) -> tuple[Array, Array]:
         """Loadings (J, d) and skills of families (F, d) with skills in the order of what they explain, each of unit deviation over the models."""
@@ -209,7 +220,9 @@ def _start(measured: Measured, skills: int) -> Effects:
     share = (measured.scores - measured.chance) / (measured.ceiling - measured.chance)
     share = np.clip(share, _ENDS, 1 - _ENDS)
     eta = np.log(share / (1 - share))
-    level = np.nanmean(eta, axis=0)
+    known = np.isfinite(eta).sum(axis=0)
+    # A task that none of these models has a score of, as in a check that holds some out, begins at 0.
+    level = np.nansum(eta, axis=0) / np.maximum(known, 1)
     centred = np.where(np.isfinite(eta), eta - level, 0.0)
     left, size, right = np.linalg.svd(centred, full_matrices=False)
     count = np.sqrt(len(centred))

@@ -1,8 +1,8 @@
 """Pairs of answers of which one is preferred: scores of both, and what their style is.
 
 The sides are *chosen* and *rejected*, or *a* and *b* with a column that says which is preferred. A score is a pair of columns with one stem
-(score_chosen and score_rejected, reward_a and reward_b); every other pair of numeric columns is style, and so are length, list items,
-headers and bold spans of texts. Style differences are (x - y) / (x + y) of counts; of values below 0, x - y.
+(score_chosen and score_rejected, reward_a and reward_b); numeric pairs whose name says length, lists and the
+like are style, and so are length, list items, headers and bold spans of texts; any other pair is left alone unless it is named. Style differences are (x - y) / (x + y) of counts; of values below 0, x - y.
 
 Source: Wang et al. 2025, arXiv:2505.10527, for normalised differences of length and markdown.
 """
@@ -20,7 +20,7 @@ import polars as pl
 from rung.arrays import Array
 from rung.errors import SkillError
 from rung.findings import Finding
-from rung.messages import counted, listed
+from rung.messages import counted, listed, plural_of
 from rung.runs import read_table
 
 STEMS = ("score", "reward", "logit", "rating")
@@ -29,6 +29,14 @@ STEMS = ("score", "reward", "logit", "rating")
 _PREFERRED = ("preferred", "winner", "label", "choice")
 _SIDES = (("chosen", "rejected"), ("a", "b"), ("1", "2"), ("0", "1"))
 _TEXTS = ("", "text", "response", "answer", "completion", "output")
+_TIE = re.compile(r"^(|tie\b.*|draw|both.*|neither|none|null|nan|equal|same)$")
+"""What says that no side is preferred."""
+
+_STYLE = re.compile(
+    r"(?i)len|char|word|token|sentence|line|list|bullet|header|heading|bold|markdown|emoji|link|code|paragraph|format|style"
+)
+"""Names of numeric columns that are style, unless style is named; any other numeric pair may be a score."""
+
 _MARKS = {
     "characters": re.compile(r"(?s)."),
     "list items": re.compile(r"(?m)^\s*(?:[-*+]|\d+[.)])\s+"),
@@ -67,7 +75,7 @@ def read_preferences(
     Args:
         pairs: A table, or a file of one.
         scores: Stems of the scores, a model each; those of `STEMS` that are there by default.
-        style: Stems of style; every other numeric pair, and counts of the texts, by default.
+        style: Stems of style; pairs whose name says so, and counts of the texts, by default.
         group: A column of groups of pairs.
 
     Raises:
@@ -99,6 +107,10 @@ def read_preferences(
     if left:
         text = f"{source}: {counted(left, 'pair')} are left out: {tied} without a preferred side, {left - tied} without a number."
         findings.append(Finding("left_out_rows", text))
+    unused = [one for one in _stems(frame, sides) if one not in differences and one not in margins]
+    if unused and not style:
+        text = f"{source}: {listed(unused, most=6)} {plural_of(len(unused), 'is', 'are')} taken neither as a score (--score) nor as style (--style)."
+        findings.append(Finding("unused_pairs", text))
     varies = (matrix[kept] != 0).any(axis=0)
     if not varies.any():
         raise SkillError(f"{source}: style is the same on both sides of every pair ({listed(list(differences))}).")
@@ -136,9 +148,11 @@ def _turned(frame: pl.DataFrame, sides: tuple[str, str], source: str) -> tuple[A
         raise SkillError(f"{source}: no column preferred says which of {sides[0]} and {sides[1]} is.")
     first, second = ({side, f"model_{side}", f"answer_{side}", f"response_{side}"} for side in sides)
     values = [str(one).strip().lower() for one in frame[name].to_list()]
+    values = [one.removesuffix(".0") for one in values]
     turn = np.array([1.0 if one in first else -1.0 if one in second else 0.0 for one in values])
-    if not turn.any():
-        raise SkillError(f"{source}: column {name} holds {listed(sorted(set(values)), most=4)}, where {sides[0]} or {sides[1]} is meant.")  # fmt: skip
+    strange = sorted({one for one in values if one not in first | second and not _TIE.match(one)})
+    if strange or not turn.any():
+        raise SkillError(f"{source}: column {name} holds {listed(strange or sorted(set(values)), most=4)}, where {sides[0]}, {sides[1]} or tie is meant.")  # fmt: skip
     return turn, int((turn == 0).sum())
 
 
@@ -161,7 +175,7 @@ def _style(
 ) -> dict[str, Array]:
     """Differences of style by name."""
     found = {}
-    for stem in wanted or _stems(frame, sides):
+    for stem in wanted or [one for one in _stems(frame, sides) if _STYLE.search(one)]:
         pair = _pair(frame, stem, sides)
         if pair is None:
             if wanted and stem not in _MARKS:

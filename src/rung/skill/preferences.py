@@ -1,14 +1,14 @@
 """How often a score prefers what people prefer, and how often where style cannot tell.
 
     accuracy     the share of pairs whose preferred answer has the higher score; ties count half
-    controlled   the same, with each pair weighted by 1 / P(this side is preferred | style): among pairs so weighted, style says nothing
+    controlled   the same, with each pair weighted by P(the other side is preferred | style): among pairs so weighted, style says nothing
     content      b of  logit P(preferred) = b m + l s,  m the margin of the score, s = c . style the part that style alone explains
 
 P(preferred | style) and c come from pairs other than the one they are applied to (cross-fitting); in one fit of score and style on the same
 pairs b is too high, by the more the more there is of style. b is in units of the margin's root mean square.
 
 Source: Wang et al. 2025, arXiv:2505.10527, for a logistic regression of preferences on margin and style. Differs: it is cross-fitted, and accuracy under
-control is by inverse probability of the preferred side, so that a score that follows style alone has one half.
+control is by overlap weights (Li, Morgan and Zaslavsky 2018, arXiv:1404.1785), so that a score that follows style alone has one half.
 
 Shapes: `n` pairs, `p` features of style.
 """
@@ -25,7 +25,7 @@ import polars as pl
 from rung.arrays import Array, Indices
 from rung.errors import SkillError
 from rung.findings import Finding
-from rung.messages import require_level
+from rung.messages import counted, plural_of, require_level
 from rung.results import Result, Summary, Table, plain_fields
 from rung.skill.preference_table import read_preferences
 from rung.skill.proportions import normal_quantile, wilson
@@ -34,8 +34,11 @@ from rung.units import format_interval
 _FOLDS = 10
 _FEWEST = 40
 _PER_FEATURE = 5
-_LEAST = 0.05
-"""Lowest probability that weighs a pair."""
+_LEFT = 20
+"""Pairs that count in full, below which style all but decides."""
+
+_DECIDED = 0.95
+"""Share of pairs that style alone is right on, from which on it all but decides."""
 
 _STEPS = 100
 
@@ -181,17 +184,25 @@ def preferences(
     groups = [("", np.ones(count, bool))]
     names = table.group or ()
     groups += [(name, np.array([one == name for one in names])) for name in dict.fromkeys(names)]
-    found = [
-        _measured(stem, name, margin[rows], styles[rows], part[rows], fold[rows], level)
-        for stem, margin in table.margins.items()
-        for name, rows in groups
-        if not name or rows.sum() >= _FEWEST
-    ]
-    few = sorted({name for name, rows in groups if name and rows.sum() < _FEWEST})
     findings = list(table.findings)
+    found = []
+    for stem, margin in table.margins.items():
+        if not margin.any():
+            raise SkillError(f"{stem} scores both answers of every pair alike, so it prefers none.")
+        for name, rows in groups:
+            if not name or (rows.sum() >= _FEWEST and margin[rows].any()):
+                found.append(_measured(stem, name, margin[rows], styles[rows], part[rows], fold[rows], level))
+            elif rows.sum() >= _FEWEST:
+                findings.append(Finding("left_out_rows", f"{table.source}: {stem} scores both answers of every pair of {name} alike, which is not judged apart."))  # fmt: skip
+    few = sorted({name for name, rows in groups if name and rows.sum() < _FEWEST})
     if few:
-        text = f"{table.source}: {len(few)} groups have fewer than {_FEWEST} pairs and are not judged apart, {few[0]!r} for one."
+        text = f"{table.source}: {counted(len(few), 'group')} of fewer than {_FEWEST} pairs {plural_of(len(few), 'is', 'are')} not judged apart, {few[0]!r} for one."
         findings.append(Finding("left_out_rows", text))
+    weight = 1 / (1 + np.exp(part))
+    left = float(weight.sum() ** 2 / max(np.sum(weight**2), 1e-300))
+    if left < _LEFT or np.mean(part > 0) > _DECIDED:
+        text = f"{table.source}: style alone is right on {np.mean(part > 0):.1%} of pairs, and what is left counts as {left:.0f} pairs."
+        findings.append(Finding("style_decides", text))
     return Preferences(
         scores=tuple(found),
         style=tuple(zip(table.features, weights.tolist(), errors.tolist(), strict=True)),
@@ -236,14 +247,12 @@ def _measured(
 ) -> PreferenceScore:
     from scipy.special import expit
 
-    scale = np.sqrt(np.mean(margin**2))
-    if not scale > 0:
-        raise SkillError(f"{stem} scores both answers of every pair alike, so it prefers none.")
-    margin = margin / scale
+    margin = margin / np.sqrt(np.mean(margin**2))
     right = np.where(margin == 0, 0.5, margin > 0).astype(float)
-    weight = 1 / np.clip(expit(part), _LEAST, 1 - _LEAST)
+    weight = expit(-part)
     controlled = float(weight @ right / weight.sum())
-    error = float(np.sqrt(np.sum((weight * (right - controlled)) ** 2)) / weight.sum())
+    # Pairs of equal weight that would know as much; at least one, where style decides all.
+    count = max(float(weight.sum() ** 2 / np.sum(weight**2)), 1.0)
     both, curvature = _logistic(np.column_stack([margin, part]))
     content_error = float(np.sqrt(np.linalg.inv(curvature)[0, 0]))
     z = normal_quantile((1 + level) / 2)
@@ -257,12 +266,12 @@ def _measured(
         accuracy=accuracy,
         interval=wilson(accuracy, len(margin), level),
         controlled=controlled,
-        controlled_interval=(max(controlled - z * error, 0.0), min(controlled + z * error, 1.0)),
+        controlled_interval=wilson(controlled, count, level),
         content=float(both[0]),
         content_interval=(float(both[0] - z * content_error), float(both[0] + z * content_error)),
         content_naive=float(_logistic(np.column_stack([margin, styles]))[0][0]),
         explained=_explained(margin, styles, fold),
-        p_value=float(2 * norm.sf(abs(controlled - 0.5) / error)) if error > 0 else 0.0,
+        p_value=float(2 * norm.sf(abs(controlled - 0.5) * 2 * np.sqrt(count))),
     )
 
 

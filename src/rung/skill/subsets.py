@@ -27,7 +27,6 @@ from rung.errors import SkillError
 from rung.findings import Finding
 from rung.messages import counted, listed, plural_of
 from rung.results import Result, Summary, Table, plain_fields
-from rung.skill.quality import tau_b
 from rung.skill.score_table import ScoreColumns, Scores, read_scores
 
 SIZES = (10, 20, 50, 100, 200, 500)
@@ -95,7 +94,7 @@ class Subsets(Result):
         """How well the chosen subset does."""
         one = self._taken
         keeps = "keep" if one.tau >= self.order else "do not keep"
-        return f"{one.items} of {self.items:,} items ({one.way}) {keeps} the order of models that did not choose them: tau {one.tau:.2f}, {100 * one.error:.1f} points off"
+        return f"{one.items} of {self.items:,} items ({one.way}) {keeps} the order of models that did not choose them: tau {one.tau:.2f}, {one.error:.3g} off"
 
     def describe(self) -> Summary:
         """Each size beside random items."""
@@ -161,13 +160,17 @@ def item_subsets(
     models, count = scores.shape
     if models < _FEWEST_MODELS:
         raise SkillError(f"{counted(models, 'model')} cannot choose items for others; {_FEWEST_MODELS} or more can.")
+    if not np.ptp(scores.mean(axis=1)):
+        raise SkillError("all models have the same score on these items, so there is no order to keep.")
     if items is not None and not 1 <= items < count:
         raise SkillError(f"--items {items}: {counted(count, 'item')} are there; a subset has 1 to {count - 1}.")
     asked = sorted({*(one for one in SIZES if one < count), *([items] if items else [])})
     if not asked:
         raise SkillError(f"{counted(count, 'item')} are too few to choose from.")
     sizes = [_judged(scores, size, seed) for size in asked]
-    size = items or next((one.items for one in sizes if one.tau >= order), sizes[-1].items)
+    # From there on all larger ones keep the order too: one size alone may do so by chance.
+    enough = [one.items for at, one in enumerate(sizes) if all(larger.tau >= order for larger in sizes[at:])]
+    size = items or (enough[0] if enough else sizes[-1].items)
     way = next(one.way for one in sizes if one.items == size)
     chosen, weights = _WAYS[way](scores, size, np.random.default_rng(seed))
     return Subsets(
@@ -245,13 +248,21 @@ def _judged(scores: Array, size: int, seed: int) -> SubsetSize:
 
 
 def _held_out(scores: Array, size: int, way: str, seed: int) -> tuple[float, float]:
-    """Error and tau-b of models whose items others have chosen."""
+    """Error and tau-b of models whose items others have chosen; tau-b over pairs of a held-out model and any other, both scored by the same items."""
     rng = np.random.default_rng(seed)
     fold = rng.permutation(len(scores)) % min(_FOLDS, len(scores))
-    guessed = np.empty(len(scores))
+    truth = scores.mean(axis=1)
+    gaps, agreeing, apart_here, apart_there = [], 0.0, 0, 0
     for number in np.unique(fold):
         held = fold == number
         chosen, weights = _WAYS[way](scores[~held], size, rng)
-        guessed[held] = scores[held][:, chosen] @ weights / weights.sum()
-    truth = scores.mean(axis=1)
-    return float(np.mean(np.abs(guessed - truth))), tau_b(guessed, truth)
+        guessed = scores[:, chosen] @ weights / weights.sum()
+        gaps.append(np.abs(guessed - truth)[held])
+        for one in np.flatnonzero(held):
+            # A pair of two held-out models is met once.
+            others = np.flatnonzero(~held | (np.arange(len(held)) > one))
+            here, there = np.sign(guessed[one] - guessed[others]), np.sign(truth[one] - truth[others])
+            agreeing += float(here @ there)
+            apart_here, apart_there = apart_here + int((here != 0).sum()), apart_there + int((there != 0).sum())
+    tau = agreeing / np.sqrt(apart_here * apart_there) if apart_here and apart_there else 0.0
+    return float(np.mean(np.concatenate(gaps))), float(tau)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -134,7 +135,7 @@ class Preferences:
             raise LadderError("preferences: gap must be positive, most at least 1, one_in at least 2.")
         pairs = list(self.read())
         texts = self.encoded(family, pairs)
-        held = np.array([hashlib.sha256(thread.encode()).digest()[0] % self.one_in == 0 for thread, *_ in pairs])
+        held = np.array([int.from_bytes(hashlib.sha256(thread.encode()).digest()[:8], "big") % self.one_in == 0 for thread, *_ in pairs])  # fmt: skip
         if held.all() or not held.any():
             use = "train on" if held.all() else "hold out"
             raise LadderError(f"corpus {self.path!r}: {len({one[0] for one in pairs})} threads leave none to {use}. Give more threads, or another one_in.")  # fmt: skip
@@ -186,19 +187,19 @@ class Preferences:
         for path in (self.path,) if isinstance(self.path, str) else self.path:
             threads: dict[str, list[tuple[str, str, float]]] = {}
             for where, row in _rows(path):
-                prompt = str(row.get(self.prompt) or "")
+                prompt = _prompt(row.get(self.prompt), where)
                 if self.chosen in row and self.rejected in row:
+                    shared = "" if prompt else _shared(row[self.chosen], row[self.rejected], where)
                     better, worse = (_text(row[name], where, name) for name in (self.chosen, self.rejected))
                     if better != worse:
-                        yield str(row.get(self.thread) or prompt or better), prompt, better, worse
+                        whole = prompt or shared
+                        yield _thread(row.get(self.thread), where) or whole or better, whole, better, worse
                 elif self.text in row and self.votes in row:
-                    votes = row[self.votes]
-                    if isinstance(votes, bool) or not isinstance(votes, int | float) or not np.isfinite(votes):
-                        raise LadderError(f"{where}: {self.votes} is {votes!r}, no number.")
-                    thread = row.get(self.thread, prompt)
-                    if thread in {None, ""}:
+                    votes = _votes(row[self.votes], where, self.votes)
+                    thread = _thread(row.get(self.thread), where) or prompt
+                    if not thread:
                         raise LadderError(f"{where}: a post needs {self.thread} or {self.prompt}, so that posts of one question are compared.")  # fmt: skip
-                    threads.setdefault(str(thread), []).append((prompt, _text(row[self.text], where, self.text), float(votes)))  # fmt: skip
+                    threads.setdefault(thread, []).append((prompt, _text(row[self.text], where, self.text), votes))  # fmt: skip
                 else:
                     raise LadderError(f"{where}: neither a pair ({self.chosen}, {self.rejected}) nor a post ({self.text}, {self.votes}); it has {', '.join(row)}. Name the fields in [corpus].")  # fmt: skip
             for thread, posts in threads.items():
@@ -225,7 +226,7 @@ def _rows(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
                     continue
                 try:
                     row = json.loads(line)
-                except (json.JSONDecodeError, RecursionError) as error:
+                except (ValueError, RecursionError) as error:
                     raise LadderError(f"{file}, line {number}: not JSON ({getattr(error, 'msg', error)}).") from None
                 if not isinstance(row, dict):
                     raise LadderError(f"{file}, line {number}: a {type(row).__name__} where an object is meant.")
@@ -234,13 +235,61 @@ def _rows(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
         raise LadderError(f"corpus {path!r} cannot be read: {error.strerror}.") from None
 
 
+def _thread(value: Any, where: str) -> str:
+    """The name of a thread; "" where there is none."""
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise LadderError(f"{where}: a thread is a {type(value).__name__}, where a name or a number is meant.")
+    return _whole(str(value), where)
+
+
+def _votes(value: Any, where: str, name: str) -> float:
+    try:
+        votes = float(value) if not isinstance(value, bool) and isinstance(value, int | float) else math.nan
+    except OverflowError:
+        votes = math.inf
+    if not math.isfinite(votes):
+        raise LadderError(f"{where}: {name} is {str(value)[:40]!r}, no number of votes.")
+    return votes
+
+
+def _prompt(value: Any, where: str) -> str:
+    """A prompt, or the texts of the messages of a conversation, an empty line between them."""
+    if isinstance(value, list):
+        return "\n\n".join(_text([one], where, "a message of the prompt") for one in value)
+    if value is not None and not isinstance(value, str):
+        raise LadderError(
+            f"{where}: the prompt is a {type(value).__name__}, where a text or a list of messages is meant."
+        )
+    return _whole(value or "", where)
+
+
+def _shared(one: Any, other: Any, where: str) -> str:
+    """The prompt of two conversations that differ in their last message alone; "" where they are texts."""
+    if not isinstance(one, list) or not isinstance(other, list):
+        return ""
+    if one[:-1] != other[:-1]:
+        raise LadderError(f"{where}: the two conversations differ before their last messages; give what they share as the prompt.")  # fmt: skip
+    return _prompt(one[:-1], where)
+
+
 def _text(value: Any, where: str, name: str) -> str:
     """A text, or the last message of a conversation."""
     if isinstance(value, list) and value and isinstance(value[-1], dict) and "content" in value[-1]:
         value = value[-1]["content"]
     if not isinstance(value, str) or not value:
         raise LadderError(f"{where}: {name} holds {type(value).__name__ if value != '' else 'nothing'}, where a text is meant.")  # fmt: skip
-    return value
+    return _whole(value, where)
+
+
+def _whole(text: str, where: str) -> str:
+    """A text without halves of characters."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise LadderError(f"{where}: a text holds half of a character.") from None
+    return text
 
 
 def _encoded(encoding: TextEncoding, prompt: str, answer: str, context: int) -> tuple[NDArray[Any], bool]:

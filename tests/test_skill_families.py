@@ -9,7 +9,8 @@ from scipy.special import expit
 from rung.errors import SkillError
 from rung.skill import Task, family_plan_of, predict_families
 from rung.skill.family_blocks import solved
-from rung.skill.latent import Effects, Measured, Scales, _blocks, _centre, _cost, fit_skills
+from rung.skill.latent import _blocks, _centre, _cost, fit_skills
+from rung.skill.latent_effects import Effects, Measured, Scales
 
 TASKS = [Task(name=f"t{index}", score=f"t{index}", chance=0.25 if index < 3 else 0.0) for index in range(6)]
 

@@ -16,7 +16,8 @@ from rung.messages import counted, did_you_mean, listed, require_level
 from rung.progress import reported
 from rung.runs import Runs, as_runs
 from rung.skill.family_forecast import FamilyCheck, FamilyForecasts, FamilyPlan, FamilyScore, FamilyTask
-from rung.skill.latent import LatentSkills, Measured, fit_skills
+from rung.skill.latent import LatentSkills, fit_skills
+from rung.skill.latent_effects import Measured
 from rung.skill.run_ends import ends_of_runs, left_out
 from rung.skill.task_table import Task, require_scores
 from rung.units import flops_6nd, format_count

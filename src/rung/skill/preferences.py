@@ -22,12 +22,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from rung.arrays import Array, Indices
+from rung.arrays import Array, Indices, Mask
 from rung.errors import SkillError
 from rung.findings import Finding
 from rung.messages import counted, plural_of, require_level
 from rung.results import Result, Summary, Table, plain_fields
-from rung.skill.preference_table import read_preferences
+from rung.skill.preference_table import PreferenceTable, read_preferences
 from rung.skill.proportions import normal_quantile, wilson
 from rung.units import format_interval
 
@@ -184,8 +184,28 @@ def preferences(
     groups = [("", np.ones(count, bool))]
     names = table.group or ()
     groups += [(name, np.array([one == name for one in names])) for name in dict.fromkeys(names)]
-    findings = list(table.findings)
-    found = []
+    found, findings = _judged(table, groups, styles, part, fold, level)
+    return Preferences(
+        scores=tuple(found),
+        style=tuple(zip(table.features, weights.tolist(), errors.tolist(), strict=True)),
+        style_accuracy=float(np.mean(np.where(part == 0, 0.5, part > 0))),
+        pairs=count,
+        level=level,
+        warnings=(*table.findings, *findings, *_decided(table.source, part)),
+    )
+
+
+def _judged(
+    table: PreferenceTable,
+    groups: Sequence[tuple[str, Mask]],
+    styles: Array,
+    part: Array,
+    fold: Indices,
+    level: float,
+) -> tuple[list[PreferenceScore], list[Finding]]:
+    """Every score on every group that has pairs enough, and which have not."""
+    found: list[PreferenceScore] = []
+    findings: list[Finding] = []
     for stem, margin in table.margins.items():
         if not margin.any():
             raise SkillError(f"{stem} scores both answers of every pair alike, so it prefers none.")
@@ -198,19 +218,18 @@ def preferences(
     if few:
         text = f"{table.source}: {counted(len(few), 'group')} of fewer than {_FEWEST} pairs {plural_of(len(few), 'is', 'are')} not judged apart, {few[0]!r} for one."
         findings.append(Finding("left_out_rows", text))
+    return found, findings
+
+
+def _decided(source: str, part: Array) -> list[Finding]:
+    """A finding that style alone all but decides which side is preferred."""
     weight = 1 / (1 + np.exp(part))
     left = float(weight.sum() ** 2 / max(np.sum(weight**2), 1e-300))
-    if left < _LEFT or np.mean(part > 0) > _DECIDED:
-        text = f"{table.source}: style alone is right on {np.mean(part > 0):.1%} of pairs, and what is left counts as {left:.0f} pairs."
-        findings.append(Finding("style_decides", text))
-    return Preferences(
-        scores=tuple(found),
-        style=tuple(zip(table.features, weights.tolist(), errors.tolist(), strict=True)),
-        style_accuracy=float(np.mean(np.where(part == 0, 0.5, part > 0))),
-        pairs=count,
-        level=level,
-        warnings=tuple(findings),
-    )
+    right = float(np.mean(part > 0))
+    if left >= _LEFT and right <= _DECIDED:
+        return []
+    text = f"{source}: style alone is right on {right:.1%} of pairs, and what is left counts as {left:.0f} pairs."
+    return [Finding("style_decides", text)]
 
 
 def _apart(styles: Array, fold: Indices) -> Array:

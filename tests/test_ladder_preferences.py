@@ -137,6 +137,15 @@ class TestNetwork:
         assert float(loss) == pytest.approx(np.mean(np.log1p(np.exp(-margins.numpy()))), rel=1e-5)
         assert float(share) == pytest.approx(float((margins > 0).float().mean()))
 
+    def test_a_score_is_read_at_the_last_token(self):
+        net, (one, _, lengths) = self.net(), self.batch()
+        other = one.clone()
+        for row, length in enumerate(lengths[:, 0].tolist()):
+            other[row, length - 1] = (other[row, length - 1] + 1) % 256
+        with torch.no_grad():
+            gaps = net(one, lengths[:, 0]) - net(other, lengths[:, 0])
+        assert (gaps.abs() > 1e-4).all()
+
     def test_what_fills_a_text_up_does_not_matter(self):
         net, (one, _, lengths) = self.net(), self.batch()
         filled = one.clone()

@@ -124,6 +124,19 @@ class TestPlantedFamilies:
         assert checks[0].models == 14 * 3
         assert checks[0].families == 14
 
+    def test_the_spread_of_families_is_the_planted_one(self):
+        """Offsets shrunk towards 0 would say less."""
+        found = []
+        for seed in range(6):
+            table, _ = world(seed, families=30, sizes=(1e9, 1e10), offset=0.3)
+            x = np.log(table.select("params", "tokens").to_numpy())
+            family = np.unique(table["family"].to_list(), return_inverse=True)[1]
+            chance = np.array([task.chance for task in TASKS])
+            scores = table.select(task.name for task in TASKS).to_numpy()
+            data = Measured((x - x.mean(0)) / x.std(0), scores, family, chance, np.ones(6))
+            found.append(fit_skills(data, [2]).scales.offset.mean())
+        assert np.mean(found) == pytest.approx(0.3, abs=0.06)
+
     def test_missing_scores_are_filled_by_the_skills_of_others(self):
         table, truth = world(1)
         rng = np.random.default_rng(0)
@@ -152,7 +165,8 @@ class TestPlantedFamilies:
     def test_loadings_times_skills_are_the_spread_on_the_logit(self):
         data = measured(gaps=0.0)
         fitted = fit_skills(data, [2])
-        loadings, _ = fitted.turned()
+        loadings, leads = fitted.turned()
+        assert leads @ loadings.T == pytest.approx(fitted.effects.skills @ fitted.effects.loadings.T, abs=1e-8)
         skills = data.features @ fitted.effects.slopes + fitted.effects.skills[data.family]
         spread = np.cov((skills @ fitted.effects.loadings.T).T, bias=True)
         assert loadings @ loadings.T == pytest.approx(spread, abs=1e-8)

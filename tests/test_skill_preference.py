@@ -54,6 +54,15 @@ class TestPlantedWorlds:
         found = [preferences(pairs(seed, 500, 4)).scores[0].controlled_interval for seed in range(60)]
         assert 0.8 <= np.mean([low <= truth <= high for low, high in found]) <= 0.98
 
+    def test_style_that_nobody_minds_is_right_on_half_of_the_pairs(self):
+        """Fitted to the pairs that it is judged on, twenty features would be right on more."""
+        found = []
+        for seed in range(20):
+            rng = np.random.default_rng(seed)
+            table = pairs(seed, 200).with_columns(preferred=pl.Series(np.where(rng.random(200) < 0.5, "a", "b")))
+            found.append(preferences(table).style_accuracy)
+        assert np.mean(found) == pytest.approx(0.5, abs=0.03)
+
     def test_swapping_the_sides_changes_nothing(self):
         table = pairs(0)
         other = table.rename({name: name[:-1] + {"a": "b", "b": "a"}[name[-1]] for name in table.columns if name != "preferred"})  # fmt: skip

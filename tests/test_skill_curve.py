@@ -49,3 +49,8 @@ def test_the_command_writes_what_it_prints_and_refuses_few_amounts(tmp_path, com
     assert (few.returncode, "5 amounts of data or more" in few.stderr) == (1, True)
     with pytest.raises(SkillError, match="no column 'error'"):
         data_curves(sweep(), target="error")
+
+
+def test_rows_with_gaps_are_named():
+    torn = sweep().with_columns(loss=pl.when(pl.int_range(pl.len()) != 7).then(pl.col("loss")))
+    assert "1 row without a usable number for tokens and loss" in data_curves(torn).warnings[0].text

@@ -197,7 +197,7 @@ class TestWrongInput:
         table, _ = world(0)
         torn = table.with_columns(params=pl.when(pl.int_range(pl.len()) == 3).then(None).otherwise(pl.col("params")))
         (warning,) = predict_families(torn, TASKS, [], family="family", check=False).warnings
-        assert "1 row without a usable number for params, tokens, family and a score are left out" in warning.text
+        assert "1 row without a usable number for params, tokens, family and a score is left out" in warning.text
 
     def test_one_family_is_asked_about_at_a_time(self):
         assert family_plan_of(["N=7B", "D=1T", "family=x"]) == {"N": 7e9, "D": 1e12, "family": "x"}

@@ -293,3 +293,10 @@ class TestRowsThatAreNoRuns:
     def test_impossible_options_are_refused(self, options):
         with pytest.raises(SkillError, match=r"margin|items"):
             size_groups(pl.DataFrame({"params": [1e9, 2e9, 7e9, 7e9], "acc": [0.1, 0.2, 0.3, 0.4]}), ["acc"], **options)
+
+
+def test_a_metric_that_is_not_judged_cannot_be_lower():
+    runs = pl.DataFrame({"params": [1e9, 2e9, 4e9], "acc": [0.1, 0.2, 0.3]})
+    for judge in (verdicts, size_groups):
+        with pytest.raises(SkillError, match="it is none of the metrics acc"):
+            judge(runs, ["acc"], lower=["los"])

@@ -22,6 +22,7 @@ from rung.fitting import Fit, learning_curve
 from rung.messages import did_you_mean
 from rung.results import Result, Summary, Table
 from rung.runs import Runs, as_runs
+from rung.skill.run_ends import left_out
 from rung.units import format_count, format_interval, format_value
 
 _FEWEST = 5
@@ -172,13 +173,17 @@ def data_curves(
         if not table.has(name):
             raise SkillError(f"{table.source} has no column {name!r}.{did_you_mean(name, table.columns)}")
     recipes = table.texts(by) if by else np.full(table.frame.height, "")
+    known = np.isfinite(table.numbers(samples)) & np.isfinite(table.numbers(target))
     found = [
         _curve(table, str(recipe), recipes == recipe, samples, target, reach, seed)
         for recipe in dict.fromkeys(recipes.tolist())
     ]
     return DataCurves(
-        curves=tuple(found), target=reach, column=target, warnings=tuple(w for one in found for w in one.fit.warnings)
-    )  # fmt: skip
+        curves=tuple(found),
+        target=reach,
+        column=target,
+        warnings=(*left_out(table, f"{samples} and {target}", known), *(w for one in found for w in one.fit.warnings)),
+    )
 
 
 def _curve(table: Runs, recipe: str, rows: Any, samples: str, target: str, reach: float | None, seed: int) -> DataCurve:

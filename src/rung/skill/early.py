@@ -32,7 +32,7 @@ from rung.results import Result, Summary, Table, plain_fields
 from rung.runs import as_runs
 from rung.skill.quality import tau_b
 from rung.skill.run_ends import require_steps_once
-from rung.skill.verdicts import is_lower
+from rung.skill.verdicts import is_lower, require_asked
 from rung.units import format_interval
 
 _RESAMPLES = 500
@@ -161,6 +161,7 @@ def early_order(
     require_level(level, SkillError)
     if not 0 < at < 1:
         raise SkillError(f"--at {at:g}: a share of the training lies between 0 and 1.")
+    require_asked(lower, metrics)
     table = as_runs(runs)
     for name in (*metrics, "run", "params"):
         if not table.has(name):

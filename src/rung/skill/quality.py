@@ -27,7 +27,7 @@ from rung.messages import did_you_mean, listed, require_level
 from rung.results import Result, Summary, Table, plain_fields
 from rung.runs import Runs, as_runs
 from rung.skill.run_ends import require_steps_once
-from rung.skill.verdicts import is_lower
+from rung.skill.verdicts import is_lower, require_asked
 from rung.units import format_interval
 
 _RESAMPLES = 400
@@ -144,6 +144,7 @@ def quality(
     table = as_runs(runs)
     if not metrics:
         raise SkillError(f"name the measures: --metric COLUMN; {table.source} has {listed(table.columns, most=8)}.")
+    require_asked(lower, metrics)
     for name in (*metrics, *([base] if base else [])):
         if not table.has(name):
             raise SkillError(f"{table.source} has no column {name!r}.{did_you_mean(name, table.columns)}")

@@ -8,7 +8,7 @@ import polars as pl
 from rung.arrays import Mask
 from rung.errors import SkillError
 from rung.findings import Finding
-from rung.messages import counted
+from rung.messages import counted, plural_of
 from rung.runs import RowChoice, Runs, select_rows
 
 
@@ -32,7 +32,7 @@ def left_out(table: Runs, name: str, kept: Mask) -> list[Finding]:
     missing = table.row_numbers()[~kept]
     if not len(missing):
         return []
-    text = f"{table.source}: {counted(len(missing), 'row')} without a usable number for {name} are left out, row {missing[0]} first."
+    text = f"{table.source}: {counted(len(missing), 'row')} without a usable number for {name} {plural_of(len(missing), 'is', 'are')} left out, row {missing[0]} first."
     return [Finding("left_out_rows", text)]
 
 

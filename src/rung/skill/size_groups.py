@@ -32,7 +32,7 @@ from rung.skill.dunn import dunn
 from rung.skill.mean_tests import welch
 from rung.skill.proportions import benjamini_hochberg, normal_quantile
 from rung.skill.run_ends import ends_of_runs, left_out
-from rung.skill.verdicts import is_lower
+from rung.skill.verdicts import is_lower, require_asked
 from rung.units import format_count
 
 BINS = (3e9, 8e9, 33e9)
@@ -219,6 +219,7 @@ def size_groups(
         raise SkillError(f"--margin {margin:g}: a difference in score is 0 or more.")
     if items is not None and items < 1:
         raise SkillError(f"--items {items}: give 1 item or more.")
+    require_asked(lower, metrics)
     table, findings = ends_of_runs(as_runs(models))
     params = table.numbers("params")
     if list(bins) != sorted(set(bins)) or not bins or bins[0] <= 0:

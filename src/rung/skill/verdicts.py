@@ -134,6 +134,7 @@ def verdicts(
     """
     if not 0 <= tolerance < 1:
         raise SkillError(f"--tolerance {tolerance:g}: a share of the mean from 0 to below 1.")
+    require_asked(lower, metrics)
     table, findings = ends_of_runs(as_runs(runs))
     column = column_of(along)
     if column == "flops" and not table.has("flops") and table.has("params") and table.has("tokens"):
@@ -168,6 +169,19 @@ def verdicts(
         tolerance=tolerance,
         warnings=tuple(findings),
     )
+
+
+def require_asked(lower: Sequence[str], metrics: Sequence[str]) -> None:
+    """Metrics of which lower is better are among those that are judged.
+
+    Raises:
+        SkillError: One is not, as a misspelt one.
+    """
+    strange = next((name for name in lower if name not in metrics), None)
+    if strange is not None:
+        raise SkillError(
+            f"--lower {strange}: it is none of the metrics {listed(list(metrics), most=6)}.{did_you_mean(strange, metrics)}"
+        )
 
 
 def is_lower(metric: str, lower: Sequence[str]) -> bool:

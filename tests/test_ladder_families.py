@@ -29,6 +29,7 @@ CORPUS_OF = {
     "features": "features",
     "facts": "bio-d",
     "images": "gratings",
+    "preferences": "preferences",
 }
 
 
@@ -57,7 +58,7 @@ def family(name):
 
 
 def items(made, count):
-    if made.data == "preferences":
+    if made.data == "preferences":  # a corpus of a file, of which there is none here
         texts = [torch.randint(256, (count, made.context)) for _ in range(2)]
         return (*texts, torch.full((count, 2), made.context))
     corpus = CORPORA[CORPUS_OF[made.data]]()

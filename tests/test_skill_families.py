@@ -165,7 +165,7 @@ class TestPlantedFamilies:
     def test_loadings_times_skills_are_the_spread_on_the_logit(self):
         data = measured(gaps=0.0)
         fitted = fit_skills(data, [2])
-        loadings, leads = fitted.turned()
+        loadings, leads = fitted.rotated()
         assert leads @ loadings.T == pytest.approx(fitted.effects.skills @ fitted.effects.loadings.T, abs=1e-8)
         skills = data.features @ fitted.effects.slopes + fitted.effects.skills[data.family]
         spread = np.cov((skills @ fitted.effects.loadings.T).T, bias=True)

@@ -32,7 +32,7 @@ def preference(
     score
         The stem of a score's columns: rm7b for rm7b_chosen and rm7b_rejected. Repeatable, one per model.
     style
-        A feature of style: the stem of its columns, or characters, "list items", headers or bold of the texts; all by default. Repeatable.
+        A feature of style: the stem of its columns, or characters, "list items", headers or bold of the texts; by default these and columns named after length, lists and the like. Repeatable.
     group
         A column of groups that are judged apart too.
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from rung.errors import ModelError
+from rung.models.json_lines import json_rows, require_whole
 from rung.models.losses import cause_of
 from rung.models.opened import OpenModel
 from rung.models.ratio import Ratio, ratio
@@ -126,28 +126,17 @@ def read_items(file: Path) -> list[Item]:
     Raises:
         ModelError: The file cannot be read, or a line is no item.
     """
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        raise ModelError(f"--items {file}: there is no such file.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ModelError(f"--items {file} cannot be read: {error}.") from None
-    found = [_item(f"{file}, line {number}", number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    found = [_item(*row) for row in json_rows(file, "--items")]
     if not found:
         raise ModelError(f"--items {file} holds no item.")
     return found
 
 
-def _item(where: str, number: int, line: str) -> Item:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
-        raise ModelError(f"{where}: not JSON.") from None
-    row = row if isinstance(row, dict) else {}
+def _item(where: str, number: int, row: dict[str, Any]) -> Item:
     prompt = next((row[name] for name in _PROMPTS if isinstance(row.get(name), str)), None)
     choices, statement = row.get("choices"), row.get("statement")
     if isinstance(statement, str) and isinstance(choices, list) and all(isinstance(one, str) for one in choices):
-        return _item(where, number, json.dumps(_filled(where, row, statement, choices)))
+        return _item(where, number, _filled(where, row, statement, choices))
     right = next((row[name] for name in _RIGHT if name in row), None)
     if prompt is None or not isinstance(choices, list) or not all(isinstance(one, str) for one in choices):
         raise ModelError(f'{where}: an item has a "prompt", "choices" (a list of texts) and an "answer".')
@@ -159,10 +148,7 @@ def _item(where: str, number: int, line: str) -> Item:
         )
     if len(set(choices)) < len(choices):
         raise ModelError(f"{where}: two choices are the same text.")
-    try:
-        "".join([prompt, *choices]).encode()
-    except UnicodeEncodeError:
-        raise ModelError(f"{where}: a text holds half of a character.") from None
+    require_whole(where, prompt, *choices)
     if len(choices) < 2 or not all(choices):
         raise ModelError(f"{where}: an item has two or more choices, none of them empty.")
     return Item(name=str(row.get("id", number)), prompt=prompt, choices=tuple(choices), right=right)

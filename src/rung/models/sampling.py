@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 
 from rung.errors import ModelError
 from rung.models.items import Item, score_items
+from rung.models.json_lines import json_rows, require_whole
 from rung.models.opened import OpenModel
 from rung.progress import reported
 from rung.skill import PassCount, pass_until
@@ -92,36 +93,21 @@ def read_problems(file: Path) -> list[Problem]:
     Raises:
         ModelError: The file cannot be read, or a line is no problem.
     """
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        raise ModelError(f"{file}: there is no such file.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ModelError(f"{file} cannot be read: {error}.") from None
-    found = [_problem(f"{file}, line {number}", number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    found = [_problem(*row) for row in json_rows(file, "--problems")]
     if not found:
         raise ModelError(f"{file} holds no problem.")
-    twice = {one.name for one in found if sum(other.name == one.name for other in found) > 1} if len(found) < 10_000 else set()  # fmt: skip
-    if twice:
-        raise ModelError(f"{file}: two problems have the id {min(twice)}.")
+    twice = next((name for name, count in Counter(one.name for one in found).items() if count > 1), None)
+    if twice is not None:
+        raise ModelError(f"{file}: two problems have the id {twice}.")
     return found
 
 
-def _problem(where: str, number: int, line: str) -> Problem:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
-        raise ModelError(f"{where}: not JSON.") from None
-    row = row if isinstance(row, dict) else {}
+def _problem(where: str, number: int, row: dict[str, Any]) -> Problem:
     prompt, answer, pattern = (row.get(name) for name in ("prompt", "answer", "pattern"))
     name = str(row.get("id", number))
     if not isinstance(prompt, str) or not prompt or (answer is None) == (pattern is None):
         raise ModelError(f'{where}: a problem has a "prompt", and an "answer" or a "pattern".')
-    for text in (prompt, answer if isinstance(answer, str) else ""):
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise ModelError(f"{where}: a text holds half of a character.") from None
+    require_whole(where, prompt, answer if isinstance(answer, str) else "")
     if pattern is None:
         if isinstance(answer, bool) or not isinstance(answer, str | int | float):
             raise ModelError(f"{where}: the answer is a {type(answer).__name__}, where a text or a number is meant. Several answers are a pattern.")  # fmt: skip

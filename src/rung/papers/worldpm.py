@@ -79,13 +79,15 @@ def _preferences() -> list[Claim]:
         held = run.data.held_out(_VOTES)[""].items
         chosen, rejected = (torch.from_numpy(side) for side in held[:2])
         lengths = torch.full((_ITEMS,), 2)
-        with torch.no_grad():
-            texts = torch.tensor([[_FIRST + item, 0] for item in range(_ITEMS)])
-            scores = net(texts, lengths).double().numpy()
-            both = torch.from_numpy(held[2])
-            first, second = (net.margins(pair) for pair in ((chosen, rejected, both), (rejected, chosen, both)))
-            swapped = float((first + second).abs().max())
         reached = run.evaluate()["loss"]
+        with torch.no_grad():
+            net.double()
+            scores = net(torch.tensor([[_FIRST + item, 0] for item in range(_ITEMS)]), lengths).numpy()
+            pair, reverse = ((*sides, torch.from_numpy(held[2])) for sides in ((chosen, rejected), (rejected, chosen)))
+            swapped = float((net.margins(pair) + net.margins(reverse)).abs().max())
+            before = float(net.losses(pair)[1])
+            net.head.register_forward_hook(lambda _module, _given, out: out + 3.0)
+            shifted = abs(float(net.losses(pair)[1]) - before)
     margin = quality[held[0][:, 0] - _FIRST] - quality[held[1][:, 0] - _FIRST]
     bayes = float(np.logaddexp(0, -margin).mean())
     rank = float(spearmanr(scores, quality).statistic)
@@ -98,11 +100,11 @@ def _preferences() -> list[Claim]:
             held=bool(rank > 0.9 and reached / bayes < 1.02),
         ),
         Claim(
-            what="a reversed pair has the opposite logit",
-            asked="0",
-            measured=f"{swapped:.1e}",
+            what="a constant added to every score changes nothing, and a reversed pair has the opposite logit",
+            asked="0, 0",
+            measured=f"{shifted:.1e}, {swapped:.1e}",
             scale=FORM,
-            held=swapped < 1e-6,
+            held=bool(shifted < 1e-12 and swapped < 1e-12),
         ),
     ]
 

@@ -84,7 +84,7 @@ def predict_families(
     fitted = fit_skills(read.measured, numbers)
     scores = _scores(read, fitted, asked, level, seed)
     checks = _checked(read, fitted.number, level, seed) if check else None
-    loadings, turned = fitted.turned()
+    loadings, leads = fitted.rotated()
     counts = np.bincount(read.measured.family, minlength=len(read.families))
     return FamilyForecasts(
         tasks=tuple(
@@ -99,7 +99,7 @@ def predict_families(
             for index, task in enumerate(tasks)
         ),
         plans=tuple(asked),
-        families=tuple(zip(read.families, counts.tolist(), map(tuple, turned.tolist()), strict=True)),
+        families=tuple(zip(read.families, counts.tolist(), map(tuple, leads.tolist()), strict=True)),
         models=len(read.sizes),
         points=_points(read, tasks),
         level=level,

@@ -58,20 +58,20 @@ class Blocks:
             away: How far both lie from the centres of their priors (S,), (F, q).
         """
         families, (size, own_size) = len(away[1]), (shared.shape[1], own.shape[1])
-        mixed, blocks, pulled = np.zeros((families, size, own_size)), np.zeros((families, own_size, own_size)), np.zeros((families, own_size))  # fmt: skip
+        mixed, blocks, own_gradient = np.zeros((families, size, own_size)), np.zeros((families, own_size, own_size)), np.zeros((families, own_size))  # fmt: skip
         order = np.argsort(family, kind="stable")
         ends = np.searchsorted(family[order], np.arange(families + 1))
         for number in range(families):
             rows = order[ends[number] : ends[number + 1]]
             mixed[number] = shared[rows].T @ own[rows]
             blocks[number] = own[rows].T @ own[rows]
-            pulled[number] = own[rows].T @ gaps[rows]
+            own_gradient[number] = own[rows].T @ gaps[rows]
         return cls(
             shared=shared.T @ shared + np.diag(1 / prior[0] ** 2),
             mixed=mixed,
             own=blocks + np.diag(1 / prior[1] ** 2),
             gradient=shared.T @ gaps + away[0] / prior[0] ** 2,
-            own_gradient=pulled + away[1] / prior[1] ** 2,
+            own_gradient=own_gradient + away[1] / prior[1] ** 2,
         )
 
     def _complement(self) -> Array:
@@ -107,8 +107,8 @@ def solved(blocks: Blocks, damping: float) -> tuple[Array, Array]:
     """The step of what is shared and of what each family has, with the diagonal raised by a share of itself."""
     own = blocks.own * (1 + damping * np.eye(blocks.own.shape[1]))
     shared = blocks.shared + damping * np.diag(np.diag(blocks.shared))
-    turned = np.linalg.solve(own, blocks.mixed.swapaxes(1, 2))
-    pulled = np.linalg.solve(own, blocks.own_gradient[..., None])[..., 0]
-    complement = shared - np.einsum("fsq,fqt->st", blocks.mixed, turned)
-    step = -np.linalg.solve(complement, blocks.gradient - np.einsum("fsq,fq->s", blocks.mixed, pulled))
-    return step, -pulled - np.einsum("fqs,s->fq", turned, step)
+    reduced = np.linalg.solve(own, blocks.mixed.swapaxes(1, 2))
+    own_step = np.linalg.solve(own, blocks.own_gradient[..., None])[..., 0]
+    complement = shared - np.einsum("fsq,fqt->st", blocks.mixed, reduced)
+    step = -np.linalg.solve(complement, blocks.gradient - np.einsum("fsq,fq->s", blocks.mixed, own_step))
+    return step, -own_step - np.einsum("fqs,s->fq", reduced, step)

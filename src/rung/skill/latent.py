@@ -92,15 +92,9 @@ class LatentSkills:
             by = self.effects.replaced(moved, own)
             skill = features @ by.slopes + by.skills
             found[index] = eta + by.level + skills @ by.loadings.T + skill @ self.effects.loadings.T + by.offsets
-        return self._squeezed(found)
+        return _scores_at(found, self.measured)
 
-    def _squeezed(self, eta: Array) -> Array:
-        from scipy.special import expit
-
-        share: Array = expit(eta)
-        return self.measured.chance + (self.measured.ceiling - self.measured.chance) * share
-
-    def turned(self) -> tuple[Array, Array]:
+    def rotated(self) -> tuple[Array, Array]:
         """Loadings (J, d) and skills of families (F, d) with skills in the order of what they explain, each of unit deviation over the models."""
         skills = self.measured.features @ self.effects.slopes + self.effects.skills[self.measured.family]
         skills = skills - skills.mean(axis=0)
@@ -128,14 +122,18 @@ def _settled(measured: Measured, skills: int) -> LatentSkills:
     return found
 
 
-def _start(measured: Measured, skills: int) -> Effects:
-    """Skills from the singular vectors of the scores on the scale of eta."""
+def _logits(measured: Measured) -> tuple[Array, Array]:
+    """The scores on the scale of eta (n, J), nan where one is missing, and the mean of each task (J,)."""
     share = (measured.scores - measured.chance) / (measured.ceiling - measured.chance)
     share = np.clip(share, _ENDS, 1 - _ENDS)
     eta = np.log(share / (1 - share))
-    known = np.isfinite(eta).sum(axis=0)
-    # A task that none of these models has a score of, as in a check that holds some out, begins at 0.
-    level = np.nansum(eta, axis=0) / np.maximum(known, 1)
+    # A task that none of these models has a score of, as in a check that holds some out, lies at 0.
+    return eta, np.nansum(eta, axis=0) / np.maximum(np.isfinite(eta).sum(axis=0), 1)
+
+
+def _start(measured: Measured, skills: int) -> Effects:
+    """Skills from the singular vectors of the scores on the scale of eta."""
+    eta, level = _logits(measured)
     centred = np.where(np.isfinite(eta), eta - level, 0.0)
     left, size, right = np.linalg.svd(centred, full_matrices=False)
     count = np.sqrt(len(centred))
@@ -155,11 +153,16 @@ def _eta(effects: Effects, features: Array, own: Array) -> tuple[Array, Array]:
     return effects.level + skills @ effects.loadings.T + own[:, number:], skills
 
 
-def _scores(effects: Effects, features: Array, own: Array, measured: Measured) -> Array:
+def _scores_at(eta: Array, measured: Measured) -> Array:
+    """Scores (..., J) of eta, between chance and ceiling."""
     from scipy.special import expit
 
-    share: Array = expit(_eta(effects, features, own)[0])
+    share: Array = expit(eta)
     return measured.chance + (measured.ceiling - measured.chance) * share
+
+
+def _scores(effects: Effects, features: Array, own: Array, measured: Measured) -> Array:
+    return _scores_at(_eta(effects, features, own)[0], measured)
 
 
 def _residuals(measured: Measured, effects: Effects, scales: Scales) -> Array:
@@ -183,8 +186,7 @@ def _cost(measured: Measured, effects: Effects, scales: Scales, centre: Array) -
 
 def _centre(measured: Measured, effects: Effects) -> Array:
     """Where the priors of what is shared lie: levels at the scores' own, the rest at 0."""
-    first = _start(measured, 1).level
-    return np.concatenate([first, np.zeros(effects.loadings.size + effects.slopes.size)])
+    return np.concatenate([_logits(measured)[1], np.zeros(effects.loadings.size + effects.slopes.size)])
 
 
 def _minimised(measured: Measured, effects: Effects, scales: Scales) -> tuple[Effects, Blocks, float]:

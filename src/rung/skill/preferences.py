@@ -162,7 +162,7 @@ def preferences(
     Args:
         pairs: A table of pairs: scores of both answers, and their texts or columns of their style.
         scores: Stems of the scores, one per model.
-        style: Stems of the style's columns; all by default.
+        style: Stems of the style's columns, or what is counted in texts; by default what `read_preferences` takes for style.
         group: A column of groups that are judged apart too.
         level: Coverage of the intervals.
         seed: Seed of the folds.
@@ -223,13 +223,24 @@ def _judged(
 
 def _decided(source: str, part: Array) -> list[Finding]:
     """A finding that style alone all but decides which side is preferred."""
-    weight = 1 / (1 + np.exp(part))
-    left = float(weight.sum() ** 2 / max(np.sum(weight**2), 1e-300))
-    right = float(np.mean(part > 0))
+    left, right = _worth(_overlap(part)), float(np.mean(part > 0))
     if left >= _LEFT and right <= _DECIDED:
         return []
     text = f"{source}: style alone is right on {right:.1%} of pairs, and what is left counts as {left:.0f} pairs."
     return [Finding("style_decides", text)]
+
+
+def _overlap(part: Array) -> Array:
+    """The weight of each pair: the probability, by style, that its other side is preferred (n,)."""
+    from scipy.special import expit
+
+    weight: Array = expit(-part)
+    return weight
+
+
+def _worth(weight: Array) -> float:
+    """Pairs of equal weight that would know as much; at least one, where style decides all."""
+    return max(float(weight.sum() ** 2 / max(np.sum(weight**2), 1e-300)), 1.0)
 
 
 def _apart(styles: Array, fold: Indices) -> Array:
@@ -247,12 +258,12 @@ def _logistic(rows: Array) -> tuple[Array, Array]:
 
     weights = np.zeros(rows.shape[1])
     curvature = np.eye(rows.shape[1])
-    # A weak pull to 0 keeps weights finite where style separates all pairs.
-    pull = 1e-3 * np.eye(rows.shape[1])
+    # A weak ridge keeps weights finite where style separates all pairs.
+    ridge = 1e-3 * np.eye(rows.shape[1])
     for _ in range(_STEPS):
         share = expit(rows @ weights)
-        curvature = (rows * (share * (1 - share))[:, None]).T @ rows + pull
-        step = np.linalg.solve(curvature, rows.T @ (1 - share) - pull @ weights)
+        curvature = (rows * (share * (1 - share))[:, None]).T @ rows + ridge
+        step = np.linalg.solve(curvature, rows.T @ (1 - share) - ridge @ weights)
         # Steps that leap make Newton's method circle on separated pairs.
         step *= min(1.0, 2.0 / max(float(np.abs(step).max()), 1e-12))
         weights = weights + step
@@ -264,20 +275,17 @@ def _logistic(rows: Array) -> tuple[Array, Array]:
 def _measured(
     stem: str, group: str, margin: Array, styles: Array, part: Array, fold: Indices, level: float
 ) -> PreferenceScore:
-    from scipy.special import expit
+    from scipy.stats import norm
 
     margin = margin / np.sqrt(np.mean(margin**2))
     right = np.where(margin == 0, 0.5, margin > 0).astype(float)
-    weight = expit(-part)
-    controlled = float(weight @ right / weight.sum())
-    # Pairs of equal weight that would know as much; at least one, where style decides all.
-    count = max(float(weight.sum() ** 2 / np.sum(weight**2)), 1.0)
+    weight = _overlap(part)
+    controlled = float(weight @ right / max(weight.sum(), 1e-300))
+    count = _worth(weight)
     both, curvature = _logistic(np.column_stack([margin, part]))
     content_error = float(np.sqrt(np.linalg.inv(curvature)[0, 0]))
     z = normal_quantile((1 + level) / 2)
     accuracy = float(right.mean())
-    from scipy.stats import norm
-
     return PreferenceScore(
         score=stem,
         group=group,

@@ -86,30 +86,37 @@ def npy_bytes(values: NDArray[Any]) -> bytes:
     return out.getvalue()
 
 
-def read_jsonl(name: str, file: Path, field: str) -> Iterator[Document]:
-    """The documents of a JSONL file, one per line.
+def json_lines(file: Path) -> Iterator[tuple[int, Any]]:
+    """The values of a JSONL file, each with its line.
 
     Raises:
-        LadderError: A line is not JSON, or has no text in the field.
+        LadderError: A line is not JSON.
     """
     with file.open(encoding="utf-8", errors="replace") as lines:
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise LadderError(f"{file}, line {number}: not JSON ({error.msg}).") from None
-            if not isinstance(row, dict) or not isinstance(row.get(field), str):
-                found = ", ".join(row) if isinstance(row, dict) else type(row).__name__
-                if isinstance(row, dict) and field in row:
-                    raise LadderError(
-                        f"{file}, line {number}: {field!r} holds a {type(row[field]).__name__}, not a text."
-                    )
-                raise LadderError(
-                    f"{file}, line {number}: no text in {field!r}; it has {found}. Name the field: field = ..."
-                )
-            yield f"{name}:{number}", row[field].encode("utf-8", "replace")
+                yield number, json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise LadderError(f"{file}, line {number}: not JSON ({getattr(error, 'msg', error)}).") from None
+
+
+def read_jsonl(name: str, file: Path, field: str) -> Iterator[Document]:
+    """The documents of a JSONL file, one per line.
+
+    Raises:
+        LadderError: A line is not JSON, or has no text in the field.
+    """
+    for number, row in json_lines(file):
+        if not isinstance(row, dict) or not isinstance(row.get(field), str):
+            found = ", ".join(row) if isinstance(row, dict) else type(row).__name__
+            if isinstance(row, dict) and field in row:
+                raise LadderError(f"{file}, line {number}: {field!r} holds a {type(row[field]).__name__}, not a text.")
+            raise LadderError(
+                f"{file}, line {number}: no text in {field!r}; it has {found}. Name the field: field = ..."
+            )
+        yield f"{name}:{number}", row[field].encode("utf-8", "replace")
 
 
 def read_parquet(name: str, file: Path, field: str) -> Iterator[Document]:

@@ -9,7 +9,6 @@ A text is the prompt, an empty line, the answer, and an end token. Threads (prom
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from numpy.typing import NDArray
 from rung.errors import LadderError
 from rung.ladder.architectures.size import Family
 from rung.ladder.corpora.corpus import HeldOut, Items, places, require_vocab
-from rung.ladder.corpora.documents import TextEncoding, read_tokenizer
+from rung.ladder.corpora.documents import TextEncoding, json_lines, read_tokenizer
 
 PREFERENCES = "preferences"
 """Name of this corpus."""
@@ -220,17 +219,10 @@ def _rows(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """The objects of a JSONL file, each with its place in messages."""
     file = Path(path).expanduser()
     try:
-        with file.open(encoding="utf-8", errors="replace") as lines:
-            for number, line in enumerate(lines, 1):
-                if not line.strip():
-                    continue
-                try:
-                    row = json.loads(line)
-                except (ValueError, RecursionError) as error:
-                    raise LadderError(f"{file}, line {number}: not JSON ({getattr(error, 'msg', error)}).") from None
-                if not isinstance(row, dict):
-                    raise LadderError(f"{file}, line {number}: a {type(row).__name__} where an object is meant.")
-                yield f"{file}, line {number}", row
+        for number, row in json_lines(file):
+            if not isinstance(row, dict):
+                raise LadderError(f"{file}, line {number}: a {type(row).__name__} where an object is meant.")
+            yield f"{file}, line {number}", row
     except OSError as error:
         raise LadderError(f"corpus {path!r} cannot be read: {error.strerror}.") from None
 

@@ -240,7 +240,7 @@ def _limited(data: Data, tokens: int) -> Data:
     if not tokens:
         return data
     if not isinstance(data, Windows):
-        raise LadderError("unique_tokens limits a corpus of text; this corpus is generated without an end.")
+        raise LadderError("unique_tokens limits a corpus of text, and this corpus is none.")
     limited = data.limited(tokens)
     if limited.unique_items < 1:
         raise LadderError(f"unique_tokens = {tokens} is less than one window of {data.context + 1}.")

@@ -1,5 +1,7 @@
 """Latent skills of families: planted worlds, the solver against a dense one, wrong input."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -171,6 +173,14 @@ class TestPlantedFamilies:
         spread = np.cov((skills @ fitted.effects.loadings.T).T, bias=True)
         assert loadings @ loadings.T == pytest.approx(spread, abs=1e-8)
         assert np.linalg.norm(loadings[:, 0]) >= np.linalg.norm(loadings[:, 1])
+
+
+def test_points_are_hundredths_of_the_ceiling():
+    table, _ = world(0)
+    percent = table.with_columns(100 * pl.col(task.name) for task in TASKS)
+    tasks = [replace(task, chance=100 * task.chance, ceiling=100.0) for task in TASKS]
+    one, other = (predict_families(frame, asked, [], family="family").headline() for frame, asked in ((table, TASKS), (percent, tasks)))  # fmt: skip
+    assert one == other
 
 
 class TestWrongInput:

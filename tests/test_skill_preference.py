@@ -122,6 +122,11 @@ class TestReading:
         (finding,) = preferences(table).warnings
         assert "5 pairs are left out: 5 without a preferred side, 0 without a number" in finding.text
 
+    def test_capitals_do_not_matter(self):
+        table = pairs(0)
+        upper = table.rename({name: name[:-1] + name[-1].upper() if name != "preferred" else "Winner" for name in table.columns})  # fmt: skip
+        assert preferences(upper, scores=["Score"]).scores[0] == preferences(table).scores[0]
+
     def test_groups_and_several_scores_are_judged_apart(self):
         table = pairs(0).with_columns(subset=pl.Series(["x"] * 200 + ["y"] * 200), rm_a=pl.col("style0_a"), rm_b=pl.col("style0_b"))  # fmt: skip
         found = preferences(table, scores=["score", "rm"], style=["style0", "style1"], group="subset")

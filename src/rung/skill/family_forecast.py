@@ -129,11 +129,14 @@ class FamilyForecasts(Result):
         if len(self.tasks) == len(self.plans) == 1:
             (one,) = self.tasks[0].plans
             return f"{self.tasks[0].task.name} {one.value:.3f} ({format_interval(*one.run_interval, _three)})"
-        checks = [one.check for one in self.tasks if one.check and np.isfinite(one.check.error)]
+        checks = [(one.check, one.task.ceiling) for one in self.tasks if one.check and np.isfinite(one.check.error)]
         of = f"{counted(self.skills, 'skill')} of {counted(len(self.families), 'family', 'families')} and {counted(self.models, 'model')}"
         if not checks:
             return of
-        error, alone = (100 * np.mean([getattr(one, name) for one in checks]) for name in ("error", "error_alone"))
+        error, alone = (
+            100 * np.mean([getattr(one, name) / ceiling for one, ceiling in checks])
+            for name in ("error", "error_alone")
+        )
         return f"{of}: larger models held out are missed by {error:.1f} points ({alone:.1f} by size alone)"
 
     def describe(self) -> Summary:

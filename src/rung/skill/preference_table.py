@@ -83,6 +83,10 @@ def read_preferences(
     """
     read, source = read_table(pairs)
     frame = read.frame
+    # Winner and reward_A are as good as winner and reward_a, unless a table has both.
+    if len({name.lower() for name in frame.columns}) == frame.width:
+        frame = frame.rename(str.lower)
+        scores, style, group = [one.lower() for one in scores], [one.lower() for one in style], group and group.lower()
     sides = _sides(frame, source)
     turn, tied = _turned(frame, sides, source)
     columns = {stem: _pair(frame, stem, sides) for stem in scores}

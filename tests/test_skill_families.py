@@ -44,7 +44,7 @@ def measured(seed=0, gaps=0.2):
     x = np.log(table.select("params", "tokens").to_numpy())
     family = np.unique(table["family"].to_list(), return_inverse=True)[1]
     chance = np.array([task.chance for task in TASKS])
-    return Measured((x - x.mean(0)) / x.std(0), scores, family, chance, np.ones(6))
+    return Measured((x - x.mean(0)) / x.std(0), scores, family, chance)
 
 
 class TestSolver:
@@ -135,7 +135,7 @@ class TestPlantedFamilies:
             family = np.unique(table["family"].to_list(), return_inverse=True)[1]
             chance = np.array([task.chance for task in TASKS])
             scores = table.select(task.name for task in TASKS).to_numpy()
-            data = Measured((x - x.mean(0)) / x.std(0), scores, family, chance, np.ones(6))
+            data = Measured((x - x.mean(0)) / x.std(0), scores, family, chance)
             found.append(fit_skills(data, [2]).scales.offset.mean())
         assert np.mean(found) == pytest.approx(0.3, abs=0.06)
 
@@ -177,7 +177,7 @@ class TestPlantedFamilies:
 
 def test_points_are_hundredths_of_the_ceiling():
     table, _ = world(0)
-    percent = table.with_columns(100 * pl.col(task.name) for task in TASKS)
+    percent = table.with_columns(pl.col(task.name) * 100 for task in TASKS)
     tasks = [replace(task, chance=100 * task.chance, ceiling=100.0) for task in TASKS]
     one, other = (predict_families(frame, asked, [], family="family").headline() for frame, asked in ((table, TASKS), (percent, tasks)))  # fmt: skip
     assert one == other

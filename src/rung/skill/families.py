@@ -45,6 +45,7 @@ class _Models:
     measured: Measured
     centre: Array
     spread: Array
+    ceiling: Array
 
     def features(self, sizes: Array) -> Array:
         return (np.log(sizes) - self.centre) / self.spread
@@ -91,7 +92,7 @@ def predict_families(
             FamilyTask(
                 task=task,
                 models=int(np.isfinite(read.measured.scores[:, index]).sum()),
-                noise=float(fitted.scales.noise[index]),
+                noise=float(fitted.scales.noise[index] * task.ceiling),
                 loadings=tuple(loadings[index].tolist()),
                 plans=tuple(scores[index]),
                 check=checks[index] if checks else None,
@@ -138,7 +139,7 @@ def _read(table: Runs, tasks: Sequence[Task], family: str) -> tuple[_Models, lis
     families = tuple(dict.fromkeys(names))
     if len(families) < 2:
         raise SkillError(f"{table.source}: column {family!r} holds one family, {families[0]!r}. Leave out --family.")
-    logs = np.log(sizes)
+    logs, ceiling = np.log(sizes), np.array([one.ceiling for one in tasks])
     # Sizes that hardly vary tell no slope: one step of theirs counts as a factor of e.
     spread = np.where(logs.std(axis=0) > _SAME_SIZE, logs.std(axis=0), 1.0)
     read = _Models(
@@ -147,13 +148,13 @@ def _read(table: Runs, tasks: Sequence[Task], family: str) -> tuple[_Models, lis
         families=families,
         measured=Measured(
             features=(logs - logs.mean(axis=0)) / spread,
-            scores=scores,
+            scores=scores / ceiling,
             family=np.array([families.index(one) for one in names]),
-            chance=np.array([one.chance for one in tasks]),
-            ceiling=np.array([one.ceiling for one in tasks]),
+            chance=np.array([one.chance for one in tasks]) / ceiling,
         ),
         centre=logs.mean(axis=0),
         spread=spread,
+        ceiling=ceiling,
     )
     return read, found
 
@@ -166,7 +167,9 @@ def _points(read: _Models, tasks: Sequence[Task]) -> pl.DataFrame:
     }
     if read.sizes.shape[1] == 2:
         columns["flops"] = flops_6nd(read.sizes[:, 0], read.sizes[:, 1])
-    return pl.DataFrame(columns | {task.name: read.measured.scores[:, index] for index, task in enumerate(tasks)})
+    return pl.DataFrame(
+        columns | {task.name: read.measured.scores[:, index] * task.ceiling for index, task in enumerate(tasks)}
+    )
 
 
 def _plan(plan: Mapping[str, Any], read: _Models) -> FamilyPlan:
@@ -212,8 +215,8 @@ def _scores(
     sizes = np.array([[one.params] if one.tokens is None else [one.params, one.tokens] for one in asked])
     family = np.array([read.families.index(one.family) if one.family in read.families else -1 for one in asked])
     features = read.features(sizes)
-    value = fitted.scores(features, family)
-    law, run = _intervals(fitted, features, family, level, seed)
+    value = fitted.scores(features, family) * read.ceiling
+    law, run = (bounds * read.ceiling for bounds in _intervals(fitted, features, family, level, seed))
     return [
         [
             FamilyScore(
@@ -231,7 +234,7 @@ def _intervals(fitted: LatentSkills, features: Array, family: Indices, level: fl
     """Bounds (2, m, J) of the law and of a new model."""
     rng = np.random.default_rng(seed)
     drawn = fitted.draws(features, family, _DRAWS, rng)
-    noisy = np.clip(drawn + fitted.scales.noise * rng.standard_normal(drawn.shape), 0.0, fitted.measured.ceiling)
+    noisy = np.clip(drawn + fitted.scales.noise * rng.standard_normal(drawn.shape), 0.0, 1.0)
     tails = [(1 - level) / 2, (1 + level) / 2]
     law, run = (np.quantile(one, tails, axis=0) for one in (drawn, noisy))
     return law, np.stack([np.minimum(law[0], run[0]), np.maximum(law[1], run[1])])
@@ -263,7 +266,7 @@ def _checked(read: _Models, skills: int, level: float, seed: int) -> list[Family
         inside.append(np.where(np.isfinite(truth), (low <= truth) & (truth <= high), np.nan))
     if not gaps:
         return None
-    stacked = [np.vstack(one) for one in (gaps, alone, inside)]
+    stacked = [np.vstack(gaps) * read.ceiling, np.vstack(alone) * read.ceiling, np.vstack(inside)]
     found = []
     for task in range(len(read.measured.chance)):
         known = np.isfinite(stacked[0][:, task])

@@ -1,6 +1,6 @@
 """Latent skills: scores of many benchmarks from few skills, which grow with size and data, with families as groups.
 
-    score_ij = chance_j + (ceiling_j - chance_j) / (1 + exp(-eta_ij))
+    score_ij = chance_j + (1 - chance_j) / (1 + exp(-eta_ij)),   both as shares of the task's ceiling
     eta_ij   = level_j + loading_j . (slope' x_i + skill_f) + offset_fj,    x_i = standardised log N, log D
 
 for model i of family f on benchmark j. Families are random: skill_f ~ N(0, a^2) in every skill, offset_fj ~ N(0, t^2). All effects minimise the
@@ -124,7 +124,7 @@ def _settled(measured: Measured, skills: int) -> LatentSkills:
 
 def _logits(measured: Measured) -> tuple[Array, Array]:
     """The scores on the scale of eta (n, J), nan where one is missing, and the mean of each task (J,)."""
-    share = (measured.scores - measured.chance) / (measured.ceiling - measured.chance)
+    share = (measured.scores - measured.chance) / (1 - measured.chance)
     share = np.clip(share, _ENDS, 1 - _ENDS)
     eta = np.log(share / (1 - share))
     # A task that none of these models has a score of, as in a check that holds some out, lies at 0.
@@ -158,7 +158,7 @@ def _scores_at(eta: Array, measured: Measured) -> Array:
     from scipy.special import expit
 
     share: Array = expit(eta)
-    return measured.chance + (measured.ceiling - measured.chance) * share
+    return measured.chance + (1 - measured.chance) * share
 
 
 def _scores(effects: Effects, features: Array, own: Array, measured: Measured) -> Array:
@@ -218,7 +218,7 @@ def _blocks(measured: Measured, effects: Effects, scales: Scales, centre: Array)
     own_all = effects.own()
     eta, skills = _eta(effects, measured.features, own_all[measured.family])
     share = expit(eta)
-    slope = (measured.ceiling - measured.chance) * share * (1 - share) / scales.noise
+    slope = (1 - measured.chance) * share * (1 - share) / scales.noise
     gaps = _residuals(measured, effects, scales)
     rows, column = np.nonzero(np.isfinite(measured.scores))
     benchmarks, number = effects.loadings.shape

@@ -82,17 +82,15 @@ class Measured:
 
     Attributes:
         features: Standardised log N and log D (n, P).
-        scores: With nan where one is missing (n, J).
+        scores: As shares of the ceiling, with nan where one is missing (n, J).
         family: The number of each model's family (n,).
         chance: Of each benchmark (J,).
-        ceiling: Of each benchmark (J,).
     """
 
     features: Array
     scores: Array
     family: Indices
     chance: Array
-    ceiling: Array
 
     @property
     def families(self) -> int:

@@ -41,6 +41,22 @@ def test_a_finding_names_rows_and_figures_and_what_to_do(code, said):
     assert re.search(said, text), text
 
 
+def bending(seed, *, bend):
+    rng = np.random.default_rng(seed)
+    tokens = np.geomspace(1e6, 1e9, 60)
+    loss = 30 * tokens**-0.2 * (1 + bend * (tokens / 1e8)) ** -0.3 * np.exp(0.01 * rng.standard_normal(60))
+    return rung.fit(pl.DataFrame({"tokens": tokens, "loss": loss}), "hestness-floor", draws=0)
+
+
+def test_a_floor_at_the_end_of_its_range_does_not_hide_a_bend():
+    """A curve that steepens wants a floor below zero: the floor stays at zero, and cannot take the bend up."""
+    found = bending(0, bend=1.0)
+    codes = {finding.code for finding in found.warnings}
+    assert {"on_bound", "curved_residuals"} <= codes
+    clean = [bending(seed, bend=0.0) for seed in range(20)]
+    assert sum("curved_residuals" in {finding.code for finding in one.warnings} for one in clean) <= 1
+
+
 def test_a_coefficient_that_is_unknown_by_itself_trades_with_none():
     """Noise can hide a small term; its interval is then wide, but no other coefficient replaces it."""
     rng = np.random.default_rng(5)

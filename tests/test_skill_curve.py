@@ -54,3 +54,22 @@ def test_the_command_writes_what_it_prints_and_refuses_few_amounts(tmp_path, com
 def test_rows_with_gaps_are_named():
     torn = sweep().with_columns(loss=pl.when(pl.int_range(pl.len()) != 7).then(pl.col("loss")))
     assert "1 row without a usable number for tokens and loss" in data_curves(torn).warnings[0].text
+
+
+def test_a_curve_that_bends_little_by_little_ends_the_region(seed=0):
+    """Many amounts of data, and a slope that steepens without a jump: each next point lies near the law of those above it."""
+    rng = np.random.default_rng(seed)
+    m = np.geomspace(16, 2e5, 110)
+    error = 0.7 * (1 + (m / 2e4) ** 2) ** -0.2 * (m / 16) ** -0.05 * np.exp(0.005 * rng.standard_normal(110))
+    (found,) = data_curves(pl.DataFrame({"tokens": m, "loss": error})).curves
+    assert found.region[0] > 2e3
+    straight = pl.DataFrame({"tokens": m, "loss": 3 * m**-0.3 * np.exp(0.005 * rng.standard_normal(110))})
+    assert data_curves(straight).curves[0].region[0] == pytest.approx(16)
+
+
+def test_a_target_that_was_measured_is_read_off_the_measurements():
+    """Below the bend the law says otherwise; what was measured counts."""
+    m = np.geomspace(1e3, 1e8, 11)
+    error = np.where(m < 1e5, 0.9 * (m / 1e3) ** -0.1, 0.9 * 100**-0.1 * (m / 1e5) ** -0.4)
+    (found,) = data_curves(pl.DataFrame({"tokens": m, "loss": error}), reach=0.7).curves
+    assert found.needed == pytest.approx(1e3 * (0.9 / 0.7) ** 10, rel=0.01)

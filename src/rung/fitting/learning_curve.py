@@ -21,8 +21,14 @@ _OUTSIDE = 6.0
 _STEEPEST = 5.0
 """Exponent beyond which a power law is rejected."""
 
-_SMALLEST_STD = 1e-3
+_SMALLEST_STD = 5e-3
 """Least standard deviation that sizes are judged by, as a share of the error."""
+
+_NORMAL_MEDIAN = 0.6745
+"""Median of |x| for a standard normal x."""
+
+_DENSE = 8
+"""Sizes between neighbours from which on their scatter is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +58,8 @@ def learning_curve(samples: Array, error: Array, *, region: str | None = "auto",
         seed: Seed of the starts.
 
     The region grows from the largest sizes down. The next smaller size joins while its error lies within six standard
-    deviations of the curve fitted to the sizes above it.
+    deviations of the curve fitted to the sizes above it. On many sizes the standard deviation is at most that of neighbours:
+    otherwise a curve that bends little by little widens it little by little, and no size ever lies outside.
     Source: Hestness et al. 2017, arXiv:1712.00409, section 2.
 
     Raises:
@@ -76,8 +83,11 @@ def learning_curve(samples: Array, error: Array, *, region: str | None = "auto",
 def _region(sizes: Array, errors: Array) -> int:
     """Index of the smallest size in the power-law region."""
     start = max(len(sizes) - int(np.clip(round(0.6 * len(sizes)), _FEWEST, _MOST)), 0)
+    scatter = _scatter(np.log(sizes), np.log(errors))
     while start > 0:
         alpha, beta, gamma, std = _fit_on_grid(sizes[start:], errors[start:])
+        # A size outside the fitted ones has the variance of the forecast in addition to that of a point.
+        std = max(min(std, scatter), _SMALLEST_STD) * np.sqrt(1 + 9 / len(sizes[start:]))
         expected = alpha * sizes[start - 1] ** -beta + gamma
         if abs(np.log(errors[start - 1] / expected)) > _OUTSIDE * std:
             break
@@ -85,12 +95,21 @@ def _region(sizes: Array, errors: Array) -> int:
     return start
 
 
+def _scatter(x: Array, y: Array) -> float:
+    """The robust standard deviation of log y about the line between its neighbours; infinite for few sizes."""
+    if len(x) - 2 < _DENSE:
+        return float("inf")
+    share = (x[1:-1] - x[:-2]) / np.maximum(x[2:] - x[:-2], 1e-12)
+    off = y[1:-1] - (1 - share) * y[:-2] - share * y[2:]
+    return float(np.median(np.abs(off) / np.sqrt(1 + share**2 + (1 - share) ** 2)) / _NORMAL_MEDIAN)
+
+
 def _fit_on_grid(sizes: Array, errors: Array) -> tuple[float, float, float, float]:
     """A power law with a floor, by projection over a grid of floors: alpha, beta, gamma and a standard deviation.
 
     For each floor gamma: log(y - gamma) = log alpha - beta log m is linear, with weights (y - gamma) / y that turn its
-    residuals into those of log y to first order. The floor with the least squares in log y wins. The standard deviation
-    is that of log y at a new size: s sqrt(1 + 9 / n) with s^2 = squares / (n - 3).
+    residuals into those of log y to first order. The floor with the least squares in log y wins. The standard deviation s
+    is that of log y about the curve: s^2 = squares / (n - 3).
     """
     x, y = np.log(sizes), np.log(errors)
     best = (np.inf, float(np.mean(errors)), 0.0, 0.0)
@@ -103,5 +122,4 @@ def _fit_on_grid(sizes: Array, errors: Array) -> tuple[float, float, float, floa
         if -_STEEPEST < slope < 0 and total < best[0]:
             best = (total, float(np.exp(intercept)), float(-slope), float(floor))
     std = np.sqrt(best[0] / max(len(x) - 3, 1)) if np.isfinite(best[0]) else 1.0
-    # A size outside the fitted ones has the variance of the forecast in addition to that of a point.
-    return best[1], best[2], best[3], float(max(std * np.sqrt(1 + 9 / len(x)), _SMALLEST_STD))
+    return best[1], best[2], best[3], float(std)

@@ -9,7 +9,8 @@ Source: Hestness et al. 2017, arXiv:1712.00409, sections 2 and 3.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,8 @@ class DataCurve:
         region: The smallest and the largest amount of data in the power-law region.
         floor: Whether the data show a floor.
         size_law: a, b and the interval of b; None where fewer than three best sizes lie inside those tried.
-        needed: Data that reach the target error; None where it is not asked, or lies at or below the floor.
+        needed: Data that reach the target error, between measured amounts where the measured errors reach it, otherwise by the law; None
+            where it is not asked, or lies at or below the floor.
     """
 
     recipe: str
@@ -54,6 +56,11 @@ class DataCurve:
     size_law: tuple[float, float, float, float] | None
     needed: float | None
 
+    def __call__(self, samples: Array) -> Array:
+        """The error that the power law gives at amounts of data, of their shape."""
+        alpha, beta, gamma = (_of(self, name)[0] for name in ("alpha", "beta", "gamma"))
+        return np.asarray(alpha * np.asarray(samples, dtype=float) ** -beta + gamma)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class DataCurves(Result):
@@ -62,12 +69,14 @@ class DataCurves(Result):
     Attributes:
         curves: Each recipe.
         target: The target error; None where it is not asked.
+        samples: The column of the amount of data.
         column: The column of the error.
         warnings: Findings.
     """
 
     curves: tuple[DataCurve, ...]
     target: float | None
+    samples: str
     column: str
     warnings: tuple[Finding, ...]
 
@@ -181,9 +190,19 @@ def data_curves(
     return DataCurves(
         curves=tuple(found),
         target=reach,
+        samples=samples,
         column=target,
-        warnings=(*left_out(table, f"{samples} and {target}", known), *(w for one in found for w in one.fit.warnings)),
+        warnings=(*left_out(table, f"{samples} and {target}", known), *_of_fits(found)),
     )
+
+
+def _of_fits(curves: Sequence[DataCurve]) -> list[Finding]:
+    """What speaks against each fit, with the recipe that it is about where there are several."""
+    return [
+        replace(finding, text=f"{one.recipe}: {finding.text}") if len(curves) > 1 else finding
+        for one in curves
+        for finding in one.fit.warnings
+    ]
 
 
 def _curve(table: Runs, recipe: str, rows: Any, samples: str, target: str, reach: float | None, seed: int) -> DataCurve:
@@ -204,8 +223,7 @@ def _curve(table: Runs, recipe: str, rows: Any, samples: str, target: str, reach
     law = None if params is None else _size_law(m, params, best)
     needed = None
     if reach is not None:
-        alpha, beta, gamma = (float(curve.fit.values.get(name, 0.0)) for name in ("alpha", "beta", "gamma"))
-        needed = float(((reach - gamma) / alpha) ** (-1 / beta)) if reach > gamma else None
+        needed = _reached(amounts, error[best], reach) or _by_law(curve.fit, reach)
     return DataCurve(
         recipe=recipe,
         samples=amounts,
@@ -217,6 +235,23 @@ def _curve(table: Runs, recipe: str, rows: Any, samples: str, target: str, reach
         size_law=law,
         needed=needed,
     )
+
+
+def _reached(amounts: Array, error: Array, reach: float) -> float | None:
+    """The data at which measured errors reach a target for the first time, between two amounts; None where they do not."""
+    below = np.flatnonzero(error <= reach)
+    if not len(below):
+        return None
+    at = int(below[0])
+    if at == 0:
+        return float(amounts[0])
+    x, y = np.log(amounts[at - 1 : at + 1]), np.log(error[at - 1 : at + 1])
+    return float(np.exp(np.interp(np.log(reach), y[::-1], x[::-1])))
+
+
+def _by_law(fit: Fit, reach: float) -> float | None:
+    alpha, beta, gamma = (float(fit.values.get(name, 0.0)) for name in ("alpha", "beta", "gamma"))
+    return float(((reach - gamma) / alpha) ** (-1 / beta)) if reach > gamma else None
 
 
 def _size_law(m: Array, params: Array, best: list[int]) -> tuple[float, float, float, float] | None:

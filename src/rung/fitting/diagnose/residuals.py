@@ -20,6 +20,7 @@ from rung.fitting.backtest.folds import SAME_SCALE
 from rung.fitting.estimate.design import Design
 from rung.fitting.estimate.multistart import Optimum
 from rung.fitting.estimate.problem import Problem
+from rung.fitting.uncertainty.curvature import without_effect
 from rung.fitting.uncertainty.distributions import f_sf
 from rung.messages import listed, plural_of
 from rung.units import format_count, format_percent
@@ -93,7 +94,9 @@ def residual_findings(problem: Problem, optimum: Optimum, configuration: NDArray
         optimum: Its optimum.
         configuration: Index of each row's configuration (n,): rows of one repeat each other with another seed.
     """
-    design, residuals, jacobian = problem.design, optimum.residuals, optimum.jacobian_Kn
+    design, residuals, jacobian = problem.design, optimum.residuals, optimum.jacobian_Kn.copy()
+    # A coefficient at the end of its range takes no shape of the residuals up.
+    jacobian[sorted(without_effect(problem, jacobian))] = 0
     if design.rows > _MOST_ROWS:
         rows = np.linspace(0, design.rows - 1, _MOST_ROWS).astype(np.intp)
         design, residuals, jacobian = design.take(rows), residuals[rows], jacobian[:, rows]

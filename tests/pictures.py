@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from documents import ROOT, data_folder
+from documents import BLOCK, ROOT, Step, data_folder, folder_with_examples, run, steps
 
 OUT = ROOT / "pictures"
 EXAMPLE = ROOT / "examples" / "python-stdlib" / "runs.csv"
@@ -43,6 +43,37 @@ VIEWS = {
 
 SHOWN = {"fit": "app-fit.png", "ladder": "app-ladder.png"}
 """Views that README and docs show, each the first screen of it."""
+
+
+SKILLS = (
+    "predict",
+    "pass-rate",
+    "plateau",
+    "frontier",
+    "quality",
+    "subset",
+    "early",
+    "compare",
+    "preference",
+    "learning-curve",
+    "lineage",
+)
+"""Verbs whose figures docs/skill.md shows: each is drawn of the first command of the verb on that page."""
+
+
+def skills() -> None:
+    """The figures of docs/skill.md, by its own commands; those of published tables only where these are."""
+    page = (ROOT / "docs" / "skill.md").read_text()
+    with folder_with_examples() as folder:
+        drawn = set()
+        for step in (one for block in BLOCK.findall(page) for one in steps(block)):
+            verb = step.command.split()[2 if " skill " in step.command else 1]
+            if verb not in SKILLS or verb in drawn or (step.needs_data and not data_folder().is_dir()):
+                continue
+            drawn.add(verb)
+            path = ROOT / "docs" / f"skill-{verb}.png"
+            printed = run(Step(f"{step.command} --figure '{path}'", "", step.needs_data), Path(folder))
+            print(path.name, printed.splitlines()[-1], file=sys.stderr)
 
 
 def figures(table: Path, name: str, options: list[str], run: list[str], flops: str) -> None:
@@ -104,6 +135,7 @@ def main() -> None:
     from playwright.sync_api import sync_playwright
 
     OUT.mkdir(exist_ok=True)
+    skills()
     figures(
         EXAMPLE,
         "example",

@@ -58,6 +58,7 @@ VERBS = {
     "early",
     "learning_curve",
     "frontier",
+    "preference",
 }
 """Public functions and commands, which may have more than eight parameters."""
 

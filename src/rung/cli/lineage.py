@@ -6,8 +6,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from rung.cli.options import QUESTION, Json, Level, Output, Seed
-from rung.cli.output import require_kinds, show, write_result
+from rung.cli.options import QUESTION, Figure, Json, Level, Output, Seed
+from rung.cli.output import figure_kinds, require_kinds, show, write_result
 
 
 def lineage(
@@ -19,6 +19,7 @@ def lineage(
     level: Level = 0.9,
     seed: Seed = 0,
     output: Output = (),
+    figure: Figure = (),
     json: Json = False,
 ) -> None:
     """Read a lineage of models: generations, how alike relatives are, where traits drift, and licences that allow more than their parents'.
@@ -36,7 +37,7 @@ def lineage(
     from rung.skill.lineage import lineage as find
     from rung.skill.lineage import read_hub
 
-    kinds = require_kinds(output, {".json": "the lineage", ".csv": "one row per transition"})
+    kinds = require_kinds(output, {".json": "the lineage", ".csv": "one row per transition"}) | figure_kinds(figure)
     if limit is not None and not models.startswith("hub:"):
         raise SkillError("--limit belongs to hub:.")
     if sample < 1:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from rung.cli.options import QUESTION, ROWS, Json, Level, Output, Seed
-from rung.cli.output import require_kinds, show, write_result
+from rung.cli.options import QUESTION, ROWS, Figure, Json, Level, Output, Seed
+from rung.cli.output import figure_kinds, require_kinds, show, write_result
 
 if TYPE_CHECKING:
     from rung.skill import ScoreColumns
@@ -58,6 +58,7 @@ def compare(
     level: Level = 0.9,
     seed: Seed = 0,
     output: Output = (),
+    figure: Figure = (),
     json: Json = False,
 ) -> None:
     """Tell whether models differ: paired by item or by seed, over groups, adjusted for many comparisons and for having chosen the best.
@@ -77,7 +78,7 @@ def compare(
     """
     from rung.skill import compare_scores
 
-    kinds = require_kinds(output, {".json": "the comparisons", ".csv": "one row each"})
+    kinds = require_kinds(output, {".json": "the comparisons", ".csv": "one row each"}) | figure_kinds(figure)
     found = compare_scores(
         [scores, *more],
         columns=columns.read(),

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from rung.cli.options import LAW, QUESTION, Json, More, Output, Runs, Seed
-from rung.cli.output import require_kinds, show, write_result
+from rung.cli.options import LAW, QUESTION, Figure, Json, More, Output, Runs, Seed
+from rung.cli.output import figure_kinds, require_kinds, show, write_result
 from rung.cli.table_options import TableOptions, read_selected
 
 
@@ -22,6 +22,7 @@ def learning_curve(
     rows: TableOptions = TableOptions(),  # noqa: B008  # frozen
     seed: Seed = 0,
     output: Output = (),
+    figure: Figure = (),
     json: Json = False,
 ) -> None:
     """Fit a learning curve: the power-law region, the floor, the size that data need, and whether recipes shift it or change its exponent.
@@ -39,7 +40,7 @@ def learning_curve(
     """
     from rung.skill import data_curves
 
-    kinds = require_kinds(output, {".json": "the curves", ".csv": "one row per amount of data"})
+    kinds = require_kinds(output, {".json": "the curves", ".csv": "one row per amount of data"}) | figure_kinds(figure)
     found = data_curves(
         read_selected([runs, *more], rows, target), samples=samples, target=target, by=by, reach=reach, seed=seed
     )

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from rung.cli.options import QUESTION, Json, Level, Output, Runs, Seed
-from rung.cli.output import require_kinds, show, write_result
+from rung.cli.options import QUESTION, Figure, Json, Level, Output, Runs, Seed
+from rung.cli.output import figure_kinds, require_kinds, show, write_result
 from rung.cli.skill_verdict import Metrics
 from rung.cli.table_options import TableOptions, read_selected, tables_and_inputs
 
@@ -24,6 +24,7 @@ def frontier(
     level: Level = 0.9,
     seed: Seed = 0,
     output: Output = (),
+    figure: Figure = (),
     json: Json = False,
 ) -> None:
     """Find what a size can reach: an upper quantile of scores over scale, checked on later models where dates are known.
@@ -41,7 +42,9 @@ def frontier(
     """
     from rung.skill import frontiers, scales_of
 
-    kinds = require_kinds(output, {".json": "the frontiers", ".csv": "one row per metric and scale"})
+    kinds = require_kinds(output, {".json": "the frontiers", ".csv": "one row per metric and scale"}) | figure_kinds(
+        figure
+    )
     files, given = tables_and_inputs(inputs)
     name, asked = scales_of(given, along)
     found = frontiers(

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from rung.cli.options import QUESTION, Json, Level, Output, Seed
-from rung.cli.output import require_kinds, show, write_result
+from rung.cli.options import QUESTION, Figure, Json, Level, Output, Seed
+from rung.cli.output import figure_kinds, require_kinds, show, write_result
 
 
 def preference(
@@ -20,6 +20,7 @@ def preference(
     level: Level = 0.9,
     seed: Seed = 0,
     output: Output = (),
+    figure: Figure = (),
     json: Json = False,
 ) -> None:
     """Tell how often a reward model or judge prefers what people prefer, and how often where style cannot tell.
@@ -38,7 +39,7 @@ def preference(
     """
     from rung.skill import preferences
 
-    kinds = require_kinds(output, {".json": "the scores", ".csv": "one row per score and group"})
+    kinds = require_kinds(output, {".json": "the scores", ".csv": "one row per score and group"}) | figure_kinds(figure)
     found = preferences(pairs, scores=score, style=style, group=group, level=level, seed=seed)
     write_result(found, kinds)
     show(found, json=json)

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from rung.cli.options import QUESTION, Json, Level, More, Output, Runs, Seed
-from rung.cli.output import require_kinds, show, write_result
+from rung.cli.options import QUESTION, Figure, Json, Level, More, Output, Runs, Seed
+from rung.cli.output import figure_kinds, require_kinds, show, write_result
 from rung.cli.skill_verdict import Lower, Metrics
 from rung.cli.table_options import TableOptions, read_selected
 
@@ -23,6 +23,7 @@ def quality(
     level: Level = 0.9,
     seed: Seed = 0,
     output: Output = (),
+    figure: Figure = (),
     json: Json = False,
 ) -> None:
     """Tell which measure can order models: stability over checkpoints, signal against noise, consistency of base and tuned models.
@@ -34,7 +35,7 @@ def quality(
     """
     from rung.skill import quality as find
 
-    kinds = require_kinds(output, {".json": "the measures", ".csv": "one row per measure"})
+    kinds = require_kinds(output, {".json": "the measures", ".csv": "one row per measure"}) | figure_kinds(figure)
     found = find(read_selected([runs, *more], rows), metric, lower=lower, base=base, level=level, seed=seed)
     write_result(found, kinds)
     show(found, json=json)
@@ -51,6 +52,7 @@ def early(
     level: Level = 0.9,
     seed: Seed = 0,
     output: Output = (),
+    figure: Figure = (),
     json: Json = False,
 ) -> None:
     """Compare the order of models early in training with that at its end, and with what their sizes alone say.
@@ -62,7 +64,7 @@ def early(
     """
     from rung.skill import early_order
 
-    kinds = require_kinds(output, {".json": "the orders", ".csv": "one row per metric"})
+    kinds = require_kinds(output, {".json": "the orders", ".csv": "one row per metric"}) | figure_kinds(figure)
     found = early_order(read_selected([runs, *more], rows), metric, at=at, lower=lower, level=level, seed=seed)
     write_result(found, kinds)
     show(found, json=json)

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from rung.cli.options import QUESTION, Json, Output, Seed
-from rung.cli.output import require_kinds, show, write_result
+from rung.cli.options import QUESTION, Figure, Json, Output, Seed
+from rung.cli.output import figure_kinds, require_kinds, show, write_result
 from rung.cli.skill_compare import ScoreOptions
 
 
@@ -20,6 +20,7 @@ def subset(
     order: Annotated[float, Parameter(group=QUESTION)] = 0.9,
     seed: Seed = 0,
     output: Output = (),
+    figure: Figure = (),
     json: Json = False,
 ) -> None:
     """Choose items that score and order models as all items do, judged on models that did not choose them and beside random items.
@@ -35,7 +36,9 @@ def subset(
     """
     from rung.skill import item_subsets
 
-    kinds = require_kinds(output, {".json": "the subsets", ".csv": "the chosen items with their weights"})
+    kinds = require_kinds(
+        output, {".json": "the subsets", ".csv": "the chosen items with their weights"}
+    ) | figure_kinds(figure)
     found = item_subsets([scores, *more], columns=columns.read(), items=items, order=order, seed=seed)
     write_result(found, kinds)
     show(found, json=json)

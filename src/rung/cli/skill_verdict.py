@@ -6,8 +6,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from rung.cli.options import QUESTION, Json, Level, More, Output, Runs, Seed
-from rung.cli.output import require_kinds, show, write_result
+from rung.cli.options import QUESTION, Figure, Json, Level, More, Output, Runs, Seed
+from rung.cli.output import figure_kinds, require_kinds, show, write_result
 from rung.cli.table_options import TableOptions, read_selected
 
 Metrics = Annotated[
@@ -38,6 +38,7 @@ def verdict(
     rows: TableOptions = TableOptions(),  # noqa: B008  # frozen
     seed: Seed = 0,
     output: Output = (),
+    figure: Figure = (),
     json: Json = False,
 ) -> None:
     """Tell how metrics move with scale: scales, emergent, flat, inverse, plateau or undetermined, with false discoveries controlled.
@@ -51,7 +52,7 @@ def verdict(
     """
     from rung.skill import verdicts
 
-    kinds = require_kinds(output, {".json": "the verdicts", ".csv": "one row per metric"})
+    kinds = require_kinds(output, {".json": "the verdicts", ".csv": "one row per metric"}) | figure_kinds(figure)
     found = verdicts(
         read_selected([runs, *more], rows), metric, along=along, lower=lower, tolerance=tolerance, seed=seed
     )
@@ -72,6 +73,7 @@ def plateau(
     rows: TableOptions = TableOptions(),  # noqa: B008  # frozen
     level: Level = 0.9,
     output: Output = (),
+    figure: Figure = (),
     json: Json = False,
 ) -> None:
     """Compare groups of size (Kruskal-Wallis, Dunn with Holm), find the cheapest that is as good as the best, and siblings in reverse order.
@@ -90,7 +92,7 @@ def plateau(
     from rung.skill import size_groups
     from rung.units import parse_number
 
-    kinds = require_kinds(output, {".json": "the groups", ".csv": "one row per inversion"})
+    kinds = require_kinds(output, {".json": "the groups", ".csv": "one row per inversion"}) | figure_kinds(figure)
     found = size_groups(
         read_selected([models, *more], rows),
         metric,

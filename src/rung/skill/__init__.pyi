@@ -17,6 +17,7 @@ from .families import predict_families as predict_families
 from .family_forecast import FamilyForecasts as FamilyForecasts
 from .family_forecast import FamilyTask as FamilyTask
 from .frontier import Frontiers as Frontiers
+from .frontier import MetricFrontier as MetricFrontier
 from .frontier import frontiers as frontiers
 from .knowledge import FactCorpus as FactCorpus
 from .knowledge import bits_of_people as bits_of_people
@@ -38,6 +39,7 @@ from .proportions import benjamini_hochberg as benjamini_hochberg
 from .proportions import clopper_pearson as clopper_pearson
 from .proportions import inverse_sampling as inverse_sampling
 from .proportions import wilson as wilson
+from .quality import MeasureQuality as MeasureQuality
 from .quality import Quality as Quality
 from .quality import quality as quality
 from .quality import tau_b as tau_b
@@ -51,6 +53,7 @@ from .score_law import fit_score_law as fit_score_law
 from .score_table import ScoreColumns as ScoreColumns
 from .score_table import Scores as Scores
 from .score_table import read_scores as read_scores
+from .size_groups import GroupVerdict as GroupVerdict
 from .size_groups import SizeGroups as SizeGroups
 from .size_groups import size_groups as size_groups
 from .subsets import Subsets as Subsets
@@ -58,5 +61,6 @@ from .subsets import item_subsets as item_subsets
 from .task_table import Task as Task
 from .task_table import TaskTable as TaskTable
 from .task_table import task_table as task_table
+from .verdicts import Verdict as Verdict
 from .verdicts import Verdicts as Verdicts
 from .verdicts import verdicts as verdicts

@@ -96,7 +96,7 @@ class EarlyOrder(Result):
             if low > 0
             else "say less than size alone"
             if high < 0
-            else "say no more than size alone"
+            else "are not shown to say more than size alone"
         )
         return f"scores at {100 * self.at:.0f} % of the training {told}: gain {self.gain[0]:+.2f} ({low:+.2f} to {high:+.2f})"  # fmt: skip
 

@@ -48,6 +48,7 @@ class MetricFrontier:
         metric: The metric.
         models: How many models.
         coefficients: floor, span, log k and middle (4,).
+        points: Scale and score of the models (n, 2).
         reach: What each asked scale reaches, with its interval.
         inside: The share of the models at or below the frontier.
         later: How many models are later, and the share of them at or below the frontier of the earlier ones; None without dates.
@@ -56,9 +57,14 @@ class MetricFrontier:
     metric: str
     models: int
     coefficients: Array
+    points: Array
     reach: tuple[tuple[float, float, float], ...]
     inside: float
     later: tuple[int, float] | None
+
+    def __call__(self, scale: Array) -> Array:
+        """What a scale reaches, of the shape of the scales."""
+        return _curve(self.coefficients, np.log(scale))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -240,6 +246,7 @@ def _frontier(
         metric=metric,
         models=int(known.sum()),
         coefficients=coefficients,
+        points=np.column_stack([scale[known], y]),
         reach=tuple(reach),
         inside=float(np.mean(y <= _curve(coefficients, u))),
         later=later,

@@ -96,6 +96,12 @@ class Preferences(Result):
     level: float
     warnings: tuple[Finding, ...]
 
+    @property
+    def style_intervals(self) -> tuple[tuple[float, float], ...]:
+        """The interval of the weight of each feature of style."""
+        z = normal_quantile((1 + self.level) / 2)
+        return tuple((weight - z * error, weight + z * error) for _, weight, error in self.style)
+
     def headline(self) -> str:
         """The first score, with and without style."""
         one = self.scores[0]
@@ -121,8 +127,10 @@ class Preferences(Result):
             for one in self.scores
         ]
         header = ["score", "group", "pairs", "right", percent, "style controlled", percent, "content", percent, "margin by style", "p"]  # fmt: skip
-        z = normal_quantile((1 + self.level) / 2)
-        weights = [[name, f"{weight:+.2f}", format_interval(weight - z * error, weight + z * error, _signed)] for name, weight, error in self.style]  # fmt: skip
+        weights = [
+            [name, f"{weight:+.2f}", format_interval(*interval, _signed)]
+            for (name, weight, _), interval in zip(self.style, self.style_intervals, strict=True)
+        ]
         return Summary(
             [
                 Table(header, rows),

@@ -14,9 +14,9 @@ Shapes: `n` scores, `G` groups.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations, pairwise
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -30,8 +30,9 @@ from rung.results import Result, Summary, Table, plain_fields
 from rung.runs import as_runs
 from rung.skill.dunn import dunn
 from rung.skill.mean_tests import welch
-from rung.skill.proportions import benjamini_hochberg, normal_quantile
+from rung.skill.proportions import benjamini_hochberg
 from rung.skill.run_ends import ends_of_runs, left_out
+from rung.skill.siblings import Inversion, inversions
 from rung.skill.verdicts import is_lower, require_asked
 from rung.units import format_count
 
@@ -50,6 +51,7 @@ class SizeGroup:
 
     Attributes:
         name: Its bounds.
+        params: The smallest and the largest of its models.
         count: How many scores.
         mean: Their mean.
         p_best: Holm's p-value that it differs from the best group; 1 for that group.
@@ -57,35 +59,11 @@ class SizeGroup:
     """
 
     name: str
+    params: tuple[float, float]
     count: int
     mean: float
     p_best: float
     behind: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inversion:
-    """A larger sibling that scores less than a smaller one.
-
-    Attributes:
-        family: The family.
-        metric: The metric.
-        smaller: The smaller model.
-        larger: The larger model.
-        difference: Score of the larger less that of the smaller.
-        low: Lower bound of its interval; nan without item counts.
-        high: Upper bound.
-        q_value: p-value that they do not differ, adjusted for all pairs of siblings; nan without item counts.
-    """
-
-    family: str
-    metric: str
-    smaller: str
-    larger: str
-    difference: float
-    low: float
-    high: float
-    q_value: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +96,7 @@ class SizeGroups(Result):
         inversions: Larger siblings that score less than smaller ones.
         siblings: How many pairs of siblings there are.
         margin: The difference in score that does not matter.
+        points: The models: metric, params and score, a row for each.
         warnings: Findings.
     """
 
@@ -125,6 +104,7 @@ class SizeGroups(Result):
     inversions: tuple[Inversion, ...]
     siblings: int
     margin: float
+    points: pl.DataFrame
     warnings: tuple[Finding, ...]
 
     def headline(self) -> str:
@@ -239,14 +219,19 @@ def size_groups(
     found = [_turned(one) if signs[one.metric] < 0 else one for one in found]
     adjusted = benjamini_hochberg([one.p_value for one in found])
     column = family or ("family" if table.has("family") else None)
-    inversions, pairs = _inversions(table, params, signs, column, items, level) if column else ([], 0)
+    turned, pairs = inversions(table, params, signs, column, items, level) if column else ([], 0)
     return SizeGroups(
         metrics=tuple(replace(one, q_value=float(q)) for one, q in zip(found, adjusted, strict=True)),
-        inversions=tuple(inversions),
+        inversions=tuple(turned),
         siblings=pairs,
         margin=margin,
+        points=pl.concat([_points(one, params, table.numbers(one)) for one in metrics]),
         warnings=tuple(findings),
     )
+
+
+def _points(metric: str, params: Array, score: Array) -> pl.DataFrame:
+    return pl.DataFrame({"metric": [metric] * len(params), "params": params, "score": score})
 
 
 def _turned(one: GroupVerdict) -> GroupVerdict:
@@ -276,7 +261,11 @@ def _grouped(score: Array, params: Array, bins: Sequence[float], metric: str, ma
         _, error, degrees = welch(one, scores[best])
         behind = 0.0 if index == best else float(means[best] - means[index] + t.ppf(0.95, degrees) * error)
         p = 1.0 if index == best else p_pairs[min(index, best), max(index, best)]
-        groups.append(SizeGroup(name=names[group], count=len(one), mean=float(means[index]), p_best=p, behind=behind))
+        sizes = params[known & (number == group)]
+        ends = (float(sizes.min()), float(sizes.max()))
+        groups.append(
+            SizeGroup(name=names[group], params=ends, count=len(one), mean=float(means[index]), p_best=p, behind=behind)
+        )
     # The cheapest group such that neither it nor any larger one up to the best may be worse by more than the margin.
     same = [group.behind <= margin for group in groups]
     cheapest = next((index for index in range(best + 1) if all(same[index : best + 1]) or index == best), best)
@@ -301,39 +290,3 @@ def _name(low: float, high: float) -> str:
     if np.isinf(high):
         return f"above {format_count(low)}"
     return f"to {format_count(high)}" if low == 0 else f"{format_count(low)} to {format_count(high)}"
-
-
-def _inversions(
-    table: Any, params: Array, signs: Mapping[str, float], family: str, items: int | None, level: float
-) -> tuple[list[Inversion], int]:
-    from scipy.stats import norm
-
-    families = table.texts(family)
-    names = next((table.texts(one) for one in ("run", "model_name", "model", "name") if table.has(one)), None)
-    labels = names if names is not None else np.array([f"{format_count(one)}" for one in params])
-    found, p_values, pairs = [], [], 0
-    z = normal_quantile((1 + level) / 2)
-    for metric, sign in signs.items():
-        score = table.numbers(metric)
-        count = table.numbers(f"items_{metric}") if table.has(f"items_{metric}") else np.full(len(score), items or np.nan)  # fmt: skip
-        for name in np.unique(families):
-            rows = np.flatnonzero((families == name) & np.isfinite(score))
-            for one, other in combinations(rows[np.argsort(params[rows], kind="stable")], 2):
-                if params[one] >= params[other]:
-                    continue
-                pairs += 1
-                difference = float(score[other] - score[one])
-                if sign * difference >= 0:
-                    continue
-                error = np.sqrt(sum(score[at] * (1 - score[at]) / count[at] for at in (one, other)))
-                p_values.append(float(2 * norm.sf(abs(difference) / error)) if error > 0 else np.nan)
-                found.append(
-                    Inversion(
-                        family=str(name), metric=metric, smaller=str(labels[one]), larger=str(labels[other]), difference=difference,
-                        low=difference - z * error, high=difference + z * error, q_value=np.nan,
-                    )
-                )  # fmt: skip
-    # Pairs that are no inversions are part of the family of comparisons: their one-sided p-values are one.
-    adjusted = benjamini_hochberg([*p_values, *[1.0] * (pairs - len(found))])[: len(found)]
-    kept = [replace(one, q_value=float(q)) for one, q in zip(found, adjusted, strict=True)]
-    return sorted(kept, key=lambda one: signs[one.metric] * one.difference), pairs

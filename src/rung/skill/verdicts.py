@@ -9,19 +9,22 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from rung.arrays import Array
 from rung.errors import SkillError
 from rung.findings import Finding
 from rung.laws import column_of
 from rung.messages import did_you_mean, listed
 from rung.results import Result, Summary, Table, plain_fields
-from rung.runs import as_runs
+from rung.runs import Runs, as_runs
 from rung.skill.proportions import benjamini_hochberg
 from rung.skill.run_ends import ends_of_runs, left_out
 from rung.skill.shapes import EMERGENT, PLATEAU, shape_of, verdict_of
-from rung.units import format_value
+from rung.units import flops_6nd, format_value
 
 _LOWER = ("loss", "bpb", "ppl", "perplexity", "nll", "error", "_ce")
 """Parts of names of metrics of which lower is better."""
+
+_POINTS = {"metric": pl.String, "scale": pl.Float64, "value": pl.Float64}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +64,14 @@ class Verdicts(Result):
         verdicts: Each metric.
         along: The column of the scale.
         tolerance: The change over all scales that does not matter, as a share of the metric's mean.
+        points: What was judged: metric, scale and value, a row per run.
         warnings: Findings.
     """
 
     verdicts: tuple[Verdict, ...]
     along: str
     tolerance: float
+    points: pl.DataFrame
     warnings: tuple[Finding, ...]
 
     def headline(self) -> str:
@@ -137,10 +142,7 @@ def verdicts(
     require_asked(lower, metrics)
     table, findings = ends_of_runs(as_runs(runs))
     column = column_of(along)
-    if column == "flops" and not table.has("flops") and table.has("params") and table.has("tokens"):
-        scale = 6 * table.numbers("params") * table.numbers("tokens")
-    else:
-        scale = table.numbers(column, "the scale")
+    scale = _scale(table, column)
     if not metrics:
         raise SkillError(f"name the metrics: --metric COLUMN; {table.source} has {listed(table.columns, most=8)}.")
     known = np.isfinite(scale) & (scale > 0)
@@ -167,6 +169,7 @@ def verdicts(
         ),
         along=column,
         tolerance=tolerance,
+        points=pl.concat([_points(*one) for one in found]),
         warnings=tuple(findings),
     )
 
@@ -187,6 +190,16 @@ def require_asked(lower: Sequence[str], metrics: Sequence[str]) -> None:
 def is_lower(metric: str, lower: Sequence[str]) -> bool:
     """Whether lower is better: the user says so, or the name of the metric does."""
     return metric in lower or any(part in metric.lower() for part in _LOWER)
+
+
+def _scale(table: Runs, column: str) -> Array:
+    if column == "flops" and not table.has("flops") and table.has("params") and table.has("tokens"):
+        return flops_6nd(table.numbers("params"), table.numbers("tokens"))
+    return table.numbers(column, "the scale")
+
+
+def _points(metric: str, scale: Array, values: Array) -> pl.DataFrame:
+    return pl.DataFrame({"metric": [metric] * len(scale), "scale": scale, "value": values}, schema=_POINTS)
 
 
 def _ordered(scale: Any, values: Any) -> tuple[Any, Any]:

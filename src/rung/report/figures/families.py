@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from rung.report.figures.style import COLOURS, GREY, plainly
+from rung.report.figures.style import COLOURS, GREY, named_at, panels, plainly, with_intervals
 from rung.skill import FamilyForecasts, FamilyTask
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from rung.report.figures.draw import Scene
 
-_ACROSS = 3
 _MOST_TASKS, _MOST_FAMILIES = 12, 5
 """Tasks and families that are drawn, at most."""
 
@@ -25,21 +24,15 @@ def layout(figure: Figure, result: FamilyForecasts, scene: Scene) -> None:
     """A panel for each task."""
     del scene
     tasks = result.tasks[:_MOST_TASKS]
-    columns = min(_ACROSS, len(tasks))
-    rows = -(-len(tasks) // columns)
-    figure.set_size_inches(max(3.0 * columns, 5.0), 2.6 * rows + 0.5)
-    grid = np.atleast_1d(figure.subplots(rows, columns, squeeze=False)).ravel()
-    for index, (axes, task) in enumerate(zip(grid, tasks, strict=False)):
-        axes.set_title(plainly(task.task.name), loc="left", fontsize=8.5)
+    for index, (axes, task) in enumerate(zip(panels(figure, len(tasks)), tasks, strict=True)):
+        named_at(axes, task.task.name)
         _panel(axes, result, task, legend=index == 0)
-    for axes in grid[len(tasks) :]:
-        axes.set_visible(False)
 
 
 def draw(axes: Axes, result: FamilyForecasts, scene: Scene) -> None:
     """The first task."""
     del scene
-    axes.set_title(plainly(result.tasks[0].task.name), loc="left")
+    named_at(axes, result.tasks[0].task.name, small=False)
     _panel(axes, result, result.tasks[0], legend=True)
 
 
@@ -56,11 +49,8 @@ def _panel(axes: Axes, result: FamilyForecasts, task: FamilyTask, *, legend: boo
         plans = [(plan, score) for plan, score in zip(result.plans, task.plans, strict=True) if plan.family == family]
         at = [plan.flops or plan.params for plan, _ in plans]
         value = np.array([score.value for _, score in plans])
-        low, high = np.array([score.run_interval for _, score in plans]).T
-        axes.errorbar(
-            at, value, yerr=np.clip(np.stack([value - low, high - value]), 0, None), fmt="D", color=color, markersize=4.5, linewidth=1.4,
-            label=f"forecast, {100 * result.level:g} %" if family == asked[0] else None, zorder=4,
-        )  # fmt: skip
+        label = f"forecast, {100 * result.level:g} %" if family == asked[0] else None
+        with_intervals(axes, at, value, [score.run_interval for _, score in plans], color=color, label=label)
     if task.task.chance > 0:
         axes.axhline(task.task.chance, color=GREY, linewidth=0.9, linestyle="--", label="chance")
     axes.set_xscale("log")

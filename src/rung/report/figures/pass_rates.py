@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rung.report.figures.style import GREY, LAW, RUN, count_axis, headed
+from rung.report.figures.style import GREY, LAW, RUN, count_axis, headed, with_intervals
 from rung.skill import PassRates
 
 if TYPE_CHECKING:
@@ -32,10 +32,9 @@ def draw(axes: Axes, result: PassRates, scene: Scene) -> None:
     grid = np.geomspace(every.min(), every.max(), 40)
     axes.plot(grid, [result.law.rate(float(one)) for one in grid], color=LAW, label="law")
     if result.forecasts:
-        at, value, below, above = np.array(result.forecasts).T
-        axes.errorbar(
-            at, value, yerr=np.stack([value - below, above - value]), fmt="D", color=RUN, markersize=4.5, label=f"forecast, {100 * result.level:g} %"
-        )  # fmt: skip
+        found = np.array(result.forecasts)
+        label = f"forecast, {100 * result.level:g} %"
+        with_intervals(axes, found[:, 0], found[:, 1], found[:, 2:], color=RUN, label=label)
     axes.set_xscale("log")
     axes.set_yscale("log")
     count_axis(axes, "x", every)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rung.report.figures.style import GREY, LAW, RUN, headed, plainly
+from rung.report.figures.style import GREY, LAW, RUN, headed, named_at, panels, with_intervals
 from rung.skill import ScoreForecasts, TaskForecast
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from rung.report.figures.draw import Scene
 
-_ACROSS = 3
 _MOST = 12
 """Tasks that are drawn, at most."""
 
@@ -27,23 +26,15 @@ def layout(figure: Figure, result: ScoreForecasts, scene: Scene) -> None:
     if len(tasks) == 1:
         law = tasks[0].score_law is not None
         figure.set_size_inches(8.4 if law else 5.4, 3.8)
-        panels = np.atleast_1d(figure.subplots(1, 1 + law))
-        headed(panels[0], result.headline())
-        _over_compute(panels[0], result, tasks[0])
+        both = np.atleast_1d(figure.subplots(1, 1 + law))
+        headed(both[0], result.headline())
+        _over_compute(both[0], result, tasks[0])
         if law:
-            _from_loss(panels[1], tasks[0])
+            _from_loss(both[1], tasks[0])
         return
-    rows = -(-len(tasks) // _ACROSS)
-    columns = min(_ACROSS, len(tasks))
-    figure.set_size_inches(3.0 * columns, 2.6 * rows + 0.4)
-    grid = np.atleast_1d(figure.subplots(rows, columns, squeeze=False)).ravel()
-    for axes, task in zip(grid, tasks, strict=False):
-        axes.set_title(
-            plainly(task.task.name) + ("" if task.signal.predictable else ": not predictable"), loc="left", fontsize=8.5
-        )
+    for axes, task in zip(panels(figure, len(tasks)), tasks, strict=True):
+        named_at(axes, task.task.name + ("" if task.signal.predictable else ": not predictable"))
         _over_compute(axes, result, task)
-    for axes in grid[len(tasks) :]:
-        axes.set_visible(False)
 
 
 def draw(axes: Axes, result: ScoreForecasts, scene: Scene) -> None:
@@ -58,11 +49,8 @@ def _over_compute(axes: Axes, result: ScoreForecasts, task: TaskForecast) -> Non
     axes.scatter(flops, score, s=12, color=GREY, label="runs", zorder=3)
     asked = np.array([plan["C"] for plan in result.plans])
     values = np.array([one.value for one in task.plans])
-    low, high = np.array([one.run_interval for one in task.plans]).T
-    axes.errorbar(
-        asked, values, yerr=np.clip(np.stack([values - low, high - values]), 0, None), fmt="D", color=RUN, markersize=4.5, linewidth=1.4,
-        label=f"forecast, {100 * result.level:g} % of new runs", zorder=4,
-    )  # fmt: skip
+    label = f"forecast, {100 * result.level:g} % of new runs"
+    with_intervals(axes, asked, values, [one.run_interval for one in task.plans], color=RUN, label=label)
     axes.axhline(task.task.chance, color=GREY, linewidth=0.9, linestyle="--", label="chance")
     axes.set_xscale("log")
     every = np.concatenate([flops, asked])

@@ -12,6 +12,7 @@ from rung.units import format_count, format_value
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from rung.arrays import Array
 
@@ -54,6 +55,9 @@ UNITS = {
 _FEW_DECADES = 0.8
 """Decades of an axis below which its numbers are spaced evenly."""
 
+_LONG = 40
+"""Characters of a panel's title, at most."""
+
 _MOST_DECADES = 7
 """Decades up to which every power of ten is labelled."""
 
@@ -61,6 +65,24 @@ _MOST_DECADES = 7
 def named(column: str) -> str:
     """The label of an axis for a column, with its unit."""
     return UNITS.get(column, column.replace("_", " "))
+
+
+def panels(figure: Figure, count: int, *, width: float = 3.0, height: float = 2.6) -> list[Axes]:
+    """So many axes in rows of two or three, and the size of the figure that they ask for.
+
+    Args:
+        figure: The figure.
+        count: How many.
+        width: The width of each [inch].
+        height: Its height [inch].
+    """
+    columns = 2 if count in {2, 4} else min(3, count)
+    rows = -(-count // columns)
+    figure.set_size_inches(max(width * columns, 5.0), height * rows + 0.4)
+    grid: list[Axes] = list(figure.subplots(rows, columns, squeeze=False).ravel())
+    for axes in grid[count:]:
+        axes.set_visible(False)
+    return grid[:count]
 
 
 def plainly(text: str) -> str:
@@ -125,6 +147,34 @@ def band(axes: Axes, x: Array, low: Array, high: Array, label: str = "", **style
     if there.any():
         kept: Any = {"color": LAW, "alpha": 0.16, "linewidth": 0, **style}
         axes.fill_between(x, low, high, where=there.tolist(), label=label or None, **kept)
+
+
+def named_at(axes: Axes, name: str, *, small: bool = True) -> None:
+    """What a panel is about, above it to the left."""
+    axes.set_title(
+        plainly(name if len(name) < _LONG else f"{name[: _LONG - 3]}..."), loc="left", fontsize=8.5 if small else None
+    )
+
+
+def with_intervals(
+    axes: Axes, x: Any, values: Any, bounds: Any, *, color: str, label: str | None = None, marker: str = "D"
+) -> None:
+    """Points with upright intervals.
+
+    Args:
+        axes: The axes.
+        x: Where each stands (n,).
+        values: The values (n,).
+        bounds: Their lower and upper bounds (n, 2).
+        color: The colour.
+        label: What they are called in the legend.
+        marker: The marker.
+    """
+    middle, ends = np.asarray(values, dtype=float), np.asarray(bounds, dtype=float).reshape(-1, 2).T
+    reach = np.clip(np.stack([middle - ends[0], ends[1] - middle]), 0, None)
+    axes.errorbar(
+        x, middle, yerr=np.where(np.isfinite(reach), reach, 0), fmt=marker, color=color, markersize=4.5, linewidth=1.4, label=label, zorder=4
+    )  # fmt: skip
 
 
 def bars(

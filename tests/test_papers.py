@@ -152,6 +152,7 @@ NOT_REPRODUCED = {
     "obert": {"with 70% of the weights gone in one go"},
     "gadre": {"the mean error over tasks of larger runs from smaller ones"},
     "basic": {"the gap between test and training loss falls as the batch"},
+    "signal-noise": {"benchmarks of more signal to noise decide better"},
     "fine-line": {
         "scores at 30 % of the training forecast the order",
         "models of different size move alike",

@@ -22,7 +22,7 @@ class ScoreOptions:
     unit: str | None = None
     """The column that names the item or the seed: item, doc_id, id, seed and others are recognised."""
     score: str | None = None
-    """The column of the scores: score, correct, acc, exact_match and others are recognised."""
+    """The column of the scores: score, correct, acc, exact_match and others are recognised. bpb_of_right and correct_by_byte follow from the likelihoods in a harness's log."""
     cluster: str | None = None
     """The column of groups of items that share a passage or a topic; standard errors are over groups."""
     task: str | None = None
@@ -74,7 +74,7 @@ def compare(
     unpaired
         Compare means alone, where the models have no items or seeds in common.
     lower
-        A lower score is better, as it is for one called loss.
+        A lower score is better, as it is for losses, bits per byte and errors.
     """
     from rung.skill import compare_scores
 

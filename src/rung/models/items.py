@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from rung.models.losses import cause_of
 from rung.models.opened import OpenModel
 from rung.models.ratio import Ratio, ratio
 from rung.progress import reported
+from rung.skill import ItemScore
 
 _BLANK = re.compile(r"_{3,}")
 """The blank of a statement."""
@@ -39,49 +39,6 @@ class Item:
     prompt: str
     choices: tuple[str, ...]
     right: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ItemScore:
-    """One item by one model.
-
-    Attributes:
-        name: The item.
-        nats: The log likelihood of each choice [nats].
-        bytes: The length of each choice [bytes].
-        right: Which one is right.
-    """
-
-    name: str
-    nats: tuple[float, ...]
-    bytes: tuple[int, ...]
-    right: int
-
-    @property
-    def correct(self) -> bool:
-        """Whether the right choice is the likeliest."""
-        return int(np.argmax(self.nats)) == self.right
-
-    @property
-    def correct_by_byte(self) -> bool:
-        """Whether it is the likeliest by byte of its length."""
-        return int(np.argmax(np.divide(self.nats, self.bytes))) == self.right
-
-    @property
-    def bits_of_right(self) -> float:
-        """Bits that the right choice costs."""
-        return -self.nats[self.right] / math.log(2)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The score as plain values."""
-        return {
-            "item": self.name,
-            "correct": self.correct,
-            "correct_by_byte": self.correct_by_byte,
-            "bpb_of_right": self.bits_of_right / self.bytes[self.right],
-            "nats": list(self.nats),
-            "right": self.right,
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

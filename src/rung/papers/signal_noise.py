@@ -31,7 +31,9 @@ def _published(tables: Tables) -> list[Claim]:
     except RungError as why:
         return [not_checked(one, "", why) for one in what.values()]
     error = [_rank(table["snr_1b"], table[f"ladder_error_{size}_pct"]) for size in ("7b", "13b")]
-    decision = [_rank(table[f"snr_{size}"], table[f"decision_accuracy_{size}_pct"]) for size in ("150m", "300m", "750m")]
+    decision = [
+        _rank(table[f"snr_{size}"], table[f"decision_accuracy_{size}_pct"]) for size in ("150m", "300m", "750m")
+    ]
     return [
         Claim(
             what=what["error"],

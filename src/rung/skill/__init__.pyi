@@ -6,6 +6,7 @@ from .asking import plans_in as plans_in
 from .asking import scales_of as scales_of
 from .asking import size_of as size_of
 from .asking import tasks_in as tasks_in
+from .choices import ItemScore as ItemScore
 from .comparing import compare_scores as compare_scores
 from .data_curves import DataCurve as DataCurve
 from .data_curves import DataCurves as DataCurves

@@ -31,6 +31,7 @@ from rung.skill.mean_tests import items_needed, jackknife, mean_interval, two_si
 from rung.skill.proportions import benjamini_hochberg
 from rung.skill.score_comparison import ScoreComparison, ScoreComparisons
 from rung.skill.score_table import ScoreColumns, Scores, read_scores
+from rung.skill.verdicts import is_lower
 from rung.units import format_value
 from rung.worth import detectable_difference
 
@@ -56,7 +57,7 @@ def compare_scores(
         control: The model that the others are compared with; the first by default.
         every_pair: Whether all models are compared with each other.
         unpaired: Whether the items or seeds of two models are not the same, and Welch's test compares their means.
-        lower: Whether a lower score is better, as it is for one called loss.
+        lower: Whether a lower score is better, as it is for losses, bits per byte and errors.
         level: Coverage of the intervals.
         seed: Seed of the resamples that tell what choosing the best costs.
 
@@ -67,7 +68,7 @@ def compare_scores(
     found = read_scores(sources, columns)
     names = list(dict.fromkeys(one.model for one in found))
     pairs = _pairs(names, control, every_pair=every_pair)
-    lower = lower or found[0].score == "loss"
+    lower = lower or is_lower(found[0].score, ())
     findings: list[Finding] = []
     compared: list[ScoreComparison] = []
     looks: list[ManyLooks] = []

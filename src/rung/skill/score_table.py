@@ -18,6 +18,7 @@ from rung.arrays import Array
 from rung.errors import SkillError
 from rung.messages import did_you_mean, listed
 from rung.runs import read_table
+from rung.skill.choices import LIKELIHOOD_SCORES, keeps_likelihoods, likelihood_score
 
 UNITS = ("item", "doc_id", "item_id", "example_id", "question_id", "id", "seed", "name")
 """Columns that name the unit, in the order in which they are looked for."""
@@ -99,7 +100,10 @@ def read_scores(sources: Sequence[Any], columns: ScoreColumns | None = None) -> 
     found: list[Scores] = []
     for source, name in zip(sources, _names(sources), strict=True):
         read, place = read_table(source)
-        found += _of_table(_filtered(read.frame, columns.filter, place), name, place, columns)
+        frame = _filtered(read.frame, columns.filter, place)
+        if columns.score in LIKELIHOOD_SCORES and columns.score not in frame.columns:
+            frame = frame.with_columns(likelihood_score(frame, columns.score, place))
+        found += _of_table(frame, name, place, columns)
     twice = _twice([(one.model, one.task) for one in found])
     if twice:
         raise SkillError(
@@ -218,7 +222,8 @@ def _column(frame: pl.DataFrame, given: str | None, known: Sequence[str], option
         return given
     there = [name for name in known if name in frame.columns]
     if len(there) > 1 and option == "--score":
-        raise SkillError(f"{place} has several scores: {listed(there)}. Choose one: --score {there[0]}.")
+        more = f" Its likelihoods give {listed(LIKELIHOOD_SCORES)} too." if keeps_likelihoods(frame) else ""
+        raise SkillError(f"{place} has several scores: {listed(there)}. Choose one: --score {there[0]}.{more}")
     return there[0] if there else None
 
 

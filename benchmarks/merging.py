@@ -1,6 +1,6 @@
 """Merging three models of 1.48 GB in bfloat16 and three shards each: CPU seconds and peak memory of each method, beside cp.
 
-    python benchmarks/merging.py [--folder FOLDER] [--mergekit PYTHON]
+    python benchmarks/merging.py [--folder FOLDER] [--mergekit PYTHON] [--sparse 100]
 
 The models are Llama-like and random; they need 6 GB of disk. With the Python of an environment in which mergekit is installed, which
 needs other versions than Rung's own tests, both merge one tensor of 32-bit floats, and the results are compared.
@@ -62,6 +62,36 @@ def make(folder, seed, base_seed=0):
                 out.write(from_float32(values, "BF16"))
     (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": mapped}))
     (folder / "config.json").write_text('{"model_type": "llama", "architectures": ["LlamaForCausalLM"]}')
+
+
+def make_sparse(folder, gigabytes):
+    """A model of zeros that takes no room on a disk that knows holes, in shards of 5 GB and tensors of 256 MB."""
+    folder.mkdir(parents=True)
+    shape, size = [65536, 2048], 2 * 65536 * 2048
+    names = [f"model.layers.{index}.weight" for index in range(max(round(gigabytes * 1e9 / size), 1))]
+    shards = [names[at : at + 18] for at in range(0, len(names), 18)]
+    mapped = {}
+    for index, part in enumerate(shards, 1):
+        file = f"model-{index:05d}-of-{len(shards):05d}.safetensors"
+        header = {name: {"dtype": "BF16", "shape": shape, "data_offsets": [at * size, (at + 1) * size]} for at, name in enumerate(part)}  # fmt: skip
+        text = json.dumps(header).encode()
+        with (folder / file).open("wb") as out:
+            out.write(len(text).to_bytes(8, "little") + text)
+            out.truncate(8 + len(text) + size * len(part))
+        mapped |= dict.fromkeys(part, file)
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": mapped}))
+    (folder / "config.json").write_text('{"model_type": "llama", "architectures": ["LlamaForCausalLM"]}')
+
+
+def large(place, count, gigabytes):
+    """Many large models of zeros into one."""
+    models = [place / f"large-{index}" for index in range(count)]
+    for model in models:
+        make_sparse(model, gigabytes)
+    command = [sys.executable, "-m", "rung.cli", "merge", *models, "--method", "task-arithmetic", "-o", place / "out"]
+    print(f"{count} models of {gigabytes:g} GB, task arithmetic: {measured(command)}")
+    for model in (*models, place / "out"):
+        shutil.rmtree(model, ignore_errors=True)
 
 
 def measured(command):
@@ -130,8 +160,12 @@ def main():
     options = argparse.ArgumentParser()
     options.add_argument("--folder", type=Path)
     options.add_argument("--mergekit", help="the Python of an environment with mergekit")
+    options.add_argument("--sparse", type=float, help="merge ten models of zeros instead, of so many GB together")
     asked = options.parse_args()
     place = asked.folder or Path(tempfile.mkdtemp())
+    if asked.sparse:
+        large(place, 10, asked.sparse / 10)
+        return
     models = [place / name for name in ("base", "a", "b")]
     for seed, model in enumerate(models):
         if not model.exists():

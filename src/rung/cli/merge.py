@@ -12,7 +12,7 @@ from rung.cli.output import require_kinds, say, show, write_result
 from rung.errors import ModelError
 
 if TYPE_CHECKING:
-    from rung.treat import MergeOptions
+    from rung.treat import MergeOptions, MergeWeights
 
 _Model = Annotated[str, Parameter(name="MODEL")]
 
@@ -25,7 +25,7 @@ class MergeNumbers:
     method: str = "average"
     """average, task-arithmetic, ties, dare, dare-ties, slerp, task-slerp or model-stock; average by default. All but average and slerp take the base first."""
     weights: str | None = None
-    """The weight of each expert (of each model for average), with commas; 1 each by default."""
+    """The weight of each expert (of each model for average), with commas; 1 each by default. search: half of the documents of --evaluate choose them (for SLERP --at), and the other half says what they gain."""
     scale: float = 1.0
     """lambda, by which the merged task vector is multiplied; 1 by default."""
     keep: float = 0.2
@@ -41,13 +41,20 @@ class MergeNumbers:
     any_tokenizer: Annotated[bool, Parameter(negative="")] = False
     """Merge models whose tokenizers differ; the first one's is carried over."""
 
+    @property
+    def searched(self) -> bool:
+        """Whether a text chooses the weights."""
+        return self.weights == "search"
+
     def options(self) -> MergeOptions:
         """The numbers of the method."""
         from rung.treat import MergeOptions
         from rung.units import parse_number
 
         return MergeOptions(
-            weights=tuple(parse_number(one) for one in self.weights.split(",")) if self.weights else (),
+            weights=tuple(parse_number(one) for one in self.weights.split(","))
+            if self.weights and not self.searched
+            else (),
             scale=self.scale,
             keep=self.keep,
             trim=self.trim,
@@ -63,11 +70,13 @@ class EvaluateOptions:
     """How many experts are worth merging."""
 
     evaluate: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=True)] = ()
-    """Instead of one merge: a text on which merges of every number of experts are measured, and a law in their number is fitted. Repeatable."""
+    """Instead of one merge: a text on which merges of every number of experts are measured, and a law in their number is fitted; with --weights search the text that chooses. Repeatable."""
     loss: float | None = None
     """With --evaluate: a target loss, and how many experts reach it."""
     subsets: int = 20
     """With --evaluate: merges of each number of experts, drawn at random where there are more; 20 by default."""
+    merges: int | None = None
+    """With --weights search: merges that are measured, at most; 40 by default."""
 
 
 def merge(
@@ -91,7 +100,7 @@ def merge(
     from rung.treat import evaluate_subsets, merge_models, read_recipe
     from rung.units import parse_bytes
 
-    if len(output) != 1 and not evaluation.evaluate:
+    if len(output) != 1 and (numbers.searched or not evaluation.evaluate):
         raise ModelError("name one folder for the merged model: -o OUT.")
     shard = parse_bytes(shard_size)
     if not 1e6 <= shard < 1e15:
@@ -105,7 +114,10 @@ def merge(
         recipe = read_recipe(models[0])
         named, method, options = recipe.models, recipe.method, recipe.options
         say(*(f"note: {note}" for note in recipe.notes))
-    if evaluation.evaluate:
+    weights = _searched(named, method, options, evaluation) if numbers.searched else None
+    if evaluation.merges is not None and weights is None:
+        raise ModelError("--merges belongs to --weights search.")
+    if evaluation.evaluate and weights is None:
         kinds = require_kinds(output, {".json": "the losses of the merges"})
         text = Measuring(data=evaluation.evaluate)
         curve = evaluate_subsets(named, method, options, text, most=evaluation.subsets, wanted=evaluation.loss)
@@ -114,5 +126,21 @@ def merge(
         return
     if evaluation.loss is not None:
         raise ModelError("--loss belongs to --evaluate.")
+    if weights is not None:
+        options = weights.options
     found = merge_models(named, output[0], method, options, shard=int(shard), any_tokenizer=numbers.any_tokenizer)
-    show(found, json=json)
+    if weights is None:
+        show(found, json=json)
+    else:
+        show(weights, json=json, more={"merged": found.to_dict()}, below=[found])
+
+
+def _searched(models: tuple[str, ...], method: str, options: MergeOptions, evaluation: EvaluateOptions) -> MergeWeights:
+    """The weights that a text chooses."""
+    from rung.models import Measuring
+    from rung.treat import search_weights
+
+    if evaluation.loss is not None or evaluation.subsets != EvaluateOptions.subsets:
+        raise ModelError("--loss and --subsets belong to --evaluate without --weights search.")
+    most = 40 if evaluation.merges is None else evaluation.merges
+    return search_weights(models, method, options, Measuring(data=evaluation.evaluate), most=most)

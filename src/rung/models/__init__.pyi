@@ -6,6 +6,7 @@ from .floats import FLOATS as FLOATS
 from .floats import from_float32 as from_float32
 from .floats import to_float32 as to_float32
 from .ladder_model import is_run_folder as is_run_folder
+from .losses import DocumentLoss as DocumentLoss
 from .losses import cause_of as cause_of
 from .measured import MeasuredModel as MeasuredModel
 from .measured import Measurements as Measurements
@@ -15,6 +16,8 @@ from .measuring import open_model as open_model
 from .measuring import tokenizer_of as tokenizer_of
 from .opened import OpenModel as OpenModel
 from .opened import same_tokens as same_tokens
+from .ratio import Ratio as Ratio
+from .ratio import ratio as ratio
 from .sampling import AnswerSampler as AnswerSampler
 from .sampling import Problem as Problem
 from .sampling import Sampling as Sampling

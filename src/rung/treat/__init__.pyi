@@ -19,3 +19,5 @@ from .subsets import evaluate_subsets as evaluate_subsets
 from .teaching import Taught as Taught
 from .teaching import Teaching as Teaching
 from .teaching import teach as teach
+from .weight_search import MergeWeights as MergeWeights
+from .weight_search import search_weights as search_weights

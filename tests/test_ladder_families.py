@@ -30,6 +30,7 @@ CORPUS_OF = {
     "facts": "bio-d",
     "images": "gratings",
     "preferences": "preferences",
+    "answers": "answers",
 }
 
 
@@ -60,7 +61,9 @@ def family(name):
 def items(made, count):
     if made.data == "preferences":  # a corpus of a file, of which there is none here
         texts = [torch.randint(256, (count, made.context)) for _ in range(2)]
-        return (*texts, torch.full((count, 2), made.context))
+        return (*texts, torch.full((count, 2), made.context), torch.full((count, 2), 3))
+    if made.data == "answers":
+        return torch.randint(256, (count, made.context)), torch.full((count,), made.context), torch.full((count,), 3)
     corpus = CORPORA[CORPUS_OF[made.data]]()
     return tuple(torch.from_numpy(part) for part in corpus.open(made, None).batch((0,), 0, count))
 
@@ -94,6 +97,7 @@ def test_flops_are_those_that_torch_counts(name):
     # The towers' table of similarities grows with the batch and is no part of a pair's cost.
     batch = items(made, 1 if name == "two-tower" else 4)
     net = build_network(made, size)
+    net.begin(started=True)
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
         net.losses(batch)[0].backward()
     counted = counter.get_total_flops() / (len(batch[0]) * made.item_tokens)

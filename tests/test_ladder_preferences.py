@@ -54,7 +54,7 @@ class TestCorpus:
             {"prompt": f"q{n}", "chosen": [{"role": "assistant", "content": "yes"}], "rejected": "n"} for n in range(40)
         ]
         data = Preferences(path=written(tmp_path / "p.jsonl", rows), one_in=4).open(FAMILY, None)
-        chosen, rejected, lengths = data.batch((0,), 0, 1)
+        chosen, rejected, lengths, _ = data.batch((0,), 0, 1)
         assert bytes(chosen[0, : lengths[0, 0]].astype(np.uint8).tolist())[2:] in {
             b"\n\nyes\0",
             b"0\n\nyes\0",
@@ -65,7 +65,7 @@ class TestCorpus:
 
     def test_of_a_long_prompt_the_beginning_is_cut(self, tmp_path):
         rows = [{"prompt": "x" * 50 + str(n), "chosen": "yes", "rejected": "no"} for n in range(40)]
-        chosen, _, lengths = (
+        chosen, _, lengths, _ = (
             Preferences(path=written(tmp_path / "p.jsonl", rows), one_in=4).open(FAMILY, None).batch((0,), 0, 1)
         )
         assert lengths[0, 0] == 24

@@ -7,7 +7,7 @@ from typing import Any
 
 from rung.errors import LadderError, ModelError
 from rung.ladder import Rung
-from rung.ladder.architectures import Decoder, build_network
+from rung.ladder.architectures import Decoder, Preference, build_network
 from rung.ladder.corpora import read_tokenizer
 from rung.ladder.training import RunFolder
 from rung.models.opened import OpenModel
@@ -47,10 +47,10 @@ def open_run(place: Path, *, device: str) -> OpenModel:
                 if name in {"embedding.weight", "head.weight"}
             ),
             stored_bits=stored_bits(weights),
-            flops_of_weights=family.flops_per_token(rung.size) / 3 - each * family.item_tokens,
+            flops_of_weights=Decoder.flops_per_token(family, rung.size) / 3 - each * family.context,
             flops_of_position=each,
         ),
-        context=family.item_tokens,
+        context=family.context,
         vocab=family.vocab,
         start=encoding.end,
         encode=encoding.encode,
@@ -90,7 +90,7 @@ def run_and_weights(place: Path) -> tuple[Rung, Weights]:
         rung = folder.rung()
     except LadderError as error:
         raise ModelError(error.text) from None
-    if type(rung.made_family) is not Decoder:
+    if not isinstance(rung.made_family, Decoder) or isinstance(rung.made_family, Preference):
         raise ModelError(f"{place} trains the family {rung.family.name}, which is no language model over tokens.")
     if not folder.model_path.is_file():
         raise ModelError(

@@ -1,3 +1,4 @@
+from .decoder.preference import Preference as Preference
 from .decoder.spec import Decoder as Decoder
 from .network import PairNet as PairNet
 from .registry import FAMILIES as FAMILIES

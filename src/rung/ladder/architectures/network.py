@@ -17,6 +17,13 @@ class Net(nn.Module, ABC):
     def losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Means over a batch: the training objective, and the reported loss [nats/token, or as the family says]."""
 
+    def begin(self, *, started: bool) -> None:
+        """Be told, once, that the weights that training begins from are in place.
+
+        Args:
+            started: Whether they are those of a finished run.
+        """
+
     def measures(self, batch: Batch) -> dict[str, Tensor]:
         """Further means over a held-out batch, by the name of their column."""
         del batch

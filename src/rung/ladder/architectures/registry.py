@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from rung.ladder.architectures.decoder.aligned import DPO, ORPO, SFT, Aligned
 from rung.ladder.architectures.decoder.preference import Preference
 from rung.ladder.architectures.decoder.spec import PUBLISHED as PUBLISHED_DECODERS
 from rung.ladder.architectures.decoder.spec import Decoder
@@ -40,6 +41,7 @@ class FamilyEntry:
 
 
 _DECODER = f"{_HERE}.decoder.network:DecoderNet"
+_ALIGNED = f"{_HERE}.decoder.aligned_network:AlignedNet"
 _SERIES = f"{_HERE}.series.network:SeriesNet"
 _SWIGLU = {"mlp": "swiglu", "mlp_ratio": 8 / 3, "mlp_multiple": 8}
 
@@ -49,6 +51,9 @@ FAMILIES: dict[str, FamilyEntry] = {
     "gpt-no-mlp": FamilyEntry(Decoder, _DECODER, {"mlp": "none"}),
     "llama": FamilyEntry(Decoder, _DECODER, _SWIGLU),
     "moe": FamilyEntry(Decoder, _DECODER, {**_SWIGLU, "experts": 8}),
+    "sft": FamilyEntry(Aligned, _ALIGNED, {"objective": SFT}),
+    "dpo": FamilyEntry(Aligned, _ALIGNED, {"objective": DPO}),
+    "orpo": FamilyEntry(Aligned, _ALIGNED, {"objective": ORPO}),
     "preference": FamilyEntry(Preference, f"{_HERE}.decoder.network:PreferenceNet", _SWIGLU),
     "series-encoder": FamilyEntry(SeriesTransformer, _SERIES, {"causal": False}),
     "series-decoder": FamilyEntry(SeriesTransformer, _SERIES, {"causal": True}),

@@ -21,14 +21,11 @@ from numpy.typing import NDArray
 
 from rung.errors import LadderError
 from rung.ladder.architectures.size import Family
-from rung.ladder.corpora.corpus import HeldOut, Items, places, require_vocab
-from rung.ladder.corpora.documents import TextEncoding, json_lines, read_tokenizer
+from rung.ladder.corpora.answer_texts import AnswerTexts, encode_answers, prompt_of, rows_of, text_of, whole
+from rung.ladder.corpora.corpus import HeldOut, Items, places
 
 PREFERENCES = "preferences"
 """Name of this corpus."""
-
-_LONG = 0.05
-"""Share of answers that may be longer than the context before that is an error."""
 
 Pair = tuple[str, str, str, str]
 """Thread, prompt, preferred answer and the other."""
@@ -39,28 +36,18 @@ class PairTexts:
     """Pairs as tokens.
 
     Attributes:
-        texts: The tokens of every distinct text, one after another.
-        starts: Where each text begins, and the last one ends (texts + 1,).
+        texts: Every distinct text.
         pairs: Numbers of the preferred text and the other (pairs, 2).
-        context: Tokens of a window [count].
-        cut: How many texts have an answer longer than the context, whose end is cut [count].
     """
 
-    texts: NDArray[Any]
-    starts: NDArray[np.int64]
+    texts: AnswerTexts
     pairs: NDArray[np.int64]
-    context: int
-    cut: int
 
     def items(self, rows: NDArray[Any]) -> Items:
-        """Texts of the preferred side and the other of these pairs, filled up with 0 (items, context), and their lengths (items, 2)."""
-        pairs = self.pairs[rows]
-        lengths = self.starts[pairs + 1] - self.starts[pairs]
-        sides = np.zeros((2, len(pairs), self.context), np.int32)
-        for row, pair in enumerate(pairs):
-            for side, text in enumerate(pair):
-                sides[side, row, : lengths[row, side]] = self.texts[self.starts[text] : self.starts[text + 1]]
-        return sides[0], sides[1], lengths
+        """Texts of the preferred side and the other of these pairs, filled up with 0 (items, context), their lengths and those of their prompts (items, 2)."""
+        sides = [self.texts.windows(self.pairs[rows, side]) for side in (0, 1)]
+        lengths, leads = (np.stack([side[part] for side in sides], axis=1) for part in (1, 2))
+        return sides[0][0], sides[1][0], lengths, leads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +125,7 @@ class Preferences:
         if held.all() or not held.any():
             use = "train on" if held.all() else "hold out"
             raise LadderError(f"corpus {self.path!r}: {len({one[0] for one in pairs})} threads leave none to {use}. Give more threads, or another one_in.")  # fmt: skip
-        parts = (texts.texts, texts.starts, texts.pairs, held)
+        parts = (texts.texts.tokens, texts.texts.starts, texts.pairs, held)
         return PairData(
             texts=texts,
             train=np.flatnonzero(~held),
@@ -154,27 +141,13 @@ class Preferences:
         """
         if not pairs:
             raise LadderError(f"corpus {self.path!r} holds no pairs: no two posts of a thread differ by {self.gap:g} votes.")  # fmt: skip
-        encoding = read_tokenizer(self.tokenizer)
-        require_vocab(family, encoding.vocab, f"corpus {self.path!r}")
-        context = family.item_tokens // 2
         numbers: dict[tuple[str, str], int] = {}
-        parts: list[NDArray[Any]] = []
-        cut = 0
         for _, prompt, *answers in pairs:
             for answer in answers:
-                if (prompt, answer) not in numbers:
-                    numbers[prompt, answer] = len(parts)
-                    tokens, is_long = _encoded(encoding, prompt, answer, context)
-                    parts.append(tokens)
-                    cut += is_long
-        if cut > _LONG * len(parts) and not self.cut:
-            raise LadderError(f"corpus {self.path!r}: {cut:,} of {len(parts):,} answers are longer than context = {context}. Set a larger context in [family], or cut = true in [corpus] to cut them.")  # fmt: skip
+                numbers.setdefault((prompt, answer), len(numbers))
         return PairTexts(
-            texts=np.concatenate(parts),
-            starts=np.concatenate([[0], np.cumsum([len(one) for one in parts])]),
+            texts=encode_answers(list(numbers), family, str(self.path), self.tokenizer, cut=self.cut),
             pairs=np.array([[numbers[prompt, better], numbers[prompt, worse]] for _, prompt, better, worse in pairs]),
-            context=context,
-            cut=cut,
         )
 
     def read(self) -> Iterator[Pair]:
@@ -185,11 +158,11 @@ class Preferences:
         """
         for path in (self.path,) if isinstance(self.path, str) else self.path:
             threads: dict[str, list[tuple[str, str, float]]] = {}
-            for where, row in _rows(path):
-                prompt = _prompt(row.get(self.prompt), where)
+            for where, row in rows_of(path):
+                prompt = prompt_of(row.get(self.prompt), where)
                 if self.chosen in row and self.rejected in row:
                     shared = "" if prompt else _shared(row[self.chosen], row[self.rejected], where)
-                    better, worse = (_text(row[name], where, name) for name in (self.chosen, self.rejected))
+                    better, worse = (text_of(row[name], where, name) for name in (self.chosen, self.rejected))
                     if better != worse:
                         whole = prompt or shared
                         yield _thread(row.get(self.thread), where) or whole or better, whole, better, worse
@@ -198,7 +171,7 @@ class Preferences:
                     thread = _thread(row.get(self.thread), where) or prompt
                     if not thread:
                         raise LadderError(f"{where}: a post needs {self.thread} or {self.prompt}, so that posts of one question are compared.")  # fmt: skip
-                    threads.setdefault(thread, []).append((prompt, _text(row[self.text], where, self.text), votes))  # fmt: skip
+                    threads.setdefault(thread, []).append((prompt, text_of(row[self.text], where, self.text), votes))  # fmt: skip
                 else:
                     raise LadderError(f"{where}: neither a pair ({self.chosen}, {self.rejected}) nor a post ({self.text}, {self.votes}); it has {', '.join(row)}. Name the fields in [corpus].")  # fmt: skip
             for thread, posts in threads.items():
@@ -215,25 +188,13 @@ class Preferences:
         yield from found[: self.most]
 
 
-def _rows(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The objects of a JSONL file, each with its place in messages."""
-    file = Path(path).expanduser()
-    try:
-        for number, row in json_lines(file):
-            if not isinstance(row, dict):
-                raise LadderError(f"{file}, line {number}: a {type(row).__name__} where an object is meant.")
-            yield f"{file}, line {number}", row
-    except OSError as error:
-        raise LadderError(f"corpus {path!r} cannot be read: {error.strerror}.") from None
-
-
 def _thread(value: Any, where: str) -> str:
     """The name of a thread; "" where there is none."""
     if value is None:
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise LadderError(f"{where}: a thread is a {type(value).__name__}, where a name or a number is meant.")
-    return _whole(str(value), where)
+    return whole(str(value), where)
 
 
 def _votes(value: Any, where: str, name: str) -> float:
@@ -246,50 +207,10 @@ def _votes(value: Any, where: str, name: str) -> float:
     return votes
 
 
-def _prompt(value: Any, where: str) -> str:
-    """A prompt, or the texts of the messages of a conversation, an empty line between them."""
-    if isinstance(value, list):
-        return "\n\n".join(_text([one], where, "a message of the prompt") for one in value)
-    if value is not None and not isinstance(value, str):
-        raise LadderError(
-            f"{where}: the prompt is a {type(value).__name__}, where a text or a list of messages is meant."
-        )
-    return _whole(value or "", where)
-
-
 def _shared(one: Any, other: Any, where: str) -> str:
     """The prompt of two conversations that differ in their last message alone; "" where they are texts."""
     if not isinstance(one, list) or not isinstance(other, list):
         return ""
     if one[:-1] != other[:-1]:
         raise LadderError(f"{where}: the two conversations differ before their last messages; give what they share as the prompt.")  # fmt: skip
-    return _prompt(one[:-1], where)
-
-
-def _text(value: Any, where: str, name: str) -> str:
-    """A text, or the last message of a conversation."""
-    if isinstance(value, list) and value and isinstance(value[-1], dict) and "content" in value[-1]:
-        value = value[-1]["content"]
-    if not isinstance(value, str) or not value:
-        raise LadderError(f"{where}: {name} holds {type(value).__name__ if value != '' else 'nothing'}, where a text is meant.")  # fmt: skip
-    return _whole(value, where)
-
-
-def _whole(text: str, where: str) -> str:
-    """A text without halves of characters."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise LadderError(f"{where}: a text holds half of a character.") from None
-    return text
-
-
-def _encoded(encoding: TextEncoding, prompt: str, answer: str, context: int) -> tuple[NDArray[Any], bool]:
-    """The tokens of a text, and whether its answer alone is longer than the context; of a long prompt the beginning is cut."""
-    body = encoding.encode(answer.encode("utf-8", "replace")).astype(np.int32)
-    lead = encoding.encode(f"{prompt}\n\n".encode("utf-8", "replace")).astype(np.int32) if prompt else body[:0]
-    end = np.array([] if encoding.end is None else [encoding.end], np.int32)
-    room = context - len(end)
-    kept = body[:room]
-    lead = lead[max(len(lead) - (room - len(kept)), 0) :]
-    return np.concatenate([lead, kept, end]), len(body) > room
+    return prompt_of(one[:-1], where)

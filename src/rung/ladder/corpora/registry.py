@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rung.ladder.corpora.answers import ANSWERS, Answers
 from rung.ladder.corpora.facts import KeyValues, People
 from rung.ladder.corpora.preferences import PREFERENCES, Preferences
 from rung.ladder.corpora.sequences import Arithmetic, ItemStream, Markov
@@ -16,6 +17,7 @@ CORPORA: dict[str, type[Any]] = {
     "python": PythonSource,
     "hub": Hub,
     TEACHER: Teacher,
+    ANSWERS: Answers,
     PREFERENCES: Preferences,
     "markov": Markov,
     "bio-s": People,

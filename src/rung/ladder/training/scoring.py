@@ -46,7 +46,7 @@ def score_pairs(run: str | Path, pairs: str | Path, *, device: str = "cpu") -> p
     with torch.no_grad():
         for first in range(0, len(found), _AT_ONCE):
             batch = tuple(torch.from_numpy(part).to(device) for part in texts.items(np.arange(first, min(first + _AT_ONCE, len(found)))))  # fmt: skip
-            preferred, other, lengths = batch
+            preferred, other, lengths, *_ = batch
             rows += torch.stack([net(preferred, lengths[:, 0]), net(other, lengths[:, 1])], dim=1).tolist()
     frame = pl.DataFrame(found, schema=["thread", "prompt", "chosen", "rejected"], orient="row")
     scores = pl.DataFrame(rows, schema=["score_chosen", "score_rejected"], orient="row")

@@ -54,6 +54,7 @@ class Trainer:
             raise LadderError(f"{rung.name}: the network has {built} weights, its family counts {rung.counts.total}.")
         if rung.recipe.start:
             begin_from(self.net, rung)
+        self.net.begin(started=bool(rung.recipe.start))
         self.optimizer = Optimizer(self.net, rung.recipe)
         self.weights = list(self.net.parameters())
         self.average = [weight.detach().clone() for weight in self.weights] if rung.recipe.ema else []

@@ -39,13 +39,15 @@ def begin_from(net: Net, rung: Rung) -> None:
     run = Path(rung.recipe.start)
     before = RunFolder(run).rung()
     family: Any = rung.made_family
-    names = [field.name for field in fields(family) if field.name != "context"]
+    shape: Any = Decoder if isinstance(family, Decoder) else family
+    names = [field.name for field in fields(shape) if field.name != "context"]
     differs = next(
         (name for name in names if getattr(before.made_family, name, None) != getattr(rung.made_family, name)), ""
     )
     # A preference model begins from the language model that it is one of, with a head of its own.
-    heads = isinstance(family, Preference) and type(before.made_family) is Decoder
-    if not (type(before.made_family) is type(family) or heads) or differs or before.size != rung.size:
+    speaks = [isinstance(one, Decoder) and not isinstance(one, Preference) for one in (before.made_family, family)]
+    heads = isinstance(family, Preference) and speaks[0]
+    if not (type(before.made_family) is type(family) or all(speaks) or heads) or differs or before.size != rung.size:
         what = (
             f"{differs} is {getattr(before.made_family, differs, None)!r} there and {getattr(rung.made_family, differs)!r} here"
             if differs

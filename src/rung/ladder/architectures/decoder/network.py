@@ -99,7 +99,7 @@ class PreferenceNet(Trunk):
 
     def margins(self, batch: Batch) -> Tensor:
         """Score of the preferred text less that of the other (items,)."""
-        preferred, other, lengths = batch
+        preferred, other, lengths, *_ = batch
         scores = self(torch.cat([preferred, other]), torch.cat([lengths[:, 0], lengths[:, 1]])).float()
         margins: Tensor = scores[: len(preferred)] - scores[len(preferred) :]
         return margins

@@ -11,7 +11,7 @@ import pytest
 
 import rung
 from rung.errors import RunsError
-from rung.runs import configurations, plausibility, read_runs, require_usable, swept
+from rung.runs import configurations, plausibility, read_runs, read_table, require_usable, swept
 from rung.runs.settings import settings
 
 FRAME = pl.DataFrame(
@@ -447,3 +447,14 @@ class TestSettings:
         codes = {one.code for one in rung.fit(swept_runs, "E + A / N^alpha", draws=0).warnings}
         assert "swept_settings" in codes
         assert "lack_of_fit" not in codes
+
+
+def test_a_row_whose_names_are_those_of_columns_is_no_header(tmp_path):
+    """Models called c and n: letters that name compute and size elsewhere."""
+    (tmp_path / "models.csv").write_text("id,parent\na,c\nb,a\nc,\n")
+    table, _ = read_table(tmp_path / "models.csv")
+    assert table.frame.columns == ["id", "parent"]
+    assert table.frame.height == 3
+    (tmp_path / "titled.csv").write_text("Runs, of March\nN,loss\n1e6,3.5\n2e6,3.2\n")
+    table, _ = read_table(tmp_path / "titled.csv")
+    assert table.frame.columns == ["N", "loss"]

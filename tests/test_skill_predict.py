@@ -214,3 +214,17 @@ def test_a_real_ladder_forecasts_its_largest_size_better_than_the_last_score_tha
     error = np.mean(np.abs(np.array([one.value for one in found.plans]) - truth))
     seen = float(found.ends["score"].max())
     assert error < 0.25 * np.mean(np.abs(seen - truth))
+
+
+def test_runs_of_one_size_say_that_their_law_is_of_compute_alone():
+    tokens = np.geomspace(1e9, 1e11, 10)
+    flops = 6e9 * tokens
+    score, loss = 0.3 + 0.05 * np.log10(flops / 1e18), 1.2 - 0.1 * np.log10(flops / 1e18)
+    runs = pl.DataFrame({"params": [1e9] * 10, "tokens": tokens, "acc": score, "bpb": loss})
+    task = Task(name="t", score="acc", loss="bpb", chance=0.25)
+    found = predict_scores(runs, [task], [{"N": 3e9, "D": 6e10}])
+    (text,) = (one.text for one in found.warnings if one.code == "compute_alone")
+    assert text.startswith("t: all runs have N = 1B")
+    both = runs.with_columns(params=pl.col("tokens") / 20)
+    grow = predict_scores(both, [task], [{"N": 3e9, "D": 6e10}])
+    assert any("grow together" in one.text for one in grow.warnings)

@@ -31,6 +31,11 @@ SKILL_FINDINGS: dict[str, FindingKind] = {
     "far_scores": FindingKind(
         "warning", "A score is forecast far beyond the runs.", "Add larger runs before relying on it."
     ),
+    "compute_alone": FindingKind(
+        "warning",
+        "Scores are forecast by a law of compute alone, since the runs have one size, or N and D grow together.",
+        "Add runs of another size at the same compute.",
+    ),
     "unknown_family": FindingKind(
         "warning",
         "A score is asked about a family that has no model in the table.",

@@ -137,12 +137,12 @@ def header_of(content: bytes) -> tuple[bytes, str, str]:
         above += 1
     else:
         above = 0
-    below = [fields_of(line, separator) for line in lines[above:] if line.strip()][:2]
+    below = [fields_of(line, separator) for line in lines[above:] if line.strip()][:3]
     commented = next((line for line in reversed(lines[:above]) if line.strip()), "").lstrip()
     if below and commented.startswith("#") and _is_commented_header(commented, below[0], separator):
         rest = b"\n".join(content.split(b"\n")[above:])
         return commented.lstrip("# \t").encode() + b"\n" + rest, separator, "the header stands behind a #"
-    if len(below) == 2 and _is_title(below[0], below[1]):
+    if len(below) > 1 and _is_title(*below):
         above += 1
     if not above:
         return content, separator, ""
@@ -163,13 +163,20 @@ def _is_commented_header(line: str, values: list[str], separator: str) -> bool:
     return len(names) == len(values) > 1 and any(map(columns_meant, names)) and sum(numbers) * 2 > len(numbers)
 
 
-def _is_title(first: list[str], second: list[str]) -> bool:
-    """Whether a line only looks like a header because it has as many commas: the next one names columns, and it does not."""
+def _is_title(first: list[str], second: list[str], third: list[str] | None = None) -> bool:
+    """Whether a line only looks like a header because it has as many commas: the next one names columns, and it does not.
+
+    A model may be called c: a column that is named so has numbers below it.
+    """
     named = [field for field in second if field.strip() and read_number(field) is None]
+    meant = [bool(columns_meant(field)) for field in second]
+    below = third or []
+    filled = [field for field, known in zip(below, meant, strict=False) if known and not is_missing(field)]
     return (
         len(second) == len(first) == len(named) > 1
-        and any(map(columns_meant, second))
+        and any(meant)
         and not any(map(columns_meant, first))
+        and (not filled or any(read_number(field) is not None for field in filled))
     )
 
 

@@ -25,11 +25,11 @@ from rung.forecasting import Draws
 from rung.messages import counted, require_level
 from rung.progress import reported
 from rung.runs import Runs, as_runs
-from rung.skill.routes import LOSS_LAWS, Plan, Route, TwoSteps, routes_of
+from rung.skill.routes import LOSS_LAWS, Plan, Route, TwoSteps, apart, routes_of
 from rung.skill.score_forecast import PlanScore, ScoreForecasts, TaskForecast
 from rung.skill.signal import Signal, signal_of
 from rung.skill.task_table import Task, TaskTable, task_table
-from rung.units import flops_6nd
+from rung.units import flops_6nd, format_count
 
 _HELD_OUT = 0.25
 """Share of the runs, those of the largest compute, that the routes are scored on."""
@@ -197,6 +197,10 @@ def _bounds(
 def _findings(table: TaskTable, signal: Signal, failed: Sequence[str], plans: Sequence[Plan]) -> list[Finding]:
     name = table.task.name
     found = [Finding("no_route", f"{name}: {reason}") for reason in failed]
+    sizes = table.ends["params"].n_unique()
+    if not apart(table.ends):
+        of = f"all runs have N = {format_count(float(table.ends['params'][0]))}" if sizes == 1 else "N and D of the runs grow together"  # fmt: skip
+        found.append(Finding("compute_alone", f"{name}: {of}, so its laws are of compute alone, and a plan with another share of N and D is forecast by its compute."))  # fmt: skip
     if table.lost:
         text = f"{name}: {counted(len(table.lost), 'run')} without a usable score, loss, params and tokens are left out, {table.lost[0]!r} for one."
         found.append(Finding("left_out_rows", text))

@@ -39,6 +39,14 @@ class PruneOptions:
     """obert: steps in which the share is reached, with gradients anew; 4 by default."""
     seed: int = 0
     """Seed of which windows are taken; 0 by default."""
+    recover: str | None = None
+    """Tokens of the text on which what stays goes on learning, its zeros held, such as 1M; none by default."""
+    stages: int | None = None
+    """With --recover: stages in which the share is reached, with an equal part of the learning after each; 1 by default."""
+    lr: float | None = None
+    """With --recover: height of the learning rate; 1e-4 by default."""
+    soft: float | None = None
+    """With --recover: share of the objective that learns from the dense model; 0 by default."""
 
 
 def prune(
@@ -62,7 +70,9 @@ def prune(
     from dataclasses import asdict
 
     from rung.treat import Pruning, prune_model
+    from rung.units import parse_number
 
     if len(output) != 1:
         raise ModelError("name one folder for the pruned model: -o OUT.")
-    show(prune_model(model, output[0], Pruning(**asdict(options), device=device)), json=json)
+    asked = {**asdict(options), "recover": parse_number(options.recover) if options.recover else 0.0, "device": device}
+    show(prune_model(model, output[0], Pruning(**asked)), json=json)

@@ -33,7 +33,7 @@ def windows_of_text(
     if context is not None and not 2 <= context <= model.context:
         raise ModelError(f"--context {context} must lie between 2 and {model.context}, which is what the model has.")
     length = context or model.context
-    tokens = np.concatenate([np.zeros(0, np.int64), *_tokens(model, places)])
+    tokens = _joined(model, places)
     available = (len(tokens) - 1) // length
     if available < count:
         raise ModelError(
@@ -43,6 +43,15 @@ def windows_of_text(
     starts = length * np.sort(np.random.default_rng(seed).permutation(available)[:count])
     windows = torch.from_numpy(np.stack([tokens[start : start + length + 1] for start in starts]))
     return [windows[first : first + _ROWS].to(model.device) for first in range(0, count, _ROWS)]
+
+
+def available_windows(model: OpenModel, places: Sequence[str], context: int) -> int:
+    """How many windows a text has [count]."""
+    return (len(_joined(model, places)) - 1) // context
+
+
+def _joined(model: OpenModel, places: Sequence[str]) -> np.ndarray:
+    return np.concatenate([np.zeros(0, np.int64), *_tokens(model, places)])
 
 
 def _tokens(model: OpenModel, places: Sequence[str]) -> Iterator[np.ndarray]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from rung.errors import ModelError
+from rung.messages import counted
 from rung.models import (
     OpenModel,
     Weights,
@@ -24,12 +25,16 @@ from rung.models import (
     open_weights,
 )
 from rung.results import Result, Summary, Table
-from rung.treat.calibration import mean_loss, windows_of_text
+from rung.treat.calibration import available_windows, mean_loss, windows_of_text
 from rung.treat.layers import Layer, layers_of
 from rung.treat.masks import Pattern, keeps
-from rung.treat.pruners import PRUNE, Work
+from rung.treat.pruners import Work
 from rung.treat.pruning import PRUNERS, Pruning, require_possible
+from rung.treat.recovery import Recovery, prune_and_recover
 from rung.units import format_bytes, format_count, format_percent, format_value
+
+LEARNING_RATE = 1e-4
+"""Height of the learning rate of recovery by default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -53,6 +58,8 @@ class Pruned(Result):
         after: The loss after pruning.
         damp: The damping that was used; None where there is none.
         cost: What the treatment cost [FLOP].
+        recovered: Tokens on which it went on learning [count].
+        stages: Stages in which the share was reached [count].
     """
 
     output: str
@@ -71,6 +78,8 @@ class Pruned(Result):
     after: float | None
     damp: float | None
     cost: float
+    recovered: int
+    stages: int
 
     def headline(self) -> str:
         return f"{self.method}: {format_percent(self.sparsity)} of the matrices of {self.model} are zero, {format_count(self.nonzero)} of {format_count(self.params)} parameters stay"
@@ -89,6 +98,8 @@ class Pruned(Result):
                 f"loss on the windows that it looked at: {format_value(self.before)} before, {format_value(self.after)} after; on other "
                 f"text: rung measure {self.model} {self.output} --data TEXT"
             )
+        if self.recovered:
+            blocks.append(f"recovery    {format_count(self.recovered)} tokens in {counted(self.stages, 'stage')}")
         blocks.append(f"cost        {self.cost:.3g} FLOPs (treatment_flops for rung worth)\nwritten to {self.output}")
         return Summary(blocks)
 
@@ -96,7 +107,7 @@ class Pruned(Result):
         """The pruning as plain values."""
         names = (
             *("output", "model", "method", "pattern", "scope", "sparsity", "least", "most", "params", "nonzero"),
-            *("dense_bytes", "nonzero_bytes", "before", "after", "damp"),
+            *("dense_bytes", "nonzero_bytes", "before", "after", "damp", "recovered", "stages"),
         )
         return {**{name: getattr(self, name) for name in names}, "treatment_flops": self.cost}
 
@@ -126,13 +137,14 @@ def _pruned(named: str, place: Path, output: Path, how: Pruning, pattern: Patter
     layers = layers_of(model, weights)
     _require_groups(layers, pattern)
     _require_sound(model, layers, named)
-    looks = PRUNERS[how.method].looks
+    looks = PRUNERS[how.method].looks or bool(how.recover)
     batches = (
         windows_of_text(model, how.calibrate, count=how.windows, context=how.context, seed=how.seed) if looks else []
     )
+    recovery = _recovery(model, place, how) if how.recover else None
     before = float(mean_loss(model, batches)) if looks else None
     work = Work(model=model, layers=layers, batches=batches, how=how, pattern=pattern)
-    damp, cost = PRUNE[how.method](work)
+    damp, cost = prune_and_recover(work, recovery)
     after = float(mean_loss(model, batches)) if looks else None
     shares = [float((layer.matrix == 0).double().mean()) for layer in layers]
     if not all(keeps(layer.matrix, pattern) for layer in layers):
@@ -158,7 +170,36 @@ def _pruned(named: str, place: Path, output: Path, how: Pruning, pattern: Patter
         after=after,
         damp=damp,
         cost=cost,
+        recovered=sum(batch.shape[0] * (batch.shape[1] - 1) for batch in _learnt(recovery)),
+        stages=1 if recovery is None else recovery.stages,
     )
+
+
+def _recovery(model: OpenModel, place: Path, how: Pruning) -> Recovery:
+    """What the pruned model learns: as many windows of the text as there are, again and again where more tokens are asked for."""
+    context = how.context or model.context
+    there = available_windows(model, how.calibrate, context)
+    wanted = max(round(how.recover / context), 1)
+    batches = windows_of_text(model, how.calibrate, count=min(wanted, max(there, 1)), context=how.context, seed=how.seed + 1)  # fmt: skip
+    order = np.random.default_rng(how.seed).permutation(len(batches))
+    soft = how.soft or 0.0
+    steps = max(round(wanted / batches[0].shape[0]), 1)
+    stages = how.stages or 1
+    if steps < stages:
+        raise ModelError(f"--recover {how.recover:g} is {counted(steps, 'batch', 'batches')}, fewer than --stages {stages}. Ask for more tokens.")  # fmt: skip
+    return Recovery(
+        batches=[batches[index] for index in order],
+        steps=steps,
+        stages=stages,
+        lr=how.lr or LEARNING_RATE,
+        soft=soft,
+        teacher=open_model(place, device=how.device) if soft else None,
+    )
+
+
+def _learnt(recovery: Recovery | None) -> Iterator[Any]:
+    if recovery is not None:
+        yield from (recovery.batches[step % len(recovery.batches)] for step in range(recovery.steps))
 
 
 def _require_sound(model: OpenModel, layers: Sequence[Layer], named: str) -> None:

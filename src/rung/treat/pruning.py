@@ -32,6 +32,10 @@ class Pruning:
         steps: oBERT: steps in which the share is reached, each with gradients anew [count].
         seed: Seed of which windows are taken.
         device: Where to compute; a GPU where there is one by default.
+        recover: Tokens of the text on which what stays goes on learning; 0 for none [count].
+        stages: Stages in which the share is reached, with an equal part of the learning after each [count].
+        lr: Height of the learning rate of recovery.
+        soft: Share of the objective of recovery that learns from the dense model.
     """
 
     to: float | None = None
@@ -46,6 +50,10 @@ class Pruning:
     steps: int = 4
     seed: int = 0
     device: str | None = None
+    recover: float = 0.0
+    stages: int | None = None
+    lr: float | None = None
+    soft: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +122,26 @@ def require_possible(how: Pruning) -> Pattern:
     if pruner.looks and not how.calibrate:
         raise ModelError(f"{how.method} looks at a text: --calibrate TEXT.")
     _require_numbers(how, pattern)
+    _require_recovery(how, pattern)
     return pattern
+
+
+def _require_recovery(how: Pruning, pattern: Pattern) -> None:
+    if not how.recover:
+        given = next((name for name in ("stages", "lr", "soft") if getattr(how, name) is not None), None)
+        if given is not None:
+            raise ModelError(f"--{given} belongs to --recover TOKENS.")
+        return
+    if not (np.isfinite(how.recover) and how.recover >= 1):
+        raise ModelError(f"--recover {how.recover:g} must be a number of tokens, such as 1M.")
+    if not how.calibrate:
+        raise ModelError("--recover learns a text: --calibrate TEXT.")
+    if how.stages is not None and (how.stages < 1 or (pattern.of and how.stages > 1)):
+        raise ModelError(f"--stages {how.stages} must be at least 1." if how.stages < 1 else f"--pattern {how.pattern} has one share, and no stages.")  # fmt: skip
+    if how.lr is not None and not (np.isfinite(how.lr) and how.lr > 0):
+        raise ModelError(f"--lr {how.lr:g} must be a positive number.")
+    if how.soft is not None and not 0 <= how.soft <= 1:
+        raise ModelError(f"--soft {how.soft:g} must be a share from 0 to 1.")
 
 
 def _require_numbers(how: Pruning, pattern: Pattern) -> None:

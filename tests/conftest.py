@@ -5,7 +5,19 @@ from pathlib import Path
 
 import pytest
 
-import rung
+
+def bound_to_a_core():
+    """Bind a worker of pytest-xdist, and all that it starts, to a core of its own: threads of several workers on one core wait for each other."""
+    worker, count = os.environ.get("PYTEST_XDIST_WORKER", ""), int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if worker.startswith("gw") and hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        if 1 < len(cores) <= count:
+            os.sched_setaffinity(0, {cores[int(worker[2:]) % len(cores)]})
+
+
+bound_to_a_core()  # before NumPy counts the cores
+
+import rung  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
 

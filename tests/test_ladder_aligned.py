@@ -39,7 +39,7 @@ def rung_of(place, name, family, corpus, tokens=40_000, **recipe):
 
 def run(place, name, family, corpus, tokens=40_000, **recipe):
     (folder,) = prepare(rung_of(place, name, family, corpus, tokens, **recipe))
-    execute_all([folder], Launch(launcher="here"), Track())
+    execute_all([folder], Launch(launcher="here", threads=1), Track())
     return folder.path
 
 

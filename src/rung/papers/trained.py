@@ -59,7 +59,7 @@ def finished_runs(slug: str, content: Mapping[str, Any], folder: Path) -> list[P
 
         ladder = ladder_of(content, slug, folder / slug)
         folders = prepare(ladder)
-        execute_all(folders, Launch(launcher="here"), ladder.track)
+        execute_all(folders, Launch(launcher="here", threads=1), ladder.track)
     return [one.path for one in folders]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from rung.errors import LadderError
+from rung.ladder.cores import own_cores
 from rung.ladder.execution.options import Launch
 from rung.ladder.rung import Rung
 from rung.units import format_bytes
@@ -83,7 +84,7 @@ def seconds(rungs: Sequence[Rung], launch: Launch, keep: Path | None) -> list[fl
     if not timeable:
         return None
     before = torch.get_num_threads()
-    torch.set_num_threads(launch.threads or max(1, (os.cpu_count() or 1) // launch.workers))
+    torch.set_num_threads(launch.threads or max(1, own_cores() // launch.workers))
     measured = []
     for index in sorted({0, len(timeable) // 2, len(timeable) - 1}):
         rung = timeable[index]

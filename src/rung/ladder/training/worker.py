@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from rung.errors import LadderError, ReportError
+from rung.ladder.cores import own_cores
 from rung.ladder.execution.options import Launch
 from rung.ladder.rung import Rung
 from rung.ladder.training.checkpoint import Checkpoint
@@ -101,7 +102,7 @@ def _started(folder: RunFolder, work: Work) -> tuple[Trainer, dict[str, Any]]:
     """
     launch, before = work.launch, folder.state()
     device = best_device(launch.device if launch.device != "auto" else str(before.get("device", "auto")))
-    threads = launch.threads or int(before.get("threads", 0)) or max(1, (os.cpu_count() or 1) // launch.workers)
+    threads = launch.threads or int(before.get("threads", 0)) or max(1, own_cores() // launch.workers)
     torch.set_num_threads(threads)
     trainer = Trainer(folder.rung(), device=device, keep=work.keep)
     corpus = trainer.data.identity

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rung.errors import LadderError
 from rung.ladder.architectures.size import Family
-from rung.ladder.corpora.corpus import Items, require_vocab
+from rung.ladder.corpora.corpus import HeldOut, Items, places, require_vocab
 from rung.ladder.corpora.documents import TextEncoding, json_lines, read_tokenizer
 
 _LONG = 0.05
@@ -35,13 +36,79 @@ class AnswerTexts:
     leads: NDArray[np.int64]
     context: int
 
-    def windows(self, texts: NDArray[Any]) -> Items:
+    def items(self, rows: NDArray[Any]) -> Items:
         """These texts, filled up with 0 (items, context), their lengths, and those of their prompts (items,)."""
-        lengths = self.starts[texts + 1] - self.starts[texts]
-        filled = np.zeros((len(texts), self.context), np.int32)
-        for row, (text, length) in enumerate(zip(texts, lengths, strict=True)):
+        lengths = self.starts[rows + 1] - self.starts[rows]
+        filled = np.zeros((len(rows), self.context), np.int32)
+        for row, (text, length) in enumerate(zip(rows, lengths, strict=True)):
             filled[row, :length] = self.tokens[self.starts[text] : self.starts[text + 1]]
-        return filled, lengths, self.leads[texts]
+        return filled, lengths, self.leads[rows]
+
+
+class HasItems(Protocol):
+    """Texts of which some rows make a batch."""
+
+    def items(self, rows: NDArray[Any]) -> Items:
+        """The items of these rows."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DealtTexts:
+    """Texts to train on, and texts of other prompts or threads that are held out.
+
+    Attributes:
+        texts: All of them.
+        train: Rows of those to train on.
+        held: Rows of those that are held out.
+        identity: A fingerprint of all.
+    """
+
+    texts: HasItems
+    train: NDArray[Any]
+    held: NDArray[Any]
+    identity: str
+
+    @property
+    def unique_items(self) -> int:
+        return len(self.train)
+
+    def batch(self, key: tuple[int, ...], first: int, count: int) -> Items:
+        return self.texts.items(self.train[places(key, first, count, len(self.train))])
+
+    def held_out(self, count: int) -> Mapping[str, HeldOut]:
+        """Held-out texts at equal distances in the file."""
+        rows = np.linspace(0, len(self.held) - 1, min(count, len(self.held))).astype(int)
+        return {"": HeldOut(items=self.texts.items(self.held[rows]))}
+
+
+def dealt(
+    groups: Sequence[str], one_in: int, texts: HasItems, parts: Sequence[NDArray[Any]], named: tuple[str, str]
+) -> DealtTexts:
+    """Hold out about one group in so many, whole, by a hash of its name.
+
+    Args:
+        groups: The prompt or thread of each row.
+        one_in: About one group in this many is held out [count].
+        texts: The rows as items.
+        parts: What the fingerprint is of.
+        named: The corpus, and what its groups are called.
+
+    Raises:
+        LadderError: None is left to train on, or none to hold out.
+    """
+    held = np.array([int.from_bytes(hashlib.sha256(one.encode()).digest()[:8], "big") % one_in == 0 for one in groups])
+    if held.all() or not held.any():
+        use = "train on" if held.all() else "hold out"
+        source, called = named
+        raise LadderError(f"corpus {source!r}: {len(set(groups))} {called} leave none to {use}. Give more {called}, or another one_in.")  # fmt: skip
+    content = b"\0".join(part.tobytes() for part in (*parts, held))
+    return DealtTexts(
+        texts=texts,
+        train=np.flatnonzero(~held),
+        held=np.flatnonzero(held),
+        identity=hashlib.sha256(content).hexdigest()[:16],
+    )
 
 
 def encode_answers(

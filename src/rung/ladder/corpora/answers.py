@@ -8,51 +8,16 @@ A text is the prompt, an empty line, the answer, and an end token, as in the cor
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from rung.errors import LadderError
 from rung.ladder.architectures.size import Family
-from rung.ladder.corpora.answer_texts import AnswerTexts, encode_answers, prompt_of, rows_of, text_of
-from rung.ladder.corpora.corpus import HeldOut, Items, places
+from rung.ladder.corpora.answer_texts import DealtTexts, dealt, encode_answers, prompt_of, rows_of, text_of
 
 ANSWERS = "answers"
 """Name of this corpus."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerData:
-    """Answers to train on, and answers to other prompts that are held out.
-
-    Attributes:
-        texts: All of them.
-        train: Numbers of those to train on.
-        held: Numbers of those that are held out.
-        identity: A fingerprint of all.
-    """
-
-    texts: AnswerTexts
-    train: NDArray[Any]
-    held: NDArray[Any]
-    identity: str
-
-    @property
-    def unique_items(self) -> int:
-        return len(self.train)
-
-    def batch(self, key: tuple[int, ...], first: int, count: int) -> Items:
-        return self.texts.windows(self.train[places(key, first, count, len(self.train))])
-
-    def held_out(self, count: int) -> Mapping[str, HeldOut]:
-        """Held-out answers at equal distances in the file."""
-        rows = np.linspace(0, len(self.held) - 1, min(count, len(self.held))).astype(int)
-        return {"": HeldOut(items=self.texts.windows(self.held[rows]))}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +46,7 @@ class Answers:
     def data(self) -> str:
         return ANSWERS
 
-    def open(self, family: Family, keep: Path | None) -> AnswerData:
+    def open(self, family: Family, keep: Path | None) -> DealtTexts:
         del keep  # texts are read in seconds
         if self.one_in < 2:
             raise LadderError("answers: one_in must be at least 2.")
@@ -89,16 +54,9 @@ class Answers:
         if not found:
             raise LadderError(f"corpus {self.path!r} holds no answers.")
         texts = encode_answers(found, family, str(self.path), self.tokenizer, cut=self.cut)
-        held = np.array([int.from_bytes(hashlib.sha256((prompt or answer).encode()).digest()[:8], "big") % self.one_in == 0 for prompt, answer in found])  # fmt: skip
-        if held.all() or not held.any():
-            use = "train on" if held.all() else "hold out"
-            raise LadderError(f"corpus {self.path!r}: {len(found)} answers leave none to {use}. Give more, or another one_in.")  # fmt: skip
-        parts = (texts.tokens, texts.starts, texts.leads, held)
-        return AnswerData(
-            texts=texts,
-            train=np.flatnonzero(~held),
-            held=np.flatnonzero(held),
-            identity=hashlib.sha256(b"\0".join(part.tobytes() for part in parts)).hexdigest()[:16],
+        parts = (texts.tokens, texts.starts, texts.leads)
+        return dealt(
+            [prompt or answer for prompt, answer in found], self.one_in, texts, parts, (str(self.path), "prompts")
         )
 
     def read(self) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -21,8 +21,17 @@ from numpy.typing import NDArray
 
 from rung.errors import LadderError
 from rung.ladder.architectures.size import Family
-from rung.ladder.corpora.answer_texts import AnswerTexts, encode_answers, prompt_of, rows_of, text_of, whole
-from rung.ladder.corpora.corpus import HeldOut, Items, places
+from rung.ladder.corpora.answer_texts import (
+    AnswerTexts,
+    DealtTexts,
+    dealt,
+    encode_answers,
+    prompt_of,
+    rows_of,
+    text_of,
+    whole,
+)
+from rung.ladder.corpora.corpus import Items
 
 PREFERENCES = "preferences"
 """Name of this corpus."""
@@ -45,38 +54,9 @@ class PairTexts:
 
     def items(self, rows: NDArray[Any]) -> Items:
         """Texts of the preferred side and the other of these pairs, filled up with 0 (items, context), their lengths and those of their prompts (items, 2)."""
-        sides = [self.texts.windows(self.pairs[rows, side]) for side in (0, 1)]
+        sides = [self.texts.items(self.pairs[rows, side]) for side in (0, 1)]
         lengths, leads = (np.stack([side[part] for side in sides], axis=1) for part in (1, 2))
         return sides[0][0], sides[1][0], lengths, leads
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PairData:
-    """Pairs to train on, and pairs of other threads that are held out.
-
-    Attributes:
-        texts: All pairs.
-        train: Rows of those to train on.
-        held: Rows of those that are held out.
-        identity: A fingerprint of all.
-    """
-
-    texts: PairTexts
-    train: NDArray[Any]
-    held: NDArray[Any]
-    identity: str
-
-    @property
-    def unique_items(self) -> int:
-        return len(self.train)
-
-    def batch(self, key: tuple[int, ...], first: int, count: int) -> Items:
-        return self.texts.items(self.train[places(key, first, count, len(self.train))])
-
-    def held_out(self, count: int) -> Mapping[str, HeldOut]:
-        """Held-out pairs at equal distances in the file."""
-        rows = np.linspace(0, len(self.held) - 1, min(count, len(self.held))).astype(int)
-        return {"": HeldOut(items=self.texts.items(self.held[rows]))}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,23 +95,14 @@ class Preferences:
     def data(self) -> str:
         return "preferences"
 
-    def open(self, family: Family, keep: Path | None) -> PairData:
+    def open(self, family: Family, keep: Path | None) -> DealtTexts:
         del keep  # texts are read in seconds
         if self.gap <= 0 or self.most < 1 or self.one_in < 2:
             raise LadderError("preferences: gap must be positive, most at least 1, one_in at least 2.")
         pairs = list(self.read())
         texts = self.encoded(family, pairs)
-        held = np.array([int.from_bytes(hashlib.sha256(thread.encode()).digest()[:8], "big") % self.one_in == 0 for thread, *_ in pairs])  # fmt: skip
-        if held.all() or not held.any():
-            use = "train on" if held.all() else "hold out"
-            raise LadderError(f"corpus {self.path!r}: {len({one[0] for one in pairs})} threads leave none to {use}. Give more threads, or another one_in.")  # fmt: skip
-        parts = (texts.texts.tokens, texts.texts.starts, texts.pairs, held)
-        return PairData(
-            texts=texts,
-            train=np.flatnonzero(~held),
-            held=np.flatnonzero(held),
-            identity=hashlib.sha256(b"\0".join(part.tobytes() for part in parts)).hexdigest()[:16],
-        )
+        parts = (texts.texts.tokens, texts.texts.starts, texts.pairs)
+        return dealt([thread for thread, *_ in pairs], self.one_in, texts, parts, (str(self.path), "threads"))
 
     def encoded(self, family: Family, pairs: Sequence[Pair]) -> PairTexts:
         """The tokens of pairs, of which every text is kept once.

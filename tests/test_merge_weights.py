@@ -69,6 +69,14 @@ def test_the_expert_that_helps_is_weighed_and_the_one_that_harms_is_not(models):
     assert found.gain.value == pytest.approx(found.held_out[0] - found.held_out[1])
 
 
+def test_models_of_one_name_are_told_apart(models, tmp_path):
+    for name in ("clean", "worse"):
+        shutil.copytree(models / name, tmp_path / name / "model")
+    places = [models / "base", tmp_path / "clean" / "model", tmp_path / "worse" / "model"]
+    found = search_weights(places, "task-arithmetic", MergeOptions(), Measuring(data=(str(models / "text.jsonl"),)), most=5)  # fmt: skip
+    assert len(found.to_dict()["weights"]) == 2
+
+
 def test_the_place_of_slerp_is_chosen(models):
     how = Measuring(data=(str(models / "text.jsonl"),))
     found = search_weights([models / "base", models / "clean"], "slerp", MergeOptions(at=0.2), how, most=12)
@@ -107,6 +115,7 @@ def test_what_cannot_be_searched_is_refused(models, command):
         (["--weights", "search", "-o", "x"], "--evaluate TEXT"),
         (["--weights", "search", "--evaluate", str(whole)], "-o OUT"),
         (["--merges", "9", "-o", "x"], "--merges belongs to --weights search"),
+        (["--keep", "0.5", "-o", "x"], "--keep is nothing to task-arithmetic, which has --weights, --scale"),
         (["--weights", "search", "--evaluate", str(whole), "--loss", "2", "-o", "x"], "without --weights search"),
     ):
         done = command("merge", str(base), str(clean), "--method", "task-arithmetic", *arguments)

@@ -242,6 +242,8 @@ class TestModels:
             ({"to": 0.5, "method": "magnitud"}, "Did you mean magnitude"),
             ({"to": 0.5, "method": "wanda"}, "looks at a text"),
             ({"to": 0.4, "pattern": "2:4"}, "leave out"),
+            ({"to": 0.5, "damp": 0.1}, "--damp belongs to obert and sparsegpt, and the method is magnitude"),
+            ({"to": 0.5, "method": "wanda", "calibrate": ("TEXT",), "steps": 2}, "--steps belongs to obert"),
             ({"to": 0.5, "pattern": "block5"}, "no multiple of 5"),
             ({"to": 0.5, "method": "sparsegpt", "scope": "global", "calibrate": ("x",)}, "sparsegpt seeks by layer"),
             ({"method": "obert", "pattern": "2:4", "calibrate": ("x",)}, "not N of M"),

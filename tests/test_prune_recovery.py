@@ -66,11 +66,8 @@ def test_what_stays_makes_up_for_what_goes_and_zeros_stay(place, tmp_path):
 @pytest.mark.parametrize("method", ["wanda", "obert", "sparsegpt"])
 def test_stages_end_at_the_share_with_every_method(place, tmp_path, method):
     folder, run = place
-    found = prune_model(
-        run,
-        tmp_path / "out",
-        asked(folder, method=method, recover=12_000, stages=3, steps=1, damp=1e-5 if method == "obert" else None),
-    )
+    own = {"steps": 1, "damp": 1e-5} if method == "obert" else {}
+    found = prune_model(run, tmp_path / "out", asked(folder, method=method, recover=12_000, stages=3, **own))
     assert found.stages == 3
     assert found.sparsity == pytest.approx(0.8, abs=0.02)
 

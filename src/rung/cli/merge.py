@@ -41,6 +41,19 @@ class MergeNumbers:
     any_tokenizer: Annotated[bool, Parameter(negative="")] = False
     """Merge models whose tokenizers differ; the first one's is carried over."""
 
+    def _require_used(self) -> None:
+        """Refuse numbers that the method does not know."""
+        from rung.treat import METHODS
+
+        if self.method not in METHODS:
+            return  # which is refused with the names of all methods
+        known = METHODS[self.method].options
+        for name in ("weights", "scale", "keep", "trim", "drop", "at", "seed"):
+            searched = name == "weights" and self.searched
+            if getattr(self, name) != getattr(MergeNumbers, name) and name not in known and not searched:
+                has = ", ".join(f"--{one}" for one in known) or "no numbers"
+                raise ModelError(f"--{name} is nothing to {self.method}, which has {has}.")
+
     @property
     def searched(self) -> bool:
         """Whether a text chooses the weights."""
@@ -51,6 +64,7 @@ class MergeNumbers:
         from rung.treat import MergeOptions
         from rung.units import parse_number
 
+        self._require_used()
         return MergeOptions(
             weights=tuple(parse_number(one) for one in self.weights.split(","))
             if self.weights and not self.searched

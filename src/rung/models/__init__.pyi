@@ -14,6 +14,7 @@ from .measuring import Measuring as Measuring
 from .measuring import measure as measure
 from .measuring import open_model as open_model
 from .measuring import tokenizer_of as tokenizer_of
+from .naming import short_names as short_names
 from .opened import OpenModel as OpenModel
 from .opened import same_tokens as same_tokens
 from .ratio import Ratio as Ratio

@@ -19,6 +19,7 @@ from rung.models.ladder_model import is_run_folder, known_of_run, open_run, run_
 from rung.models.losses import DocumentLoss, Losses
 from rung.models.measured import MeasuredModel, Measurements
 from rung.models.memory import peak_memory, reset_peak_memory
+from rung.models.naming import short_names
 from rung.models.opened import OpenModel
 from rung.models.transformers_model import fetched, open_transformers
 from rung.progress import working
@@ -137,9 +138,7 @@ def _named(models: Sequence[str | Path]) -> Iterator[tuple[str, str | Path]]:
     twice = [place for place in models if list(map(str, models)).count(str(place)) > 1]
     if twice:
         raise ModelError(f"{twice[0]} is named twice.")
-    last = [Path(place).resolve().name if Path(place).exists() else str(place).rpartition("/")[2] for place in models]
-    for name, place in zip(last, models, strict=True):
-        yield (name if last.count(name) == 1 else str(place)), place
+    yield from zip(short_names(models), models, strict=True)
 
 
 def _convention(models: Sequence[str | Path], asked: str | None) -> str:

@@ -25,7 +25,7 @@ from rung.errors import ModelError, RungError
 from rung.findings import Finding
 from rung.fitting import Fit, fit
 from rung.messages import counted, did_you_mean
-from rung.models import Measuring, measure
+from rung.models import Measuring, measure, short_names
 from rung.progress import reported
 from rung.results import Result, Summary, Table
 from rung.treat.merge import merge_models
@@ -169,7 +169,7 @@ def evaluate_subsets(
             place = Path(folder) / "-".join(map(str, subset))
             merged = [*base, *(experts[index] for index in subset)]
             losses.setdefault(len(subset), {})[subset] = _loss(merged, place, method, options, how)
-    return curve_of(method, [Path(one).name for one in experts], losses, how.data, wanted)
+    return curve_of(method, short_names(experts), losses, how.data, wanted)
 
 
 def curve_of(

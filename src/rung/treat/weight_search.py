@@ -23,7 +23,7 @@ from rung.errors import ModelError
 from rung.findings import Finding
 from rung.fitting.uncertainty import student_quantile
 from rung.messages import counted, did_you_mean, require_level
-from rung.models import DocumentLoss, Measuring, Ratio, measure, ratio
+from rung.models import DocumentLoss, Measuring, Ratio, measure, ratio, short_names
 from rung.progress import working
 from rung.results import Result, Summary, Table
 from rung.treat.merge import merge_models
@@ -198,7 +198,7 @@ class _Knobs:
             return cls(names=("place",), default=np.array([options.at]), largest=1.0, given=options, place=True)
         if "weights" not in how.options:
             raise ModelError(f"{method} has no weights to choose.")
-        names = tuple(Path(one).name for one in (models[1:] if how.based else models))
+        names = tuple(short_names(models[1:] if how.based else models))
         return cls(names=names, default=np.ones(len(names)), largest=_LARGEST, given=options, place=False)
 
     def options(self, values: Array) -> MergeOptions:

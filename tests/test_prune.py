@@ -242,8 +242,6 @@ class TestModels:
             ({"to": 0.5, "method": "magnitud"}, "Did you mean magnitude"),
             ({"to": 0.5, "method": "wanda"}, "looks at a text"),
             ({"to": 0.4, "pattern": "2:4"}, "leave out"),
-            ({"to": 0.5, "damp": 0.1}, "--damp belongs to obert and sparsegpt, and the method is magnitude"),
-            ({"to": 0.5, "method": "wanda", "calibrate": ("TEXT",), "steps": 2}, "--steps belongs to obert"),
             ({"to": 0.5, "pattern": "block5"}, "no multiple of 5"),
             ({"to": 0.5, "method": "sparsegpt", "scope": "global", "calibrate": ("x",)}, "sparsegpt seeks by layer"),
             ({"method": "obert", "pattern": "2:4", "calibrate": ("x",)}, "not N of M"),
@@ -289,3 +287,9 @@ def test_the_command_prunes_and_does_not_overwrite(run, text, command):
     again = command("prune", run, "--to", "0.5", "-o", "out")
     assert again.returncode == 1
     assert "is there already, and is not overwritten" in again.stderr
+
+
+def test_numbers_that_a_method_does_not_know_are_refused(run, text, command):
+    for given, said in ((["--damp", "0.1"], "--damp belongs to obert and sparsegpt, and the method is magnitude"), (["--method", "wanda", "--calibrate", text, "--steps", "2"], "--steps belongs to obert")):  # fmt: skip
+        done = command("prune", run, "--to", "0.5", *given, "-o", "out")
+        assert (done.returncode, said in done.stderr) == (1, True)

@@ -12,6 +12,10 @@ from rung.cli.output import show
 from rung.errors import ModelError
 
 
+_OWN = {"damp": ("obert", "sparsegpt"), "block": ("obert",), "steps": ("obert",)}
+"""Numbers that some methods alone have."""
+
+
 @Parameter(name="*", group=QUESTION)
 @dataclass(frozen=True, kw_only=True)
 class PruneOptions:
@@ -74,5 +78,8 @@ def prune(
 
     if len(output) != 1:
         raise ModelError("name one folder for the pruned model: -o OUT.")
+    for name, methods in _OWN.items():
+        if options.method not in methods and getattr(options, name) != getattr(PruneOptions, name):
+            raise ModelError(f"--{name} belongs to {' and '.join(methods)}, and the method is {options.method}.")
     asked = {**asdict(options), "recover": parse_number(options.recover) if options.recover else 0.0, "device": device}
     show(prune_model(model, output[0], Pruning(**asked)), json=json)

@@ -144,14 +144,7 @@ def _require_recovery(how: Pruning, pattern: Pattern) -> None:
         raise ModelError(f"--soft {how.soft:g} must be a share from 0 to 1.")
 
 
-_OWN = {"damp": ("obert", "sparsegpt"), "block": ("obert",), "steps": ("obert",)}
-"""Numbers that belong to some methods alone."""
-
-
 def _require_numbers(how: Pruning, pattern: Pattern) -> None:
-    for name, methods in _OWN.items():
-        if how.method not in methods and getattr(how, name) != Pruning.__dataclass_fields__[name].default:
-            raise ModelError(f"--{name} belongs to {' and '.join(methods)}, and the method is {how.method}.")
     if how.method == "obert" and pattern.of:
         raise ModelError("obert prunes one by one or in blocks (--pattern block4), not N of M.")
     if how.method == "obert" and how.block % pattern.block:

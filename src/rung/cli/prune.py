@@ -11,7 +11,6 @@ from rung.cli.options import MACHINES, QUESTION, Json, Output
 from rung.cli.output import show
 from rung.errors import ModelError
 
-
 _OWN = {"damp": ("obert", "sparsegpt"), "block": ("obert",), "steps": ("obert",)}
 """Numbers that some methods alone have."""
 

@@ -125,6 +125,7 @@ def search_weights(
     *,
     most: int = 40,
     level: float = 0.9,
+    any_tokenizer: bool = False,
 ) -> MergeWeights:
     """Choose the weights of a merge on a text.
 
@@ -135,6 +136,7 @@ def search_weights(
         how: The text, and how merges are measured on it.
         most: Merges that are measured, at most.
         level: Coverage of the interval of the gain.
+        any_tokenizer: Whether to merge models whose tokenizers differ.
 
     Raises:
         ModelError: The method has no weights, a model does not match, or the text has fewer than four documents.
@@ -147,7 +149,8 @@ def search_weights(
     if most < least:
         raise ModelError(f"--merges {most}: a search over {counted(len(knobs.default), 'weight')} takes {least} merges or more.")  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
-        trials = _Trials(list(models), method, how, knobs, Path(folder))
+        trials = _Trials(list(models), method, how, knobs, Path(folder) / "merged")
+        trials.any_tokenizer = any_tokenizer
         default = trials.losses(knobs.default)
         if len(default) < _FEWEST_DOCUMENTS:
             raise ModelError(
@@ -211,8 +214,9 @@ class _Knobs:
 class _Trials:
     """Merges that are measured, each once."""
 
-    def __init__(self, models: list[str | Path], method: str, how: Measuring, knobs: _Knobs, folder: Path) -> None:
-        self._models, self._how, self._folder = models, how, folder
+    def __init__(self, models: list[str | Path], method: str, how: Measuring, knobs: _Knobs, place: Path) -> None:
+        self._models, self._how, self._place = models, how, place
+        self.any_tokenizer = False
         self.method, self.knobs = method, knobs
         self.found: dict[tuple[float, ...], tuple[DocumentLoss, ...]] = {}
 
@@ -220,10 +224,10 @@ class _Trials:
         """The loss of the merge of these weights on every document."""
         key = tuple(np.round(values, 6).tolist())
         if key not in self.found:
-            place = self._folder / "merged"
-            merge_models(self._models, place, self.method, self.knobs.options(np.array(key)))
-            self.found[key] = measure([place], self._how).models[0].losses
-            shutil.rmtree(place)
+            options = self.knobs.options(np.array(key))
+            merge_models(self._models, self._place, self.method, options, any_tokenizer=self.any_tokenizer)
+            self.found[key] = measure([self._place], self._how).models[0].losses
+            shutil.rmtree(self._place)
         return self.found[key]
 
 

@@ -128,7 +128,7 @@ def merge(
         recipe = read_recipe(models[0])
         named, method, options = recipe.models, recipe.method, recipe.options
         say(*(f"note: {note}" for note in recipe.notes))
-    weights = _searched(named, method, options, evaluation) if numbers.searched else None
+    weights = _searched(named, method, options, evaluation, numbers) if numbers.searched else None
     if evaluation.merges is not None and weights is None:
         raise ModelError("--merges belongs to --weights search.")
     if evaluation.evaluate and weights is None:
@@ -149,7 +149,9 @@ def merge(
         show(weights, json=json, more={"merged": found.to_dict()}, below=[found])
 
 
-def _searched(models: tuple[str, ...], method: str, options: MergeOptions, evaluation: EvaluateOptions) -> MergeWeights:
+def _searched(
+    models: tuple[str, ...], method: str, options: MergeOptions, evaluation: EvaluateOptions, numbers: MergeNumbers
+) -> MergeWeights:
     """The weights that a text chooses."""
     from rung.models import Measuring
     from rung.treat import search_weights
@@ -157,4 +159,5 @@ def _searched(models: tuple[str, ...], method: str, options: MergeOptions, evalu
     if evaluation.loss is not None or evaluation.subsets != EvaluateOptions.subsets:
         raise ModelError("--loss and --subsets belong to --evaluate without --weights search.")
     most = 40 if evaluation.merges is None else evaluation.merges
-    return search_weights(models, method, options, Measuring(data=evaluation.evaluate), most=most)
+    text = Measuring(data=evaluation.evaluate)
+    return search_weights(models, method, options, text, most=most, any_tokenizer=numbers.any_tokenizer)

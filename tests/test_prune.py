@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rung.errors import ModelError
-from rung.models import open_model, open_weights
+from rung.models import export_run, open_model, open_weights
 from rung.treat import Pruning, prune_model
 from rung.treat.layers import layers_of, watch_inputs
 from rung.treat.masks import Pattern, keeps, masks_of, read_pattern
@@ -293,3 +293,16 @@ def test_numbers_that_a_method_does_not_know_are_refused(run, text, command):
     for given, said in ((["--damp", "0.1"], "--damp belongs to obert and sparsegpt, and the method is magnitude"), (["--method", "wanda", "--calibrate", text, "--steps", "2"], "--steps belongs to obert")):  # fmt: skip
         done = command("prune", run, "--to", "0.5", *given, "-o", "out")
         assert (done.returncode, said in done.stderr) == (1, True)
+
+
+def test_the_smallest_go_without_a_tokenizer(run, text, tmp_path):
+    """Magnitude looks at no text; methods that do say what is missing."""
+    export_run(run, tmp_path / "model")
+    for file in (tmp_path / "model").glob("*token*"):
+        file.unlink()
+    found = prune_model(tmp_path / "model", tmp_path / "half", Pruning(to=0.5))
+    assert found.sparsity == pytest.approx(0.5, abs=0.001)
+    with pytest.raises(ModelError, match="holds no tokenizer"):
+        prune_model(
+            tmp_path / "model", tmp_path / "other", Pruning(to=0.5, method="wanda", calibrate=(text,), windows=4)
+        )

@@ -62,8 +62,8 @@ class Measuring:
     convention: str | None = None
 
 
-def open_model(place: str | Path, *, device: str | None = None, dtype: str = "float32") -> OpenModel:
-    """A model from a folder of Transformers, a finished run of a ladder, or the Hugging Face hub.
+def open_model(place: str | Path, *, device: str | None = None, dtype: str = "float32", text: bool = True) -> OpenModel:
+    """A model from a folder of Transformers, a finished run of a ladder, or the Hugging Face hub; without its tokenizer where it reads no text.
 
     Raises:
         ModelError: There is no such model, it is damaged, or it is of another kind.
@@ -72,14 +72,15 @@ def open_model(place: str | Path, *, device: str | None = None, dtype: str = "fl
     if is_run_folder(path):
         return open_run(path, device="cpu" if where == "auto" else where)
     if path.is_dir():
-        return open_transformers(path, name=path.resolve().name, device=where, dtype=dtype)
+        return open_transformers(path, name=path.resolve().name, device=where, dtype=dtype, text=text)
     if path.exists():
         raise ModelError(
             f"{path} is a file. Name the folder of a model: config.json, safetensors and tokenizer together."
         )
     if str(place).count("/") > 1 or str(place).startswith((".", "/", "~")):
         raise ModelError(f"{place}: there is no such folder.")
-    return open_transformers(fetched(str(place)), name=str(place).rpartition("/")[2], device=where, dtype=dtype)
+    name = str(place).rpartition("/")[2]
+    return open_transformers(fetched(str(place)), name=name, device=where, dtype=dtype, text=text)
 
 
 def tokenizer_of(place: str | Path) -> str:

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,15 @@ _STARTS = ("<|endoftext|>", "<s>", "</s>")
 _DTYPES = ("float32", "bfloat16", "float16", "stored")
 
 
-def open_transformers(place: Path, *, name: str, device: str, dtype: str) -> OpenModel:
+def open_transformers(place: Path, *, name: str, device: str, dtype: str, text: bool = True) -> OpenModel:
     """A causal language model from a folder.
+
+    Args:
+        place: The folder.
+        name: How the model is called.
+        device: Where it computes.
+        dtype: The numbers that it computes with.
+        text: Whether it reads text; without it no tokenizer is needed.
 
     Raises:
         ModelError: A library is missing, the folder is damaged or incomplete, or the model is of another kind.
@@ -36,7 +44,7 @@ def open_transformers(place: Path, *, name: str, device: str, dtype: str) -> Ope
     if dtype not in _DTYPES:
         raise ModelError(f"--dtype {dtype}: choose among {', '.join(_DTYPES)}.")
     transformers = _transformers()
-    tokenizer = _tokenizer(transformers, place)
+    tokenizer = _tokenizer(transformers, place) if text else None
     network, unused = _network(transformers, place, device, dtype)
     positions = next(
         (config[key] for key in ("max_position_embeddings", "n_positions", "n_ctx", "seq_length") if key in config),
@@ -44,25 +52,40 @@ def open_transformers(place: Path, *, name: str, device: str, dtype: str) -> Ope
     )
     context = int(positions) if isinstance(positions, int) and positions > 0 else 1 << 20
     vocab = int(network.get_output_embeddings().weight.shape[0])
-    start = _start(tokenizer, config)
-
-    def encode(text: bytes) -> Any:
-        found = tokenizer(text.decode("utf-8", "replace"), add_special_tokens=False, verbose=False)["input_ids"]
-        return np.asarray(found, dtype=np.int64)
-
-    return OpenModel(
+    mute = OpenModel(
         name=name,
         origin="transformers",
         network=network,
         size=_size(network, config, stored_bits(weights)),
         context=context,
         vocab=vocab,
-        start=start if start is not None and 0 <= start < vocab else None,
-        encode=encode,
-        spelt=lambda token: str(tokenizer.decode([token])).encode(),
+        start=None,
+        encode=_unread,
+        spelt=_unread,
         logits=lambda tokens: network(input_ids=tokens, use_cache=False).logits,
         device=network.get_input_embeddings().weight.device,
         unused=unused,
+    )
+    return mute if tokenizer is None else _reading(mute, tokenizer, config, place)
+
+
+def _unread(_: Any) -> Any:
+    raise AssertionError("the model was opened without its tokenizer")
+
+
+def _reading(model: OpenModel, tokenizer: Any, config: Mapping[str, Any], place: Path) -> OpenModel:
+    """The model with its tokenizer."""
+    start = _start(tokenizer, config)
+
+    def encode(text: bytes) -> Any:
+        found = tokenizer(text.decode("utf-8", "replace"), add_special_tokens=False, verbose=False)["input_ids"]
+        return np.asarray(found, dtype=np.int64)
+
+    return replace(
+        model,
+        start=start if start is not None and 0 <= start < model.vocab else None,
+        encode=encode,
+        spelt=lambda token: str(tokenizer.decode([token])).encode(),
         decode=lambda tokens: str(tokenizer.decode(list(tokens), skip_special_tokens=True)),
         ends=_ends(tokenizer, config, place),
         unknown=tokenizer.unk_token_id if tokenizer.unk_token_id != tokenizer.eos_token_id else None,

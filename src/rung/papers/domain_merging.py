@@ -141,6 +141,7 @@ def _merged(place: Path, files: Mapping[str, str], width: int, seed: int) -> _Me
         content = {
             "family": {"name": family, "context": _CONTEXT, "head_width": 8, "rope_base": 100.0},
             "corpus": {"one_in": 8, **corpus},
+            "evaluate": {"items": 16, "at": []},
             "recipe": {"batch_tokens": 4096, **({"from": str(begin), "lr": lr} if begin else {})},
             "rung": [{"width": width, "depth": _DEPTH, "tokens": _TOKENS[name], "seeds": [seed]}],
         }

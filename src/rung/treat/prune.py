@@ -132,12 +132,12 @@ def prune_model(model: str | Path, output: str | Path, how: Pruning) -> Pruned:
 def _pruned(named: str, place: Path, output: Path, how: Pruning, pattern: Pattern) -> Pruned:
     if output.exists():
         raise ModelError(f"{output} is there already, and is not overwritten. Name another folder, or remove it.")
-    model = open_model(place, device=how.device)
+    looks = PRUNERS[how.method].looks or bool(how.recover)
+    model = open_model(place, device=how.device, text=looks)
     weights = open_weights(place)
     layers = layers_of(model, weights)
     _require_groups(layers, pattern)
     _require_sound(model, layers, named)
-    looks = PRUNERS[how.method].looks or bool(how.recover)
     batches = (
         windows_of_text(model, how.calibrate, count=how.windows, context=how.context, seed=how.seed) if looks else []
     )

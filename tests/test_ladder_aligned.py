@@ -134,6 +134,12 @@ class TestObjectives:
 
     def test_odds_ratio_by_hand(self):
         net, batch = network(ORPO), pairs()
+        with torch.no_grad():
+            net.head.weight.mul_(4)
+            for at in range(4, CONTEXT - 1):  # answers of which the network is sure, where odds and probability part
+                batch[0][:, at] = net(batch[0][:, :at].long())[:, -1].argmax(-1)
+            batch[1][:] = batch[0]
+            batch[1][:, 6] = net(batch[1][:, :6].long())[:, -1].topk(2).indices[:, 1]
         mean = np.array([[by_hand(net, batch[side][row], int(batch[2][row, side]), int(batch[3][row, side])).mean() for side in (0, 1)] for row in range(3)])  # fmt: skip
         odds = np.log(np.exp(mean) / (1 - np.exp(mean)))
         margins = odds[:, 0] - odds[:, 1]

@@ -12,6 +12,7 @@ from rung.ladder.ladder_file import ladder_of  # noqa: E402
 from rung.ladder.track import Track  # noqa: E402
 from rung.models import Measuring, measure, open_model, open_weights  # noqa: E402
 from rung.treat import Pruning, prune_model  # noqa: E402
+from rung.treat.recovery import rate_at, share_after  # noqa: E402
 
 CONTEXT = 32
 
@@ -82,6 +83,11 @@ def test_the_dense_model_teaches(place, tmp_path):
         of = {name: torch.log_softmax(open_model(one).logits(tokens).float(), -1) for name, one in (("dense", run), ("alone", tmp_path / "alone"), ("taught", tmp_path / "taught"))}  # fmt: skip
     apart = {name: float((of["dense"].exp() * (of["dense"] - of[name])).sum(-1).mean()) for name in ("alone", "taught")}
     assert apart["taught"] < apart["alone"]
+
+
+def test_shares_and_rates_are_those_of_the_schedule():
+    assert [share_after(stage, 4, 0.8) for stage in (1, 2, 3, 4)] == pytest.approx([0.4625, 0.7, 0.7875, 0.8])
+    assert [rate_at(done, 4, 0.2) for done in range(4)] == pytest.approx([0.2, 0.15, 0.1, 0.05])
 
 
 def test_patterns_hold_after_learning(place, tmp_path):

@@ -23,7 +23,7 @@ def line(index, choices, nats, right, *, layout="new", target=None, empty=False,
     answers = list(nats)
     if empty:
         asked += [("", choice) for choice in choices]
-        answers += [-9.0] * len(choices)
+        answers += [-0.1] * len(choices)  # likelier without its question than any choice behind it
     target = right if target is None else target
     acc = float(int(np.argmax(nats)) == right)
     if layout == "new":

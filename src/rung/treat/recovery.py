@@ -57,13 +57,22 @@ def prune_and_recover(work: Work, recovery: Recovery | None) -> tuple[float | No
         return PRUNE[work.how.method](work)
     damp, cost = None, 0.0
     for stage in reported(range(1, recovery.stages + 1), "stages"):
-        share = work.sparsity * (1 - (1 - stage / recovery.stages) ** 3)
-        part = replace(work, how=replace(work.how, to=share))
+        part = replace(work, how=replace(work.how, to=share_after(stage, recovery.stages, work.sparsity)))
         damp, of_pruning = PRUNE[work.how.method](part)
         first = recovery.steps * (stage - 1) // recovery.stages
         last = recovery.steps * stage // recovery.stages
         cost += of_pruning + _learn(work, recovery, range(first, last))
     return damp, cost
+
+
+def share_after(stage: int, stages: int, share: float) -> float:
+    """The share of zeros after a stage, counted from 1: quickly at first, while much can go."""
+    return share * (1 - (1 - stage / stages) ** 3)
+
+
+def rate_at(done: int, steps: int, height: float) -> float:
+    """The learning rate of a stage after so many of its steps."""
+    return height * (1 - done / steps)
 
 
 def _learn(work: Work, recovery: Recovery, steps: range) -> float:
@@ -78,7 +87,7 @@ def _learn(work: Work, recovery: Recovery, steps: range) -> float:
         for done, step in enumerate(steps):
             batch = recovery.batches[step % len(recovery.batches)]
             for group in optimizer.param_groups:
-                group["lr"] = recovery.lr * (1 - done / len(steps))
+                group["lr"] = rate_at(done, len(steps), recovery.lr)
             optimizer.zero_grad(set_to_none=True)
             loss = _objective(work.model, recovery, batch)
             if not torch.isfinite(loss):

@@ -10,6 +10,7 @@ import pytest
 from rung.errors import SkillError
 from rung.runs import read_runs
 from rung.skill import dunn, early_order, quality, size_groups, tau_b, verdicts
+from rung.skill.quality import _before
 
 SCALES = np.repeat(np.geomspace(1e7, 1e10, 12), 2)
 
@@ -153,6 +154,21 @@ class TestQuality:
         width = np.mean([one.high - one.low for one in found]) / 3.29
         assert np.mean([one.low <= mean <= one.high for one in found]) >= 0.85
         assert 0.85 * apart < width < 2.2 * apart
+
+    def test_values_before_each_one_are_counted_as_pair_by_pair(self):
+        rng = np.random.default_rng(0)
+        for count in (5, 16, 33, 100):
+            y = rng.integers(8, size=count).astype(float)
+            lower, higher = _before(y)
+            assert lower.tolist() == [int((y[:at] < y[at]).sum()) for at in range(count)]
+            assert higher.tolist() == [int((y[:at] > y[at]).sum()) for at in range(count)]
+
+    def test_a_long_log_of_checkpoints_takes_no_memory_for_its_pairs(self):
+        """A run that was scored at every step: its pairs alone would take 80 GB."""
+        at = np.arange(100_000)
+        score = np.log1p(at) + np.random.default_rng(0).standard_normal(len(at))
+        (found,) = quality(pl.DataFrame({"run": ["r"] * len(at), "step": at, "acc": score}), ["acc"]).measures
+        assert found.low < found.stability < found.high
 
     def test_an_order_without_a_fault_is_not_known_without_error(self):
         (found,) = quality(pl.DataFrame({"run": ["r"] * 6, "step": range(6), "acc": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]}), ["acc"]).measures  # fmt: skip

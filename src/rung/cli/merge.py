@@ -120,7 +120,6 @@ def merge(
     if not 1e6 <= shard < 1e15:
         raise ModelError(f"--shard-size {shard_size} must be at least 1M bytes.")
     method = numbers.method
-    options = numbers.options()
     named: tuple[str, ...] = models
     if len(models) == 1 and models[0].lower().endswith((".yaml", ".yml")):
         if numbers != MergeNumbers(any_tokenizer=numbers.any_tokenizer):
@@ -128,6 +127,8 @@ def merge(
         recipe = read_recipe(models[0])
         named, method, options = recipe.models, recipe.method, recipe.options
         say(*(f"note: {note}" for note in recipe.notes))
+    else:
+        options = numbers.options()
     weights = _searched(named, method, options, evaluation, numbers) if numbers.searched else None
     if evaluation.merges is not None and weights is None:
         raise ModelError("--merges belongs to --weights search.")

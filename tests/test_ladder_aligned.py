@@ -226,6 +226,24 @@ class TestChains:
             second.advance()
         assert all(torch.equal(value, second.net.state_dict()[name]) for name, value in whole.net.state_dict().items())
 
+    def test_parts_of_a_batch_are_the_whole(self, chain):
+        """Answers differ in length: parts count by their tokens, in training and in evaluation."""
+        place, base, _, _ = chain
+        rows = [{"prompt": f"q{n}", "answer": "good" if n % 2 else "bad bad bad bad"} for n in range(300)]
+        corpus = {"name": "answers", "path": written(place / "uneven.jsonl", rows), "one_in": 2}
+        (rung,) = rung_of(place, "parts", {"name": "sft"}, corpus, micro_batch=5, **{"from": str(base)}).rungs
+        trainer = Trainer(rung)
+        batch = tuple(torch.from_numpy(part) for part in trainer.data.batch(rung.key, 0, rung.batch))
+        loss = trainer.net.losses(batch)[0]
+        wanted = torch.autograd.grad(loss, list(trainer.net.parameters()))
+        assert float(trainer._gradients(batch)) == pytest.approx(float(loss.detach()), rel=1e-5)
+        assert all(torch.allclose(one.grad, other, atol=1e-6) for one, other in zip(trainer.net.parameters(), wanted, strict=True))  # fmt: skip
+        held = trainer.data.held_out(1 << 20)[""].items
+        assert len(held[0]) > 64
+        with torch.no_grad():
+            whole = trainer.net.losses(tuple(torch.from_numpy(part) for part in held))[1]
+        assert trainer.evaluate()["loss"] == pytest.approx(float(whole), rel=1e-5)
+
     def test_dpo_needs_a_model_to_begin_from_and_a_shape_that_fits(self, chain):
         place, _, sft, _ = chain
         corpus = {"name": "preferences", "path": str(place / "pairs.jsonl"), "one_in": 5}

@@ -17,6 +17,10 @@ class Net(nn.Module, ABC):
     def losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Means over a batch: the training objective, and the reported loss [nats/token, or as the family says]."""
 
+    def weight(self, batch: Batch) -> float:
+        """How much a batch counts in a mean over several: its items, or what the losses are means over."""
+        return float(len(batch[0]))
+
     def begin(self, *, started: bool) -> None:
         """Be told, once, that the weights that training begins from are in place.
 

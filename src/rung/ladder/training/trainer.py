@@ -99,10 +99,12 @@ class Trainer:
         if isinstance(self.net, PairNet):
             return cached_gradients(self.net, parts)
         mean = torch.zeros((), device=self.device)
+        whole = self.net.weight(batch)
         for part in parts:
             objective, loss = self.called(part)
-            (objective * (len(part[0]) / len(batch[0]))).backward()
-            mean += loss.detach() * (len(part[0]) / len(batch[0]))
+            share = self.net.weight(part) / whole
+            (objective * share).backward()
+            mean += loss.detach() * share
         return mean
 
     @torch.no_grad()
@@ -122,7 +124,7 @@ class Trainer:
     def _measures(self, name: str, batches: list[Batch]) -> dict[str, float]:
         """What the network measures besides its loss: means over the items of a set."""
         found = [self.net.measures(batch) for batch in batches]
-        sizes = [len(batch[0]) for batch in batches]
+        sizes = [self.net.weight(batch) for batch in batches]
         return {
             f"{column}_{name}" if name else column: float(
                 np.average([float(one[column]) for one in found], weights=sizes)
@@ -132,7 +134,7 @@ class Trainer:
 
     def _mean_loss(self, batches: list[Batch]) -> float:
         """Mean over items; a loss that compares items with each other compares those within each batch."""
-        sizes = [len(batch[0]) for batch in batches]
+        sizes = [self.net.weight(batch) for batch in batches]
         losses = [float(self.net.losses(batch)[1]) for batch in batches]
         return float(np.average(losses, weights=sizes))
 

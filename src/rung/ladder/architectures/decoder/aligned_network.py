@@ -55,6 +55,13 @@ class AlignedNet(DecoderNet):
         answer = ((at >= leads[:, None].clamp(min=1)) & (at < lengths[:, None])).float()
         return -(nats.view(len(tokens), -1) * answer).sum(dim=1), answer.sum(dim=1)
 
+    def weight(self, batch: Batch) -> float:
+        """Of answers their tokens, so that parts of a batch count as the whole does; of pairs the pairs."""
+        if self.objective != SFT:
+            return super().weight(batch)
+        _, lengths, leads = batch
+        return float((lengths - leads.clamp(min=1)).clamp(min=0).sum())
+
     def losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
         if self.objective == SFT:
             log_p, counts = self.answered(*batch)

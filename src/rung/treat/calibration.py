@@ -18,12 +18,12 @@ _ROWS = 8
 
 
 def windows_of_text(
-    model: OpenModel, places: Sequence[str], *, count: int, context: int | None, seed: int = 0
+    model: OpenModel, places: Sequence[str], *, count: int, context: int | None, seed: int = 0, fewer: bool = False
 ) -> list[Tensor]:
     """Windows of equal length out of a text, in batches (rows, tokens + 1).
 
     The documents stand one after another, each behind the token that begins texts; windows are drawn from the whole at random, without
-    overlap.
+    overlap; with `fewer` as many as there are where the text is too short for all.
 
     Raises:
         ModelError: The text is too short for them.
@@ -33,8 +33,9 @@ def windows_of_text(
     if context is not None and not 2 <= context <= model.context:
         raise ModelError(f"--context {context} must lie between 2 and {model.context}, which is what the model has.")
     length = context or model.context
-    tokens = _joined(model, places)
+    tokens = np.concatenate([np.zeros(0, np.int64), *_tokens(model, places)])
     available = (len(tokens) - 1) // length
+    count = min(count, max(available, 1)) if fewer else count
     if available < count:
         raise ModelError(
             f"the text has {len(tokens):,} tokens, which are {available} windows of {length}, and {count} are asked for. "
@@ -43,15 +44,6 @@ def windows_of_text(
     starts = length * np.sort(np.random.default_rng(seed).permutation(available)[:count])
     windows = torch.from_numpy(np.stack([tokens[start : start + length + 1] for start in starts]))
     return [windows[first : first + _ROWS].to(model.device) for first in range(0, count, _ROWS)]
-
-
-def available_windows(model: OpenModel, places: Sequence[str], context: int) -> int:
-    """How many windows a text has [count]."""
-    return (len(_joined(model, places)) - 1) // context
-
-
-def _joined(model: OpenModel, places: Sequence[str]) -> np.ndarray:
-    return np.concatenate([np.zeros(0, np.int64), *_tokens(model, places)])
 
 
 def _tokens(model: OpenModel, places: Sequence[str]) -> Iterator[np.ndarray]:

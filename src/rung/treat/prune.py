@@ -25,16 +25,13 @@ from rung.models import (
     open_weights,
 )
 from rung.results import Result, Summary, Table
-from rung.treat.calibration import available_windows, mean_loss, windows_of_text
+from rung.treat.calibration import mean_loss, windows_of_text
 from rung.treat.layers import Layer, layers_of
 from rung.treat.masks import Pattern, keeps
 from rung.treat.pruners import Work
 from rung.treat.pruning import PRUNERS, Pruning, require_possible
 from rung.treat.recovery import Recovery, prune_and_recover
 from rung.units import format_bytes, format_count, format_percent, format_value
-
-LEARNING_RATE = 1e-4
-"""Height of the learning rate of recovery by default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -141,7 +138,7 @@ def _pruned(named: str, place: Path, output: Path, how: Pruning, pattern: Patter
     batches = (
         windows_of_text(model, how.calibrate, count=how.windows, context=how.context, seed=how.seed) if looks else []
     )
-    recovery = _recovery(model, place, how) if how.recover else None
+    recovery = Recovery.of(model, place, how) if how.recover else None
     before = float(mean_loss(model, batches)) if looks else None
     work = Work(model=model, layers=layers, batches=batches, how=how, pattern=pattern)
     damp, cost = prune_and_recover(work, recovery)
@@ -170,36 +167,9 @@ def _pruned(named: str, place: Path, output: Path, how: Pruning, pattern: Patter
         after=after,
         damp=damp,
         cost=cost,
-        recovered=sum(batch.shape[0] * (batch.shape[1] - 1) for batch in _learnt(recovery)),
+        recovered=0 if recovery is None else recovery.tokens,
         stages=1 if recovery is None else recovery.stages,
     )
-
-
-def _recovery(model: OpenModel, place: Path, how: Pruning) -> Recovery:
-    """What the pruned model learns: as many windows of the text as there are, again and again where more tokens are asked for."""
-    context = how.context or model.context
-    there = available_windows(model, how.calibrate, context)
-    wanted = max(round(how.recover / context), 1)
-    batches = windows_of_text(model, how.calibrate, count=min(wanted, max(there, 1)), context=how.context, seed=how.seed + 1)  # fmt: skip
-    order = np.random.default_rng(how.seed).permutation(len(batches))
-    soft = how.soft or 0.0
-    steps = max(round(wanted / batches[0].shape[0]), 1)
-    stages = how.stages or 1
-    if steps < stages:
-        raise ModelError(f"--recover {how.recover:g} is {counted(steps, 'batch', 'batches')}, fewer than --stages {stages}. Ask for more tokens.")  # fmt: skip
-    return Recovery(
-        batches=[batches[index] for index in order],
-        steps=steps,
-        stages=stages,
-        lr=how.lr or LEARNING_RATE,
-        soft=soft,
-        teacher=open_model(place, device=how.device) if soft else None,
-    )
-
-
-def _learnt(recovery: Recovery | None) -> Iterator[Any]:
-    if recovery is not None:
-        yield from (recovery.batches[step % len(recovery.batches)] for step in range(recovery.steps))
 
 
 def _require_sound(model: OpenModel, layers: Sequence[Layer], named: str) -> None:

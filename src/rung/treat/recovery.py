@@ -14,17 +14,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from rung.errors import ModelError
-from rung.models import OpenModel
+from rung.messages import counted
+from rung.models import OpenModel, open_model
 from rung.progress import reported
+from rung.treat.calibration import windows_of_text
 from rung.treat.pruners import PRUNE, Work
+from rung.treat.pruning import Pruning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torch import Tensor
+
+LEARNING_RATE = 1e-4
+"""Height of the learning rate by default."""
 
 _BETAS = (0.9, 0.95)
 _CLIP = 1.0
@@ -49,6 +58,44 @@ class Recovery:
     lr: float
     soft: float
     teacher: OpenModel | None
+
+    @classmethod
+    def of(cls, model: OpenModel, place: Path, how: Pruning) -> Recovery:
+        """What a request asks for: as many windows of the text as there are, again and again where more tokens are asked for.
+
+        Raises:
+            ModelError: There are fewer batches than stages.
+        """
+        wanted = max(round(how.recover / (how.context or model.context)), 1)
+        batches = windows_of_text(
+            model, how.calibrate, count=wanted, context=how.context, seed=how.seed + 1, fewer=True
+        )
+        order = np.random.default_rng(how.seed).permutation(len(batches))
+        steps, stages = max(round(wanted / batches[0].shape[0]), 1), how.stages or 1
+        if steps < stages:
+            raise ModelError(f"--recover {how.recover:g} is {counted(steps, 'batch', 'batches')}, fewer than --stages {stages}. Ask for more tokens.")  # fmt: skip
+        soft = how.soft or 0.0
+        return cls(
+            batches=[batches[index] for index in order],
+            steps=steps,
+            stages=stages,
+            lr=how.lr or LEARNING_RATE,
+            soft=soft,
+            teacher=open_model(place, device=how.device) if soft else None,
+        )
+
+    def batch(self, step: int) -> Tensor:
+        """What is learnt in a step."""
+        return self.batches[step % len(self.batches)]
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that are learnt [count]."""
+        return sum(_tokens_of(self.batch(step)) for step in range(self.steps))
+
+
+def _tokens_of(batch: Tensor) -> int:
+    return int(batch.shape[0] * (batch.shape[1] - 1))
 
 
 def prune_and_recover(work: Work, recovery: Recovery | None) -> tuple[float | None, float]:
@@ -85,7 +132,7 @@ def _learn(work: Work, recovery: Recovery, steps: range) -> float:
     with _learning(work.model, weights):
         optimizer = torch.optim.AdamW(weights, lr=recovery.lr, betas=_BETAS, weight_decay=0.0)
         for done, step in enumerate(steps):
-            batch = recovery.batches[step % len(recovery.batches)]
+            batch = recovery.batch(step)
             for group in optimizer.param_groups:
                 group["lr"] = rate_at(done, len(steps), recovery.lr)
             optimizer.zero_grad(set_to_none=True)
@@ -97,9 +144,9 @@ def _learn(work: Work, recovery: Recovery, steps: range) -> float:
             optimizer.step()
             for layer, mask in zip(work.layers, masks, strict=True):
                 layer.matrix.mul_(mask)
-            tokens = batch.shape[0] * (batch.shape[1] - 1)
             # Forward and backward, and forward through the teacher.
-            cost += (3 + (recovery.teacher is not None)) * work.model.size.flops_per_token(batch.shape[1] - 1) * tokens
+            passes = 3 + (recovery.teacher is not None)
+            cost += passes * work.model.size.flops_per_token(batch.shape[1] - 1) * _tokens_of(batch)
     return cost
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -149,8 +149,7 @@ def search_weights(
     if most < least:
         raise ModelError(f"--merges {most}: a search over {counted(len(knobs.default), 'weight')} takes {least} merges or more.")  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
-        trials = _Trials(list(models), method, how, knobs, Path(folder) / "merged")
-        trials.any_tokenizer = any_tokenizer
+        trials = _Trials(models, method, how, knobs, Path(folder) / "merged", any_tokenizer)
         default = trials.losses(knobs.default)
         if len(default) < _FEWEST_DOCUMENTS:
             raise ModelError(
@@ -211,23 +210,36 @@ class _Knobs:
         return replace(self.given, weights=tuple(float(one) for one in values))
 
 
+@dataclass(slots=True)
 class _Trials:
-    """Merges that are measured, each once."""
+    """Merges that are measured, each once.
 
-    def __init__(self, models: list[str | Path], method: str, how: Measuring, knobs: _Knobs, place: Path) -> None:
-        self._models, self._how, self._place = models, how, place
-        self.any_tokenizer = False
-        self.method, self.knobs = method, knobs
-        self.found: dict[tuple[float, ...], tuple[DocumentLoss, ...]] = {}
+    Attributes:
+        models: The models.
+        method: How they are merged.
+        how: How a merge is measured.
+        knobs: What is chosen.
+        place: Where a merge is written.
+        any_tokenizer: Whether their tokenizers may differ.
+        found: The losses of each merge by its weights.
+    """
+
+    models: Sequence[str | Path]
+    method: str
+    how: Measuring
+    knobs: _Knobs
+    place: Path
+    any_tokenizer: bool
+    found: dict[tuple[float, ...], tuple[DocumentLoss, ...]] = field(default_factory=dict)
 
     def losses(self, values: Array) -> tuple[DocumentLoss, ...]:
         """The loss of the merge of these weights on every document."""
         key = tuple(np.round(values, 6).tolist())
         if key not in self.found:
             options = self.knobs.options(np.array(key))
-            merge_models(self._models, self._place, self.method, options, any_tokenizer=self.any_tokenizer)
-            self.found[key] = measure([self._place], self._how).models[0].losses
-            shutil.rmtree(self._place)
+            merge_models(self.models, self.place, self.method, options, any_tokenizer=self.any_tokenizer)
+            self.found[key] = measure([self.place], self.how).models[0].losses
+            shutil.rmtree(self.place)
         return self.found[key]
 
 

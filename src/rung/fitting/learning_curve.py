@@ -9,6 +9,7 @@ import polars as pl
 
 from rung.arrays import Array
 from rung.errors import FitError
+from rung.fitting.estimate.multistart import MEDIAN_OF_NORMAL
 from rung.fitting.fit import fit
 from rung.fitting.result import Fit
 
@@ -23,9 +24,6 @@ _STEEPEST = 5.0
 
 _SMALLEST_STD = 5e-3
 """Least standard deviation that sizes are judged by, as a share of the error."""
-
-_NORMAL_MEDIAN = 0.6745
-"""Median of |x| for a standard normal x."""
 
 _DENSE = 8
 """Sizes between neighbours from which on their scatter is known."""
@@ -101,7 +99,7 @@ def _scatter(x: Array, y: Array) -> float:
         return float("inf")
     share = (x[1:-1] - x[:-2]) / np.maximum(x[2:] - x[:-2], 1e-12)
     off = y[1:-1] - (1 - share) * y[:-2] - share * y[2:]
-    return float(np.median(np.abs(off) / np.sqrt(1 + share**2 + (1 - share) ** 2)) / _NORMAL_MEDIAN)
+    return float(np.median(np.abs(off) / np.sqrt(1 + share**2 + (1 - share) ** 2)) / MEDIAN_OF_NORMAL)
 
 
 def _fit_on_grid(sizes: Array, errors: Array) -> tuple[float, float, float, float]:

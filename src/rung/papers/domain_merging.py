@@ -22,10 +22,10 @@ from typing import Any
 import numpy as np
 
 from rung.arrays import Array
-from rung.ladder import ladder_of
+from rung.ladder import Rung
 from rung.papers.claims import FORM, SMALLER, Claim
 from rung.papers.tables import Tables
-from rung.papers.trained import finished_runs, one_thread
+from rung.papers.trained import finished_runs, one_thread, rungs_of
 from rung.treat import MergeOptions, merge_models
 
 _PACKAGES = ("asyncio", "email", "unittest", "importlib", "multiprocessing", "xml", "http")
@@ -33,7 +33,8 @@ _PACKAGES = ("asyncio", "email", "unittest", "importlib", "multiprocessing", "xm
 
 _WIDTHS, _SEEDS, _DEPTH = (16, 32, 64), (0, 1, 2), 2
 _TOKENS = {"base": 6e5, "general": 1.5e5, "source": 1.5e5, "answers": 1.5e5, "preferences": 5e4}
-_CONTEXT, _LINE = 160, 72
+_SHAPE = {"context": 160, "head_width": 8, "rope_base": 100.0}
+_ONE_IN, _LINE = 8, 72
 
 
 def check(tables: Tables) -> list[Claim]:
@@ -51,7 +52,7 @@ def _arc(place: Path) -> Claim:
     other *= np.float32(np.linalg.norm(one) / np.linalg.norm(other))
     for name, value in (("one", one), ("other", other)):
         _write(place / f"{name}.safetensors", {"w": value})
-    found = [_slerped(place, ("one", "other"), at)["w"] for at in (0.0, 1.0, 0.3, 0.5)]
+    found = [_merge_of(place, ("one", "other"), at)["w"] for at in (0.0, 1.0, 0.3, 0.5)]
     ends = bool(np.array_equal(found[0], one) and np.array_equal(found[1], other))
     lengths = [float(np.linalg.norm(value) / np.linalg.norm(one)) for value in found]
     return Claim(
@@ -139,8 +140,8 @@ def _merged(place: Path, files: Mapping[str, str], width: int, seed: int) -> _Me
 
     def run(name: str, family: str, corpus: Mapping[str, Any], begin: Path | None, lr: float = 0.004) -> Path:
         content = {
-            "family": {"name": family, "context": _CONTEXT, "head_width": 8, "rope_base": 100.0},
-            "corpus": {"one_in": 8, **corpus},
+            "family": {"name": family, **_SHAPE},
+            "corpus": {"one_in": _ONE_IN, **corpus},
             "evaluate": {"items": 16, "at": []},
             "recipe": {"batch_tokens": 4096, **({"from": str(begin), "lr": lr} if begin else {})},
             "rung": [{"width": width, "depth": _DEPTH, "tokens": _TOKENS[name], "seeds": [seed]}],
@@ -155,25 +156,21 @@ def _merged(place: Path, files: Mapping[str, str], width: int, seed: int) -> _Me
     found = {
         "general": _weights(general),
         "expert": _weights(expert),
-        "arc": _slerped(place, (general / "model", expert / "model"), 0.5),
-        "line": _slerped(place, (general / "model", expert / "model"), 0.5, "average"),
+        "arc": _merge_of(place, (general / "model", expert / "model"), 0.5),
+        "line": _merge_of(place, (general / "model", expert / "model"), 0.5, "average"),
     }
-    rungs = [
-        ladder_of(
-            {
-                "family": {"name": "sft", "context": _CONTEXT, "head_width": 8, "rope_base": 100.0},
-                "corpus": {"name": "answers", "path": files[f"{kind} answers"], "one_in": 8},
-                "rung": [{"width": width, "depth": _DEPTH, "tokens": 1e5}],
-            },
-            kind,
-            place / kind,
-        ).rungs[0]
-        for kind in ("general", "domain")
-    ]
+    rungs = [_rung_of(kind, files[f"{kind} answers"], width) for kind in ("general", "domain")]
     losses = {name: np.array([_loss(rung, weights) for rung in rungs]) for name, weights in found.items()}
     pairs = [(found["general"][name].ravel(), found["expert"][name].ravel()) for name in found["general"]]
     cosine = float(np.mean([one @ other / (np.linalg.norm(one) * np.linalg.norm(other)) for one, other in pairs]))
     return _Merge(rungs[0].counts.total, **losses, cosine=cosine)
+
+
+def _rung_of(kind: str, answers: str, width: int) -> Rung:
+    """A rung whose held-out answers models are judged on."""
+    corpus = {"name": "answers", "path": answers, "one_in": _ONE_IN}
+    sizes = [{"width": width, "depth": _DEPTH, "tokens": 1e5}]
+    return rungs_of(kind, {"family": {"name": "sft", **_SHAPE}, "corpus": corpus, "rung": sizes})[0]
 
 
 def _loss(rung: Any, weights: Mapping[str, Array]) -> float:
@@ -201,7 +198,7 @@ def _write(file: Path, tensors: Mapping[str, Any]) -> None:
     save_file(dict(tensors), file)
 
 
-def _slerped(place: Path, names: Sequence[str | Path], at: float, method: str = "slerp") -> dict[str, Array]:
+def _merge_of(place: Path, names: Sequence[str | Path], at: float, method: str = "slerp") -> dict[str, Array]:
     """The merge of two files, both named without their ending."""
     with tempfile.TemporaryDirectory(dir=place) as folder:
         out = Path(folder) / "merged"

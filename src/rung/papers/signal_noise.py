@@ -16,9 +16,9 @@ _SCORES = ("len_norm", "acc")
 """Endings of the columns of a thresholded score, in the order in which they are taken."""
 
 
-def check(tables: Tables, *, seed: int = 0) -> list[Claim]:
+def check(tables: Tables) -> list[Claim]:
     """The claims on the published table of 24 benchmarks, and bits per byte beside right answers on a public ladder."""
-    return [*_published(tables), _bits(tables, seed)]
+    return [*_published(tables), _bits(tables)]
 
 
 def _published(tables: Tables) -> list[Claim]:
@@ -63,7 +63,7 @@ def _told(found: list[tuple[float, float]], names: tuple[str, ...]) -> str:
     return ", ".join(f"{name} {value:+.2f} (p = {p:.2g})" for name, (value, p) in zip(names, found, strict=True))
 
 
-def _bits(tables: Tables, seed: int) -> Claim:
+def _bits(tables: Tables) -> Claim:
     what = "bits per byte of the right answer have more signal to noise than the share of right answers, task by task of a public ladder"
     try:
         table = pl.read_parquet(tables.path("olmo_ladder.parquet")).filter(pl.col("is_rerun") == 0)
@@ -74,7 +74,7 @@ def _bits(tables: Tables, seed: int) -> Claim:
     ratios = []
     for task in tasks:
         score = next(name for ending in _SCORES if (name := f"{task}_5shot_{ending}") in table.columns)
-        by = {one.metric: one.ratio for one in quality(runs, [f"{task}_5shot_bpb", score], seed=seed).measures}
+        by = {one.metric: one.ratio for one in quality(runs, [f"{task}_5shot_bpb", score]).measures}
         ratios.append(by[f"{task}_5shot_bpb"] / by[score])
     more = sum(ratio > 1 for ratio in ratios)
     return Claim(

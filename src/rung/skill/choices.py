@@ -54,13 +54,18 @@ class ItemScore:
         """Bits that the right choice costs."""
         return -self.nats[self.right] / math.log(2)
 
+    @property
+    def bpb_of_right(self) -> float:
+        """Bits per byte that the right choice costs."""
+        return self.bits_of_right / self.bytes[self.right]
+
     def to_dict(self) -> dict[str, Any]:
         """The score as plain values."""
         return {
             "item": self.name,
             "correct": self.correct,
             "correct_by_byte": self.correct_by_byte,
-            "bpb_of_right": self.bits_of_right / self.bytes[self.right],
+            "bpb_of_right": self.bpb_of_right,
             "nats": list(self.nats),
             "right": self.right,
         }
@@ -82,10 +87,10 @@ def likelihood_score(frame: pl.DataFrame, name: str, place: str) -> pl.Series:
     rows = [_row(row, index, name, place) for index, row in enumerate(frame.iter_rows(named=True))]
     right = _right(frame, rows, name, place)
     found = [
-        ItemScore(name=str(index), nats=nats, bytes=tuple(len(one.encode()) for one in choices), right=gold).to_dict()[name]
+        ItemScore(name=str(index), nats=nats, bytes=tuple(len(one.encode()) for one in choices), right=gold)
         for index, ((choices, nats), gold) in enumerate(zip(rows, right, strict=True))
-    ]  # fmt: skip
-    return pl.Series(name, [float(one) for one in found])
+    ]
+    return pl.Series(name, [float(getattr(one, name)) for one in found])
 
 
 def keeps_likelihoods(frame: pl.DataFrame) -> bool:

@@ -58,7 +58,7 @@ class DataCurve:
 
     def __call__(self, samples: Array) -> Array:
         """The error that the power law gives at amounts of data, of their shape."""
-        alpha, beta, gamma = (_of(self, name)[0] for name in ("alpha", "beta", "gamma"))
+        alpha, beta, gamma = _power_law(self.fit)
         return np.asarray(alpha * np.asarray(samples, dtype=float) ** -beta + gamma)
 
 
@@ -249,8 +249,14 @@ def _reached(amounts: Array, error: Array, reach: float) -> float | None:
     return float(np.exp(np.interp(np.log(reach), y[::-1], x[::-1])))
 
 
-def _by_law(fit: Fit, reach: float) -> float | None:
+def _power_law(fit: Fit) -> tuple[float, float, float]:
+    """alpha, beta and gamma."""
     alpha, beta, gamma = (float(fit.values.get(name, 0.0)) for name in ("alpha", "beta", "gamma"))
+    return alpha, beta, gamma
+
+
+def _by_law(fit: Fit, reach: float) -> float | None:
+    alpha, beta, gamma = _power_law(fit)
     return float(((reach - gamma) / alpha) ** (-1 / beta)) if reach > gamma else None
 
 

@@ -20,7 +20,6 @@ import numpy as np
 
 from rung.arrays import Array
 from rung.errors import ModelError
-from rung.findings import Finding
 from rung.fitting.uncertainty import student_quantile
 from rung.messages import counted, did_you_mean, require_level
 from rung.models import DocumentLoss, Measuring, Ratio, measure, ratio, short_names
@@ -54,7 +53,6 @@ class MergeWeights(Result):
         documents: Documents that chose, and that did not.
         tried: Merges that were measured.
         options: The numbers of the method with the chosen weights.
-        warnings: What speaks against the choice.
     """
 
     method: str
@@ -68,7 +66,6 @@ class MergeWeights(Result):
     documents: tuple[int, int]
     tried: int
     options: MergeOptions
-    warnings: tuple[Finding, ...]
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -113,7 +110,6 @@ class MergeWeights(Result):
             "level": self.level,
             "documents": list(self.documents),
             "tried": self.tried,
-            "warnings": [one.to_dict() for one in self.warnings],
         }
 
 
@@ -172,7 +168,6 @@ def search_weights(
         documents=(len(pairs[::2]), len(pairs[1::2])),
         tried=len(trials.found),
         options=knobs.options(best),
-        warnings=(),
     )
 
 

@@ -18,7 +18,7 @@ from rung.arrays import Array
 from rung.findings import Finding
 from rung.fitting.backtest.folds import SAME_SCALE
 from rung.fitting.estimate.design import Design
-from rung.fitting.estimate.multistart import Optimum
+from rung.fitting.estimate.multistart import MEDIAN_OF_NORMAL, Optimum
 from rung.fitting.estimate.problem import Problem
 from rung.fitting.uncertainty.curvature import without_effect
 from rung.fitting.uncertainty.distributions import f_sf
@@ -57,9 +57,6 @@ _EARLY = 0.1
 
 _EARLY_OFF = 4.0
 """Standard errors by which residuals at the start of runs must exceed the others to be reported."""
-
-_NORMAL_MEDIAN = 0.6745
-"""Median of |x| for a standard normal x: the median absolute residual over it is a robust standard deviation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +98,7 @@ def residual_findings(problem: Problem, optimum: Optimum, configuration: NDArray
         rows = np.linspace(0, design.rows - 1, _MOST_ROWS).astype(np.intp)
         design, residuals, jacobian = design.take(rows), residuals[rows], jacobian[:, rows]
         configuration = configuration[rows]
-    std = float(np.median(np.abs(residuals))) / _NORMAL_MEDIAN
+    std = float(np.median(np.abs(residuals))) / MEDIAN_OF_NORMAL
     if std == 0 or design.rows < design.size + 4:
         return []
     logs = {

@@ -66,7 +66,7 @@ _POLISH = 1e-18
 _LEADING = 8
 """Most distinct optima of the first stage that continue to later stages or to all rows."""
 
-_MEDIAN_OF_NORMAL = 0.6745
+MEDIAN_OF_NORMAL = 0.6745
 """Median absolute value of a standard normal number: turns the median absolute residual into the first scale."""
 
 _SMALLEST_SCALE = 1e-150
@@ -281,7 +281,7 @@ def _student(problem: Problem, space: Workspace, start: Array) -> tuple[float, A
     weights = problem.design.weights
     point = start[None, :]
     residual = problem.target - space.evaluate(point)[0][0]
-    scale = float(np.median(np.abs(residual))) / _MEDIAN_OF_NORMAL or _SMALLEST_SCALE
+    scale = float(np.median(np.abs(residual))) / MEDIAN_OF_NORMAL or _SMALLEST_SCALE
     settled = False
     for _ in range(_ALTERNATIONS):
         found = problem.stage(space, point, weights[None, :], np.inf, scale, warm=True)

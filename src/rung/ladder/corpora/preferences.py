@@ -135,8 +135,8 @@ class Preferences:
                     shared = "" if prompt else _shared(row[self.chosen], row[self.rejected], where)
                     better, worse = (text_of(row[name], where, name) for name in (self.chosen, self.rejected))
                     if better != worse:
-                        whole = prompt or shared
-                        yield _thread(row.get(self.thread), where) or whole or better, whole, better, worse
+                        asked = prompt or shared
+                        yield _thread(row.get(self.thread), where) or asked or better, asked, better, worse
                 elif self.text in row and self.votes in row:
                     votes = _votes(row[self.votes], where, self.votes)
                     thread = _thread(row.get(self.thread), where) or prompt

@@ -30,7 +30,7 @@ def draw(axes: Axes, result: ScoreComparisons, scene: Scene) -> None:
     del scene
     shown = result.comparisons[:_MOST]
     names = [f"{one.treated} - {one.control}" + (f", {one.task}" if one.task else "") for one in shown]
-    bounds = [(_known(one.low), _known(one.high)) for one in shown]
+    bounds = [(one.low, one.high) for one in shown]
     bars(axes, names, [one.difference for one in shown], [bounds], line=0.0)
     rows = np.arange(len(shown))[::-1]
     seen = [(row, one.detectable) for row, one in zip(rows, shown, strict=True) if np.isfinite(one.detectable)]
@@ -43,7 +43,3 @@ def draw(axes: Axes, result: ScoreComparisons, scene: Scene) -> None:
     axes.set_xlabel(f"difference of {result.score}, {100 * result.level:g} %")
     if seen:
         axes.legend(loc="best", fontsize=7.5)
-
-
-def _known(end: float) -> float | None:
-    return end if np.isfinite(end) else None

@@ -77,7 +77,7 @@ def _seeds(axes: Axes, result: Any) -> None:
         axes,
         ["difference"],
         [result.difference],
-        [[(_finite(result.low), _finite(result.high))]],
+        [[(result.low, result.high)]],
         line=0.0,
     )
     axes.set_xlabel(f"difference of {named(result.target)}, {100 * result.level:g} %")
@@ -96,7 +96,7 @@ def _several(axes: Axes, result: Any) -> None:
         match type(one).__name__:
             case "SeedComparison":
                 values.append(one.difference)
-                intervals.append((_finite(one.low), _finite(one.high)))
+                intervals.append((one.low, one.high))
             case "PinnedComparison":
                 values.append(one.multiplier)
                 intervals.append(one.interval or (None, None))
@@ -125,7 +125,3 @@ def _even(axes: Axes, drawn: list[float], result: Any) -> None:
         color=GREY,
         transform=axes.get_yaxis_transform(),
     )
-
-
-def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None

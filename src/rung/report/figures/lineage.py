@@ -48,7 +48,7 @@ def _likeness(axes: Axes, result: LineageReport) -> None:
     shown = result.alike[:_MOST_KINDS]
     several = len({one.measure for one in shown}) > 1
     names = [one.pairs + (f" ({one.measure})" if several else "") for one in shown]
-    bounds: list[tuple[float | None, float | None]] = [(_known(one.low), _known(one.high)) for one in shown]
+    bounds = [(one.low, one.high) for one in shown]
     bars(axes, names, [one.mean for one in shown], [bounds])
     named_at(axes, "how alike pairs are")
     axes.set_xlabel(f"likeness of {'cards and traits' if several else shown[0].measure}, {100 * result.level:g} %")
@@ -67,7 +67,3 @@ def _drift(axes: Axes, one: Drift) -> None:
     axes.set_xlabel("edges that go over (* directed: q below 0.05)")
     axes.grid(visible=False, axis="y")
     axes.legend(loc="lower right", fontsize=7.5)
-
-
-def _known(end: float) -> float | None:
-    return end if np.isfinite(end) else None

@@ -156,9 +156,7 @@ def named_at(axes: Axes, name: str, *, small: bool = True) -> None:
     )
 
 
-def with_intervals(
-    axes: Axes, x: Any, values: Any, bounds: Any, *, color: str, label: str | None = None, marker: str = "D"
-) -> None:
+def with_intervals(axes: Axes, x: Any, values: Any, bounds: Any, *, color: str, label: str | None = None) -> None:
     """Points with upright intervals.
 
     Args:
@@ -168,12 +166,11 @@ def with_intervals(
         bounds: Their lower and upper bounds (n, 2).
         color: The colour.
         label: What they are called in the legend.
-        marker: The marker.
     """
     middle, ends = np.asarray(values, dtype=float), np.asarray(bounds, dtype=float).reshape(-1, 2).T
     reach = np.clip(np.stack([middle - ends[0], ends[1] - middle]), 0, None)
     axes.errorbar(
-        x, middle, yerr=np.where(np.isfinite(reach), reach, 0), fmt=marker, color=color, markersize=4.5, linewidth=1.4, label=label, zorder=4
+        x, middle, yerr=np.where(np.isfinite(reach), reach, 0), fmt="D", color=color, markersize=4.5, linewidth=1.4, label=label, zorder=4
     )  # fmt: skip
 
 
@@ -191,7 +188,7 @@ def bars(
         axes: The axes.
         names: What each is called.
         values: The values.
-        bounds: For each kind of interval, that of each value; open bounds reach the edge of the axes.
+        bounds: For each kind of interval, that of each value; open bounds (None, or not finite) reach the edge of the axes.
         line: A value of no difference, at which a line stands.
     """
     from matplotlib.ticker import MaxNLocator
@@ -203,9 +200,10 @@ def bars(
     room = 0.06 * (high - low or abs(high) or 1.0)
     for kind, (width, alpha) in zip(bounds, ((5.0, 0.45), (1.6, 0.9)), strict=False):
         for row, (first, last) in zip(rows, kind, strict=True):
-            if first is None and last is None:
+            left, right = (None if end is None or not np.isfinite(end) else end for end in (first, last))
+            if left is None and right is None:
                 continue
-            ends = [low - room if first is None else first, high + room if last is None else last]
+            ends = [low - room if left is None else left, high + room if right is None else right]
             axes.plot(ends, [row, row], color=LAW, linewidth=width, alpha=alpha, solid_capstyle="butt")
     axes.plot(values, rows, "o", color="#111827", markersize=4, zorder=4)
     if line is not None:

@@ -4,7 +4,8 @@
 
 Six kinds of metric over twelve scales from 1e7 to 1e10 with two runs each and 1 % noise (undetermined: five scales within a factor of
 four and 8 %), each on tables of its own; then tables of 40 metrics of which 30 are flat; then pairs of models on 20,000 planted items, from
-whose first 400 the number of items that order them nine times in ten is computed, and checked by drawing as many items 500 times.
+whose first 400 the number of items that order them nine times in ten is computed, and checked by drawing as many items 500 times; then the
+interval of the stability of planted courses. `--only stability` prints that alone.
 """
 
 import argparse
@@ -13,7 +14,7 @@ from collections import Counter
 import numpy as np
 import polars as pl
 
-from rung.skill import compare_scores, verdicts
+from rung.skill import compare_scores, quality, verdicts
 
 SCALES = np.repeat(np.geomspace(1e7, 1e10, 12), 2)
 KINDS = {
@@ -92,15 +93,43 @@ def ordering(repeats):
     )
 
 
+def courses(seed, count, rho, rises, runs=3):
+    """Runs whose score saturates, or not, with noise of which neighbouring checkpoints share a part."""
+    rng = np.random.default_rng(seed)
+    frames = []
+    for run in range(runs):
+        noise = rng.standard_normal(count)
+        for at in range(1, count):
+            noise[at] = rho * noise[at - 1] + np.sqrt(1 - rho**2) * noise[at]
+        score = rises * (1 - np.exp(-4 * np.linspace(0.02, 1, count))) + 0.2 * noise
+        frames.append(pl.DataFrame({"run": [f"r{run}"] * count, "step": np.arange(count), "acc": score}))
+    return pl.concat(frames)
+
+
+def stability(repeats=200):
+    print("stability of three runs: its 90 % interval holds the mean of other courses, and its width over their spread")
+    for rises, rho, count in [(a, b, c) for a in (1.0, 0.0) for b in (0.0, 0.6) for c in (12, 40, 100)]:
+        found = [quality(courses(seed, count, rho, rises), ["acc"]).measures[0] for seed in range(repeats)]
+        mean, apart = np.mean([one.stability for one in found]), np.std([one.stability for one in found])
+        holds = np.mean([one.low <= mean <= one.high for one in found])
+        width = np.mean([one.high - one.low for one in found]) / (2 * 1.645 * apart)
+        print(
+            f"  {'rising' if rises else 'noise alone'}, {count} checkpoints, correlation {rho:g}: {holds:.2f}, {width:.2f}"
+        )
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=50)
     parser.add_argument("--noise", type=float, default=0.01)
+    parser.add_argument("--only", choices=["stability"])
     given = parser.parse_args()
     repeats = given.repeats
-    one_by_one(repeats, given.noise)
-    together(repeats)
-    ordering(repeats)
+    if given.only is None:
+        one_by_one(repeats, given.noise)
+        together(repeats)
+        ordering(repeats)
+    stability()
 
 
 if __name__ == "__main__":

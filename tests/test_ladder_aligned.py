@@ -72,6 +72,7 @@ class TestCorpus:
         [
             ([{"prompt": "q", "reply": "a"}], "no answer"),
             ([{"prompt": "q", "answer": ""}], "holds nothing"),
+            ([{"messages": [{"role": "user", "content": "q"}]}], "the last message is of the user"),
             ([{"prompt": 3, "answer": "a"}], "the prompt is a int"),
             ([{"prompt": "q", "answer": "a" * 99}] * 2, "longer than context"),
             ([{"prompt": "q", "answer": "a"}], "leave none to"),

@@ -69,6 +69,8 @@ class Answers:
             for where, row in rows_of(path):
                 said = row.get(self.messages)
                 if isinstance(said, list) and said:
+                    if isinstance(said[-1], dict) and said[-1].get("role") in {"user", "system"}:
+                        raise LadderError(f"{where}: the last message is of the {said[-1]['role']}, and the answer is the assistant's. Leave the line out, or end it with its answer.")  # fmt: skip
                     yield prompt_of(said[:-1], where), text_of(said, where, self.messages)
                 elif self.answer in row:
                     yield prompt_of(row.get(self.prompt), where), text_of(row[self.answer], where, self.answer)
